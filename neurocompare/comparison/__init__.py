@@ -1,0 +1,1 @@
+"""Compares RDMs: fits, noise ceilings, resampling, inference."""

@@ -1,0 +1,1 @@
+"""Gives networks: any PyTorch module, small networks of our own, training regimes."""

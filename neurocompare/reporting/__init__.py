@@ -1,0 +1,1 @@
+"""Writes tables, figures and the report; computes no statistics."""

@@ -1,0 +1,1 @@
+"""Turns a network or a recording into RDMs, and measures what they say about views."""

@@ -1,0 +1,39 @@
+"""Seeded data that several tests share, and the place of the research data that some of them need."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neural_data import StimulusSet
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20240607)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the research data, or a skip that names it."""
+    folder = Path(os.environ.get("NEUROCOMPARE_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"research data not found at {folder}; set NEUROCOMPARE_TEST_DATA to try it on real files")
+    return folder
+
+
+@pytest.fixture
+def faces() -> StimulusSet:
+    """Six identities in five views; every image is noise of its own (12 x 12 pixels)."""
+    azimuths = (-90.0, -45.0, 0.0, 45.0, 90.0)
+    rows = [(f"s{i}_{a:g}", f"id{i}", a) for i in range(6) for a in azimuths]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
+    table = table.assign(filename=table.index + ".png", category="face", elevation_deg=0.0)
+    pixels = np.random.default_rng(7).integers(0, 256, (len(table), 12, 12), dtype=np.uint8)
+    return StimulusSet(table, pixels=pixels, name="noise faces")

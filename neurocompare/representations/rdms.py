@@ -1,0 +1,219 @@
+"""The RDM object and the arithmetic that every RDM here rests on.
+
+Takes arrays of responses (stimuli x units); gives arrays of dissimilarities and ``rsatoolbox.rdm.RDMs``.
+Networks are turned into responses in ``model_rdms``, recordings in ``neural_rdms``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+from scipy.spatial.distance import squareform
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+
+__all__ = [
+    "build_rdms",
+    "correlation_dissimilarity",
+    "match_stimuli",
+    "pattern_table",
+    "rdm_table",
+    "view_order",
+    "zscore_units",
+]
+
+
+def build_rdms(
+    dissimilarities: np.ndarray,
+    *,
+    patterns: pd.DataFrame,
+    rdms: Mapping[str, Sequence],
+    dissimilarity: str,
+) -> RDMs:
+    """RDMs object that shares no dictionary or list with its caller.
+
+    Parameters
+    ----------
+    dissimilarities : array of shape (n_rdms, n_patterns, n_patterns) or (n_rdms, n_pairs)
+        Symmetric matrices with zero diagonal, or their upper triangles row by row.
+    patterns : pandas.DataFrame
+        One row a pattern, its columns (and a named index) become pattern descriptors.
+    rdms : mapping of str to sequence of length n_rdms
+        RDM descriptors such as ``model``, ``layer`` or ``region``.
+    dissimilarity : str
+        Name of the measure, kept in ``dissimilarity_measure``.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+    """
+    if dissimilarities.ndim == 3:
+        upper = np.triu_indices(dissimilarities.shape[1], 1)
+        dissimilarities = dissimilarities[:, upper[0], upper[1]]
+    table = patterns.reset_index() if patterns.index.name else patterns
+    # rsatoolbox writes an 'index' into the dictionaries it is given: they must be ours.
+    return RDMs(
+        np.array(dissimilarities, dtype=float),
+        dissimilarity_measure=dissimilarity,
+        pattern_descriptors={name: table[name].tolist() for name in table.columns},
+        rdm_descriptors={name: list(values) for name, values in rdms.items()},
+    )
+
+
+def pattern_table(rdms: RDMs) -> pd.DataFrame:
+    """Pattern descriptors of RDMs as a table, one row a pattern; ``stimulus_id`` is the index where there is one."""
+    table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.pattern_descriptors.items()})
+    table = table.drop(columns="index", errors="ignore")
+    return table.set_index("stimulus_id") if "stimulus_id" in table.columns else table
+
+
+def rdm_table(rdms: RDMs) -> pd.DataFrame:
+    """RDM descriptors as a table, one row an RDM, in order."""
+    table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.rdm_descriptors.items()})
+    return table.drop(columns="index", errors="ignore")
+
+
+def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
+    """Reorder the patterns of the second RDMs to those of the first, by ``stimulus_id``.
+
+    Parameters
+    ----------
+    first, second : rsatoolbox.rdm.RDMs
+        Both with unique ``stimulus_id`` pattern descriptors and the same set of them, in any order.
+
+    Returns
+    -------
+    first, second : rsatoolbox.rdm.RDMs
+        The first as it came, the second in the first's order.
+
+    Raises
+    ------
+    InputError
+        If an id is missing, repeated, or found in one of the two only.
+
+    Notes
+    -----
+    ``rsatoolbox.rdm.compare`` pairs rows by position and ignores labels; nothing here compares RDMs that have not
+    gone through this function.
+    """
+    wanted, found = _stimulus_ids(first, "the first RDMs"), _stimulus_ids(second, "the second RDMs")
+    if set(wanted) != set(found):
+        only_first, only_second = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+        raise InputError(
+            f"the first RDMs hold {len(wanted)} stimuli and the second {len(found)}, and they differ: "
+            f"{len(only_first)} only in the first {only_first[:5]}, {len(only_second)} only in the second "
+            f"{only_second[:5]}; select the shared stimuli before computing RDMs"
+        )
+    if wanted == found:
+        return first, second
+    place = {stimulus_id: position for position, stimulus_id in enumerate(found)}
+    order = np.array([place[stimulus_id] for stimulus_id in wanted])
+    matrices = second.get_matrices()[:, order[:, None], order[None, :]]
+    return first, build_rdms(
+        matrices,
+        patterns=pattern_table(second).iloc[order],
+        rdms=rdm_table(second),
+        dissimilarity=second.dissimilarity_measure,
+    )
+
+
+def zscore_units(responses: np.ndarray) -> tuple[np.ndarray, int]:
+    """Each unit minus its mean over stimuli, over its standard deviation there; constant units are dropped.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_units)
+        Responses in any unit.
+
+    Returns
+    -------
+    scores : array of shape (n_stimuli, n_varying_units)
+        Mean 0 and (population) standard deviation 1 in each column.
+    n_constant : int
+        Units dropped because their response is the same to every stimulus.
+    """
+    centred = responses - responses.mean(axis=0, keepdims=True)
+    # A constant column can come out of the mean's rounding at some 1e-16 of its size.
+    spread = np.where(responses.max(axis=0) == responses.min(axis=0), 0.0, centred.std(axis=0))
+    varying = spread > 0
+    return centred[:, varying] / spread[varying], int((~varying).sum())
+
+
+def correlation_dissimilarity(responses: np.ndarray) -> np.ndarray:
+    """1 - Pearson's r between the response patterns of every two stimuli, across units.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_units)
+        Responses in any unit.
+
+    Returns
+    -------
+    array of shape (n_stimuli, n_stimuli), float64
+        Symmetric, diagonal 0, values in 0..2; NaN in the row and column of a stimulus whose pattern is constant.
+    """
+    patterns = np.asarray(responses, dtype=float)
+    patterns = patterns - patterns.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(patterns, axis=1)
+    norm[norm <= 1e-12 * np.abs(responses).max(axis=1, initial=0.0) * np.sqrt(patterns.shape[1])] = np.nan
+    patterns = patterns / norm[:, None]
+    matrix = 1.0 - np.clip(patterns @ patterns.T, -1.0, 1.0)
+    matrix = (matrix + matrix.T) / 2
+    np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
+    """Where each exemplar's views stand in a stimulus set.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+        Every identity in every view of elevation 0; views off the horizon are left out.
+
+    Returns
+    -------
+    exemplars : pandas.DataFrame
+        One row an exemplar, indexed by ``identity``, column ``category``.
+    positions : integer array of shape (n_exemplars, n_views)
+        Positions in ``stimuli``, views sorted by azimuth; the same azimuths for every exemplar.
+
+    Raises
+    ------
+    InputError
+        If an identity lacks a view or shows one twice.
+    """
+    views = stimuli.yaw_views()
+    place = {stimulus_id: position for position, stimulus_id in enumerate(stimuli.ids)}
+    positions = np.array([place[stimulus_id] for stimulus_id in views.ids])
+    positions = positions.reshape(len(views.table["identity"].unique()), -1)
+    exemplars = stimuli.table.iloc[positions[:, 0]].set_index("identity")[["category"]]
+    return exemplars, positions
+
+
+def as_matrices(rdms: RDMs | np.ndarray) -> np.ndarray:
+    """Square matrices of shape (n_rdms, n, n) from RDMs, one square matrix, a stack, or rows of upper triangles."""
+    if isinstance(rdms, RDMs):
+        return rdms.get_matrices()
+    array = np.asarray(rdms, dtype=float)
+    if array.ndim == 2 and array.shape[0] == array.shape[1]:
+        return array[None]
+    if array.ndim == 3 and array.shape[1] == array.shape[2]:
+        return array
+    if array.ndim == 2:
+        return np.stack([squareform(row, checks=False) for row in array])
+    raise ValueError(f"RDMs must be (n, n), (n_rdms, n, n) or (n_rdms, n_pairs); got shape {array.shape}")
+
+
+def _stimulus_ids(rdms: RDMs, which: str) -> list[str]:
+    if "stimulus_id" not in rdms.pattern_descriptors:
+        raise InputError(f"{which} have no pattern descriptor 'stimulus_id'; without it rows cannot be matched")
+    ids = [str(stimulus_id) for stimulus_id in rdms.pattern_descriptors["stimulus_id"]]
+    if len(set(ids)) != len(ids):
+        repeated = next(stimulus_id for stimulus_id in ids if ids.count(stimulus_id) > 1)
+        raise InputError(f"{which} hold stimulus_id {repeated!r} more than once; average repetitions first")
+    return ids

@@ -11,20 +11,27 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from rsatoolbox.rdm import RDMs
-from scipy.spatial.distance import squareform
 
-from neural_data.errors import InputError
+from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
+    "DISSIMILARITIES",
+    "as_matrices",
     "build_rdms",
     "correlation_dissimilarity",
+    "dissimilarity_from_products",
     "match_stimuli",
     "pattern_table",
     "rdm_table",
     "view_order",
     "zscore_units",
 ]
+
+DISSIMILARITIES = ("correlation", "euclidean")
+"""Measures that follow from sums of products; those that need trials are for recordings alone."""
+ROUNDING = 1e-12
+"""Relative size under which a difference of sums is rounding and no signal."""
 
 
 def build_rdms(
@@ -157,11 +164,47 @@ def correlation_dissimilarity(responses: np.ndarray) -> np.ndarray:
         Symmetric, diagonal 0, values in 0..2; NaN in the row and column of a stimulus whose pattern is constant.
     """
     patterns = np.asarray(responses, dtype=float)
-    patterns = patterns - patterns.mean(axis=1, keepdims=True)
-    norm = np.linalg.norm(patterns, axis=1)
-    norm[norm <= 1e-12 * np.abs(responses).max(axis=1, initial=0.0) * np.sqrt(patterns.shape[1])] = np.nan
-    patterns = patterns / norm[:, None]
-    matrix = 1.0 - np.clip(patterns @ patterns.T, -1.0, 1.0)
+    n_units = patterns.shape[1]
+    if n_units == 0:
+        return dissimilarity_from_products(np.zeros((len(patterns),) * 2), np.zeros(len(patterns)), 0)
+    return dissimilarity_from_products(patterns @ patterns.T, patterns.sum(axis=1), n_units)
+
+
+def dissimilarity_from_products(
+    products: np.ndarray, totals: np.ndarray, n_units: int, *, dissimilarity: str = "correlation"
+) -> np.ndarray:
+    """Dissimilarities between stimuli from sums over units, which can be accumulated block by block.
+
+    Parameters
+    ----------
+    products : array of shape (n_stimuli, n_stimuli)
+        Sum over units of the product of the responses to two stimuli.
+    totals : array of shape (n_stimuli,)
+        Sum over units of the response to each stimulus.
+    n_units : int
+        Units summed over.
+    dissimilarity : {"correlation", "euclidean"}
+        1 - Pearson's r across units; or, as in rsatoolbox, the squared Euclidean distance over the number of units.
+
+    Returns
+    -------
+    array of shape (n_stimuli, n_stimuli), float64
+        Symmetric, diagonal 0. NaN where there are no units and, for correlations, where a pattern is constant.
+    """
+    if dissimilarity not in DISSIMILARITIES:
+        raise InputError(f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, DISSIMILARITIES)}")
+    power = np.diag(products)
+    if n_units == 0:
+        matrix = np.full_like(products, np.nan)
+    elif dissimilarity == "correlation":
+        covariance = products - np.outer(totals, totals) / n_units
+        variance = np.diag(covariance)
+        sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
+        matrix = 1.0 - np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
+        # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
+        matrix[np.abs(matrix) < ROUNDING] = 0.0
+    else:
+        matrix = np.maximum(power[:, None] + power[None, :] - 2 * products, 0.0) / n_units
     matrix = (matrix + matrix.T) / 2
     np.fill_diagonal(matrix, 0.0)
     return matrix
@@ -196,7 +239,7 @@ def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def as_matrices(rdms: RDMs | np.ndarray) -> np.ndarray:
-    """Square matrices of shape (n_rdms, n, n) from RDMs, one square matrix, a stack, or rows of upper triangles."""
+    """Square matrices of shape (n_rdms, n, n) from RDMs, one square matrix, or a stack of them."""
     if isinstance(rdms, RDMs):
         return rdms.get_matrices()
     array = np.asarray(rdms, dtype=float)
@@ -204,9 +247,7 @@ def as_matrices(rdms: RDMs | np.ndarray) -> np.ndarray:
         return array[None]
     if array.ndim == 3 and array.shape[1] == array.shape[2]:
         return array
-    if array.ndim == 2:
-        return np.stack([squareform(row, checks=False) for row in array])
-    raise ValueError(f"RDMs must be (n, n), (n_rdms, n, n) or (n_rdms, n_pairs); got shape {array.shape}")
+    raise ValueError(f"RDMs must have shape (n, n) or (n_rdms, n, n); got {array.shape}")
 
 
 def _stimulus_ids(rdms: RDMs, which: str) -> list[str]:

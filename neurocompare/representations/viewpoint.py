@@ -1,0 +1,121 @@
+"""What view RDMs say about views: the mirror-symmetric viewpoint tuning index.
+
+Takes RDMs whose patterns are the views of one exemplar sorted by azimuth; gives plain numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+from scipy import stats
+
+from neural_data.errors import InputError
+from neurocompare.representations.rdms import as_matrices, pattern_table, rdm_table
+
+__all__ = ["index_table", "mirror_symmetry_index", "summarise_indices"]
+
+
+def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
+    """Mirror-symmetric viewpoint tuning index of view RDMs.
+
+    With D the view RDM and H the same with its columns reversed, the central column is dropped from both when the
+    number of views is odd, and the index is Pearson's r over the entries that remain, diagonal included. 1 for
+    perfect mirror symmetry, about 0 for a representation that does not distinguish views, negative for view tuning.
+
+    Parameters
+    ----------
+    rdms : rsatoolbox.rdm.RDMs, or array of shape (n_views, n_views) or (n_rdms, n_views, n_views)
+        Views sorted by azimuth and symmetric about 0. RDMs that carry ``azimuth_deg`` are checked for it.
+
+    Returns
+    -------
+    float, or array of shape (n_rdms,)
+        A float for one square array, else an array. NaN where it is undefined: a constant RDM, or one with a
+        dissimilarity that is not a number.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three views, or the azimuths are not sorted and symmetric about 0.
+
+    References
+    ----------
+    Farzmahdi et al. (2024), eLife 13:e90256, equation 1.
+    """
+    _check_views(rdms)
+    matrices = as_matrices(rdms)
+    n_views = matrices.shape[-1]
+    if n_views < 3:
+        raise InputError(f"the mirror-symmetry index needs at least three views; the RDM has {n_views}")
+    kept = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
+    direct = matrices[:, :, kept].reshape(len(matrices), -1)
+    mirrored = matrices[:, :, ::-1][:, :, kept].reshape(len(matrices), -1)
+    direct = direct - direct.mean(axis=1, keepdims=True)
+    mirrored = mirrored - mirrored.mean(axis=1, keepdims=True)
+    scale = np.sqrt((direct**2).sum(axis=1) * (mirrored**2).sum(axis=1))
+    # D holds its diagonal of zeros, so it is constant where every dissimilarity is 0.
+    constant = ~(np.abs(matrices).max(axis=(1, 2)) > 0)
+    index = np.full(len(matrices), np.nan)
+    np.divide((direct * mirrored).sum(axis=1), scale, out=index, where=~constant & (scale > 0))
+    return float(index[0]) if not isinstance(rdms, RDMs) and np.ndim(rdms) == 2 else index
+
+
+def index_table(view_rdms: RDMs) -> pd.DataFrame:
+    """Mirror-symmetry index of every view RDM as rows of ``tables/viewpoint.csv``.
+
+    Parameters
+    ----------
+    view_rdms : rsatoolbox.rdm.RDMs
+        One RDM an exemplar, from ``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The RDM descriptors and ``index``, one row an RDM, in order.
+    """
+    return rdm_table(view_rdms).assign(index=mirror_symmetry_index(view_rdms))
+
+
+def _check_views(rdms: RDMs | np.ndarray) -> None:
+    if not isinstance(rdms, RDMs):
+        return
+    patterns = pattern_table(rdms)
+    if "azimuth_deg" not in patterns.columns:
+        raise InputError(
+            "the mirror-symmetry index needs view RDMs with the pattern descriptor 'azimuth_deg'; compute them with "
+            'within="identity"'
+        )
+    azimuths = patterns["azimuth_deg"].to_numpy(dtype=float)
+    if np.any(np.diff(azimuths) <= 0) or not np.allclose(azimuths, -azimuths[::-1], atol=1e-6):
+        shown = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
+        raise InputError(
+            f"the mirror-symmetry index needs views in rising order and symmetric about 0 degrees; these are {shown}; "
+            "choose views that come in left-right pairs (stimuli.azimuths_deg in a study)"
+        )
+
+
+def summarise_indices(indices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Mean index over exemplars with its 95 % t interval.
+
+    Parameters
+    ----------
+    indices : pandas.DataFrame
+        From :func:`index_table`: one row an exemplar, column ``index``.
+    by : sequence of str
+        Columns that say which exemplars are averaged together; groups keep their order of appearance.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``by``, ``index`` (mean), ``sd`` (over exemplars), ``ci_low, ci_high``, ``n`` (exemplars with a
+        defined index) and ``n_undefined``. The interval is NaN with fewer than two exemplars.
+    """
+    table = indices.groupby(list(by), sort=False, dropna=False)["index"].agg(
+        index="mean", sd="std", n="count", n_all="size"
+    )
+    half = stats.t.ppf(0.975, np.maximum(table["n"] - 1, 1)) * table["sd"] / np.sqrt(table["n"])
+    table = table.assign(ci_low=table["index"] - half, ci_high=table["index"] + half)
+    return table.assign(n_undefined=table["n_all"] - table["n"]).drop(columns="n_all").reset_index()

@@ -1,0 +1,237 @@
+"""The grammar of a study file: every key, its default and what it means, checked before any work starts.
+
+Takes TOML (a file or a dict) and overrides; gives a :class:`Study`. What is wrong is named with its line and the
+nearest right spelling. Nothing here reads stimuli, networks or recordings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neural_data.errors import InputError, closest
+
+__all__ = ["Study", "load_study"]
+
+Name = Annotated[str, Field(min_length=1)]
+PATH_KEYS = {("stimuli", "source"), ("stimuli", "images"), ("recording", "source"), ("models", "weights")}
+_HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-]+)\s*\]")
+_KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
+
+
+class _Section(BaseModel):
+    """A table of the study file: unknown keys are refused, values are not changed after the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stimuli(_Section):
+    """``[stimuli]``: what is shown."""
+
+    source: Name = Field("faces", description="'faces' (rendered by the package) or the path of a stimulus set's CSV")
+    images: Name | None = Field(None, description="folder or zip of the images; looked for beside the CSV by default")
+    n_identities: int = Field(25, ge=2, le=1000, description="identities to render; built-in stimuli only")
+    azimuths_deg: list[float] | None = Field(None, min_length=3, description="views to keep; all by default")
+    background: float | None = Field(
+        None, ge=0, le=1, description="gray level that replaces the uniform background around the object"
+    )
+
+
+class Model(_Section):
+    """``[[models]]``: a network, and the layers that are looked at."""
+
+    name: Name
+    layers: Name | Annotated[list[Name], Field(min_length=1)] = "all"
+    regime: Name | None = None
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
+    weights: Name | None = None
+    start: Literal["gaussian", "own"] = "gaussian"
+
+
+class Recording(_Section):
+    """``[recording]``: a recording, or the simulation of one."""
+
+    source: Name = Field("simulated", description="'simulated' or the path of a recording")
+    regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
+    n_neurons: int = Field(100, ge=4, description="neurons a region; simulation only")
+    n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
+
+
+class Comparison(_Section):
+    """``[comparison]``: how RDMs are made, compared and tested."""
+
+    method: Literal["corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov"] = "corr"
+    dissimilarity: Literal["correlation", "euclidean"] = "correlation"
+    normalize: Literal["none", "zscore"] = "none"
+    resample: Literal["stimulus", "identity"] = "stimulus"
+    n_draws: int = Field(1000, ge=50, le=1_000_000)
+    n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
+
+
+class Study(_Section):
+    """A whole study file."""
+
+    title: Name = "Model-brain comparison"
+    seed: int = Field(0, ge=0)
+    stimuli: Stimuli = Stimuli()
+    models: list[Model] = Field(min_length=1)
+    recording: Recording = Recording()
+    comparison: Comparison = Comparison()
+
+    @model_validator(mode="after")
+    def _networks_are_distinct(self) -> Study:
+        names = [(model.name, model.regime, model.weights, seed) for model in self.models for seed in model.seeds]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"network {name[0]!r} with seed {name[3]} is listed twice; remove one")
+        return self
+
+
+def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Study:
+    """Read and check a study.
+
+    Parameters
+    ----------
+    study : str, Path or mapping
+        A TOML file, or its content as nested dictionaries. Paths in a file are relative to the file's folder, in a
+        mapping to the current one.
+    overrides : mapping of str to value, or None
+        Dotted keys (``"comparison.n_draws"``, ``"models.0.name"``) and the values that replace those of the study.
+        Strings are read as TOML where they are TOML (``"200"``, ``"[0, 1]"``), else as text. Paths are relative to
+        the current folder.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no TOML, a key is unknown or missing, or a value is not allowed: names the line and
+        the nearest right spelling.
+    """
+    content: dict[str, Any]
+    if isinstance(study, Mapping):
+        text, where, content = "", "study", _copied(study)
+    else:
+        text, where = _read_text(Path(study)), str(study)
+        content = _parse(text, where)
+        _anchor_paths(content, Path(study).resolve().parent)
+    overridden = {}
+    for key, value in (overrides or {}).items():
+        _override(content, key, value)
+        overridden[tuple(key.split("."))] = f"--set {key}={value}"
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise InputError(_explain(error, text, where, overridden)) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such study file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as a study file ({error})") from error
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not valid TOML: {error}") from None
+
+
+def _copied(content: Any) -> Any:
+    """Deep copy of nested mappings and lists as plain dicts and lists."""
+    if isinstance(content, Mapping):
+        return {str(key): _copied(value) for key, value in content.items()}
+    return [_copied(value) for value in content] if isinstance(content, (list, tuple)) else content
+
+
+def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
+    """Make the relative paths of a study file independent of the folder that the run starts from."""
+    for section, key in PATH_KEYS:
+        tables = content.get(section)
+        for table in tables if isinstance(tables, list) else [tables]:
+            value = table.get(key) if isinstance(table, dict) else None
+            if isinstance(value, str) and (folder / value).exists():
+                table[key] = str(folder / value)
+
+
+def _override(content: dict[str, Any], key: str, value: Any) -> None:
+    if isinstance(value, str):
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            value = tomllib.loads(f"value = {value}")["value"]
+    place: Any = content
+    *parents, last = key.split(".")
+    for part in parents:
+        if isinstance(place, list):
+            if not part.isdigit() or int(part) >= len(place):
+                raise InputError(f"--set {key}: there is no entry {part!r}; entries 0 to {len(place) - 1} exist")
+            place = place[int(part)]
+        elif isinstance(place, dict):
+            place = place.setdefault(part, {})
+    if not isinstance(place, dict):
+        raise InputError(f"--set {key}: {'.'.join(parents)} is no table; name a key inside one, such as models.0.name")
+    place[last] = value
+
+
+def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[tuple[str, ...], str]) -> str:
+    """First problem that pydantic found, in one sentence with its line and a way out."""
+    problem = error.errors()[0]
+    path = tuple(part for part in problem["loc"] if not str(part).startswith(("constrained-", "list[", "str")))
+    key = ".".join(map(str, path))
+    source = next((shown for names, shown in overridden.items() if ".".join(names) in key), None)
+    line = None if source else _line_of(text, path)
+    place = source or (f"{where}, line {line}" if line else where)
+    more = {1: "", 2: " (1 more problem follows)"}.get(n := error.error_count(), f" ({n - 1} more problems follow)")
+    match problem["type"]:
+        case "extra_forbidden":
+            return f"{place}: unknown key {key!r}; {closest(str(path[-1]), _keys_beside(path))}{more}"
+        case "missing":
+            return f"{place}: key {key!r} is missing; add it{more}"
+        case "literal_error":
+            allowed = re.findall(r"'([^']*)'", problem["msg"])
+            return (
+                f"{place}: {key} = {problem['input']!r} is not allowed; {closest(str(problem['input']), allowed)}{more}"
+            )
+        case _:
+            message = problem["msg"].removeprefix("Value error, ")
+            given = "" if not path else f"{key} = {problem['input']!r}: "
+            return f"{place}: {given}{message[0].lower()}{message[1:]}{more}"
+
+
+def _keys_beside(path: tuple[str | int, ...]) -> list[str]:
+    """Known keys of the table that holds the last part of the path."""
+    sections = {"stimuli": Stimuli, "models": Model, "recording": Recording, "comparison": Comparison}
+    section = Study if len(path) == 1 else sections.get(str(path[0]), Study)
+    return list(section.model_fields)
+
+
+def _line_of(text: str, path: tuple[str | int, ...]) -> int | None:
+    """Line of the study file that assigns a key, else of the table it would stand in, or None."""
+    table: tuple[str | int, ...] = ()
+    entries: Counter[str] = Counter()
+    found, depth = None, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            name = header["name"]
+            table = (name, entries[name]) if header["array"] else (name,)
+            entries[name] += 1
+            place = table
+        elif key := _KEY.match(line):
+            place = (*table, key["name"])
+        else:
+            continue
+        if len(place) > depth and path[: len(place)] == place:
+            found, depth = number, len(place)
+    return found

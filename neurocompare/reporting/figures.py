@@ -5,7 +5,7 @@ Colours are those of Okabe and Ito, told apart by colour-blind readers; every ax
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,11 +20,27 @@ from scipy.stats import rankdata
 
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
-__all__ = ["draw_fits", "draw_indices", "draw_rdms", "save_figure"]
+__all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_rdms", "save_figure"]
 
 REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CEILING_GRAY = "#d9d9d9"
+CAPTIONS = {
+    "fits_by_layer": (
+        "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
+        "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray is the range of the noise ceiling."
+    ),
+    "index_by_layer": (
+        "Mirror-symmetric viewpoint tuning index of each layer, and of each patch: 1 for perfect mirror symmetry, "
+        "about 0 where views are not told apart, negative for view tuning."
+    ),
+    "rdms": (
+        "RDMs of the patches (first row) and of the layers, stimuli sorted by azimuth and then by identity. Blocks on "
+        "the diagonal: view tuning. Blocks on both diagonals: mirror-symmetric tuning. Lines parallel to the diagonal: "
+        "identity tuning across views."
+    ),
+}
+"""What the report says under each figure of a run, by file name."""
 METHOD_LABELS = {
     "corr": "Pearson r",
     "cosine": "cosine",
@@ -78,8 +94,8 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         first = fits.iloc[0]
         _note(
             figure,
-            f"bars: 95 % interval ({first['resample']} resampling, {first['n_draws']} draws); filled: above 0, adjusted "
-            f"p < 0.05; gray: noise ceiling; n = {first['n_stimuli']} stimuli",
+            f"bars: 95 % interval ({first['resample']} resampling, {first['n_draws']} draws); filled: above 0, "
+            f"adjusted p < 0.05; gray: noise ceiling; n = {first['n_stimuli']} stimuli",
         )
     return figure
 
@@ -105,9 +121,9 @@ def draw_indices(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
                 _profile(left, rows, "index", colour, label)
         _layer_axis(left, layers)
         left.set_ylabel("mirror-symmetry index")
-        for place, row in enumerate(patches.itertuples()):
-            colour = REGION_COLOURS.get(row.region, "black")
-            _errorbar(right, [place], [row.index_], [row.ci_low], [row.ci_high], colour=colour)
+        for place, (_, row) in enumerate(patches.iterrows()):
+            colour = REGION_COLOURS.get(row["region"], "black")
+            _errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour=colour)
         right.set_xticks(range(len(patches)), patches["region"], rotation=0)
         right.set_xlim(-0.6, len(patches) - 0.4)
         right.set_title("recording" + (" (simulated)" if patches["simulated"].any() else ""))
@@ -268,22 +284,3 @@ def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, col
         axes.axhline(start - 0.5, color="white", linewidth=0.4)
         axes.axvline(start - 0.5, color="white", linewidth=0.4)
     axes.set_title(title, fontsize=7, color=colour, pad=3)
-
-
-def figure_names() -> Mapping[str, str]:
-    """File names of the figures of a run and the captions that the report gives them."""
-    return {
-        "fits_by_layer": (
-            "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
-            "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray is the range of the noise ceiling."
-        ),
-        "index_by_layer": (
-            "Mirror-symmetric viewpoint tuning index of each layer, and of each patch: 1 for perfect mirror symmetry, "
-            "about 0 where views are not told apart, negative for view tuning."
-        ),
-        "rdms": (
-            "RDMs of the patches (first row) and of the layers, stimuli sorted by azimuth and then by identity. Blocks "
-            "on the diagonal: view tuning. Blocks on both diagonals: mirror-symmetric tuning. Lines parallel to the "
-            "diagonal: identity tuning across views."
-        ),
-    }

@@ -19,6 +19,7 @@ __all__ = [
     "DISSIMILARITIES",
     "as_matrices",
     "build_rdms",
+    "concat_rdms",
     "correlation_dissimilarity",
     "dissimilarity_from_products",
     "match_stimuli",
@@ -82,6 +83,36 @@ def rdm_table(rdms: RDMs) -> pd.DataFrame:
     """RDM descriptors as a table, one row an RDM, in order."""
     table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.rdm_descriptors.items()})
     return table.drop(columns="index", errors="ignore")
+
+
+def concat_rdms(parts: Sequence[RDMs]) -> RDMs:
+    """RDMs over the same patterns, one after the other.
+
+    Parameters
+    ----------
+    parts : sequence of rsatoolbox.rdm.RDMs
+        With equal pattern descriptors, in equal order.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        An RDM descriptor that one part lacks is NaN there (``rsatoolbox.rdm.concat`` drops it from all).
+
+    Raises
+    ------
+    ValueError
+        If the patterns differ.
+    """
+    patterns = pattern_table(parts[0])
+    if not all(pattern_table(part).equals(patterns) for part in parts):
+        raise ValueError("RDMs to be joined must have the same patterns in the same order")
+    table = pd.concat([rdm_table(part) for part in parts], ignore_index=True)
+    return build_rdms(
+        np.concatenate([part.dissimilarities for part in parts]),
+        patterns=patterns,
+        rdms={name: table[name].tolist() for name in table.columns},
+        dissimilarity=parts[0].dissimilarity_measure,
+    )
 
 
 def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:

@@ -10,6 +10,7 @@ import rsatoolbox
 from neural_data import InputError
 from neurocompare.representations.rdms import (
     build_rdms,
+    concat_rdms,
     correlation_dissimilarity,
     dissimilarity_from_products,
     match_stimuli,
@@ -88,6 +89,19 @@ def test_rsatoolbox_does_not_write_into_what_it_is_given():
     build_rdms((1 - np.eye(3))[None], patterns=table, rdms=rdms, dissimilarity="correlation")
     assert rdms == {"layer": ["fc1"]}
     assert list(table.columns) == ["stimulus_id"]
+
+
+def test_joining_keeps_descriptors_that_one_part_lacks():
+    table, matrix = pd.DataFrame({"stimulus_id": ["a", "b", "c"]}), (1 - np.eye(3))[None]
+    first = build_rdms(matrix, patterns=table, rdms={"layer": ["fc1"], "seed": [1]}, dissimilarity="correlation")
+    second = build_rdms(matrix * 2, patterns=table, rdms={"layer": ["fc2"]}, dissimilarity="correlation")
+    joined = concat_rdms([first, second])
+    assert rdm_table(joined)["layer"].tolist() == ["fc1", "fc2"]
+    np.testing.assert_array_equal(rdm_table(joined)["seed"], [1, np.nan])
+    np.testing.assert_array_equal(joined.dissimilarities, [[1, 1, 1], [2, 2, 2]])
+    other = build_rdms(matrix, patterns=table.iloc[::-1], rdms={"layer": ["x"]}, dissimilarity="correlation")
+    with pytest.raises(ValueError, match="same patterns"):
+        concat_rdms([first, other])
 
 
 def test_view_order_finds_views_wherever_they_stand(faces):

@@ -1,0 +1,5 @@
+"""``python -m neurocompare``."""
+
+from neurocompare.cli import main
+
+main()

@@ -1,0 +1,188 @@
+"""One self-contained HTML page for a run, made from its tables, figures and provenance alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
+
+__all__ = ["write_report"]
+
+PROFILE = ["model", "regime", "seed", "region"]
+"""Columns that say which network is looked at for which patch."""
+SUMMARY_COLUMNS = {
+    "model": "network",
+    "regime": "regime",
+    "seed": "seed",
+    "region": "patch",
+    "layer": "best layer",
+    "fit": "fit",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "ceiling_lower": "noise ceiling",
+    "p_zero_adjusted": "adjusted p (fit > 0)",
+}
+FIT_COLUMNS = {
+    "model": "network",
+    "regime": "regime",
+    "seed": "seed",
+    "layer": "layer",
+    "region": "patch",
+    "fit": "fit",
+    "se": "SE",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "p_zero": "p (fit > 0)",
+    "p_zero_adjusted": "adjusted p",
+    "ceiling_lower": "noise ceiling",
+    "n_neurons": "neurons",
+}
+INDEX_COLUMNS = {
+    "layer": "layer or patch",
+    "category": "category",
+    "index": "mean index",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "n": "exemplars",
+    "n_undefined": "undefined",
+}
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` into a run folder.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds ``tables/``, ``figures/`` and ``provenance.json`` of one run.
+
+    Returns
+    -------
+    pathlib.Path
+        The page; it needs no other file and no network.
+    """
+    tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))}
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    fits = tables["fits"]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("neurocompare.reporting", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html.jinja").render(
+        title=provenance["study"]["title"],
+        sentences=summary_sentences(fits, tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
+        warnings=_warnings(tables),
+        best=_rows(_best_layers(fits), SUMMARY_COLUMNS),
+        fits=_rows(fits, FIT_COLUMNS),
+        indices=_rows(_index_rows(tables), INDEX_COLUMNS),
+        figures=[(name, caption, _image(folder, name)) for name, caption in CAPTIONS.items()],
+        method=METHOD_LABELS[fits["method"].iloc[0]],
+        first=fits.iloc[0].to_dict(),
+        ceiling=tables["ceilings"].iloc[0].to_dict(),
+        provenance=provenance,
+        study=json.dumps(provenance["study"], indent=2),
+    )
+    path = folder / "report.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def summary_sentences(fits: pd.DataFrame, layers: pd.DataFrame, patches: pd.DataFrame) -> list[str]:
+    """What a run found, in plain words.
+
+    Parameters
+    ----------
+    fits, layers, patches : pandas.DataFrame
+        ``tables/fits``, ``tables/viewpoint_summary`` and ``tables/viewpoint_patches_summary``.
+
+    Returns
+    -------
+    list of str
+        One sentence a patch and one on view tuning.
+    """
+    sentences = []
+    for _, row in _best_layers(fits).iterrows():
+        network = f"{row['model']} ({row['regime']}, seed {row['seed']})"
+        mine = fits[
+            (fits[["model", "regime", "seed", "region"]] == row[["model", "regime", "seed", "region"]]).all(axis=1)
+        ]
+        above = int((mine["p_zero_adjusted"] < 0.05).sum())
+        ceiling = "" if pd.isna(row["ceiling_lower"]) else f", noise ceiling {row['ceiling_lower']:.2f}"
+        sentences.append(
+            f"{row['region']}: of {network}, layer {row['layer']} fits best, {row['fit']:.2f} "
+            f"(95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}{ceiling}); "
+            f"{above} of {len(mine)} layers fit better than 0."
+        )
+    low, high = layers["index"].min(), layers["index"].max()
+    shown = ", ".join(f"{row['region']} {row['index']:.2f}" for _, row in patches.iterrows())
+    sentences.append(
+        f"Mirror-symmetric viewpoint tuning index: {low:.2f} to {high:.2f} over layers; in the patches {shown}."
+    )
+    return sentences
+
+
+def _best_layers(fits: pd.DataFrame) -> pd.DataFrame:
+    """Row of the largest fit of every network to every patch."""
+    defined = fits.dropna(subset="fit")
+    return defined.loc[defined.groupby(PROFILE, sort=False)["fit"].idxmax()]
+
+
+def _index_rows(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    patches = tables["viewpoint_patches_summary"].rename(columns={"region": "layer"})
+    return pd.concat([tables["viewpoint_summary"], patches], ignore_index=True)
+
+
+def _warnings(tables: dict[str, pd.DataFrame]) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    fits, found = tables["fits"], []
+    if fits["simulated"].any():
+        found.append(
+            "The recording is simulated: its patches show what they were built to show, nothing about monkeys."
+        )
+    n_identities = fits["n_identities"].iloc[0]
+    if n_identities < 10:
+        found.append(f"Only {n_identities} identities were shown; intervals over stimuli say little about new faces.")
+    undefined = int(tables["viewpoint_summary"]["n_undefined"].sum())
+    if undefined:
+        found.append(f"The mirror-symmetry index is undefined for {undefined} view RDMs (constant or not a number).")
+    missing = int(fits["fit"].isna().sum())
+    if missing:
+        found.append(f"{missing} fits are undefined because an RDM is constant or has no measured pair.")
+    if fits["resample"].iloc[0] == "stimulus":
+        found.append(
+            "Intervals come from resampling stimuli one by one (as in eLife 90256). Views of one identity are not "
+            "independent, and neurons are held fixed, so these intervals are too narrow for claims about new "
+            "faces or new neurons."
+        )
+    return found
+
+
+def _rows(table: pd.DataFrame, columns: dict[str, str]) -> dict[str, list]:
+    """Headers and formatted cells of the columns that hold anything."""
+    kept = [name for name in columns if name in table.columns and table[name].notna().any()]
+    cells = [[_cell(name, value) for name, value in zip(kept, row, strict=True)] for row in table[kept].to_numpy()]
+    return {"headers": [columns[name] for name in kept], "rows": cells}
+
+
+def _cell(name: str, value: object) -> str:
+    if pd.isna(value):
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    if name.startswith("p_"):
+        return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
+    return f"{value:.0f}" if name.startswith("n") else f"{value:.3f}"
+
+
+def _image(folder: Path, name: str) -> str:
+    """Figure as a data address, so that the page stands alone."""
+    content = (folder / "figures" / f"{name}.svg").read_bytes()
+    return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")

@@ -1,0 +1,41 @@
+"""What other people's code relies on, and what importing costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import neural_data
+import neurocompare
+
+PUBLIC = {
+    neural_data: [
+        *("StimulusSet", "read_stimuli", "read_recording", "write_recording", "simulate_patches"),
+        "simulate_from_layer",
+    ],
+    neurocompare: [
+        *("load_model", "compute_model_rdms", "compute_neural_rdms", "mirror_symmetry_index", "compare_rdms"),
+        *("fits_on_draws", "infer_fits", "run_study"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("package", "name"), [(p, name) for p, names in PUBLIC.items() for name in names])
+def test_public_names_can_be_imported(package, name):
+    assert callable(getattr(package, name))
+    assert name in dir(package)
+
+
+def test_unknown_names_raise_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'fit'"):
+        neurocompare.fit  # noqa: B018
+
+
+@pytest.mark.parametrize("statement", ["import neurocompare, neurocompare.cli", "import neural_data"])
+def test_importing_loads_no_heavy_package(statement):
+    heavy = ("torch", "rsatoolbox", "matplotlib", "scipy")
+    code = f"import sys; {statement}; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

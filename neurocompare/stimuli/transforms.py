@@ -1,0 +1,132 @@
+"""Image transforms: arrays of shape (n, channels, height, width) in, new arrays of that form out.
+
+The reflections, rotations and shifts are what equivariance and invariance are measured under; they move pixels and
+never interpolate. :class:`GrayBackground` is a callable for ``StimulusSet.with_transform``: it changes images one by
+one and its ``repr`` says everything that it does, so that checksums hold it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from neural_data.errors import InputError
+
+__all__ = ["GrayBackground", "flip_vertical", "mirror", "rotate90", "shift"]
+
+
+def mirror(images: np.ndarray) -> np.ndarray:
+    """Left-right reflection.
+
+    Parameters
+    ----------
+    images : array of shape (..., height, width)
+
+    Returns
+    -------
+    array of the same shape and dtype
+    """
+    return np.ascontiguousarray(images[..., ::-1])
+
+
+def flip_vertical(images: np.ndarray) -> np.ndarray:
+    """Up-down reflection of images of shape (..., height, width)."""
+    return np.ascontiguousarray(images[..., ::-1, :])
+
+
+def rotate90(images: np.ndarray, turns: int = 1) -> np.ndarray:
+    """Rotation by quarter turns, counter-clockwise as seen on the screen.
+
+    Parameters
+    ----------
+    images : array of shape (..., height, width)
+    turns : int
+        Quarter turns; below 0 clockwise.
+
+    Returns
+    -------
+    array of shape (..., height, width), or (..., width, height) after an odd number of turns
+    """
+    return np.ascontiguousarray(np.rot90(images, turns, axes=(-2, -1)))
+
+
+def shift(images: np.ndarray, dx: int, dy: int = 0) -> np.ndarray:
+    """Translation by whole pixels; what comes in from outside repeats the edge.
+
+    Parameters
+    ----------
+    images : array of shape (..., height, width)
+    dx : int
+        Pixels to the right; below 0 to the left.
+    dy : int
+        Pixels downwards; below 0 upwards.
+
+    Returns
+    -------
+    array of the same shape and dtype
+    """
+    height, width = images.shape[-2:]
+    rows = np.clip(np.arange(height) - dy, 0, height - 1)
+    columns = np.clip(np.arange(width) - dx, 0, width - 1)
+    return images[..., rows[:, None], columns]
+
+
+@dataclass(frozen=True)
+class GrayBackground:
+    """Replaces the uniform background of an image, as far as it is connected with the border, by gray.
+
+    The background's colour is the median of the border pixels, each channel by itself. Pixels of that colour inside
+    the foreground (the white of an eye, a gap that the foreground closes) stay as they are.
+
+    Parameters
+    ----------
+    level : float
+        Gray level put there, 0 (black) to 1 (white).
+    tolerance : float
+        Largest difference from the background's colour, in any channel, that still counts as background; images
+        that went through JPEG need about 0.05.
+
+    Raises
+    ------
+    ValueError
+        When made with a level outside 0..1 or a tolerance that is not positive.
+    InputError
+        When called on an image with less than half of its border in one colour: it has no uniform background.
+
+    Examples
+    --------
+    >>> GrayBackground()(np.ones((1, 3, 4, 4), dtype=np.float32)).max()
+    np.float32(0.5)
+    """
+
+    level: float = 0.5
+    tolerance: float = 0.02
+
+    def __post_init__(self):
+        if not 0 <= self.level <= 1:
+            raise ValueError(f"level must lie between 0 (black) and 1 (white), not {self.level}")
+        if not self.tolerance > 0:
+            raise ValueError(f"tolerance must be above 0, not {self.tolerance}")
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images of shape (n, channels, height, width), values in 0..1, on the new background."""
+        replaced = images.copy()
+        for position, image in enumerate(images):
+            replaced[position, :, self._background(image, position)] = self.level
+        return replaced
+
+    def _background(self, image: np.ndarray, position: int) -> np.ndarray:
+        border = np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
+        colour = np.median(border, axis=1)
+        alike = np.abs(image - colour[:, None, None]).max(axis=0) <= self.tolerance
+        share = (np.abs(border - colour[:, None]).max(axis=0) <= self.tolerance).mean()
+        if share < 0.5:
+            raise InputError(
+                f"image {position} of the batch has no uniform background: only {share:.0%} of its border has one "
+                f"colour within {self.tolerance:g}; leave GrayBackground out, or raise its tolerance"
+            )
+        regions, _ = ndimage.label(alike)
+        rim = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+        return np.isin(regions, rim[rim > 0])

@@ -1,0 +1,410 @@
+"""What resampled fits say: variances, intervals, tests and tables.
+
+Takes the fits on the data and on every draw of every resampled factor (see ``inference``); computes no fit itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from neural_data.errors import InputError, closest
+
+__all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust"]
+
+FIT_COLUMNS = (
+    *("model", "regime", "seed", "layer", "layer_index", "region", "subject", "dissimilarity", "method", "resample"),
+    *("n_draws", "n_stimuli", "n_identities", "n_neurons", "fit", "se", "ci_low", "ci_high", "p_zero"),
+    *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper"),
+)
+"""Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
+
+MODEL_COLUMNS = ("model", "regime", "seed", "layer", "layer_index")
+RECORDING_COLUMNS = ("region", "subject")
+CORRECTIONS = {"bh": "fdr_bh", "holm": "holm", "max": None, "none": None}
+"""Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Fits of models to recordings and their resampling draws.
+
+    Parameters
+    ----------
+    models, recordings : pandas.DataFrame
+        RDM descriptors of the models and of the neural RDMs, one row each.
+    estimates : array of shape (n_models, n_recordings)
+        Fits on the data themselves.
+    draws_of : dict of tuple of str to array of shape (n_draws, n_models, n_recordings)
+        Fits on the draws of each factor alone and of crossed factors together.
+    sizes : dict of str to integer array of shape (n_recordings,)
+        Units of each factor: stimuli, identities, neurons, subjects.
+    factors : tuple of str
+        What was resampled.
+    """
+
+    models: pd.DataFrame
+    recordings: pd.DataFrame
+    estimates: np.ndarray
+    draws_of: dict[tuple[str, ...], np.ndarray]
+    sizes: dict[str, np.ndarray]
+    factors: tuple[str, ...]
+    method: str
+    dissimilarity: str
+    n_draws: int
+    n_stimuli: int
+    n_identities: int | None
+    n_neurons: np.ndarray
+    n_redrawn: dict[str, int]
+    within_identity: str | None = None
+    ceilings: pd.DataFrame | None = None
+    confidence: float = 0.95
+
+    @property
+    def draws(self) -> np.ndarray:
+        """Fits on the draws of all crossed factors together, (n_draws, n_models, n_recordings)."""
+        return self.draws_of[max(self.draws_of, key=len)]
+
+    @cached_property
+    def variances(self) -> np.ndarray:
+        """Variance of each fit, (n_models, n_recordings); NaN where a fit is undefined."""
+        parts = {factors: _variance(draws) for factors, draws in self.draws_of.items()}
+        return np.where(np.isnan(self.estimates), np.nan, self._combined(parts))
+
+    @property
+    def se(self) -> np.ndarray:
+        """Standard error of each fit, (n_models, n_recordings)."""
+        return np.sqrt(self.variances)
+
+    @cached_property
+    def df(self) -> np.ndarray:
+        """Degrees of freedom of the t intervals and tests, (n_recordings,): the smallest factor's units minus one."""
+        return np.min(list(self.sizes.values()), axis=0) - 1
+
+    @property
+    def ci(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of the confidence intervals, each (n_models, n_recordings)."""
+        half = stats.t.ppf((1 + self.confidence) / 2, self.df) * self.se
+        return self.estimates - half, self.estimates + half
+
+    @cached_property
+    def p_zero(self) -> np.ndarray:
+        """One-sided p of each fit against 0, (n_models, n_recordings)."""
+        return stats.t.sf(_ratio(self.estimates, self.se), self.df)
+
+    def p_zero_adjusted(self, correction: str = "bh") -> np.ndarray:
+        """P against 0, adjusted over the models and layers within each recording, (n_models, n_recordings)."""
+        z = stats.norm.isf(self.p_zero)
+        columns = [
+            adjust(self.p_zero[:, r], correction, statistics=z[:, r], draws=self.draws[:, :, r])
+            for r in range(len(self.recordings))
+        ]
+        return np.stack(columns, axis=1)
+
+    @property
+    def p_ceiling(self) -> np.ndarray:
+        """Two-sided p of each fit against the lower noise ceiling, (n_models, n_recordings); NaN without ceilings.
+
+        The ceiling's own standard error is added where it is known; the two are taken as independent, which errs on
+        the side of not rejecting, since both rise and fall with the same stimuli.
+        """
+        if self.ceilings is None:
+            return np.full(self.estimates.shape, np.nan)
+        se = np.sqrt(self.variances + self.ceilings["ceiling_lower_se"].fillna(0).to_numpy() ** 2)
+        return 2 * stats.t.sf(np.abs(_ratio(self.estimates - self.ceilings["ceiling_lower"].to_numpy(), se)), self.df)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know: undefined fits, redrawn draws, regimes off calibration."""
+        notes = []
+        undefined = int(np.isnan(self.estimates).sum())
+        if undefined:
+            notes.append(f"{undefined} of {self.estimates.size} fits are undefined: an RDM is constant or all NaN")
+        lost = int(np.isnan(self.draws[:, ~np.isnan(self.estimates)]).sum())
+        if lost:
+            notes.append(f"{lost} fits on draws are undefined and left out of variances")
+        notes += [
+            f"{n} draws of the {factor} factor left too few distinct units and were redrawn"
+            for factor, n in self.n_redrawn.items()
+            if n
+        ]
+        return tuple(notes)
+
+    def to_frame(self, correction: str = "bh") -> pd.DataFrame:
+        """One row a model (layer) and recording, columns ``FIT_COLUMNS``.
+
+        Parameters
+        ----------
+        correction : {"bh", "holm", "max", "none"}
+            How ``p_zero_adjusted`` is adjusted over the models and layers within a recording.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Empty (NaN or "") where a column does not apply.
+        """
+        n_models, n_recordings = self.estimates.shape
+        model, recording = np.divmod(np.arange(n_models * n_recordings), n_recordings)
+        frame = pd.DataFrame(index=range(n_models * n_recordings), columns=list(FIT_COLUMNS))
+        for source, names, rows in (
+            (self.models, MODEL_COLUMNS, model),
+            (self.recordings, RECORDING_COLUMNS, recording),
+        ):
+            for name in names:
+                frame[name] = source[name].to_numpy()[rows] if name in source.columns else _empty(name)
+        low, high = self.ci
+        ceilings = self.ceilings
+        frame = frame.assign(
+            dissimilarity=self.dissimilarity,
+            method=self.method,
+            resample="+".join(self.factors),
+            n_draws=self.n_draws,
+            n_stimuli=self.n_stimuli,
+            n_identities=np.nan if self.n_identities is None else self.n_identities,
+            n_neurons=self.n_neurons[recording],
+            fit=self.estimates.ravel(),
+            se=self.se.ravel(),
+            ci_low=low.ravel(),
+            ci_high=high.ravel(),
+            p_zero=self.p_zero.ravel(),
+            p_zero_adjusted=self.p_zero_adjusted(correction).ravel(),
+            p_ceiling=self.p_ceiling.ravel(),
+            ceiling_lower=np.nan if ceilings is None else ceilings["ceiling_lower"].to_numpy()[recording],
+            ceiling_upper=np.nan if ceilings is None else ceilings["ceiling_upper"].to_numpy()[recording],
+        )
+        return frame
+
+    def pairwise(self, correction: str = "bh") -> pd.DataFrame:
+        """Differences between all pairs of models (layers) within each recording, tested two-sided.
+
+        Parameters
+        ----------
+        correction : {"bh", "holm", "max", "none"}
+            How ``p_adjusted`` is adjusted over the pairs within a recording.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``region, subject``, the models' descriptors with ``_1`` and ``_2``, ``difference`` (first minus
+            second), ``se, ci_low, ci_high, p, p_adjusted, correction``.
+        """
+        first, second = np.triu_indices(len(self.models), 1)
+        frames = []
+        for r in range(len(self.recordings)):
+            difference = self.estimates[first, r] - self.estimates[second, r]
+            parts = {key: _variances_of_pairs(draws[:, :, r], first, second) for key, draws in self.draws_of.items()}
+            se = np.where(np.isnan(difference), np.nan, np.sqrt(self._combined(parts, r)))
+            t = _ratio(difference, se)
+            p = 2 * stats.t.sf(np.abs(t), self.df[r])
+            half = stats.t.ppf((1 + self.confidence) / 2, self.df[r]) * se
+            draws = self.draws[:, first, r] - self.draws[:, second, r] if correction == "max" else None
+            frame = pd.DataFrame(
+                {name: self.recordings[name].iloc[r] for name in RECORDING_COLUMNS if name in self.recordings},
+                index=range(len(first)),
+            )
+            for name in MODEL_COLUMNS:
+                if name in self.models.columns:
+                    values = self.models[name].to_numpy()
+                    frame[f"{name}_1"], frame[f"{name}_2"] = values[first], values[second]
+            frames.append(
+                frame.assign(
+                    difference=difference,
+                    se=se,
+                    ci_low=difference - half,
+                    ci_high=difference + half,
+                    p=p,
+                    p_adjusted=adjust(p, correction, statistics=stats.norm.isf(p / 2), draws=draws, two_sided=True),
+                    correction=correction,
+                )
+            )
+        return pd.concat(frames, ignore_index=True)
+
+    def best_layer(self) -> pd.DataFrame:
+        """Best-fitting layer of each network and recording, with an interval for its place.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a network (``model, regime, seed``) and recording: ``layer, layer_index, fit``, ``relative_depth``
+            (0 the first, 1 the last of the layers given), ``depth_low, depth_high`` and ``layer_low, layer_high`` (the
+            interval over draws), ``share`` (of draws in which this layer is the best) and ``n_layers``.
+
+        Notes
+        -----
+        The fit of the best layer is too high, being the largest of several noisy numbers: test it on other
+        identities, see ``hypotheses.cross_validated_best_layer``.
+        """
+        models = self.models.reset_index(drop=True)
+        keys = [name for name in ("model", "regime", "seed") if name in models.columns]
+        groups = models.groupby(keys, sort=False, dropna=False).indices.values() if keys else [np.arange(len(models))]
+        tail = (1 - self.confidence) / 2
+        rows = []
+        for members in groups:
+            members = np.asarray(members)
+            if "layer_index" in models.columns:
+                members = members[np.argsort(models["layer_index"].to_numpy()[members], kind="stable")]
+            depths = np.linspace(0, 1, len(members)) if len(members) > 1 else np.zeros(1)
+            names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
+            for r in range(len(self.recordings)):
+                fits = self.estimates[members, r]
+                row = {name: models[name].iloc[members[0]] for name in keys}
+                row |= {name: self.recordings[name].iloc[r] for name in RECORDING_COLUMNS if name in self.recordings}
+                row |= {"n_layers": len(members)}
+                if np.isnan(fits).all():
+                    rows.append(row)
+                    continue
+                best = int(np.nanargmax(fits))
+                draws = self.draws[:, members, r]
+                winners = np.argmax(np.where(np.isnan(draws), -np.inf, draws), axis=1)
+                low, high = np.quantile(winners, [tail, 1 - tail], method="inverted_cdf").astype(int)
+                row |= {
+                    "layer": names[best],
+                    "layer_index": models["layer_index"].iloc[members[best]] if "layer_index" in models else best,
+                    "fit": fits[best],
+                    "relative_depth": depths[best],
+                    "depth_low": depths[low],
+                    "depth_high": depths[high],
+                    "layer_low": names[low],
+                    "layer_high": names[high],
+                    "share": float(np.mean(winners == best)),
+                }
+                rows.append(row)
+        columns = [
+            *keys,
+            *(name for name in RECORDING_COLUMNS if name in self.recordings),
+            "layer",
+            "layer_index",
+            "fit",
+        ]
+        columns += ["relative_depth", "depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def summary(self, n_rows: int = 40) -> str:
+        """Table of the fits in plain text, like a statsmodels summary; ``str(result)`` gives it too."""
+        sizes = ", ".join(f"{np.unique(size).tolist()} {factor}" for factor, size in self.sizes.items())
+        head = [
+            "Model-brain fits".center(78),
+            "=" * 78,
+            f"Method: {self.method:<24}Dissimilarity: {self.dissimilarity:<20}Stimuli: {self.n_stimuli}",
+            f"Resampled: {'+'.join(self.factors):<21}Draws: {self.n_draws:<28}Units: {sizes}",
+            "-" * 78,
+        ]
+        frame = self.to_frame()
+        named = [n for n in (*MODEL_COLUMNS[:4], *RECORDING_COLUMNS) if _says_something(frame[n])]
+        shown = frame[[*named, "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"]].head(n_rows)
+        table = shown.to_string(index=False, float_format=lambda value: f"{value:.3f}")
+        rest = [f"... {len(frame) - n_rows} more rows"] if len(frame) > n_rows else []
+        percent = f"{100 * self.confidence:g} %"
+        foot = [
+            "-" * 78,
+            f"Intervals {percent} (t); p one-sided against 0, adjusted by Benjamini-Hochberg in a recording",
+        ]
+        return "\n".join([*head, table, *rest, *foot, *(f"Note: {note}" for note in self.notes)])
+
+    def __str__(self) -> str:
+        return self.summary()
+
+    def _combined(self, parts: dict[tuple[str, ...], np.ndarray], recording: int | None = None) -> np.ndarray:
+        """Variance out of the variances over draws of single and crossed factors."""
+        sizes = {f: (n if recording is None else n[recording]) for f, n in self.sizes.items()}
+        single = {f: parts[f,] * sizes[f] / (sizes[f] - 1) for f in self.factors}
+        pattern = next((f for f in self.factors if f in ("stimulus", "identity")), None)
+        sampled = next((f for f in self.factors if f in ("neuron", "subject")), None)
+        if pattern is None or sampled is None:
+            combined = single[pattern or sampled]
+        else:
+            both = parts[pattern, sampled]
+            n, m = sizes[pattern], sizes[sampled]
+            excess = both - parts[pattern,] - parts[sampled,]
+            combined = single[pattern] + single[sampled] - n * m / ((n - 1) * (m - 1)) * excess
+            combined = np.minimum(np.maximum(combined, np.maximum(single[pattern], single[sampled])), both)
+        if {"neuron", "subject"} <= set(self.factors):
+            # Neurons are nested in subjects: subjects add what their differences hold beyond the sampling of neurons.
+            combined = combined + np.maximum(single["subject"] - single["neuron"], 0)
+        return combined
+
+
+def adjust(
+    p: np.ndarray,
+    correction: str,
+    *,
+    statistics: np.ndarray | None = None,
+    draws: np.ndarray | None = None,
+    two_sided: bool = False,
+) -> np.ndarray:
+    """P values adjusted for their number; NaN stay NaN and count for nothing.
+
+    Parameters
+    ----------
+    p : array of shape (n_tests,)
+    correction : {"bh", "holm", "max", "none"}
+        ``max`` compares each statistic with the largest one of every draw, studentised over draws (single step).
+    statistics : array of shape (n_tests,) or None
+        Standard normal scores of the tests; needed for ``max``.
+    draws : array of shape (n_draws, n_tests) or None
+        Resampled estimates of the tested quantities; needed for ``max``.
+    two_sided : bool
+        Whether large negative statistics reject as well.
+
+    Returns
+    -------
+    array of shape (n_tests,)
+    """
+    if correction not in CORRECTIONS:
+        raise InputError(f"there is no correction {correction!r}: {closest(correction, CORRECTIONS)}")
+    adjusted = np.array(p, dtype=float)
+    known = ~np.isnan(adjusted)
+    if correction == "none" or not known.any():
+        return adjusted
+    if correction != "max":
+        adjusted[known] = multipletests(adjusted[known], method=CORRECTIONS[correction])[1]
+        return adjusted
+    if statistics is None or draws is None:
+        raise ValueError("the maximum statistic needs statistics and draws")
+    scores = draws[:, known] - np.nanmean(draws[:, known], axis=0)
+    scores = scores / np.nanstd(scores, axis=0, ddof=1)
+    observed = statistics[known]
+    if two_sided:
+        scores, observed = np.abs(scores), np.abs(observed)
+    largest = np.nanmax(scores, axis=1)
+    adjusted[known] = (1 + (largest[:, None] >= observed[None]).sum(axis=0)) / (1 + len(largest))
+    return np.fmax(adjusted, p)
+
+
+def _variances_of_pairs(draws: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Variance over draws of the difference between two columns, for each pair of columns."""
+    if not np.isnan(draws).any():
+        covariance = np.cov(draws, rowvar=False)
+        spread = np.diag(covariance)
+        return np.maximum(spread[first] + spread[second] - 2 * covariance[first, second], 0)
+    return np.array([_variance(draws[:, a] - draws[:, b]) for a, b in zip(first, second, strict=True)])
+
+
+def _variance(draws: np.ndarray) -> np.ndarray:
+    """Variance over the first axis, undefined draws left out; NaN where fewer than two are defined."""
+    if not np.isnan(draws).any():
+        return draws.var(axis=0, ddof=1)
+    known = ~np.isnan(draws)
+    n = known.sum(axis=0)
+    values = np.where(known, draws, 0.0)
+    squares = (np.where(known, draws - values.sum(axis=0) / np.maximum(n, 1), 0.0) ** 2).sum(axis=0)
+    return np.where(n > 1, squares / np.maximum(n - 1, 1), np.nan)
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotient; infinite without a warning where nothing varies, NaN for 0 / 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return numerator / denominator
+
+
+def _empty(name: str) -> object:
+    return "" if name in ("model", "regime", "layer", "region", "subject") else np.nan
+
+
+def _says_something(column: pd.Series) -> bool:
+    return bool((column.notna() & (column.astype(str) != "")).any())

@@ -1,0 +1,242 @@
+"""Fit of model geometry to neural geometry: one number per (model RDM, neural RDM), and per resampling draw.
+
+Takes rsatoolbox RDMs whose ``stimulus_id`` descriptor is unique; gives plain arrays. No files, plots or random
+numbers here: draws are made in ``resampling`` and turned into uncertainty in ``inference``. The arithmetic of one
+block of draws stands in ``fit_kernels``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from rsatoolbox.rdm import RDMs
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison import fit_kernels
+from neurocompare.representations.rdms import match_stimuli
+
+__all__ = ["METHODS", "ResampledNeurons", "check_method", "compare_rdms", "fits_on_counts", "fits_on_draws"]
+
+METHODS = ("corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov")
+"""Measures of fit, named as in ``rsatoolbox.rdm.compare``."""
+
+BLOCK_BYTES = 64 * 2**20
+"""Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
+
+
+def compare_rdms(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np.ndarray:
+    """Fit of every model RDM to every neural RDM.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        The same stimuli in any order; they are matched by the pattern descriptor ``stimulus_id``. A NaN dissimilarity
+        (unmeasured pair) is left out of the comparisons that its RDM takes part in, and of no others.
+    method : {"corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov"}
+        Measure of fit, as in ``rsatoolbox.rdm.compare``.
+
+    Returns
+    -------
+    array of shape (n_models, n_recordings)
+        Unitless, at most 1. NaN where either RDM is constant over the pairs they share (for the cosines: zero), or
+        where they share fewer than two pairs.
+
+    Raises
+    ------
+    InputError
+        If the stimuli differ, are fewer than three, or the method is unknown.
+    """
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    return fits_on_counts(models, recordings, np.ones((1, model_rdms.n_cond), dtype=int), method=method)[0]
+
+
+def fits_on_draws(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    draws: np.ndarray,
+    method: str = "corr",
+    *,
+    device: str | None = None,
+) -> np.ndarray:
+    """Fit of every model RDM to every neural RDM on resampled stimuli.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        The same stimuli in any order, matched by ``stimulus_id``.
+    draws : integer array of shape (n_draws, n_drawn)
+        Positions of the drawn stimuli in ``model_rdms``; repeats are copies of a stimulus.
+    method : str
+        As in :func:`compare_rdms`.
+    device : str or None
+        Torch device to compute on (``"cuda"``), in float64; None computes with NumPy. ``tau-a`` always runs on the CPU.
+
+    Returns
+    -------
+    array of shape (n_draws, n_models, n_recordings)
+        What ``rsatoolbox.rdm.compare`` gives on ``subsample_pattern(draw)`` of both: pairs made of two copies of one
+        stimulus are left out, every other pair counts as often as it was drawn. NaN as in :func:`compare_rdms`.
+
+    Raises
+    ------
+    InputError
+        If the stimuli differ or are fewer than three, the method is unknown, or a draw names no stimulus.
+
+    Notes
+    -----
+    Resampling only re-weights pairs: with c_i copies of stimulus i, pair (i, j) weighs c_i c_j. All moments of a block
+    of draws come from one matrix product, ranks from one sort of an RDM.
+    """
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    counts = counts_of_draws(draws, model_rdms.n_cond)
+    return fits_on_counts(models, recordings, counts, method=method, device=device)
+
+
+@dataclass(frozen=True)
+class ResampledNeurons:
+    """A population whose RDM is recomputed from resampled neurons, one RDM a draw.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_neurons)
+        Mean response of each neuron to each stimulus.
+    counts : integer array of shape (n_draws, n_neurons)
+        How often each neuron was drawn.
+    dissimilarity : {"correlation", "euclidean"}
+        How the RDM is made; ``euclidean`` is rsatoolbox's: the squared distance over the number of neurons.
+    """
+
+    responses: np.ndarray
+    counts: np.ndarray
+    dissimilarity: str = "correlation"
+
+
+def fits_on_counts(
+    models: np.ndarray,
+    recordings: np.ndarray | ResampledNeurons,
+    counts: np.ndarray | None,
+    *,
+    method: str = "corr",
+    clusters: np.ndarray | None = None,
+    device: str | None = None,
+) -> np.ndarray:
+    """Fits under given multiplicities of stimuli, and of neurons where the recording is resampled.
+
+    Parameters
+    ----------
+    models : array of shape (n_models, n_pairs)
+        Upper triangles of model RDMs, row by row.
+    recordings : array of shape (n_recordings, n_pairs) or ResampledNeurons
+        Upper triangles of neural RDMs, or one population whose neurons are resampled along with the stimuli.
+    counts : integer array of shape (n_draws, n_stimuli) or None
+        How often each stimulus was drawn; None keeps the stimuli as they are, in every draw of the neurons.
+    method : str
+        As in :func:`compare_rdms`.
+    clusters : integer array of shape (n_stimuli,) or None
+        Where given, stimuli of one cluster were drawn together, and a pair within a cluster counts once a copy
+        (c times instead of c squared): pairs across two copies of the same cluster are left out.
+    device : str or None
+        As in :func:`fits_on_draws`.
+
+    Returns
+    -------
+    array of shape (n_draws, n_models, n_recordings)
+        ``n_recordings`` is 1 for a resampled population.
+    """
+    check_method(method)
+    n_stimuli = _n_stimuli(models.shape[1])
+    if n_stimuli < 3:
+        raise InputError(f"fits need at least three stimuli (three pairs); these RDMs have {n_stimuli}")
+    if isinstance(recordings, ResampledNeurons):
+        return _fits_of_neurons(models, recordings, counts, method, clusters, device)
+    n_draws = len(counts)
+    fits = np.full((n_draws, len(models), len(recordings)), np.nan)
+    for model_rows, recording_rows, measured in _shared_pairs(models, recordings):
+        left = fit_kernels.prepare(models[model_rows][:, measured], method)
+        right = fit_kernels.prepare(recordings[recording_rows][:, measured], method)
+        kernel = fit_kernels.Kernel(method, left, right, n_stimuli, measured, clusters, device)
+        for block in _blocks(n_draws, kernel.numbers_per_draw):
+            fits[block, model_rows[:, None], recording_rows[None, :]] = kernel.fits(counts[block])
+    return fits
+
+
+def check_method(method: str) -> None:
+    """Refuse a measure of fit that does not exist."""
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r} to compare RDMs: {closest(method, METHODS)}")
+
+
+def matched_vectors(model_rdms: RDMs, neural_rdms: RDMs) -> tuple[np.ndarray, np.ndarray]:
+    """Upper triangles of both, float64, the neural ones in the stimulus order of the models."""
+    model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
+    if model_rdms.n_cond < 3:
+        raise InputError(f"fits need at least three stimuli (three pairs); these RDMs have {model_rdms.n_cond}")
+    return np.array(model_rdms.get_vectors(), dtype=float), np.array(neural_rdms.get_vectors(), dtype=float)
+
+
+def counts_of_draws(draws: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Multiplicities (n_draws, n_stimuli) of draws given as positions (n_draws, n_drawn)."""
+    draws = np.asarray(draws)
+    if draws.ndim != 2 or not np.issubdtype(draws.dtype, np.integer):
+        raise InputError(
+            f"draws must be an integer array of shape (n_draws, n_drawn); got {draws.dtype} of shape {draws.shape}"
+        )
+    if draws.size and (draws.min() < 0 or draws.max() >= n_stimuli):
+        raise InputError(
+            f"draws name stimuli {draws.min()} to {draws.max()}, and the RDMs hold 0 to {n_stimuli - 1}; "
+            "draw positions of these stimuli"
+        )
+    rows = np.arange(len(draws))[:, None] * n_stimuli
+    return np.bincount((draws + rows).ravel(), minlength=len(draws) * n_stimuli).reshape(len(draws), n_stimuli)
+
+
+def _fits_of_neurons(
+    models: np.ndarray,
+    population: ResampledNeurons,
+    counts: np.ndarray | None,
+    method: str,
+    clusters: np.ndarray | None,
+    device: str | None,
+) -> np.ndarray:
+    """Fits of one population under draws of its neurons, alone or together with draws of stimuli."""
+    n_draws, n_stimuli = len(population.counts), len(population.responses)
+    fits = np.full((n_draws, len(models), 1), np.nan)
+    neurons = fit_kernels.NeuronRdms(population.responses, population.dissimilarity)
+    stays = np.ones((1, n_stimuli), dtype=int)
+    for rows, _, measured in _shared_pairs(models, np.zeros((1, models.shape[1]))):
+        left = fit_kernels.prepare(models[rows][:, measured], method)
+        kernel = fit_kernels.Kernel(method, left, None, n_stimuli, measured, clusters, device)
+        for block in _blocks(n_draws, 3 * kernel.numbers_per_draw):
+            drawn, defined = neurons.rdms(population.counts[block], kernel.first, kernel.second)
+            # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
+            stimuli = defined * (stays if counts is None else counts[block])
+            fits[block, rows, 0] = kernel.fits(stimuli, drawn)[:, :, 0]
+    return fits
+
+
+def _shared_pairs(models: np.ndarray, recordings: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Model rows, recording rows and the pairs measured in both, for every combination of patterns of NaN."""
+    for model_rows, model_mask in _rows_by_mask(models):
+        for recording_rows, recording_mask in _rows_by_mask(recordings):
+            measured = np.flatnonzero(model_mask & recording_mask)
+            if len(measured) > 1:
+                yield model_rows, recording_rows, measured
+
+
+def _rows_by_mask(vectors: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    measured = ~np.isnan(vectors)
+    if measured.all():
+        return [(np.arange(len(vectors)), measured[0])]
+    masks, membership = np.unique(measured, axis=0, return_inverse=True)
+    return [(np.flatnonzero(membership.ravel() == k), mask) for k, mask in enumerate(masks)]
+
+
+def _blocks(n_draws: int, numbers_per_draw: int) -> Iterator[slice]:
+    size = max(1, BLOCK_BYTES // (8 * max(numbers_per_draw, 1)))
+    return (slice(start, start + size) for start in range(0, n_draws, size))
+
+
+def _n_stimuli(n_pairs: int) -> int:
+    return round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)

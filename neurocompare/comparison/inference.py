@@ -1,0 +1,388 @@
+"""Fits with their uncertainty: draws what the experiment sampled, refits, and gives a :class:`FitResult`.
+
+Takes RDMs and, where neurons are resampled, the responses that they were made from. The arithmetic of fits stands in
+``fits``, what is said about them (variances, tests, intervals, tables) in ``fit_result``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from rsatoolbox.rdm import RDMs
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison.fit_kernels import NeuronRdms
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.fits import ResampledNeurons, check_method, fits_on_counts, matched_vectors
+from neurocompare.comparison.resampling import (
+    check_factors,
+    cluster_codes,
+    draw_counts,
+    draw_identities,
+    draw_stimuli,
+)
+from neurocompare.representations.rdms import pattern_table, rdm_table
+
+__all__ = ["infer_fits", "mean_responses"]
+
+FEWEST_NEURONS = 4
+FEWEST_DISTINCT_NEURONS = 3
+WITHIN_IDENTITY = ("copy", "all")
+
+Recording = xr.DataArray | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
+
+
+def infer_fits(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    recording: Recording | None = None,
+    resample: str | Sequence[str] = "stimulus",
+    n_draws: int = 1000,
+    method: str = "corr",
+    within_identity: str = "copy",
+    ceilings: pd.DataFrame | None = None,
+    confidence: float = 0.95,
+    device: str | None = None,
+    rng: np.random.Generator,
+) -> FitResult:
+    """Fit of every model RDM to every neural RDM, with what resampling says about its uncertainty.
+
+    Parameters
+    ----------
+    model_rdms : rsatoolbox.rdm.RDMs
+        RDM descriptors ``model, regime, seed, layer, layer_index``, as far as there are any.
+    neural_rdms : rsatoolbox.rdm.RDMs
+        RDM descriptors ``region`` and, where there is one RDM a subject, ``subject``; the same stimuli in any order.
+        Resampling identities needs the pattern descriptor ``identity`` in either of the two.
+    recording : xarray.DataArray, mapping or None
+        Responses behind the neural RDMs; only resampling neurons needs them. Either the recording, dims
+        ``(presentation, neuroid)``, or for each region (or ``(region, subject)``) its mean responses: a DataFrame
+        (index ``stimulus_id``, one column a neuron) or an array (n_stimuli, n_neurons) in the order of the neural
+        RDMs. The RDMs must come from these responses as they are.
+    resample : str or sequence of str
+        What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its
+        views together), ``"neuron"`` (the RDM is recomputed), ``"subject"`` (needs RDMs by subject; the fit is then
+        the mean over a region's subjects), or several, such as ``("identity", "neuron")``.
+    n_draws : int
+        Draws with replacement of each factor.
+    method : str
+        As in ``compare_rdms``.
+    within_identity : {"copy", "all"}
+        How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
+        copy), or c squared times (also across copies, as rsatoolbox counts them).
+    ceilings : pandas.DataFrame or None
+        Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower``, ``ceiling_upper`` and, where known,
+        ``ceiling_lower_se``.
+    confidence : float
+        Coverage aimed at by the intervals.
+    device : str or None
+        Torch device to compute on; None computes with NumPy.
+    rng : numpy.random.Generator
+        Source of the draws.
+
+    Returns
+    -------
+    FitResult
+
+    Raises
+    ------
+    InputError
+        If RDMs, factors and recording do not go together: the message says what is missing.
+
+    Notes
+    -----
+    One factor's variance is n / (n - 1) times the variance over its draws. Two are combined after Schuett et al.
+    (2023, eLife 82566): drawing both at once counts their interaction three times.
+    """
+    factors = check_factors(resample)
+    check_method(method)
+    if within_identity not in WITHIN_IDENTITY:
+        raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
+    if n_draws < 2:
+        raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval some hundreds")
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    patterns = _patterns(model_rdms, neural_rdms)
+    rows = rdm_table(neural_rdms)
+    groups = _groups(rows, "subject" in factors)
+    populations = _populations(recording, rows, neural_rdms, model_rdms, recordings) if "neuron" in factors else None
+
+    counts, clusters, n_redrawn = None, None, {}
+    sizes = {}
+    if "stimulus" in factors:
+        counts, n_redrawn["stimulus"] = draw_stimuli(len(patterns), n_draws, rng=rng)
+        sizes["stimulus"] = np.full(len(groups), len(patterns))
+    elif "identity" in factors:
+        codes = _identity_codes(patterns)
+        counts, n_redrawn["identity"] = draw_identities(codes, n_draws, rng=rng)
+        sizes["identity"] = np.full(len(groups), codes.max() + 1)
+        clusters = codes if within_identity == "copy" else None
+    pattern = tuple(sizes)
+
+    def refit(target: np.ndarray | ResampledNeurons, stimuli: np.ndarray | None) -> np.ndarray:
+        return fits_on_counts(models, target, stimuli, method=method, clusters=clusters, device=device)
+
+    estimates = fits_on_counts(models, recordings, np.ones((1, len(patterns)), dtype=int), method=method)[0]
+    by_row: dict[tuple[str, ...], np.ndarray] = {}
+    if pattern:
+        by_row[pattern] = refit(recordings, counts)
+    if populations is not None:
+        drawn, n_redrawn["neuron"] = _drawn_neurons(populations, n_draws, neural_rdms.dissimilarity_measure, rng)
+        by_row["neuron",] = np.concatenate([refit(population, None) for population in drawn], axis=2)
+        if pattern:
+            by_row[*pattern, "neuron"] = np.concatenate([refit(population, counts) for population in drawn], axis=2)
+        sizes["neuron"] = np.array([min(populations[row].shape[1] for row in group) for group in groups])
+    draws = {factors_: _mean_of_groups(fits, groups) for factors_, fits in by_row.items()}
+    if "subject" in factors:
+        weights, n_redrawn["subject"] = _drawn_subjects(groups, n_draws, rng)
+        draws["subject",] = _weighted_means(np.broadcast_to(estimates, (n_draws, *estimates.shape)), groups, weights)
+        if pattern:
+            draws[*pattern, "subject"] = _weighted_means(by_row[pattern], groups, weights)
+        sizes["subject"] = np.array([len(group) for group in groups])
+
+    table = rows.iloc[[group[0] for group in groups]].reset_index(drop=True)
+    if "subject" in factors:
+        table["subject"] = "all"
+    return FitResult(
+        models=rdm_table(model_rdms),
+        recordings=table,
+        estimates=_mean_of_groups(estimates[None], groups)[0],
+        draws_of=draws,
+        sizes=sizes,
+        factors=factors,
+        method=method,
+        dissimilarity=str(neural_rdms.dissimilarity_measure),
+        n_draws=n_draws,
+        n_stimuli=len(patterns),
+        n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
+        n_neurons=_n_neurons(populations, table, groups),
+        n_redrawn=n_redrawn,
+        within_identity=within_identity if "identity" in factors else None,
+        ceilings=_matched_ceilings(ceilings, table),
+        confidence=confidence,
+    )
+
+
+def mean_responses(recording: xr.DataArray) -> pd.DataFrame:
+    """Mean response of each neuron to each stimulus, over its repetitions.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        Dims ``(presentation, neuroid)``; coords ``stimulus_id`` on presentation and ``region`` (and
+        ``subject``, ``neuroid_id``) on neuroid.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``stimulus_id``; one column a neuron, named by a MultiIndex ``(region, subject, neuroid_id)``.
+    """
+    if set(recording.dims) != {"presentation", "neuroid"}:
+        raise InputError(
+            f"the recording has the dims {recording.dims}; ('presentation', 'neuroid') are needed: average over time "
+            "first"
+        )
+    missing = [name for name in ("stimulus_id", "region") if name not in recording.coords]
+    if missing:
+        raise InputError(f"the recording lacks the coordinates {missing}; without them neurons cannot be found")
+    values = recording.transpose("presentation", "neuroid")
+    n_neurons = values.sizes["neuroid"]
+    columns = [
+        np.asarray(values.coords[name].values).astype(str) if name in values.coords else fallback
+        for name, fallback in (
+            ("region", None),
+            ("subject", [""] * n_neurons),
+            ("neuroid_id", [str(position) for position in range(n_neurons)]),
+        )
+    ]
+    table = pd.DataFrame(
+        np.asarray(values.values, dtype=float),
+        index=pd.Index(values.coords["stimulus_id"].values.astype(str), name="stimulus_id"),
+        columns=pd.MultiIndex.from_arrays(columns, names=("region", "subject", "neuroid_id")),
+    )
+    return table.groupby(level=0, sort=False).mean()
+
+
+def _patterns(model_rdms: RDMs, neural_rdms: RDMs) -> pd.DataFrame:
+    """Pattern descriptors in the models' order; ``identity`` from the neural RDMs where the models have none."""
+    patterns = pattern_table(model_rdms)
+    patterns.index = patterns.index.astype(str)
+    if "identity" not in patterns.columns and "identity" in neural_rdms.pattern_descriptors:
+        neural = pattern_table(neural_rdms)
+        patterns["identity"] = neural["identity"].set_axis(neural.index.astype(str)).reindex(patterns.index)
+    return patterns
+
+
+def _identity_codes(patterns: pd.DataFrame) -> np.ndarray:
+    if "identity" not in patterns.columns:
+        raise InputError(
+            "resampling identities needs the pattern descriptor 'identity' in the model or the neural RDMs; "
+            "compute RDMs from a StimulusSet, or resample stimuli"
+        )
+    codes = cluster_codes(patterns["identity"])
+    if codes.max() < 2:
+        raise InputError(
+            f"resampling identities needs at least three of them; these stimuli have {codes.max() + 1}: "
+            "resample stimuli or neurons"
+        )
+    return codes
+
+
+def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
+    """Positions of the neural RDMs behind each row of the result: one each, or all subjects of a region."""
+    if not by_region:
+        return [np.array([row]) for row in range(len(rows))]
+    missing = [name for name in ("region", "subject") if name not in rows.columns]
+    if missing:
+        raise InputError(
+            f"resampling subjects needs the RDM descriptors 'region' and 'subject'; the neural RDMs lack {missing}: "
+            "compute one neural RDM a subject"
+        )
+    groups = []
+    for region, members in rows.groupby("region", sort=False):
+        if members["subject"].nunique() < 2 or members["subject"].duplicated().any():
+            raise InputError(
+                f"resampling subjects needs one RDM for each of at least two subjects in every region; {region!r} has "
+                f"{len(members)} of {members['subject'].nunique()} subject(s): resample neurons instead"
+            )
+        groups.append(members.index.to_numpy())
+    return groups
+
+
+def _mean_of_groups(fits: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    if all(len(group) == 1 for group in groups):
+        return fits[:, :, [group[0] for group in groups]]
+    return np.stack([fits[:, :, group].mean(axis=2) for group in groups], axis=2)
+
+
+def _drawn_subjects(groups: list[np.ndarray], n_draws: int, rng: np.random.Generator) -> tuple[list[np.ndarray], int]:
+    drawn = [draw_counts(len(group), n_draws, rng=rng) for group in groups]
+    return [counts / counts.sum(axis=1, keepdims=True) for counts, _ in drawn], sum(redrawn for _, redrawn in drawn)
+
+
+def _weighted_means(fits: np.ndarray, groups: list[np.ndarray], weights: list[np.ndarray]) -> np.ndarray:
+    means = [np.einsum("dms,ds->dm", fits[:, :, g], w) for g, w in zip(groups, weights, strict=True)]
+    return np.stack(means, axis=2)
+
+
+def _drawn_neurons(
+    populations: list[np.ndarray], n_draws: int, dissimilarity: str, rng: np.random.Generator
+) -> tuple[list[ResampledNeurons], int]:
+    drawn, n_redrawn = [], 0
+    for responses in populations:
+        counts, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FEWEST_DISTINCT_NEURONS)
+        drawn.append(ResampledNeurons(responses, counts, dissimilarity))
+        n_redrawn += redrawn
+    return drawn, n_redrawn
+
+
+def _populations(
+    recording: Recording | None, rows: pd.DataFrame, neural_rdms: RDMs, model_rdms: RDMs, recordings: np.ndarray
+) -> list[np.ndarray]:
+    """Responses (n_stimuli, n_neurons) behind each neural RDM, stimuli in the models' order, checked against it."""
+    if recording is None:
+        raise InputError(
+            "resampling neurons needs the responses that the RDMs were made from; give recording=, or resample "
+            "stimuli or identities"
+        )
+    ids = [str(stimulus_id) for stimulus_id in model_rdms.pattern_descriptors["stimulus_id"]]
+    neural_ids = [str(stimulus_id) for stimulus_id in neural_rdms.pattern_descriptors["stimulus_id"]]
+    table = mean_responses(recording) if isinstance(recording, xr.DataArray) else None
+    populations = []
+    for row in range(len(rows)):
+        region = str(rows["region"].iloc[row]) if "region" in rows else ""
+        subject = str(rows["subject"].iloc[row]) if "subject" in rows else ""
+        where = f"region {region!r}" + (f", subject {subject!r}" if subject else "")
+        if table is not None:
+            found = _columns_of(table, region, subject, where)
+        else:
+            found = _entry_of(recording, region, subject, where)
+        if not isinstance(found, pd.DataFrame):
+            found = np.asarray(found, dtype=float)
+            if found.ndim != 2 or len(found) != len(neural_ids):
+                raise InputError(
+                    f"responses of {where} must have the shape (n_stimuli, n_neurons) with {len(neural_ids)} stimuli; "
+                    f"got {found.shape}"
+                )
+            found = pd.DataFrame(found, index=neural_ids)
+        found = found.set_axis(found.index.astype(str))
+        lacking = sorted(set(ids) - set(found.index))
+        if lacking:
+            raise InputError(f"the responses of {where} lack {len(lacking)} stimuli of the RDMs: {lacking[:5]}")
+        responses = found.loc[ids].to_numpy(dtype=float)
+        _check_population(responses, recordings[row], str(neural_rdms.dissimilarity_measure), where)
+        populations.append(responses)
+    return populations
+
+
+def _columns_of(table: pd.DataFrame, region: str, subject: str, where: str) -> pd.DataFrame:
+    chosen = table.columns.get_level_values("region") == region
+    if subject and (table.columns.get_level_values("subject") == subject).any():
+        chosen &= table.columns.get_level_values("subject") == subject
+    if not chosen.any():
+        raise InputError(
+            f"the recording has no neuron of {where}: regions are "
+            f"{sorted(set(table.columns.get_level_values('region')))[:12]}"
+        )
+    return table.loc[:, chosen]
+
+
+def _entry_of(recording: Mapping, region: str, subject: str, where: str) -> pd.DataFrame | np.ndarray:
+    for key in ((region, subject), region):
+        if key in recording:
+            return recording[key]
+    raise InputError(f"recording holds no responses of {where}; {closest(region, map(str, recording))}")
+
+
+def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str, where: str) -> None:
+    """Refuse responses that are too few, hold NaN, or are not what the RDM was made from."""
+    if responses.shape[1] < FEWEST_NEURONS:
+        raise InputError(
+            f"resampling neurons needs at least {FEWEST_NEURONS} of them; {where} has {responses.shape[1]}: "
+            "resample stimuli or identities alone"
+        )
+    if not np.isfinite(responses).all():
+        raise InputError(
+            f"the responses of {where} hold {int((~np.isfinite(responses)).sum())} values that are no numbers; "
+            "leave out neurons that did not see every stimulus"
+        )
+    first, second = np.triu_indices(len(responses), 1)
+    ones = np.ones((1, responses.shape[1]), dtype=int)
+    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones, first, second)
+    known = np.isfinite(rdm) & (defined[0][first] & defined[0][second])
+    apart = np.abs(made[0][known] - rdm[known]).max(initial=0.0)
+    if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):
+        raise InputError(
+            f"the neural RDM of {where} is not the {dissimilarity} dissimilarity of the responses given (they differ "
+            f"by up to {apart:.3g}); give the responses as they went into the RDM: averaged, normalised, selected alike"
+        )
+
+
+def _n_neurons(populations: list[np.ndarray] | None, table: pd.DataFrame, groups: list[np.ndarray]) -> np.ndarray:
+    if populations is not None:
+        return np.array([sum(populations[row].shape[1] for row in group) for group in groups], dtype=float)
+    for name in ("n_neurons", "n_units"):
+        if name in table.columns and all(len(group) == 1 for group in groups):
+            return table[name].to_numpy(dtype=float)
+    return np.full(len(groups), np.nan)
+
+
+def _matched_ceilings(ceilings: pd.DataFrame | None, table: pd.DataFrame) -> pd.DataFrame | None:
+    """Ceilings in the order of the recordings; NaN where a recording has none."""
+    if ceilings is None:
+        return None
+    keys = [name for name in ("region", "subject") if name in ceilings.columns and name in table.columns]
+    if not keys or "ceiling_lower" not in ceilings.columns:
+        raise InputError(
+            f"ceilings need the columns region and ceiling_lower; found {list(map(str, ceilings.columns))}"
+        )
+    if ceilings.duplicated(keys).any():
+        raise InputError(f"ceilings hold more than one row for the same {' and '.join(keys)}")
+    columns = [name for name in ("ceiling_lower", "ceiling_upper", "ceiling_lower_se") if name in ceilings.columns]
+    matched = (
+        table[keys].astype(str).merge(ceilings[keys + columns].astype(dict.fromkeys(keys, str)), on=keys, how="left")
+    )
+    return matched.reindex(columns=["ceiling_lower", "ceiling_upper", "ceiling_lower_se"]).astype(float)

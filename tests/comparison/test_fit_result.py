@@ -1,0 +1,120 @@
+"""Tests, corrections and tables of resampled fits, against answers known by hand and statsmodels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from neural_data.errors import InputError
+from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
+
+
+def result_of(estimates, draws, *, factors=("stimulus",), sizes=None, **more) -> FitResult:
+    """One recording; draws (n_draws, n_models)."""
+    estimates = np.asarray(estimates, dtype=float)[:, None]
+    n = len(estimates)
+    options = {
+        "models": pd.DataFrame({"model": ["net"] * n, "layer": [f"l{k}" for k in range(n)], "layer_index": range(n)}),
+        "recordings": pd.DataFrame({"region": ["AL"]}),
+        "draws_of": {tuple(factors): np.asarray(draws, dtype=float)[:, :, None]},
+        "sizes": sizes or {"stimulus": np.array([11])},
+        "method": "corr",
+        "dissimilarity": "correlation",
+        "n_draws": len(draws),
+        "n_stimuli": 11,
+        "n_identities": None,
+        "n_neurons": np.array([np.nan]),
+        "n_redrawn": {},
+    }
+    return FitResult(estimates=estimates, factors=tuple(factors), **{**options, **more})
+
+
+@pytest.fixture
+def draws(rng) -> np.ndarray:
+    common = rng.standard_normal((4000, 1))
+    return np.array([0.1, 0.3, 0.25]) + 0.05 * (common + rng.standard_normal((4000, 3)))
+
+
+def test_intervals_and_p_follow_student_t(draws):
+    result = result_of([0.1, 0.3, 0.25], draws)
+    se = np.sqrt(draws.var(axis=0, ddof=1) * 11 / 10)
+    np.testing.assert_allclose(result.se[:, 0], se)
+    np.testing.assert_allclose(result.p_zero[:, 0], stats.t.sf([0.1, 0.3, 0.25] / se, 10))
+    np.testing.assert_allclose(result.ci[1][:, 0], [0.1, 0.3, 0.25] + stats.t.ppf(0.975, 10) * se)
+
+
+def test_pairs_are_tested_by_the_variance_of_their_difference(draws):
+    table = result_of([0.1, 0.3, 0.25], draws).pairwise("holm")
+    assert table[["layer_1", "layer_2"]].to_numpy().tolist() == [["l0", "l1"], ["l0", "l2"], ["l1", "l2"]]
+    se = np.sqrt((draws[:, 0] - draws[:, 1]).var(ddof=1) * 11 / 10)
+    assert table["difference"][0] == pytest.approx(-0.2)
+    assert table["se"][0] == pytest.approx(se)
+    assert table["p"][0] == pytest.approx(2 * stats.t.sf(0.2 / se, 10))
+
+
+def test_holm_and_benjamini_hochberg_by_hand():
+    p = np.array([0.01, np.nan, 0.04, 0.03])
+    np.testing.assert_allclose(adjust(p, "holm"), [0.03, np.nan, 0.06, 0.06])
+    np.testing.assert_allclose(adjust(p, "bh"), [0.03, np.nan, 0.04, 0.04])
+    np.testing.assert_allclose(adjust(p, "none"), p)
+
+
+def test_max_statistic_of_independent_tests_is_sidak(rng):
+    p = np.array([0.01, 0.2, 0.5])
+    adjusted = adjust(p, "max", statistics=stats.norm.isf(p), draws=rng.standard_normal((200_000, 3)))
+    np.testing.assert_allclose(adjusted, 1 - (1 - p) ** 3, atol=0.004)
+
+
+def test_max_statistic_of_identical_tests_adjusts_nothing(rng):
+    p = np.array([0.01, 0.01, 0.01])
+    adjusted = adjust(
+        p,
+        "max",
+        statistics=stats.norm.isf(p / 2),
+        draws=np.repeat(rng.standard_normal((200_000, 1)), 3, 1),
+        two_sided=True,
+    )
+    np.testing.assert_allclose(adjusted, p, atol=0.001)
+
+
+def test_an_unknown_correction_is_refused():
+    with pytest.raises(InputError, match="did you mean 'holm'"):
+        adjust(np.array([0.1]), "hol")
+
+
+def test_best_layer_and_its_place(draws):
+    best = result_of([0.1, 0.3, 0.25], draws).best_layer().iloc[0]
+    assert (best["layer"], best["layer_index"], best["n_layers"]) == ("l1", 1, 3)
+    assert best["relative_depth"] == pytest.approx(0.5)
+    assert best["share"] == pytest.approx((draws.argmax(axis=1) == 1).mean())
+    assert best["layer_low"] == "l1"
+    assert best["layer_high"] == "l2"
+
+
+def test_fits_against_the_lower_ceiling_are_two_sided(draws):
+    ceilings = pd.DataFrame({"ceiling_lower": [0.3], "ceiling_upper": [0.5], "ceiling_lower_se": [np.nan]})
+    result = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings)
+    np.testing.assert_allclose(result.p_ceiling[:, 0], 2 * stats.t.sf(np.abs([0.2, 0, 0.05]) / result.se[:, 0], 10))
+
+
+def test_undefined_fits_stay_undefined_and_are_counted(draws):
+    draws[:, 0] = np.nan
+    draws[:7, 1] = np.nan
+    with np.errstate(all="raise"):
+        result = result_of([np.nan, 0.3, 0.25], draws)
+        frame = result.to_frame()
+    assert frame["fit"].isna().tolist() == [True, False, False]
+    assert frame.loc[0, ["se", "ci_low", "p_zero", "p_zero_adjusted"]].isna().all()
+    assert "1 of 3 fits are undefined" in result.notes[0]
+    assert "7 fits on draws are undefined" in result.notes[1]
+    assert result.pairwise()["p"].isna().tolist() == [True, True, False]
+
+
+def test_summary_prints_a_table(draws):
+    text = str(result_of([0.1, 0.3, 0.25], draws))
+    assert "Resampled: stimulus" in text
+    assert "[11] stimulus" in text
+    assert "0.300" in text
+    assert result_of([0.1, 0.3, 0.25], draws).to_frame().columns.tolist() == list(FIT_COLUMNS)

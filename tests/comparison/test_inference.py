@@ -1,0 +1,169 @@
+"""Resampled fits: what is drawn, how factors are combined, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from rsatoolbox.util.inference_util import _dual_bootstrap
+
+from neural_data.errors import InputError
+from neurocompare.comparison.fits import compare_rdms
+from neurocompare.comparison.inference import infer_fits, mean_responses
+from neurocompare.representations.rdms import build_rdms, rdm_table
+from tests.comparison.conftest import patterns_of, rdms_of
+
+SCHEMES = [
+    "stimulus",
+    "identity",
+    "neuron",
+    "subject",
+    ("stimulus", "neuron"),
+    ("identity", "neuron"),
+    ("identity", "subject"),
+    ("neuron", "subject"),
+    ("identity", "neuron", "subject"),
+]
+
+
+def infer(model_rdms, neural_rdms, responses, resample, seed=0, **options):
+    options = {"n_draws": 60, "recording": responses, "rng": np.random.default_rng(seed), **options}
+    return infer_fits(model_rdms, neural_rdms, resample=resample, **options)
+
+
+@pytest.mark.parametrize("resample", SCHEMES, ids=str)
+def test_estimates_are_the_fits_on_the_data(resample, model_rdms, neural_rdms, responses):
+    result = infer(model_rdms, neural_rdms, responses, resample)
+    expected = compare_rdms(model_rdms, neural_rdms)
+    if "subject" in resample:
+        expected = expected.reshape(3, 2, 2).mean(axis=2)
+    np.testing.assert_allclose(result.estimates, expected, atol=1e-12)
+    assert result.draws.shape == (60, *expected.shape)
+    assert (result.variances > 0).all()
+
+
+@pytest.mark.parametrize("resample", SCHEMES, ids=str)
+def test_the_same_seed_gives_the_same_draws_and_another_does_not(resample, model_rdms, neural_rdms, responses):
+    first, again, other = (infer(model_rdms, neural_rdms, responses, resample, seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first.draws, again.draws)
+    assert not np.array_equal(first.draws, other.draws)
+
+
+@pytest.mark.parametrize(("resample", "sampled"), [(("identity", "neuron"), 24), (("identity", "subject"), 2)])
+def test_two_factors_are_combined_as_rsatoolbox_does(resample, sampled, model_rdms, neural_rdms, responses):
+    result = infer(model_rdms, neural_rdms, responses, resample)
+    pattern, population = resample
+    keys = [(pattern, population), (population,), (pattern,)]
+    parts = np.stack([result.draws_of[key].var(axis=0, ddof=1) for key in keys])
+    np.testing.assert_allclose(result.variances, _dual_bootstrap(parts, n_rdm=sampled, n_pattern=6), rtol=1e-12)
+
+
+def test_one_factor_is_widened_by_n_over_n_minus_one(model_rdms, neural_rdms, responses):
+    result = infer(model_rdms, neural_rdms, responses, "identity")
+    np.testing.assert_allclose(result.variances, result.draws.var(axis=0, ddof=1) * 6 / 5)
+    assert result.df.tolist() == [5, 5, 5, 5]
+
+
+def test_views_of_an_identity_are_drawn_together(model_rdms, neural_rdms, responses):
+    """Two identities are left when the others are never drawn; no draw holds a part of an identity."""
+    from neurocompare.comparison.resampling import draw_identities
+
+    codes = np.repeat(np.arange(6), 3)
+    counts, _ = draw_identities(codes, 200, rng=np.random.default_rng(0))
+    assert (counts.reshape(200, 6, 3) == counts.reshape(200, 6, 3)[:, :, :1]).all()
+    assert (counts.sum(axis=1) == 18).all()
+    assert ((counts > 0).sum(axis=1) >= 6).all()
+
+
+def test_draws_with_too_few_stimuli_are_redrawn_and_counted():
+    patterns = patterns_of(3, 1)
+    rng = np.random.default_rng(0)
+    models, neural = (rdms_of(rng.random((1, 3)), patterns, region=["AL"]) for _ in range(2))
+    result = infer_fits(models, neural, resample="stimulus", n_draws=50, rng=rng)
+    # Of all draws of three from three, 6 / 27 are without a repeat.
+    assert 100 < result.n_redrawn["stimulus"] < 300
+    assert any("redrawn" in note for note in result.notes)
+
+
+def test_frame_has_the_columns_of_the_fit_table(model_rdms, neural_rdms, responses):
+    frame = infer(model_rdms, neural_rdms, responses, ("identity", "neuron")).to_frame()
+    assert frame.columns.tolist()[:10] == [
+        *("model", "regime", "seed", "layer", "layer_index", "region", "subject", "dissimilarity", "method", "resample")
+    ]
+    assert len(frame) == 12
+    row = frame.iloc[5]
+    assert (row["layer"], row["region"], row["subject"], row["resample"]) == ("conv2", "AL", "m2", "identity+neuron")
+    assert (row["n_stimuli"], row["n_identities"], row["n_neurons"], row["n_draws"]) == (18, 6, 24, 60)
+    assert np.isnan(row["seed"])
+    assert np.isnan(row["p_ceiling"])
+    assert (frame["ci_low"] < frame["fit"]).all()
+    assert (frame["fit"] < frame["ci_high"]).all()
+    assert (frame["p_zero_adjusted"] >= frame["p_zero"]).all()
+
+
+def test_responses_come_as_frames_arrays_or_a_recording(model_rdms, neural_rdms, responses):
+    expected = infer(model_rdms, neural_rdms, responses, "neuron").draws
+    ids = patterns_of(6, 3)["stimulus_id"]
+    order = np.random.default_rng(0).permutation(18)
+    frames = {key: pd.DataFrame(values, index=ids).iloc[order] for key, values in responses.items()}
+    np.testing.assert_array_equal(infer(model_rdms, neural_rdms, frames, "neuron").draws, expected)
+
+    joined = np.concatenate(list(responses.values()), axis=1)
+    noise = np.random.default_rng(0).standard_normal(joined.shape)
+    recording = xr.DataArray(
+        np.concatenate([joined + noise, joined - noise]),
+        dims=("presentation", "neuroid"),
+        coords={
+            "stimulus_id": ("presentation", [*ids, *ids]),
+            "region": ("neuroid", np.repeat([region for region, _ in responses], 24)),
+            "subject": ("neuroid", np.repeat([subject for _, subject in responses], 24)),
+        },
+    )
+    assert mean_responses(recording).shape == (18, 96)
+    np.testing.assert_allclose(infer(model_rdms, neural_rdms, recording, "neuron").draws, expected, atol=1e-10)
+
+
+def test_responses_that_did_not_make_the_rdm_are_refused(model_rdms, neural_rdms, responses):
+    other = {key: values + np.arange(18)[:, None] * np.arange(24) for key, values in responses.items()}
+    with pytest.raises(InputError, match="is not the correlation dissimilarity of the responses given"):
+        infer(model_rdms, neural_rdms, other, "neuron")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"recording": None}, "needs the responses"),
+        ({"recording": {}}, "holds no responses of region 'AL', subject 'm1'"),
+        ({"recording": {"AL": np.ones((4, 24)), "AM": np.ones((4, 24))}}, "must have the shape"),
+        ({"recording": {"AL": np.ones((18, 3)), "AM": np.ones((18, 3))}}, "at least 4 of them; region 'AL'"),
+        ({"resample": "neurons"}, "did you mean 'neuron'"),
+        ({"resample": ("identity", "stimulus")}, "either 'stimulus' or 'identity'"),
+        ({"resample": ()}, "name each factor once"),
+        ({"method": "pearson"}, "no method 'pearson'"),
+        ({"n_draws": 1}, "at least two draws"),
+        ({"within_identity": "copies"}, "did you mean 'copy'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(change, message, model_rdms, neural_rdms, responses):
+    options = {"recording": responses, "resample": "neuron", "rng": np.random.default_rng(0), "n_draws": 5, **change}
+    with pytest.raises(InputError, match=message):
+        infer_fits(model_rdms, neural_rdms, **options)
+
+
+def test_one_subject_cannot_be_resampled(model_rdms, neural_rdms):
+    one = neural_rdms.subset("subject", "m1")
+    with pytest.raises(InputError, match="at least two subjects in every region; 'AL' has 1 of 1 subject"):
+        infer_fits(model_rdms, one, resample="subject", rng=np.random.default_rng(0))
+
+
+def test_identities_cannot_be_resampled_without_knowing_them(model_rdms, neural_rdms):
+    patterns = patterns_of(6, 3)[["stimulus_id"]]
+    bare = [
+        build_rdms(r.get_matrices(), patterns=patterns, rdms=dict(rdm_table(r)), dissimilarity="correlation")
+        for r in (model_rdms, neural_rdms)
+    ]
+    with pytest.raises(InputError, match="needs the pattern descriptor 'identity'"):
+        infer_fits(*bare, resample="identity", rng=np.random.default_rng(0))
+    with_identity = infer_fits(bare[0], neural_rdms, resample="identity", n_draws=5, rng=np.random.default_rng(0))
+    assert with_identity.n_identities == 6

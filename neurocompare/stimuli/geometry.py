@@ -1,0 +1,348 @@
+"""Solid shapes: triangles with a normal and an albedo at every vertex, and the parts that they are put together from.
+
+Takes numbers, gives arrays; nothing here knows cameras or images. Axes are those of the viewer who looks at the
+object's front: x to the viewer's right, y up, z out of the front towards the viewer. A shape is the union of closed
+parts that may overlap. Bilateral shapes are built as the half with x >= 0 and its mirror image, vertex for vertex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+__all__ = [
+    "Shape",
+    "bilateral",
+    "capped",
+    "ellipsoid",
+    "grid",
+    "joined",
+    "lathe",
+    "moved",
+    "prism",
+    "rotation",
+    "shape",
+    "spline",
+    "superquadric",
+    "tube",
+]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Triangles that bound a solid, or several overlapping ones.
+
+    Parameters
+    ----------
+    vertices : array of shape (n_vertices, 3)
+        Positions, any unit of length.
+    faces : integer array of shape (n_faces, 3)
+        Corners of each triangle, counter-clockwise as seen from outside.
+    normals : array of shape (n_vertices, 3)
+        Outward unit vectors that light is computed with.
+    albedo : array of shape (n_vertices, 3)
+        Share of light that is reflected in red, green and blue, 0..1.
+    bilateral : bool
+        Whether the second half of ``vertices`` is the mirror image (x to -x) of the first half, and the second half
+        of ``faces`` that of the first half.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    normals: np.ndarray
+    albedo: np.ndarray
+    bilateral: bool = False
+
+
+def shape(vertices: np.ndarray, faces: np.ndarray, albedo: np.ndarray | Sequence[float] | float) -> Shape:
+    """Shape with smooth normals: at every vertex the mean of its triangles' normals, weighed by their areas.
+
+    Parameters
+    ----------
+    vertices : array of shape (n_vertices, 3)
+    faces : integer array of shape (n_faces, 3)
+    albedo : array of shape (n_vertices, 3), colour of shape (3,), or gray level
+    """
+    corners = vertices[faces]
+    areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(vertices, dtype=float)
+    for axis in range(3):
+        normals[:, axis] = np.bincount(faces.ravel(), weights=np.repeat(areas[:, axis], 3), minlength=len(vertices))
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    return Shape(vertices, faces, normals, np.broadcast_to(np.asarray(albedo, dtype=float), vertices.shape).copy())
+
+
+def joined(shapes: Iterable[Shape]) -> Shape:
+    """Union of shapes as one; not marked as bilateral."""
+    shapes = list(shapes)
+    offsets = np.cumsum([0, *(len(s.vertices) for s in shapes[:-1])])
+    return Shape(
+        np.concatenate([s.vertices for s in shapes]),
+        np.concatenate([s.faces + offset for s, offset in zip(shapes, offsets, strict=True)]),
+        np.concatenate([s.normals for s in shapes]),
+        np.concatenate([s.albedo for s in shapes]),
+    )
+
+
+def bilateral(middle: Iterable[Shape] = (), sides: Iterable[Shape] = ()) -> Shape:
+    """Shape whose left half is the mirror image of its right half, vertex for vertex.
+
+    Parameters
+    ----------
+    middle : iterable of Shape
+        Parts that lie across the mirror plane x = 0 and have a line of edges in it; their half with x >= 0 is used.
+    sides : iterable of Shape
+        Parts of the right side (x > 0), each of which gets a mirror image on the left.
+
+    Raises
+    ------
+    ValueError
+        If a triangle of a middle part crosses the mirror plane.
+    """
+    half = joined([*(_right_half(part) for part in middle), *sides])
+    across = np.array([-1.0, 1.0, 1.0])
+    return Shape(
+        np.concatenate([half.vertices, half.vertices * across]),
+        np.concatenate([half.faces, half.faces[:, ::-1] + len(half.vertices)]),
+        np.concatenate([half.normals, half.normals * across]),
+        np.concatenate([half.albedo, half.albedo]),
+        bilateral=True,
+    )
+
+
+def _right_half(part: Shape) -> Shape:
+    x = part.vertices[:, 0]
+    tolerance = 1e-9 * np.ptp(part.vertices, axis=0).max()
+    on_plane = np.abs(x) <= tolerance
+    faces = part.faces[x[part.faces].mean(axis=1) > tolerance]
+    if (x[faces] < -tolerance).any():
+        raise ValueError("a part lies across the mirror plane without a line of edges in it: turn or refine its grid")
+    used, faces = np.unique(faces, return_inverse=True)
+    vertices, normals = part.vertices[used].copy(), part.normals[used].copy()
+    vertices[on_plane[used], 0] = 0.0
+    normals[on_plane[used], 0] = 0.0
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    return Shape(vertices, faces.reshape(-1, 3), normals, part.albedo[used])
+
+
+def rotation(axis: str, degrees: float) -> np.ndarray:
+    """Rotation matrix of shape (3, 3), right-handed, about the axis ``"x"``, ``"y"`` or ``"z"``."""
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = c
+    matrix[first, second], matrix[second, first] = -s, s
+    return matrix
+
+
+def moved(part: Shape, *, turn: np.ndarray | None = None, to: Sequence[float] = (0.0, 0.0, 0.0)) -> Shape:
+    """The part turned about the origin by a rotation matrix, then moved by ``to``; no longer marked as bilateral."""
+    turn = np.eye(3) if turn is None else turn
+    return replace(
+        part, vertices=part.vertices @ turn.T + np.asarray(to), normals=part.normals @ turn.T, bilateral=False
+    )
+
+
+def grid(points: np.ndarray, albedo: np.ndarray | Sequence[float] | float, *, wrap: bool = True) -> Shape:
+    """Surface through a grid of points.
+
+    Parameters
+    ----------
+    points : array of shape (n_rows, n_columns, 3)
+        With rows from top to bottom and columns counter-clockwise as seen from above, the outside is outside.
+    albedo : array of shape (n_rows, n_columns, 3), colour or gray level
+    wrap : bool
+        Whether the last column is joined with the first.
+    """
+    rows, columns = points.shape[:2]
+    index = np.arange(rows * columns).reshape(rows, columns)
+    if wrap:
+        index = np.concatenate([index, index[:, :1]], axis=1)
+    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
+    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+    albedo = np.asarray(albedo, dtype=float)
+    return shape(points.reshape(-1, 3), faces, albedo.reshape(-1, 3) if albedo.ndim == 3 else albedo)
+
+
+def capped(points: np.ndarray, albedo: Sequence[float] | float) -> Shape:
+    """Solid through rings of points, closed at both ends by flat caps with sharp rims.
+
+    Parameters
+    ----------
+    points : array of shape (n_rings, n_points, 3)
+        Rings as rows of :func:`grid`.
+    albedo : colour or gray level
+    """
+    top, bottom = points[0], points[-1]
+    return joined(
+        [
+            grid(points, albedo),
+            grid(np.stack([np.broadcast_to(top.mean(0), top.shape), top]), albedo),
+            grid(np.stack([bottom, np.broadcast_to(bottom.mean(0), bottom.shape)]), albedo),
+        ]
+    )
+
+
+def superquadric(
+    centre: Sequence[float],
+    radii: Sequence[float],
+    albedo: Sequence[float] | float,
+    *,
+    roundness: tuple[float, float] = (1.0, 1.0),
+    taper: float = 0.0,
+    resolution: int = 32,
+) -> Shape:
+    """Rounded box, cylinder or ellipsoid (Barr 1981) with its poles on the y axis.
+
+    Parameters
+    ----------
+    centre, radii : sequence of 3 floats
+        Half the extent along each axis is its radius.
+    albedo : colour or gray level
+    roundness : (vertical, horizontal)
+        1 is round, towards 0 square: (1, 1) an ellipsoid, (0.1, 1) a cylinder, (0.1, 0.1) a box.
+    taper : float
+        How much narrower the top is than the middle (and the bottom wider), -1..1.
+    resolution : int
+        Points around the equator, a multiple of 4.
+    """
+    vertical, horizontal = roundness
+    # Equal steps of the angle crowd or spread the points of a square section; equal steps of its tangent do not.
+    latitude = _even_angles(resolution // 2 + 1, -np.pi / 2, np.pi / 2)[::-1]
+    longitude = _even_angles(resolution + 1, -np.pi, np.pi)[:-1]
+    flat, up = _power(np.cos(latitude), vertical), _power(np.sin(latitude), vertical)
+    narrow = flat * (1 - taper * up)
+    points = np.stack(
+        [
+            radii[0] * narrow[:, None] * _power(np.sin(longitude), horizontal),
+            np.broadcast_to(radii[1] * up[:, None], (len(latitude), len(longitude))),
+            radii[2] * narrow[:, None] * _power(np.cos(longitude), horizontal),
+        ],
+        axis=-1,
+    )
+    return grid(points + np.asarray(centre), albedo)
+
+
+def ellipsoid(
+    centre: Sequence[float], radii: Sequence[float], albedo: Sequence[float] | float, *, resolution: int = 32
+) -> Shape:
+    """Ellipsoid with its axes along x, y and z, see :func:`superquadric`."""
+    return superquadric(centre, radii, albedo, resolution=resolution)
+
+
+def _even_angles(n: int, low: float, high: float) -> np.ndarray:
+    angles = np.linspace(low, high, n)
+    exact = np.round(angles / (np.pi / 4)) * (np.pi / 4)
+    return np.where(np.abs(angles - exact) < 1e-12, exact, angles)
+
+
+def _power(values: np.ndarray, exponent: float) -> np.ndarray:
+    values = np.where(np.abs(values) < 1e-12, 0.0, values)
+    return np.sign(values) * np.abs(values) ** exponent
+
+
+def lathe(
+    profile: np.ndarray,
+    albedo: Sequence[float] | float | np.ndarray,
+    *,
+    resolution: int = 48,
+    section: np.ndarray | float = 1.0,
+) -> Shape:
+    """Surface of revolution about the y axis.
+
+    Parameters
+    ----------
+    profile : array of shape (n_rings, 2)
+        Radius and height of each ring, from top to bottom; radius 0 at both ends closes the surface.
+    albedo : colour, gray level or array of shape (n_rings, resolution, 3)
+    resolution : int
+        Points a ring, an even number; the first lies at the front (z > 0).
+    section : array broadcastable to (n_rings, resolution)
+        Factor of the radius around the ring.
+    """
+    angles = np.arange(resolution) * (2 * np.pi / resolution)
+    radius = profile[:, :1] * section * np.ones(resolution)
+    points = np.stack([radius * np.sin(angles), profile[:, 1:] + 0 * radius, radius * np.cos(angles)], axis=-1)
+    points[:, [0, resolution // 2], 0] = 0.0
+    return grid(points, albedo)
+
+
+def tube(
+    path: np.ndarray,
+    radii: np.ndarray | float,
+    albedo: Sequence[float] | float,
+    *,
+    resolution: int = 16,
+    flat: float = 1.0,
+) -> Shape:
+    """Round bar along a path, with rounded ends.
+
+    Parameters
+    ----------
+    path : array of shape (n_points, 3)
+    radii : float or array of shape (n_points,)
+    albedo : colour or gray level
+    resolution : int
+        Points around the bar.
+    flat : float
+        Thickness along the section's second axis (up, for a level path) over its width.
+    """
+    path = np.asarray(path, dtype=float)
+    radii = np.broadcast_to(np.asarray(radii, dtype=float), len(path))
+    along = np.gradient(path, axis=0)
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    reference = np.eye(3)[np.argmin(np.abs(along).max(axis=0))]
+    side = np.cross(along, reference)
+    side /= np.linalg.norm(side, axis=1, keepdims=True)
+    up = np.cross(side, along)
+    ends = np.sin(np.linspace(0, np.pi / 2, 5))[:-1]  # radius of the rounded ends; cos tells how far they reach out
+    reach = np.cos(np.linspace(0, np.pi / 2, 5))[:-1]
+    centres = np.concatenate(
+        [
+            path[0] - along[0] * radii[0] * flat * reach[:, None],
+            path,
+            path[-1] + along[-1] * radii[-1] * flat * reach[::-1, None],
+        ]
+    )
+    widths = np.concatenate([radii[0] * ends, radii, radii[-1] * ends[::-1]])
+    side = np.concatenate([np.repeat(side[:1], 4, 0), side, np.repeat(side[-1:], 4, 0)])
+    up = np.concatenate([np.repeat(up[:1], 4, 0), up, np.repeat(up[-1:], 4, 0)])
+    angles = np.arange(resolution) * (2 * np.pi / resolution)
+    ring = np.cos(angles)[None, :, None] * side[:, None] + flat * np.sin(angles)[None, :, None] * up[:, None]
+    return grid(centres[:, None] + widths[:, None, None] * ring, albedo)
+
+
+def prism(outline: np.ndarray, thickness: float, albedo: Sequence[float] | float) -> Shape:
+    """Flat plate: a star-shaped outline in the y-z plane, extruded along x about x = 0, with sharp rims.
+
+    Parameters
+    ----------
+    outline : array of shape (n_points, 2)
+        Positions (z, y), counter-clockwise as seen from the right (+x).
+    thickness : float
+    albedo : colour or gray level
+    """
+    ring = np.stack([np.zeros(len(outline)), outline[:, 1], outline[:, 0]], axis=-1)
+    across = np.array([thickness / 2, 0.0, 0.0])
+    return capped(np.stack([ring + across, ring, ring - across]), albedo)
+
+
+def spline(knots: Sequence[float], values: np.ndarray | Sequence, at: np.ndarray) -> np.ndarray:
+    """Monotone cubic curve through values at knots (Fritsch & Carlson 1980): no overshoot between them.
+
+    Parameters
+    ----------
+    knots : sequence of shape (n_knots,), rising
+    values : array of shape (n_knots,) or (n_knots, k)
+    at : array of shape (n,)
+
+    Returns
+    -------
+    array of shape (n,) or (n, k)
+    """
+    return PchipInterpolator(knots, np.asarray(values, dtype=float), axis=0)(at)

@@ -1,0 +1,283 @@
+"""Pictures of a shape: one camera, one light, rays.
+
+Takes a :class:`~neurocompare.stimuli.geometry.Shape`, gives arrays of foreground brightness and coverage. Background
+and luminance matching come later (``luminance``). The camera looks at the object's middle in perspective; the light
+stands in the camera's mirror plane and goes with the camera, and faint light comes from all sides, more from above,
+as far as the object itself does not block it. So opposite views of a bilateral shape are mirror images; they are
+computed once and mirrored, which makes them so in every pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from embreex.mesh_construction import TriangleMesh
+from embreex.rtcore_scene import EmbreeScene
+from scipy import ndimage
+
+from neurocompare.stimuli.geometry import Shape, rotation
+
+__all__ = ["Rendering", "Scene", "render_views"]
+
+CAMERA_DISTANCE = 7.0
+"""Distance of the camera from the object's middle, in half object extents: a face at 80 cm."""
+LIGHT = np.array([0.0, 0.57, 0.82])
+"""Direction towards the light in camera axes: 35 degrees above the line of sight."""
+DIFFUSE, AMBIENT = 0.62, 0.50
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Weights of red, green and blue in gray (ITU-R BT.709)."""
+EDGE_CONTRAST = 0.04
+"""Pixels that differ by more from a neighbour are sampled finely."""
+SKY_DIRECTIONS = 48
+INSIDE = 0.15
+"""Vertices that less light reaches lie inside another part of the object."""
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """Views of one object before they are put on a background.
+
+    Parameters
+    ----------
+    brightness : array of shape (n_views, height, width) or (n_views, height, width, 3), float32
+        Gray level of the foreground, 0..1; 0 where there is none.
+    coverage : array of shape (n_views, height, width), float32
+        Share of each pixel that the object covers.
+    """
+
+    brightness: np.ndarray
+    coverage: np.ndarray
+
+    @property
+    def foreground(self) -> np.ndarray:
+        """Boolean array of shape (n_views, height, width): pixels at least half covered."""
+        return self.coverage >= 0.5
+
+    def on_background(self, level: float = 0.5) -> np.ndarray:
+        """Images on uniform gray, uint8, of the shape of ``brightness``."""
+        coverage = self.coverage if self.brightness.ndim == 3 else self.coverage[..., None]
+        return np.rint(255 * (coverage * self.brightness + (1 - coverage) * level)).astype(np.uint8)
+
+
+def render_views(
+    shape: Shape,
+    azimuths_deg: Sequence[float],
+    elevations_deg: Sequence[float] | float = 0.0,
+    *,
+    size: int = 224,
+    colour: bool = False,
+    fill: float = 0.9,
+    offsets: Sequence[tuple[float, float]] | None = None,
+    scales: Sequence[float] | None = None,
+    samples: int = 4,
+    use_symmetry: bool = True,
+) -> Rendering:
+    """Views of one shape, all at the same scale.
+
+    Parameters
+    ----------
+    shape : Shape
+    azimuths_deg : sequence of n_views floats
+        0 shows the front; below 0 the front points to the viewer's left.
+    elevations_deg : float or sequence of n_views floats
+        Height of the camera: above 0 it looks down on the object.
+    size : int
+        Height and width of the images, pixels.
+    colour : bool
+        Red, green and blue instead of gray.
+    fill : float
+        Share of the image's height or width that the largest view takes.
+    offsets : sequence of n_views pairs, or None
+        Shift of each view to the right and upwards, as a share of the image's width.
+    scales : sequence of n_views floats, or None
+        Factor of each view's size.
+    samples : int
+        Rays along each side of a pixel at edges; one ray a pixel elsewhere.
+    use_symmetry : bool
+        Compute opposite views of a bilateral shape once. With False every view is traced by itself, and opposite
+        views are mirror images up to rounding in the rays.
+
+    Returns
+    -------
+    Rendering
+        ``n_views`` views in the order of ``azimuths_deg``.
+    """
+    azimuths = np.asarray(azimuths_deg, dtype=float)
+    elevations = np.broadcast_to(np.asarray(elevations_deg, dtype=float), azimuths.shape)
+    shifts = np.zeros((len(azimuths), 2)) if offsets is None else np.asarray(offsets, dtype=float)
+    factors = np.ones(len(azimuths)) if scales is None else np.asarray(scales, dtype=float)
+    if not (len(shifts) == len(factors) == len(azimuths)):
+        raise ValueError(f"{len(azimuths)} views need as many offsets and scales, not {len(shifts)} and {len(factors)}")
+    scene = Scene(shape, elevations_deg=np.unique([0.0, *elevations]), fill=fill)
+    layers = 4 if colour else 2
+    views = np.zeros((len(azimuths), size, size, layers), dtype=np.float32)
+    done: dict[tuple, int] = {}
+    for i, azimuth in enumerate((azimuths + 180) % 360 - 180):
+        rest = (elevations[i], shifts[i, 1], factors[i])
+        symmetric = shape.bilateral and use_symmetry
+        if symmetric and (-azimuth, -shifts[i, 0], *rest) in done:
+            views[i] = views[done[-azimuth, -shifts[i, 0], *rest], :, ::-1]
+        else:
+            views[i] = scene.view(azimuth, elevations[i], size, colour, shifts[i], factors[i], samples)
+            if symmetric and azimuth in (0, -180) and shifts[i, 0] == 0:
+                views[i, :, (size + 1) // 2 :] = views[i, :, : size // 2][:, ::-1]
+        done[azimuth, shifts[i, 0], *rest] = i
+    brightness = views[..., 0] if layers == 2 else views[..., :3]
+    return Rendering(brightness, views[..., -1])
+
+
+class Scene:
+    """One object, its light, and a camera that goes around it.
+
+    Parameters
+    ----------
+    shape : Shape
+        Centred and scaled here: the middle of its extent comes to the origin, and of all views around it, at the
+        given elevations, the largest fills ``fill`` of the image.
+    elevations_deg : sequence of float
+    fill : float
+    """
+
+    def __init__(self, shape: Shape, *, elevations_deg: Sequence[float] = (0.0,), fill: float = 0.9):
+        low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
+        middle, extent = (low + high) / 2, (high - low).max() / 2
+        if not extent > 0:
+            raise ValueError("the shape has no extent")
+        self.vertices = (shape.vertices - middle) / extent
+        self.faces = shape.faces
+        self.normals = shape.normals
+        self.embree = EmbreeScene()
+        TriangleMesh(self.embree, self.vertices.astype(np.float32), shape.faces.astype(np.int32))
+        exposure = self._exposure(shape.bilateral)
+        self.ambient = shape.albedo * (AMBIENT * exposure)[:, None]
+        self.diffuse = shape.albedo * (DIFFUSE * (0.35 + 0.65 * exposure))[:, None]
+        self.zoom = fill / max(
+            np.abs(self._project(azimuth, elevation)).max()
+            for elevation in elevations_deg
+            for azimuth in np.arange(0.0, 360.0, 15.0)
+        )
+
+    def view(
+        self,
+        azimuth_deg: float,
+        elevation_deg: float,
+        size: int,
+        colour: bool,
+        offset: Sequence[float],
+        factor: float,
+        samples: int,
+    ) -> np.ndarray:
+        """One view, float32 of shape (size, size, channels + 1): brightness, and coverage last."""
+        camera = _camera(azimuth_deg, elevation_deg)
+        lit = np.maximum(self.normals @ (camera.T @ LIGHT), 0.0)[:, None]
+        light = np.minimum(self.ambient + self.diffuse * lit, 1.0)
+        light = (light if colour else (light @ LUMINANCE)[:, None]).astype(np.float32)
+        zoom = self.zoom * factor
+        steps = (np.arange(size) * 2 + 1 - size) / size
+        flat = self._project(azimuth_deg, elevation_deg) * zoom + 2 * np.asarray(offset)
+        columns = _within(steps, flat[:, 0])
+        rows = _within(-steps, flat[:, 1])
+        image = np.zeros((size, size, light.shape[1] + 1), dtype=np.float32)
+        if columns.size == 0 or rows.size == 0:
+            return image
+        x, y = np.meshgrid(steps[columns] - 2 * offset[0], -steps[rows] - 2 * offset[1])
+        part = self._trace(x, y, camera, zoom, light)
+        fine = np.argwhere(_near_edges(part))
+        inner = (np.arange(samples) * 2 + 1 - samples) / (samples * size)
+        dx, dy = (step.ravel() for step in np.meshgrid(inner, -inner))
+        values = self._trace(
+            x[fine[:, 0], fine[:, 1], None] + dx, y[fine[:, 0], fine[:, 1], None] + dy, camera, zoom, light
+        )
+        covered = values[..., -1].sum(axis=1)
+        part[fine[:, 0], fine[:, 1], -1] = covered / samples**2
+        part[fine[:, 0], fine[:, 1], :-1] = values[..., :-1].sum(axis=1) / np.maximum(covered, 1)[:, None]
+        image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = part
+        return image
+
+    def _trace(self, x: np.ndarray, y: np.ndarray, camera: np.ndarray, zoom: float, light: np.ndarray) -> np.ndarray:
+        """Brightness and coverage (0 or 1) along rays through points of the image plane, each -1..1."""
+        n = x.size
+        directions = np.stack([x.ravel() / zoom, y.ravel() / zoom, np.full(n, -1.0)], axis=1) @ camera
+        origins = np.broadcast_to((camera.T @ [0.0, 0.0, CAMERA_DISTANCE]).astype(np.float32), (n, 3))
+        hits = self.embree.run(np.ascontiguousarray(origins), directions.astype(np.float32), output=True)
+        hit = hits["primID"] >= 0
+        corners = self.faces[hits["primID"][hit]]
+        u, v = hits["u"][hit, None], hits["v"][hit, None]
+        values = np.zeros((n, light.shape[1] + 1), dtype=np.float32)
+        values[hit, :-1] = (1 - u - v) * light[corners[:, 0]] + u * light[corners[:, 1]] + v * light[corners[:, 2]]
+        values[hit, -1] = 1.0
+        return values.reshape(*x.shape, -1)
+
+    def _project(self, azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+        """Positions of the vertices in the image plane at unit zoom, (n_vertices, 2)."""
+        seen = self.vertices @ _camera(azimuth_deg, elevation_deg).T
+        return seen[:, :2] / (CAMERA_DISTANCE - seen[:, 2:])
+
+    def _exposure(self, mirrored: bool) -> np.ndarray:
+        """Share of light from all around that reaches each vertex, 0..1; the object blocks the rest."""
+        n = len(self.vertices) // (2 if mirrored else 1)
+        vertices, normals = self.vertices[:n], self.normals[:n]
+        directions = _sphere(SKY_DIRECTIONS)
+        weights = np.maximum(normals @ directions.T, 0.0) * (1 + 0.5 * directions[:, 1])
+        total = weights.sum(axis=1)
+        vertex, direction = np.nonzero(weights > 0.05)
+        origins = (vertices + 2e-3 * normals).astype(np.float32)[vertex]
+        away = self.embree.run(origins, directions.astype(np.float32)[direction], query="DISTANCE")
+        # What lies farther away than the object's own size does not darken; near things darken most.
+        blocked = np.exp(-np.minimum(away, 1e3) / 0.35) * weights[vertex, direction]
+        lost = np.bincount(vertex, weights=blocked, minlength=n)
+        exposure = np.where(total > 0, 1 - lost / np.maximum(total, 1e-9), 1.0)
+        exposure = _filled_in(exposure, self.faces[: len(self.faces) // (2 if mirrored else 1)])
+        return np.tile(exposure, 2) if mirrored else exposure
+
+
+def _filled_in(exposure: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Exposure with that of vertices inside another part replaced by their neighbours'.
+
+    Otherwise triangles that pass through a surface would carry the darkness of the inside out of it.
+    """
+    known = exposure > INSIDE
+    start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
+    start, end = np.concatenate([start, end]), np.concatenate([end, start])
+    for _ in range(2):
+        use = known[end] & ~known[start]
+        count = np.bincount(start[use], minlength=len(exposure))
+        total = np.bincount(start[use], weights=exposure[end[use]], minlength=len(exposure))
+        exposure = np.where(count > 0, total / np.maximum(count, 1), exposure)
+        known = known | (count > 0)
+    return exposure
+
+
+def _camera(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+    """Matrix of shape (3, 3) from object axes to camera axes (right, up, towards the camera)."""
+    return rotation("x", elevation_deg) @ rotation("y", azimuth_deg)
+
+
+def _within(steps: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Indices of the pixels that the positions span, and one more on either side."""
+    margin = 2 / len(steps)
+    return np.flatnonzero((steps > positions.min() - margin) & (steps < positions.max() + margin))
+
+
+def _near_edges(part: np.ndarray) -> np.ndarray:
+    """Pixels that differ from a neighbour, boolean (height, width)."""
+    contrast = np.zeros(part.shape[:2], dtype=np.float32)
+    for layer in range(part.shape[2]):
+        values = part[..., layer]
+        contrast = np.maximum(
+            contrast,
+            ndimage.maximum_filter(values, 3, mode="nearest") - ndimage.minimum_filter(values, 3, mode="nearest"),
+        )
+    return contrast > EDGE_CONTRAST
+
+
+def _sphere(n: int) -> np.ndarray:
+    """Evenly spread directions, (n, 3), in mirror pairs about x = 0 (Fibonacci spiral)."""
+    k = np.arange(n // 2) + 0.5
+    height = 1 - 2 * k / (n // 2)
+    angle = np.pi * (1 + 5**0.5) * k
+    flat = np.sqrt(1 - height**2)
+    half = np.stack([np.abs(flat * np.cos(angle)), height, flat * np.sin(angle)], axis=1)
+    return np.concatenate([half, half * [-1.0, 1.0, 1.0]])

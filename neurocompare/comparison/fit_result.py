@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from neural_data.errors import InputError, closest
+from neurocompare.comparison.refitting import MOST_PARTS
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust"]
 
@@ -40,8 +41,12 @@ class FitResult:
         RDM descriptors of the models and of the neural RDMs, one row each.
     estimates : array of shape (n_models, n_recordings)
         Fits on the data themselves.
-    draws_of : dict of tuple of str to array of shape (n_draws, n_models, n_recordings)
-        Fits on the draws of each factor alone and of crossed factors together.
+    draws : array of shape (n_draws, n_models, n_recordings)
+        Fits on draws with replacement of all crossed factors together.
+    deviations : dict of tuple of str to array of shape (n_refits, n_models, n_recordings)
+        Squares add up, over refits, to the variance of each factor and of each two crossed factors.
+    variance : {"jackknife", "bootstrap"}
+        What the deviations are of.
     sizes : dict of str to integer array of shape (n_recordings,)
         Units of each factor: stimuli, identities, neurons, subjects.
     factors : tuple of str
@@ -51,29 +56,29 @@ class FitResult:
     models: pd.DataFrame
     recordings: pd.DataFrame
     estimates: np.ndarray
-    draws_of: dict[tuple[str, ...], np.ndarray]
+    draws: np.ndarray
+    deviations: dict[tuple[str, ...], np.ndarray]
+    variance: str
     sizes: dict[str, np.ndarray]
     factors: tuple[str, ...]
     method: str
     dissimilarity: str
-    n_draws: int
     n_stimuli: int
     n_identities: int | None
     n_neurons: np.ndarray
     n_redrawn: dict[str, int]
-    within_identity: str | None = None
     ceilings: pd.DataFrame | None = None
     confidence: float = 0.95
 
     @property
-    def draws(self) -> np.ndarray:
-        """Fits on the draws of all crossed factors together, (n_draws, n_models, n_recordings)."""
-        return self.draws_of[max(self.draws_of, key=len)]
+    def n_draws(self) -> int:
+        """Number of draws with replacement."""
+        return len(self.draws)
 
     @cached_property
     def variances(self) -> np.ndarray:
         """Variance of each fit, (n_models, n_recordings); NaN where a fit is undefined."""
-        parts = {factors: _variance(draws) for factors, draws in self.draws_of.items()}
+        parts = {key: (deviations**2).sum(axis=0) for key, deviations in self.deviations.items()}
         return np.where(np.isnan(self.estimates), np.nan, self._combined(parts))
 
     @property
@@ -83,8 +88,12 @@ class FitResult:
 
     @cached_property
     def df(self) -> np.ndarray:
-        """Degrees of freedom of the t intervals and tests, (n_recordings,): the smallest factor's units minus one."""
-        return np.min(list(self.sizes.values()), axis=0) - 1
+        """Degrees of freedom of the t intervals and tests, (n_recordings,): the smallest factor's units minus one.
+
+        For the jackknife a factor has as many units as parts were left out.
+        """
+        most = MOST_PARTS if self.variance == "jackknife" else {}
+        return np.min([np.minimum(size, most.get(factor, size)) for factor, size in self.sizes.items()], axis=0) - 1
 
     @property
     def ci(self) -> tuple[np.ndarray, np.ndarray]:
@@ -127,7 +136,10 @@ class FitResult:
             notes.append(f"{undefined} of {self.estimates.size} fits are undefined: an RDM is constant or all NaN")
         lost = int(np.isnan(self.draws[:, ~np.isnan(self.estimates)]).sum())
         if lost:
-            notes.append(f"{lost} fits on draws are undefined and left out of variances")
+            notes.append(f"{lost} fits on draws are undefined and left out")
+        spreadless = int((np.isnan(self.variances) & ~np.isnan(self.estimates)).sum())
+        if spreadless:
+            notes.append(f"{spreadless} fits have no standard error: without a part of the data they are undefined")
         notes += [
             f"{n} draws of the {factor} factor left too few distinct units and were redrawn"
             for factor, n in self.n_redrawn.items()
@@ -197,7 +209,7 @@ class FitResult:
         frames = []
         for r in range(len(self.recordings)):
             difference = self.estimates[first, r] - self.estimates[second, r]
-            parts = {key: _variances_of_pairs(draws[:, :, r], first, second) for key, draws in self.draws_of.items()}
+            parts = {key: _squares_of_pairs(of[:, :, r], first, second) for key, of in self.deviations.items()}
             se = np.where(np.isnan(difference), np.nan, np.sqrt(self._combined(parts, r)))
             t = _ratio(difference, se)
             p = 2 * stats.t.sf(np.abs(t), self.df[r])
@@ -291,7 +303,8 @@ class FitResult:
             "Model-brain fits".center(78),
             "=" * 78,
             f"Method: {self.method:<24}Dissimilarity: {self.dissimilarity:<20}Stimuli: {self.n_stimuli}",
-            f"Resampled: {'+'.join(self.factors):<21}Draws: {self.n_draws:<28}Units: {sizes}",
+            f"Sampled: {'+'.join(self.factors):<23}Variance: {self.variance:<25}Draws: {self.n_draws}",
+            f"Units: {sizes}",
             "-" * 78,
         ]
         frame = self.to_frame()
@@ -310,13 +323,21 @@ class FitResult:
         return self.summary()
 
     def _combined(self, parts: dict[tuple[str, ...], np.ndarray], recording: int | None = None) -> np.ndarray:
-        """Variance out of the variances over draws of single and crossed factors."""
+        """Variance out of those of single and crossed factors; see the notes of ``inference.infer_fits``."""
         sizes = {f: (n if recording is None else n[recording]) for f, n in self.sizes.items()}
-        single = {f: parts[f,] * sizes[f] / (sizes[f] - 1) for f in self.factors}
         pattern = next((f for f in self.factors if f in ("stimulus", "identity")), None)
         sampled = next((f for f in self.factors if f in ("neuron", "subject")), None)
+        if self.variance == "jackknife":
+            single = {f: parts[f,] for f in self.factors}
+        else:
+            single = {f: parts[f,] * sizes[f] / (sizes[f] - 1) for f in self.factors}
         if pattern is None or sampled is None:
             combined = single[pattern or sampled]
+        elif self.variance == "jackknife":
+            combined = single[pattern] + single[sampled] - parts[pattern, sampled]
+            # A fit is linear in subjects, and at most quadratic in the other factors.
+            least = single[sampled] / (1 if sampled == "subject" else 2)
+            combined = np.maximum(combined, np.maximum(single[pattern] / 2, least))
         else:
             both = parts[pattern, sampled]
             n, m = sizes[pattern], sizes[sampled]
@@ -324,7 +345,6 @@ class FitResult:
             combined = single[pattern] + single[sampled] - n * m / ((n - 1) * (m - 1)) * excess
             combined = np.minimum(np.maximum(combined, np.maximum(single[pattern], single[sampled])), both)
         if {"neuron", "subject"} <= set(self.factors):
-            # Neurons are nested in subjects: subjects add what their differences hold beyond the sampling of neurons.
             combined = combined + np.maximum(single["subject"] - single["neuron"], 0)
         return combined
 
@@ -376,24 +396,11 @@ def adjust(
     return np.fmax(adjusted, p)
 
 
-def _variances_of_pairs(draws: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Variance over draws of the difference between two columns, for each pair of columns."""
-    if not np.isnan(draws).any():
-        covariance = np.cov(draws, rowvar=False)
-        spread = np.diag(covariance)
-        return np.maximum(spread[first] + spread[second] - 2 * covariance[first, second], 0)
-    return np.array([_variance(draws[:, a] - draws[:, b]) for a, b in zip(first, second, strict=True)])
-
-
-def _variance(draws: np.ndarray) -> np.ndarray:
-    """Variance over the first axis, undefined draws left out; NaN where fewer than two are defined."""
-    if not np.isnan(draws).any():
-        return draws.var(axis=0, ddof=1)
-    known = ~np.isnan(draws)
-    n = known.sum(axis=0)
-    values = np.where(known, draws, 0.0)
-    squares = (np.where(known, draws - values.sum(axis=0) / np.maximum(n, 1), 0.0) ** 2).sum(axis=0)
-    return np.where(n > 1, squares / np.maximum(n - 1, 1), np.nan)
+def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Sum of squared differences between two columns of deviations (n_refits, n_models), for each pair of columns."""
+    products = deviations.T @ deviations
+    squares = np.diag(products)
+    return np.maximum(squares[first] + squares[second] - 2 * products[first, second], 0)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -16,20 +16,21 @@ from rsatoolbox.rdm import RDMs
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_kernels import NeuronRdms
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.fits import ResampledNeurons, check_method, fits_on_counts, matched_vectors
-from neurocompare.comparison.resampling import (
-    check_factors,
-    cluster_codes,
-    draw_counts,
-    draw_identities,
-    draw_stimuli,
+from neurocompare.comparison.fits import check_method, matched_vectors
+from neurocompare.comparison.refitting import (
+    Experiment,
+    bootstrap_deviations,
+    draw_fits,
+    estimate_fits,
+    jackknife_deviations,
 )
+from neurocompare.comparison.resampling import check_factors, cluster_codes
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
 __all__ = ["infer_fits", "mean_responses"]
 
 FEWEST_NEURONS = 4
-FEWEST_DISTINCT_NEURONS = 3
+VARIANCES = ("jackknife", "bootstrap")
 WITHIN_IDENTITY = ("copy", "all")
 
 Recording = xr.DataArray | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
@@ -40,7 +41,8 @@ def infer_fits(
     neural_rdms: RDMs,
     *,
     recording: Recording | None = None,
-    resample: str | Sequence[str] = "stimulus",
+    resample: str | Sequence[str] = ("identity", "neuron"),
+    variance: str = "jackknife",
     n_draws: int = 1000,
     method: str = "corr",
     within_identity: str = "copy",
@@ -66,14 +68,16 @@ def infer_fits(
     resample : str or sequence of str
         What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its
         views together), ``"neuron"`` (the RDM is recomputed), ``"subject"`` (needs RDMs by subject; the fit is then
-        the mean over a region's subjects), or several, such as ``("identity", "neuron")``.
+        the mean over a region's subjects), or several. The default generalises to new identities and new neurons.
+    variance : {"jackknife", "bootstrap"}
+        Where standard errors come from: fits with parts of each factor left out, or draws with replacement.
     n_draws : int
-        Draws with replacement of each factor.
+        Draws with replacement; under ``"jackknife"`` they serve the best layer's interval and the maximum statistic.
     method : str
         As in ``compare_rdms``.
     within_identity : {"copy", "all"}
         How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
-        copy), or c squared times (also across copies, as rsatoolbox counts them).
+        copy), or c squared times (also across copies, as rsatoolbox counts them). The jackknife makes no copies.
     ceilings : pandas.DataFrame or None
         Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower``, ``ceiling_upper`` and, where known,
         ``ceiling_lower_se``.
@@ -95,13 +99,23 @@ def infer_fits(
 
     Notes
     -----
-    One factor's variance is n / (n - 1) times the variance over its draws. Two are combined after Schuett et al.
-    (2023, eLife 82566): drawing both at once counts their interaction three times.
+    A fit is a mean over pairs of identities and (nearly) over neurons. Let V_ab be the part of its variance that takes
+    a identities and b neurons at once, a and b up to 2. Leaving out identities estimates the sum of a V_ab, leaving
+    out neurons that of b V_ab, and their interaction that of ab V_ab; so the first plus the second minus the third
+    counts each part a + b - ab times: once, but for pairs of identities alone (twice, small) and pairs by pairs (not
+    at all). As a and b are at most 2, half the larger of the first two is a lower bound of the variance, and is
+    enforced. The calibration in ``analyses/calibration`` compares this with the bootstraps.
+
+    Of the bootstrap, one factor's variance is n / (n - 1) times that over draws; two are combined after Schuett et al.
+    (2023, eLife 82566), since drawing both at once counts their interaction three times. Subjects hold their neurons:
+    where both are named, subjects add what their differences hold beyond the sampling of neurons.
     """
     factors = check_factors(resample)
     check_method(method)
     if within_identity not in WITHIN_IDENTITY:
         raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
+    if variance not in VARIANCES:
+        raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
     if n_draws < 2:
         raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval some hundreds")
     models, recordings = matched_vectors(model_rdms, neural_rdms)
@@ -110,57 +124,39 @@ def infer_fits(
     groups = _groups(rows, "subject" in factors)
     populations = _populations(recording, rows, neural_rdms, model_rdms, recordings) if "neuron" in factors else None
 
-    counts, clusters, n_redrawn = None, None, {}
-    sizes = {}
-    if "stimulus" in factors:
-        counts, n_redrawn["stimulus"] = draw_stimuli(len(patterns), n_draws, rng=rng)
-        sizes["stimulus"] = np.full(len(groups), len(patterns))
-    elif "identity" in factors:
-        codes = _identity_codes(patterns)
-        counts, n_redrawn["identity"] = draw_identities(codes, n_draws, rng=rng)
-        sizes["identity"] = np.full(len(groups), codes.max() + 1)
-        clusters = codes if within_identity == "copy" else None
-    pattern = tuple(sizes)
-
-    def refit(target: np.ndarray | ResampledNeurons, stimuli: np.ndarray | None) -> np.ndarray:
-        return fits_on_counts(models, target, stimuli, method=method, clusters=clusters, device=device)
-
-    estimates = fits_on_counts(models, recordings, np.ones((1, len(patterns)), dtype=int), method=method)[0]
-    by_row: dict[tuple[str, ...], np.ndarray] = {}
-    if pattern:
-        by_row[pattern] = refit(recordings, counts)
-    if populations is not None:
-        drawn, n_redrawn["neuron"] = _drawn_neurons(populations, n_draws, neural_rdms.dissimilarity_measure, rng)
-        by_row["neuron",] = np.concatenate([refit(population, None) for population in drawn], axis=2)
-        if pattern:
-            by_row[*pattern, "neuron"] = np.concatenate([refit(population, counts) for population in drawn], axis=2)
-        sizes["neuron"] = np.array([min(populations[row].shape[1] for row in group) for group in groups])
-    draws = {factors_: _mean_of_groups(fits, groups) for factors_, fits in by_row.items()}
-    if "subject" in factors:
-        weights, n_redrawn["subject"] = _drawn_subjects(groups, n_draws, rng)
-        draws["subject",] = _weighted_means(np.broadcast_to(estimates, (n_draws, *estimates.shape)), groups, weights)
-        if pattern:
-            draws[*pattern, "subject"] = _weighted_means(by_row[pattern], groups, weights)
-        sizes["subject"] = np.array([len(group) for group in groups])
-
+    experiment = Experiment(
+        factors=factors,
+        models=models,
+        recordings=recordings,
+        groups=groups,
+        populations=populations,
+        identity=_identity_codes(patterns) if "identity" in factors else None,
+        n_stimuli=len(patterns),
+        dissimilarity=str(neural_rdms.dissimilarity_measure),
+        method=method,
+        within_identity=within_identity,
+        device=device,
+    )
+    draws, n_redrawn = draw_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
+    deviations = jackknife_deviations(experiment, rng=rng) if variance == "jackknife" else bootstrap_deviations(draws)
     table = rows.iloc[[group[0] for group in groups]].reset_index(drop=True)
     if "subject" in factors:
         table["subject"] = "all"
     return FitResult(
         models=rdm_table(model_rdms),
         recordings=table,
-        estimates=_mean_of_groups(estimates[None], groups)[0],
-        draws_of=draws,
-        sizes=sizes,
+        estimates=estimate_fits(experiment),
+        draws=draws[max(draws, key=len)],
+        deviations=deviations,
+        variance=variance,
+        sizes=experiment.sizes(),
         factors=factors,
         method=method,
-        dissimilarity=str(neural_rdms.dissimilarity_measure),
-        n_draws=n_draws,
+        dissimilarity=experiment.dissimilarity,
         n_stimuli=len(patterns),
         n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
         n_neurons=_n_neurons(populations, table, groups),
         n_redrawn=n_redrawn,
-        within_identity=within_identity if "identity" in factors else None,
         ceilings=_matched_ceilings(ceilings, table),
         confidence=confidence,
     )
@@ -250,33 +246,6 @@ def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
             )
         groups.append(members.index.to_numpy())
     return groups
-
-
-def _mean_of_groups(fits: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
-    if all(len(group) == 1 for group in groups):
-        return fits[:, :, [group[0] for group in groups]]
-    return np.stack([fits[:, :, group].mean(axis=2) for group in groups], axis=2)
-
-
-def _drawn_subjects(groups: list[np.ndarray], n_draws: int, rng: np.random.Generator) -> tuple[list[np.ndarray], int]:
-    drawn = [draw_counts(len(group), n_draws, rng=rng) for group in groups]
-    return [counts / counts.sum(axis=1, keepdims=True) for counts, _ in drawn], sum(redrawn for _, redrawn in drawn)
-
-
-def _weighted_means(fits: np.ndarray, groups: list[np.ndarray], weights: list[np.ndarray]) -> np.ndarray:
-    means = [np.einsum("dms,ds->dm", fits[:, :, g], w) for g, w in zip(groups, weights, strict=True)]
-    return np.stack(means, axis=2)
-
-
-def _drawn_neurons(
-    populations: list[np.ndarray], n_draws: int, dissimilarity: str, rng: np.random.Generator
-) -> tuple[list[ResampledNeurons], int]:
-    drawn, n_redrawn = [], 0
-    for responses in populations:
-        counts, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FEWEST_DISTINCT_NEURONS)
-        drawn.append(ResampledNeurons(responses, counts, dissimilarity))
-        n_redrawn += redrawn
-    return drawn, n_redrawn
 
 
 def _populations(

@@ -1,7 +1,8 @@
-"""Draws with replacement of what an experiment sampled: stimuli, identities, neurons, subjects.
+"""Draws of what an experiment sampled (stimuli, identities, neurons, subjects), and leaving parts of it out.
 
 Gives multiplicities: how often each unit was drawn, the only thing that a fit needs to know of a draw. Draws in which
-too few distinct units are left are drawn again and counted.
+too few distinct units are left are drawn again and counted. Leaving out is deterministic but for the grouping of many
+units into few parts.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import numpy as np
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["FACTORS", "check_factors", "cluster_codes", "draw_counts", "draw_identities", "draw_stimuli"]
+__all__ = [
+    "FACTORS",
+    "check_factors",
+    "cluster_codes",
+    "draw_counts",
+    "draw_identities",
+    "draw_stimuli",
+    "jackknife_operator",
+    "leave_out",
+]
 
 FACTORS = ("stimulus", "identity", "neuron", "subject")
 """What can be resampled. ``stimulus`` and ``identity`` exclude each other."""
@@ -110,6 +120,59 @@ def draw_identities(codes: np.ndarray, n_draws: int, *, rng: np.random.Generator
     """
     counts, n_redrawn = draw_counts(int(codes.max()) + 1, n_draws, rng=rng, fewest=FEWEST_GROUPS)
     return counts[:, codes], n_redrawn
+
+
+def leave_out(n_units: int, most: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Units that stay when each part of them is left out in turn.
+
+    Parameters
+    ----------
+    n_units : int
+    most : int
+        Parts to make at most; fewer units are left out one by one.
+    rng : numpy.random.Generator
+        Deals units out to parts, where there are more units than parts.
+
+    Returns
+    -------
+    counts : integer array of shape (n_parts, n_units)
+        0 for the units left out, 1 for the others.
+    shares : array of shape (n_parts,)
+        The share of units in each part.
+    """
+    n_parts = min(n_units, most)
+    part = np.arange(n_units) % n_parts
+    if n_parts < n_units:
+        part = rng.permutation(part)
+    counts = (part[None, :] != np.arange(n_parts)[:, None]).astype(int)
+    return counts, 1 - counts.mean(axis=1)
+
+
+def jackknife_operator(shares: np.ndarray) -> np.ndarray:
+    """Matrix that turns statistics with parts left out into deviations whose squares add up to a variance.
+
+    Parameters
+    ----------
+    shares : array of shape (n_parts,)
+        The share of units that was left out each time.
+
+    Returns
+    -------
+    array of shape (n_parts, n_parts + 1)
+        To be multiplied with the statistic without each part, followed by the statistic on all units. Two of them,
+        one an axis, turn a table with parts of two crossed factors left out into deviations of their interaction.
+
+    References
+    ----------
+    Busing, Meijer & van der Leeden (1999), Statistics and Computing 9:3, for parts of unequal size; with parts of one
+    unit it is Tukey's jackknife.
+    """
+    n_parts = len(shares)
+    times = 1 / shares
+    pseudovalues = np.zeros((n_parts, n_parts + 1))
+    pseudovalues[:, :-1] = np.diag(1 - times) + (1 - shares)[None, :]
+    pseudovalues[:, -1] = times - n_parts
+    return pseudovalues / np.sqrt(n_parts * (times - 1))[:, None]
 
 
 def cluster_codes(labels: Sequence) -> np.ndarray:

@@ -9,6 +9,7 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
+from neurocompare.comparison.refitting import bootstrap_deviations
 
 
 def result_of(estimates, draws, *, factors=("stimulus",), sizes=None, **more) -> FitResult:
@@ -18,11 +19,12 @@ def result_of(estimates, draws, *, factors=("stimulus",), sizes=None, **more) ->
     options = {
         "models": pd.DataFrame({"model": ["net"] * n, "layer": [f"l{k}" for k in range(n)], "layer_index": range(n)}),
         "recordings": pd.DataFrame({"region": ["AL"]}),
-        "draws_of": {tuple(factors): np.asarray(draws, dtype=float)[:, :, None]},
+        "draws": np.asarray(draws, dtype=float)[:, :, None],
+        "deviations": bootstrap_deviations({tuple(factors): np.asarray(draws, dtype=float)[:, :, None]}),
+        "variance": "bootstrap",
         "sizes": sizes or {"stimulus": np.array([11])},
         "method": "corr",
         "dissimilarity": "correlation",
-        "n_draws": len(draws),
         "n_stimuli": 11,
         "n_identities": None,
         "n_neurons": np.array([np.nan]),
@@ -114,7 +116,7 @@ def test_undefined_fits_stay_undefined_and_are_counted(draws):
 
 def test_summary_prints_a_table(draws):
     text = str(result_of([0.1, 0.3, 0.25], draws))
-    assert "Resampled: stimulus" in text
+    assert "Sampled: stimulus" in text
     assert "[11] stimulus" in text
     assert "0.300" in text
     assert result_of([0.1, 0.3, 0.25], draws).to_frame().columns.tolist() == list(FIT_COLUMNS)

@@ -1,0 +1,266 @@
+"""Fits on draws of an experiment and on an experiment with parts left out, for every factor that was sampled.
+
+Takes an :class:`Experiment` (RDM vectors, and responses where neurons are resampled); gives draws, and deviations:
+arrays whose squares add up to a variance, by factor and by pair of crossed factors. How these variances are combined
+into the one of a fit stands in ``fit_result``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocompare.comparison.fit_kernels import NeuronRdms
+from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
+from neurocompare.comparison.resampling import (
+    draw_counts,
+    draw_identities,
+    draw_stimuli,
+    jackknife_operator,
+    leave_out,
+)
+
+__all__ = ["MOST_PARTS", "Experiment", "bootstrap_deviations", "draw_fits", "estimate_fits", "jackknife_deviations"]
+
+FEWEST_DISTINCT_NEURONS = 3
+MOST_PARTS = {"stimulus": 50, "identity": 50, "neuron": 30}
+"""Parts that a factor is left out in: crossed factors need the product of two of these many fits."""
+
+FitsOf = dict[tuple[str, ...], np.ndarray]
+"""Arrays of shape (n_refits, n_models, n_regions) by factor, or by two crossed factors."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What was measured and sampled.
+
+    Parameters
+    ----------
+    factors : tuple of str
+        What was sampled, patterns first; see ``resampling.FACTORS``.
+    models : array of shape (n_models, n_pairs)
+    recordings : array of shape (n_rdms, n_pairs)
+    groups : list of integer arrays
+        Rows of ``recordings`` behind each row of the result: one, or all subjects of a region.
+    populations : list of arrays of shape (n_stimuli, n_neurons), or None
+        Responses behind each row of ``recordings``.
+    identity : integer array of shape (n_stimuli,) or None
+        Identity of each stimulus, numbered from 0.
+    n_stimuli : int
+    dissimilarity, method, within_identity, device : str
+        As in ``inference.infer_fits``.
+    """
+
+    factors: tuple[str, ...]
+    models: np.ndarray
+    recordings: np.ndarray
+    groups: list[np.ndarray]
+    populations: list[np.ndarray] | None
+    identity: np.ndarray | None
+    n_stimuli: int
+    dissimilarity: str
+    method: str
+    within_identity: str
+    device: str | None
+
+    @property
+    def pattern(self) -> tuple[str, ...]:
+        """The factor that stimuli were sampled by, if any."""
+        return tuple(factor for factor in self.factors if factor in ("stimulus", "identity"))
+
+    def sizes(self) -> dict[str, np.ndarray]:
+        """Units of each factor behind each row of the result; for neurons those of the smallest population."""
+        n = len(self.groups)
+        sizes = {
+            "stimulus": lambda: np.full(n, self.n_stimuli),
+            "identity": lambda: np.full(n, self.identity.max() + 1),
+            "neuron": lambda: np.array([min(self.populations[row].shape[1] for row in group) for group in self.groups]),
+            "subject": lambda: np.array([len(group) for group in self.groups]),
+        }
+        return {factor: sizes[factor]() for factor in self.factors}
+
+    def fits(self, recordings: np.ndarray | ResampledNeurons, counts: np.ndarray | None) -> np.ndarray:
+        """Fits to other recordings, or under other counts of stimuli; see ``fits.fits_on_counts``."""
+        clusters = self.identity if self.within_identity == "copy" else None
+        return fits_on_counts(
+            self.models, recordings, counts, method=self.method, clusters=clusters, device=self.device
+        )
+
+    def stays(self) -> np.ndarray:
+        """Counts that keep every stimulus, (1, n_stimuli)."""
+        return np.ones((1, self.n_stimuli), dtype=int)
+
+
+def estimate_fits(experiment: Experiment) -> np.ndarray:
+    """Fits on the data, (n_models, n_regions)."""
+    return _mean_of_groups(experiment.fits(experiment.recordings, experiment.stays()), experiment.groups)[0]
+
+
+def draw_fits(
+    experiment: Experiment, n_draws: int, *, only_joint: bool, rng: np.random.Generator
+) -> tuple[FitsOf, dict[str, int]]:
+    """Fits on draws with replacement, of each factor alone and of crossed factors together.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    n_draws : int
+    only_joint : bool
+        Leave out single factors where there are crossed ones.
+    rng : numpy.random.Generator
+        Source of the draws; stimuli are drawn alike for all models and regions, neurons for each population.
+
+    Returns
+    -------
+    draws : dict of tuple of str to array of shape (n_draws, n_models, n_regions)
+    n_redrawn : dict of str to int
+        Draws of each factor that had too few distinct units.
+    """
+    pattern, groups, counts = experiment.pattern, experiment.groups, None
+    n_redrawn: dict[str, int] = {}
+    by_row: FitsOf = {}
+    if pattern == ("stimulus",):
+        counts, n_redrawn["stimulus"] = draw_stimuli(experiment.n_stimuli, n_draws, rng=rng)
+    elif pattern == ("identity",):
+        counts, n_redrawn["identity"] = draw_identities(experiment.identity, n_draws, rng=rng)
+    crossed = bool(pattern) and len(experiment.factors) > 1
+    if pattern and ("subject" in experiment.factors or not (only_joint and crossed)):
+        by_row[pattern] = experiment.fits(experiment.recordings, counts)
+    if "neuron" in experiment.factors:
+        n_redrawn["neuron"] = 0
+        drawn = []
+        for responses in experiment.populations:
+            neurons, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FEWEST_DISTINCT_NEURONS)
+            n_redrawn["neuron"] += redrawn
+            drawn.append(ResampledNeurons(responses, neurons, experiment.dissimilarity))
+        if pattern:
+            by_row[*pattern, "neuron"] = np.concatenate([experiment.fits(p, counts) for p in drawn], axis=2)
+        if not (only_joint and crossed):
+            by_row["neuron",] = np.concatenate([experiment.fits(p, None) for p in drawn], axis=2)
+    draws = {key: _mean_of_groups(fits, groups) for key, fits in by_row.items()}
+    if "subject" in experiment.factors:
+        subjects = [draw_counts(len(group), n_draws, rng=rng)[0] / len(group) for group in groups]
+        estimates = experiment.fits(experiment.recordings, experiment.stays())
+        estimates = np.broadcast_to(estimates, (n_draws, *estimates.shape[1:]))
+        draws["subject",] = _weighted_means(estimates, groups, subjects)
+        if pattern:
+            draws[*pattern, "subject"] = _weighted_means(by_row[pattern], groups, subjects)
+    return draws, n_redrawn
+
+
+def bootstrap_deviations(draws: FitsOf) -> FitsOf:
+    """Deviations of draws from their mean, scaled so that their squares add up to the variance over draws.
+
+    Undefined draws deviate by 0 and do not count; where fewer than two are defined, all deviations are NaN.
+    """
+    deviations = {}
+    for key, fits in draws.items():
+        known = ~np.isnan(fits)
+        n_known = known.sum(axis=0)
+        mean = np.where(known, fits, 0.0).sum(axis=0) / np.maximum(n_known, 1)
+        scale = np.where(n_known > 1, 1 / np.sqrt(np.maximum(n_known - 1, 1)), np.nan)
+        deviations[key] = np.where(known, fits - mean, 0.0) * scale
+    return deviations
+
+
+def jackknife_deviations(experiment: Experiment, *, rng: np.random.Generator) -> FitsOf:
+    """Deviations of fits with parts of each factor left out, and of crossed factors' interactions.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    rng : numpy.random.Generator
+        Deals many units out to parts; not used where units are left out one by one.
+
+    Returns
+    -------
+    dict of tuple of str to array of shape (n_refits, n_models, n_regions)
+        Rows of zeros fill up where regions differ in the number of parts.
+
+    Notes
+    -----
+    With part i of the identities and part j of the neurons left out, and with either left out alone, every fit takes
+    its place in a table; the jackknife's operator along one axis gives one factor's deviations, along both axes those
+    of the interaction. Resampled neurons enter as further RDMs: their number is that of parts, not of refits.
+    """
+    pattern, groups = experiment.pattern, experiment.groups
+    counts, operator = experiment.stays(), None
+    if pattern:
+        codes = np.arange(experiment.n_stimuli) if pattern == ("stimulus",) else experiment.identity
+        kept, shares = leave_out(int(codes.max()) + 1, MOST_PARTS[pattern[0]], rng=rng)
+        counts, operator = np.concatenate([kept[:, codes], counts]), jackknife_operator(shares)
+    if "neuron" not in experiment.factors:
+        whole = experiment.fits(experiment.recordings, counts)
+        tables = [whole[:, :, row, None] for row in range(whole.shape[2])]
+        neuron_operators = []
+    else:
+        tables, neuron_operators = [], []
+        for responses, rdm in zip(experiment.populations, experiment.recordings, strict=True):
+            kept, shares = leave_out(responses.shape[1], MOST_PARTS["neuron"], rng=rng)
+            rdms = _neuron_rdms(responses, kept, experiment.dissimilarity)
+            tables.append(experiment.fits(np.concatenate([rdms, rdm[None]]), counts))
+            neuron_operators.append(jackknife_operator(shares))
+    return _stacked([_of_region(tables, neuron_operators, operator, group, experiment) for group in groups])
+
+
+def _of_region(
+    tables: list[np.ndarray],
+    neuron_operators: list[np.ndarray],
+    operator: np.ndarray | None,
+    group: np.ndarray,
+    experiment: Experiment,
+) -> FitsOf:
+    """Deviations (n_refits, n_models) of one region out of its tables (pattern parts + 1, models, neuron parts + 1)."""
+    found: FitsOf = {}
+    subjects = np.stack([tables[row][:, :, -1] for row in group], axis=2)
+    if operator is not None:
+        found[experiment.pattern] = np.tensordot(operator, subjects.mean(axis=2), 1)
+    if neuron_operators:
+        single = [neuron_operators[row] @ tables[row][-1].T for row in group]
+        found["neuron",] = np.concatenate(single) / len(group)
+        if operator is not None:
+            both = [_interaction(operator, neuron_operators[row], tables[row]) for row in group]
+            found[*experiment.pattern, "neuron"] = np.concatenate(both) / len(group)
+    if "subject" in experiment.factors:
+        n = len(group)
+        others = (subjects.sum(axis=2, keepdims=True) - subjects) / (n - 1)
+        table = np.concatenate([others, subjects.mean(axis=2, keepdims=True)], axis=2)
+        by_subject = jackknife_operator(np.full(n, 1 / n))
+        found["subject",] = by_subject @ table[-1].T
+        if operator is not None:
+            found[*experiment.pattern, "subject"] = _interaction(operator, by_subject, table)
+    return found
+
+
+def _interaction(rows: np.ndarray, columns: np.ndarray, table: np.ndarray) -> np.ndarray:
+    both = np.einsum("ij,jmk,lk->ilm", rows, table, columns, optimize=True)
+    return both.reshape(-1, both.shape[2])
+
+
+def _stacked(regions: list[FitsOf]) -> FitsOf:
+    stacked = {}
+    for key in regions[0]:
+        n_rows = max(len(found[key]) for found in regions)
+        padded = [np.pad(found[key], ((0, n_rows - len(found[key])), (0, 0))) for found in regions]
+        stacked[key] = np.stack(padded, axis=2)
+    return stacked
+
+
+def _neuron_rdms(responses: np.ndarray, counts: np.ndarray, dissimilarity: str) -> np.ndarray:
+    """RDMs (n_counts, n_pairs) of a population under counts of its neurons; NaN where a stimulus is undefined."""
+    first, second = np.triu_indices(len(responses), 1)
+    rdms, defined = NeuronRdms(responses, dissimilarity).rdms(counts, first, second)
+    rdms[~(defined[:, first] & defined[:, second])] = np.nan
+    return rdms
+
+
+def _mean_of_groups(fits: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+    if all(len(group) == 1 for group in groups):
+        return fits[:, :, [group[0] for group in groups]]
+    return np.stack([fits[:, :, group].mean(axis=2) for group in groups], axis=2)
+
+
+def _weighted_means(fits: np.ndarray, groups: list[np.ndarray], weights: list[np.ndarray]) -> np.ndarray:
+    means = [np.einsum("dms,ds->dm", fits[:, :, g], w) for g, w in zip(groups, weights, strict=True)]
+    return np.stack(means, axis=2)

@@ -1,14 +1,34 @@
 """What was shown and what was recorded: stimulus sets, recordings and simulated populations.
 
-Knows nothing of networks: this package imports neither neurocompare nor torch.
+Knows nothing of networks: this package imports neither neurocompare nor torch. What needs xarray is loaded when it is
+first used.
 """
+
+from __future__ import annotations
+
+import importlib
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet, read_stimuli, write_stimuli
 
+_HOMES = {
+    "simulate_from_layer": "neural_data.simulation",
+    "simulate_patches": "neural_data.simulation",
+}
 __all__ = [
     "InputError",
     "StimulusSet",
     "read_stimuli",
     "write_stimuli",
+    *_HOMES,
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'neural_data' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

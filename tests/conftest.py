@@ -31,8 +31,18 @@ def real_data() -> Path:
 @pytest.fixture
 def faces() -> StimulusSet:
     """Six identities in five views; every image is noise of its own (12 x 12 pixels)."""
+    return noise_faces(6)
+
+
+@pytest.fixture(scope="session")
+def many_faces() -> StimulusSet:
+    """Twenty-five identities in five views, as many as Freiwald & Tsao (2010) showed."""
+    return noise_faces(25)
+
+
+def noise_faces(n_identities: int) -> StimulusSet:
     azimuths = (-90.0, -45.0, 0.0, 45.0, 90.0)
-    rows = [(f"s{i}_{a:g}", f"id{i}", a) for i in range(6) for a in azimuths]
+    rows = [(f"s{i}_{a:g}", f"id{i}", a) for i in range(n_identities) for a in azimuths]
     table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
     table = table.assign(filename=table.index + ".png", category="face", elevation_deg=0.0)
     pixels = np.random.default_rng(7).integers(0, 256, (len(table), 12, 12), dtype=np.uint8)

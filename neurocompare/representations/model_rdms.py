@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
@@ -22,6 +21,7 @@ from neurocompare.representations.rdms import (
     build_rdms,
     dissimilarity_from_products,
     view_order,
+    view_rdms,
     zscore_units,
 )
 
@@ -149,7 +149,7 @@ def compute_rdm_requests(
             "normalize": [request.normalize or "none"] * len(names),
         }
         if request.within:
-            result[name] = _view_rdms(matrices, stimuli, *exemplars[name], descriptors, request.dissimilarity)
+            result[name] = view_rdms(matrices, stimuli, *exemplars[name], descriptors, request.dissimilarity)
         else:
             result[name] = build_rdms(
                 matrices, patterns=stimuli.table, rdms=descriptors, dissimilarity=request.dissimilarity
@@ -180,25 +180,3 @@ class _Products:
     def dissimilarities(self, measure: str) -> np.ndarray:
         """Array of shape (n_stimuli, n_stimuli); NaN where a stimulus' pattern is constant or no unit varies."""
         return dissimilarity_from_products(self.products, self.totals, self.n_units, dissimilarity=measure)
-
-
-def _view_rdms(
-    matrices: np.ndarray,
-    stimuli: StimulusSet,
-    exemplars: pd.DataFrame,
-    positions: np.ndarray,
-    descriptors: Mapping[str, Sequence],
-    dissimilarity: str,
-) -> RDMs:
-    """One RDM of the views of each exemplar a layer: layers outer, exemplars inner."""
-    n_layers, n_exemplars = len(matrices), len(positions)
-    views = matrices[:, positions[:, :, None], positions[:, None, :]]
-    rdms = {name: [value for value in values for _ in range(n_exemplars)] for name, values in descriptors.items()}
-    rdms["identity"] = exemplars.index.tolist() * n_layers
-    rdms["category"] = exemplars["category"].tolist() * n_layers
-    return build_rdms(
-        views.reshape(-1, *views.shape[2:]),
-        patterns=stimuli.table.iloc[positions[0]][["azimuth_deg"]].reset_index(drop=True),
-        rdms=rdms,
-        dissimilarity=dissimilarity,
-    )

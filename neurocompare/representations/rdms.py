@@ -26,6 +26,7 @@ __all__ = [
     "pattern_table",
     "rdm_table",
     "view_order",
+    "view_rdms",
     "zscore_units",
 ]
 
@@ -267,6 +268,48 @@ def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
     positions = positions.reshape(len(views.table["identity"].unique()), -1)
     exemplars = stimuli.table.iloc[positions[:, 0]].set_index("identity")[["category"]]
     return exemplars, positions
+
+
+def view_rdms(
+    matrices: np.ndarray,
+    stimuli: StimulusSet,
+    exemplars: pd.DataFrame,
+    positions: np.ndarray,
+    descriptors: Mapping[str, Sequence],
+    dissimilarity: str,
+) -> RDMs:
+    """One RDM of the views of each exemplar, cut out of RDMs of all stimuli.
+
+    Parameters
+    ----------
+    matrices : array of shape (n_rdms, n_stimuli, n_stimuli)
+        Dissimilarities of all stimuli, one matrix a layer or population.
+    stimuli : StimulusSet
+        What the rows stand for, in order.
+    exemplars, positions
+        From :func:`view_order`.
+    descriptors : mapping of str to sequence of length n_rdms
+        Descriptors of the matrices.
+    dissimilarity : str
+        Name of the measure.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        ``n_rdms * n_exemplars`` RDMs, exemplars inner, with the further descriptors ``identity`` and ``category``;
+        pattern descriptor ``azimuth_deg``.
+    """
+    n_rdms, n_exemplars = len(matrices), len(positions)
+    views = matrices[:, positions[:, :, None], positions[:, None, :]]
+    rdms = {name: [value for value in values for _ in range(n_exemplars)] for name, values in descriptors.items()}
+    rdms["identity"] = exemplars.index.tolist() * n_rdms
+    rdms["category"] = exemplars["category"].tolist() * n_rdms
+    return build_rdms(
+        views.reshape(-1, *views.shape[2:]),
+        patterns=stimuli.table.iloc[positions[0]][["azimuth_deg"]].reset_index(drop=True),
+        rdms=rdms,
+        dissimilarity=dissimilarity,
+    )
 
 
 def as_matrices(rdms: RDMs | np.ndarray) -> np.ndarray:

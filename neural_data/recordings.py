@@ -1,0 +1,588 @@
+"""One in-memory form of a recording, and the few operations that everything else needs on it.
+
+A recording is an ``xarray.DataArray`` in the layout of a Brain-Score assembly:
+
+- dims ``(presentation, neuroid)`` or ``(presentation, neuroid, time_bin)``;
+- coords ``stimulus_id``, ``repetition`` on ``presentation``; ``neuroid_id``, ``region``, ``subject`` on ``neuroid``;
+  ``time_bin_start``, ``time_bin_end`` (ms after stimulus onset) on ``time_bin``; any others beside them;
+- attrs ``units`` (``spikes/s``, ``counts`` or ``normalized``), ``simultaneous`` (0 where neurons were recorded one by
+  one, so that a presentation is no common trial), ``simulated`` (1 where no animal was recorded), all of them values
+  that a netCDF file holds.
+
+A response that was not measured is NaN. Files are read and written in ``formats``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neural_data.errors import InputError, closest
+from neural_data.stimuli import StimulusSet
+
+if TYPE_CHECKING:
+    from rsatoolbox.data import Dataset
+
+__all__ = [
+    "MISSING_POLICIES",
+    "UNITS",
+    "as_dataset",
+    "checked_recording",
+    "condition_means",
+    "make_recording",
+    "match_stimulus_set",
+    "regions_of",
+    "response_counts",
+    "select_region",
+    "select_window",
+    "stimuli_of",
+    "stimulus_table",
+]
+
+UNITS = ("spikes/s", "counts", "normalized")
+"""Rates and counts cannot be negative; ``normalized`` (z-scored, baseline-subtracted, ...) can."""
+MISSING_POLICIES = ("refuse", "drop_neurons", "drop_stimuli", "keep")
+DIMS = ("presentation", "neuroid", "time_bin")
+LEGACY_COORDS = {"image_id": "stimulus_id", "animal": "subject"}
+TEXT_COORDS = {"stimulus_id": "presentation", "neuroid_id": "neuroid", "region": "neuroid", "subject": "neuroid"}
+
+
+def make_recording(
+    responses: np.ndarray,
+    *,
+    presentations: pd.DataFrame,
+    neuroids: pd.DataFrame,
+    units: str = "spikes/s",
+    time_bins_ms: np.ndarray | None = None,
+    attrs: Mapping[str, object] | None = None,
+    where: str = "recording",
+) -> xr.DataArray:
+    """Recording from an array and the tables that say what its rows and columns are.
+
+    Parameters
+    ----------
+    responses : array of shape (n_presentations, n_neurons) or (n_presentations, n_neurons, n_time_bins)
+        Spikes/s or counts; NaN where a neuron was not recorded.
+    presentations : pandas.DataFrame with n_presentations rows
+        Column ``stimulus_id``; ``repetition`` (counted from 0 within each stimulus where absent); any others become
+        coords of ``presentation``.
+    neuroids : pandas.DataFrame with n_neurons rows
+        Columns ``neuroid_id`` (unique), ``region``; ``subject`` (empty where absent); any others become coords.
+    units : {"spikes/s", "counts", "normalized"}
+        What the numbers are.
+    time_bins_ms : array of shape (n_time_bins, 2) or None
+        Start and end of each bin after stimulus onset; required for three-dimensional responses.
+    attrs : mapping or None
+        More attributes, such as ``simulated`` or ``window_ms``.
+    where : str
+        What messages call the recording, such as its file.
+
+    Returns
+    -------
+    xarray.DataArray
+        See the module's docstring.
+
+    Raises
+    ------
+    InputError
+        If the tables do not fit the array, or the recording is not one that can be used; see
+        :func:`checked_recording`.
+    """
+    values = np.asarray(responses)
+    for dim, table, size in zip(DIMS, (presentations, neuroids), values.shape, strict=False):
+        if len(table) != size:
+            raise InputError(f"{where}: {size} rows of {dim} in the responses and {len(table)} in their table")
+    coords = {name: ("presentation", presentations[name].to_numpy()) for name in presentations.columns}
+    coords |= {name: ("neuroid", neuroids[name].to_numpy()) for name in neuroids.columns}
+    if time_bins_ms is not None:
+        bins = np.asarray(time_bins_ms, dtype=float).reshape(-1, 2)
+        coords |= {"time_bin_start": ("time_bin", bins[:, 0]), "time_bin_end": ("time_bin", bins[:, 1])}
+    try:
+        recording = xr.DataArray(
+            values, dims=DIMS[: values.ndim], coords=coords, attrs={"units": units, **(attrs or {})}, name="data"
+        )
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: responses of shape {values.shape} make no recording ({error})") from error
+    return checked_recording(recording, where=where)
+
+
+def checked_recording(recording: xr.DataArray, *, where: str = "recording", units: str | None = None) -> xr.DataArray:
+    """Recording in the one form that the rest relies on, or an error that says what is wrong with it.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        Any order of dims, with or without a MultiIndex, legacy names (``image_id``, ``animal``) accepted.
+    where : str
+        What messages call the recording, such as its file.
+    units : str or None
+        What the numbers are, where the recording does not say; None takes ``attrs["units"]``, else ``spikes/s``.
+
+    Returns
+    -------
+    xarray.DataArray
+        Float64, dims in order, text coords as str, ``repetition`` as integers, attrs complete. A copy where
+        anything had to change; the argument is left as it was.
+
+    Raises
+    ------
+    InputError
+        If dims or coords are missing, neuroid ids repeat, a stimulus repeats a repetition, values are infinite or
+        (as rates or counts) negative, or time bins overlap or differ in width.
+    """
+    recording = _ordered(recording, where)
+    recording = _with_coords(recording, where)
+    found = units or str(recording.attrs.get("units", "spikes/s"))
+    found = {"count": "counts", "Hz": "spikes/s", "hz": "spikes/s", "spikes/sec": "spikes/s"}.get(found, found)
+    if found not in UNITS:
+        raise InputError(f"{where}: units {found!r} are not known; {closest(found, UNITS)}")
+    recording = recording.assign_attrs(
+        units=found,
+        simultaneous=int(recording.attrs.get("simultaneous", 1)),
+        simulated=int(recording.attrs.get("simulated", 0)),
+    )
+    _refuse_bad_values(recording, where)
+    _refuse_bad_time_bins(recording, where)
+    return recording
+
+
+def regions_of(recording: xr.DataArray) -> list[str]:
+    """Regions of a recording in order of first appearance."""
+    return list(dict.fromkeys(recording["region"].values.tolist()))
+
+
+def select_region(recording: xr.DataArray, region: str, *, subject: str | None = None) -> xr.DataArray:
+    """Neurons of one region, and of one subject where one is named.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording.
+    region, subject : str
+        Labels as the recording has them.
+
+    Returns
+    -------
+    xarray.DataArray
+
+    Raises
+    ------
+    InputError
+        If no neuron carries these labels.
+    """
+    if region not in regions_of(recording):
+        raise InputError(f"the recording has no region {region!r}: {closest(region, regions_of(recording))}")
+    keep = recording["region"].values == region
+    if subject is not None:
+        keep = keep & (recording["subject"].values == subject)
+        if not keep.any():
+            known = sorted(set(recording["subject"].values[recording["region"].values == region].tolist()))
+            raise InputError(f"no neuron of {region} comes from subject {subject!r}: {closest(subject, known)}")
+    return recording.isel(neuroid=np.flatnonzero(keep))
+
+
+def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None = None) -> xr.DataArray:
+    """One response per presentation and neuron: the mean rate (or summed count) over time bins.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording with or without ``time_bin``.
+    window_ms : (start, end) or None
+        Bins that lie within this window after stimulus onset; None takes all of them.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``(presentation, neuroid)``; ``attrs["window_ms"]`` says which window it is. A recording without time
+        bins comes back as it is when no window is asked for.
+
+    Raises
+    ------
+    InputError
+        If the recording has no time bins but a window is asked for, or no bin lies within it.
+    """
+    if "time_bin" not in recording.dims:
+        if window_ms is not None:
+            raise InputError(f"the recording has no time bins, so no window {tuple(window_ms)} ms can be taken from it")
+        return recording
+    start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
+    low, high = (start.min(), end.max()) if window_ms is None else checked_window(window_ms)
+    inside = np.flatnonzero((start >= low) & (end <= high))
+    if not len(inside):
+        raise InputError(
+            f"no time bin lies within {low:g} to {high:g} ms; bins run from {start.min():g} to {end.max():g} ms in "
+            f"steps of {end[0] - start[0]:g} ms"
+        )
+    within = recording.isel(time_bin=inside)
+    # A bin that was not measured leaves the whole response unmeasured: a shorter window would be another quantity.
+    summed = recording.attrs["units"] == "counts"
+    reduced = within.sum("time_bin", skipna=False) if summed else within.mean("time_bin", skipna=False)
+    return reduced.assign_attrs(
+        {**recording.attrs, "window_ms": [float(start[inside].min()), float(end[inside].max())]}
+    )
+
+
+def checked_window(window_ms: Sequence[float]) -> tuple[float, float]:
+    """Start and end of a window in ms, or an error where it is none."""
+    try:
+        start, end = (float(edge) for edge in window_ms)
+    except (TypeError, ValueError):
+        raise InputError(f"window_ms must be two numbers, start and end in ms; got {window_ms!r}") from None
+    if not (np.isfinite([start, end]).all() and start < end):
+        raise InputError(f"window_ms must start before it ends; got {start:g} to {end:g} ms")
+    return start, end
+
+
+def response_counts(recording: xr.DataArray) -> pd.DataFrame:
+    """How many responses there are for each stimulus and neuron.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_stimuli, n_neurons), int
+        Indexed by ``stimulus_id`` in order of first appearance, columns ``neuroid_id``; 0 is a missing cell.
+    """
+    return _sums(select_window(recording))[1]
+
+
+def condition_means(
+    recording: xr.DataArray, stimulus_ids: Sequence[str] | None = None, *, missing: str = "refuse"
+) -> pd.DataFrame:
+    """Mean response of each neuron to each stimulus, over repetitions (and time bins).
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording.
+    stimulus_ids : sequence of str or None
+        Stimuli wanted, in that order; None takes all in order of first appearance.
+    missing : {"refuse", "drop_neurons", "drop_stimuli", "keep"}
+        What to do where a neuron has no response at all to a stimulus: raise; leave out every such neuron; leave out
+        every such stimulus; or keep NaN. Nothing is ever filled in. Where some repetitions are missing, the mean is
+        over those there are.
+
+    Returns
+    -------
+    pandas.DataFrame of shape (n_stimuli, n_neurons), float
+        Indexed by ``stimulus_id``, columns ``neuroid_id``; in the recording's units.
+
+    Raises
+    ------
+    InputError
+        If a stimulus is not in the recording, cells are missing and are to be refused, or nothing would be left.
+    """
+    sums, counts = _sums(select_window(recording))
+    if stimulus_ids is not None:
+        wanted = [str(stimulus_id) for stimulus_id in stimulus_ids]
+        absent = [stimulus_id for stimulus_id in wanted if stimulus_id not in sums.index]
+        if absent:
+            raise InputError(
+                f"{len(absent)} of {len(wanted)} stimuli are not in the recording (first: {absent[0]!r}; "
+                f"{closest(absent[0], sums.index)})"
+            )
+        sums, counts = sums.loc[wanted], counts.loc[wanted]
+    means = sums / counts.where(counts > 0)
+    return _without_missing(means, missing)
+
+
+def stimulus_table(recording: xr.DataArray) -> pd.DataFrame:
+    """What the recording itself says of each stimulus.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a stimulus, indexed by ``stimulus_id`` in order of first appearance. Columns are the coords of
+        ``presentation`` whose value is the same in all presentations of a stimulus, such as ``identity``.
+    """
+    names = [name for name, coord in recording.coords.items() if coord.dims == ("presentation",)]
+    table = pd.DataFrame({name: recording[name].values for name in names})
+    grouped = table.groupby("stimulus_id", sort=False)
+    fixed = [n for n in names if n not in ("stimulus_id", "repetition", "presentation")]
+    fixed = [n for n in fixed if (grouped[n].nunique(dropna=False) == 1).all()]
+    return grouped[fixed].first() if fixed else pd.DataFrame(index=pd.Index(list(grouped.groups), name="stimulus_id"))
+
+
+def stimuli_of(recording: xr.DataArray) -> StimulusSet:
+    """Stimulus set as far as the recording describes it: identities and views, but no image files.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        With coords ``identity`` and ``azimuth_deg`` on ``presentation``.
+
+    Returns
+    -------
+    StimulusSet
+        Enough for view RDMs; asking it for images raises.
+
+    Raises
+    ------
+    InputError
+        If the recording names no identities or azimuths.
+    """
+    table = stimulus_table(recording)
+    for column in ("identity", "azimuth_deg"):
+        if column not in table.columns:
+            raise InputError(
+                f"the recording does not say the {column} of its stimuli; give the stimulus set (stimuli=...) that "
+                "was shown"
+            )
+    name = str(recording.attrs.get("stimulus_set_identifier") or "stimuli of the recording")
+    table = table.assign(identity=table["identity"].astype(str), filename=table.index)
+    return StimulusSet(table, files=Path(name), name=name)
+
+
+def match_stimulus_set(recording: xr.DataArray, stimuli: StimulusSet, *, where: str = "the recording") -> list[str]:
+    """Ids of the stimuli of a set, all of which were recorded.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        May hold more stimuli than the set.
+    stimuli : StimulusSet
+        What was shown, or a part of it.
+    where : str
+        What messages call the recording.
+
+    Returns
+    -------
+    list of str
+        Ids in the order of ``stimuli``.
+
+    Raises
+    ------
+    InputError
+        If ids of the set were not recorded.
+    """
+    recorded = dict.fromkeys(recording["stimulus_id"].values.tolist())
+    absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in recorded]
+    if len(absent) == len(stimuli):
+        raise InputError(
+            f"no stimulus_id of {where} is in stimulus set {stimuli.name!r}: recorded are {list(recorded)[:3]}, the "
+            f"set holds {stimuli.ids[:3]}; give the set that was shown, or rename its ids"
+        )
+    if absent:
+        raise InputError(
+            f"{len(absent)} of {len(stimuli)} stimuli of {stimuli.name!r} were not recorded in {where} (first: "
+            f"{absent[:3]}); leave them out of the set first"
+        )
+    return stimuli.ids
+
+
+def as_dataset(recording: xr.DataArray) -> Dataset:
+    """Trials of a recording as an rsatoolbox dataset.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording; time bins are averaged (counts: summed) first.
+
+    Returns
+    -------
+    rsatoolbox.data.Dataset
+        One observation a presentation and one channel a neuron; every coord is a descriptor.
+    """
+    from rsatoolbox.data import Dataset
+
+    flat = select_window(recording)
+    descriptors = {
+        dim: {name: coord.values.tolist() for name, coord in flat.coords.items() if coord.dims == (dim,)}
+        for dim in ("presentation", "neuroid")
+    }
+    return Dataset(
+        flat.values.copy(),
+        descriptors={"units": flat.attrs["units"], "simulated": flat.attrs["simulated"]},
+        obs_descriptors=descriptors["presentation"],
+        channel_descriptors=descriptors["neuroid"],
+    )
+
+
+def missing_message(means: pd.DataFrame) -> str:
+    """One sentence on the missing cells of a table of means."""
+    empty = means.isna().to_numpy()
+    row, column = np.argwhere(empty)[0]
+    return (
+        f"{empty.sum():,} of {empty.size:,} cells (stimulus x neuron) have no response: {empty.any(0).sum()} of "
+        f"{means.shape[1]} neurons and {empty.any(1).sum()} of {means.shape[0]} stimuli are touched (first: neuron "
+        f"{means.columns[column]!r}, stimulus {means.index[row]!r})"
+    )
+
+
+def _without_missing(means: pd.DataFrame, missing: str) -> pd.DataFrame:
+    if missing not in MISSING_POLICIES:
+        raise InputError(f"missing={missing!r} is no way to treat missing cells: {closest(missing, MISSING_POLICIES)}")
+    empty = means.isna().to_numpy()
+    if missing == "keep" or not empty.any():
+        return means
+    if missing == "refuse":
+        raise InputError(
+            f"{missing_message(means)}; nothing is filled in, so choose missing='drop_neurons' or "
+            "missing='drop_stimuli', whichever loses less"
+        )
+    kept = means.loc[:, ~empty.any(axis=0)] if missing == "drop_neurons" else means.loc[~empty.any(axis=1)]
+    if kept.empty:
+        other = "drop_stimuli" if missing == "drop_neurons" else "drop_neurons"
+        raise InputError(f"{missing_message(means)}; missing={missing!r} would leave nothing, try missing={other!r}")
+    return kept
+
+
+def _sums(flat: xr.DataArray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sum and number of the responses of each neuron to each stimulus, both (n_stimuli, n_neurons)."""
+    codes, ids = pd.factorize(flat["stimulus_id"].values)
+    order = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[order], np.arange(len(ids)))
+    values = flat.values[order]
+    measured = np.isfinite(values)
+    if measured.all():
+        counts = np.repeat(np.bincount(codes, minlength=len(ids))[:, None], values.shape[1], axis=1)
+    else:
+        counts = np.add.reduceat(measured.astype(np.int64), starts, axis=0)
+        values = np.where(measured, values, 0.0)
+    sums = np.add.reduceat(values, starts, axis=0)
+    index, columns = pd.Index(ids, name="stimulus_id"), pd.Index(flat["neuroid_id"].values, name="neuroid_id")
+    return pd.DataFrame(sums, index, columns), pd.DataFrame(counts, index, columns)
+
+
+def _ordered(recording: xr.DataArray, where: str) -> xr.DataArray:
+    """Dims in order, without MultiIndex, values as float64."""
+    dims = set(recording.dims)
+    if not {"presentation", "neuroid"} <= dims or not dims <= set(DIMS):
+        raise InputError(
+            f"{where}: dims are ({', '.join(map(str, recording.dims))}); a recording has (presentation, neuroid) or "
+            "(presentation, neuroid, time_bin)"
+        )
+    for dim in recording.dims:
+        if dim in recording.indexes and isinstance(recording.indexes[dim], pd.MultiIndex):
+            recording = recording.reset_index(dim)
+    empty = [dim for dim, size in recording.sizes.items() if size == 0]
+    if empty:
+        raise InputError(f"{where}: no {empty[0]} in it; a recording needs at least one")
+    if not (np.issubdtype(recording.dtype, np.number) or recording.dtype == bool):
+        raise InputError(f"{where}: responses are {recording.dtype}, not numbers")
+    if np.issubdtype(recording.dtype, np.complexfloating):
+        raise InputError(f"{where}: responses are complex numbers; spikes/s or counts are needed")
+    return recording.transpose(*[dim for dim in DIMS if dim in dims]).astype(np.float64, keep_attrs=True)
+
+
+def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
+    """Required coords under their present names, as text or integers."""
+    legacy = {old: new for old, new in LEGACY_COORDS.items() if old in recording.coords and new not in recording.coords}
+    recording = recording.rename(legacy)
+    if "subject" not in recording.coords:
+        recording = recording.assign_coords(subject=("neuroid", np.full(recording.sizes["neuroid"], "")))
+    for name, dim in TEXT_COORDS.items():
+        if name not in recording.coords:
+            hint = closest(name, [str(coord) for coord in recording.coords])
+            raise InputError(f"{where}: no coord {name!r} on {dim}; {hint}")
+        if recording[name].dims != (dim,):
+            raise InputError(f"{where}: coord {name!r} lies on {recording[name].dims}; it belongs on ({dim},)")
+        values = recording[name].values
+        if values.dtype.kind != "U":
+            recording = recording.assign_coords({name: (dim, as_text(values))})
+    for name, coord in list(recording.coords.items()):
+        if coord.dtype.kind in "OT":  # text as files give it: Python strings, or NumPy's variable-width strings
+            recording = recording.assign_coords({name: (coord.dims, as_text(coord.values))})
+    recording = _with_repetition(recording, where)
+    ids, counts = np.unique(recording["neuroid_id"].values, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{where}: neuroid_id {str(ids[counts > 1][0])!r} occurs {counts.max()} times ({(counts > 1).sum()} ids "
+            "repeat); every neuron needs an id of its own, such as subject-session-unit"
+        )
+    for name in ("stimulus_id", "neuroid_id", "region"):
+        blank = np.flatnonzero(np.char.strip(recording[name].values) == "")
+        if len(blank):
+            raise InputError(f"{where}: {name} is empty at {TEXT_COORDS[name]} {blank[0]}; name it or leave it out")
+    return recording
+
+
+def as_text(values: np.ndarray) -> np.ndarray:
+    """Array of str; bytes are decoded, and numbers lose a trailing ``.0``."""
+    return np.array(
+        [v.decode("utf-8", "replace") if isinstance(v, bytes) else _plain(v) for v in values.ravel().tolist()],
+        dtype=str,
+    ).reshape(values.shape)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.12g}"
+    return "" if value is None else str(value)
+
+
+def _with_repetition(recording: xr.DataArray, where: str) -> xr.DataArray:
+    stimulus_ids = pd.Series(recording["stimulus_id"].values)
+    if "repetition" not in recording.coords:
+        counted = stimulus_ids.groupby(stimulus_ids, sort=False).cumcount().to_numpy()
+        return recording.assign_coords(repetition=("presentation", counted))
+    if recording["repetition"].dims != ("presentation",):
+        raise InputError(f"{where}: coord 'repetition' lies on {recording['repetition'].dims}, not on (presentation,)")
+    numbers = pd.to_numeric(pd.Series(recording["repetition"].values), errors="coerce").to_numpy(dtype=float)
+    wrong = np.flatnonzero(~(numbers == np.round(numbers)))
+    if len(wrong):
+        raise InputError(
+            f"{where}: repetition of presentation {wrong[0]} is {str(recording['repetition'].values[wrong[0]])!r}; a "
+            "whole number is needed"
+        )
+    repetition = numbers.astype(np.int64)
+    repeated = pd.DataFrame({"stimulus_id": stimulus_ids, "repetition": repetition}).duplicated()
+    if repeated.any():
+        first = int(np.flatnonzero(repeated)[0])
+        raise InputError(
+            f"{where}: {repeated.sum()} presentations repeat a (stimulus_id, repetition), first "
+            f"({stimulus_ids[first]!r}, {repetition[first]}); number the repetitions of each stimulus, or leave the "
+            "coord out to have them counted"
+        )
+    return recording.assign_coords(repetition=("presentation", repetition))
+
+
+def _refuse_bad_values(recording: xr.DataArray, where: str) -> None:
+    values = recording.values
+    for wrong, what, way_out in (
+        (np.isinf(values), "infinite", "replace them by NaN where nothing was measured"),
+        (
+            values < 0 if recording.attrs["units"] != "normalized" else np.zeros(0, dtype=bool),
+            f"negative, which {recording.attrs['units']} cannot be",
+            "if they are z-scored or baseline-subtracted, say units='normalized'",
+        ),
+    ):
+        if wrong.any():
+            place = np.argwhere(wrong)[0]
+            raise InputError(
+                f"{where}: {wrong.sum():,} of {values.size:,} responses are {what} (first: {values[tuple(place)]:g}, "
+                f"neuron {str(recording['neuroid_id'].values[place[1]])!r}, stimulus "
+                f"{str(recording['stimulus_id'].values[place[0]])!r}); {way_out}"
+            )
+    if not np.isfinite(values).any():
+        raise InputError(f"{where}: every response is NaN; there is nothing to analyse")
+
+
+def _refuse_bad_time_bins(recording: xr.DataArray, where: str) -> None:
+    if "time_bin" not in recording.dims:
+        return
+    for name in ("time_bin_start", "time_bin_end"):
+        if name not in recording.coords or recording[name].dims != ("time_bin",):
+            raise InputError(f"{where}: no coord {name!r} on time_bin; bins need a start and an end in ms after onset")
+    start = recording["time_bin_start"].values.astype(float)
+    end = recording["time_bin_end"].values.astype(float)
+    if not (np.isfinite(start).all() and np.isfinite(end).all() and (end > start).all()):
+        raise InputError(f"{where}: time bins must end after they start; they are {_bins(start, end)}")
+    if np.ptp(end - start) > 1e-6 * np.abs(end - start).max():
+        raise InputError(
+            f"{where}: time bins differ in width ({(end - start).min():g} to {(end - start).max():g} ms); bins of one "
+            "width are needed, select them first"
+        )
+    if (np.diff(start) <= 0).any() or (start[1:] < end[:-1] - 1e-6).any():
+        raise InputError(
+            f"{where}: time bins overlap or are out of order ({_bins(start, end)}); select bins that follow one another"
+        )
+
+
+def _bins(start: np.ndarray, end: np.ndarray) -> str:
+    shown = ", ".join(f"{low:g}-{high:g}" for low, high in zip(start[:6], end[:6], strict=True))
+    return shown + (f", ... ({len(start)} in all)" if len(start) > 6 else "") + " ms"

@@ -1,0 +1,489 @@
+"""Simulated face patches whose ground truth is known.
+
+A neuron's rate is the product of its view tuning and its identity tuning (an axis in a face space that all patches
+share), rectified, above a spontaneous rate:
+
+    rate = baseline + peak * [ (1 - depth + depth * view(azimuth, elevation)) * (offset + strength * axis . face) ]+
+
+``view`` is a bump on the sphere of viewing directions (von Mises along the azimuth) plus its mirror image times the
+neuron's ``mirror_weight``. Spike counts are Poisson, or over-dispersed by a gain that varies from trial to trial.
+Nothing here is a fit to data: parameters have sources, or say that they were chosen and to what end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neural_data.errors import InputError, closest
+from neural_data.recordings import checked_window, make_recording
+from neural_data.stimuli import StimulusSet
+
+__all__ = [
+    "PARAMETER_SOURCES",
+    "PATCHES",
+    "PatchTuning",
+    "SpikeNoise",
+    "draw_trials",
+    "simulate_from_layer",
+    "simulate_patches",
+    "simulate_rates",
+    "simulation_parameters",
+]
+
+
+@dataclass(frozen=True)
+class PatchTuning:
+    """How the neurons of one patch are tuned; units and sources in ``PARAMETER_SOURCES``."""
+
+    view_depth: float = 0.9
+    view_depth_sd: float = 0.08
+    view_halfwidth_deg: float = 35.0
+    view_halfwidth_log_sd: float = 0.25
+    mirror_weight: float = 0.1
+    mirror_weight_sd: float = 0.1
+    frontal_fraction: float = 0.0
+    smallest_azimuth_deg: float = 0.0
+    elevation_sd_deg: float = 15.0
+    identity_offset: float = 1.0
+    identity_strength: float = 0.3
+    baseline_hz: float = 4.0
+    peak_hz: float = 25.0
+    rate_log_sd: float = 0.4
+    other_category_gain: float = 0.1
+    face_space_dims: int = 50
+    subject_variability: float = 0.2
+
+
+@dataclass(frozen=True)
+class SpikeNoise:
+    """Trial-to-trial variability; units and sources in ``PARAMETER_SOURCES``."""
+
+    gain_sd: float = 0.3
+    window_ms: tuple[float, float] = (50.0, 350.0)
+
+
+_VIEW_SPECIFIC = PatchTuning()
+PATCHES: dict[str, PatchTuning] = {
+    "ML": _VIEW_SPECIFIC,
+    "MF": _VIEW_SPECIFIC,
+    "MLMF": _VIEW_SPECIFIC,
+    "AL": PatchTuning(
+        mirror_weight=0.9,
+        frontal_fraction=0.2,
+        smallest_azimuth_deg=30.0,
+        identity_strength=0.4,
+    ),
+    "AM": PatchTuning(
+        view_depth=0.4,
+        view_depth_sd=0.15,
+        view_halfwidth_deg=50.0,
+        mirror_weight=0.5,
+        mirror_weight_sd=0.35,
+        identity_offset=-0.3,
+        identity_strength=1.0,
+        peak_hz=30.0,
+    ),
+}
+"""Tuning of each patch by its label."""
+
+PARAMETER_SOURCES: dict[str, str] = {
+    "view_depth": "share of a neuron's response that depends on view, 0 flat to 1; high in ML and AL, low in AM "
+    "(view-specific, mirror-symmetric, almost fully invariant: Freiwald & Tsao 2010), values chosen",
+    "view_depth_sd": "its standard deviation over neurons, clipped to 0..1; chosen",
+    "view_halfwidth_deg": "median half-width at half-maximum of the view bump, degrees; chosen so that views 45 "
+    "degrees apart share part of their response, as in Freiwald & Tsao 2010",
+    "view_halfwidth_log_sd": "standard deviation of its logarithm over neurons; chosen",
+    "mirror_weight": "mean height of the mirror-image bump relative to the preferred one, 0 one view to 1 mirror "
+    "symmetric; AL is mirror-symmetric, ML is not (Freiwald & Tsao 2010), values chosen",
+    "mirror_weight_sd": "its standard deviation over neurons, clipped to 0..1; chosen",
+    "frontal_fraction": "share of neurons that prefer the frontal view (standard deviation 8 degrees); chosen",
+    "smallest_azimuth_deg": "other neurons' preferred azimuths are uniform between this and 90 degrees to either side; "
+    "chosen",
+    "elevation_sd_deg": "standard deviation of preferred elevations around 0, degrees; chosen",
+    "identity_offset": "drive by an average face, in units of the peak rate; negative means that few faces drive a "
+    "neuron (sparse identity tuning in AM, Freiwald & Tsao 2010), values chosen",
+    "identity_strength": "standard deviation over faces of the drive along a neuron's axis in face space (axis code: "
+    "Chang & Tsao 2017), values chosen",
+    "baseline_hz": "median spontaneous rate, spikes/s; chosen, typical of inferior temporal cortex",
+    "peak_hz": "median rate above it for an average face in the preferred view, spikes/s; chosen, typical of inferior "
+    "temporal cortex",
+    "rate_log_sd": "standard deviation over neurons of the logarithm of both rates; chosen (rates are about "
+    "log-normal, Buzsaki & Mizuseki 2014)",
+    "other_category_gain": "response to stimuli that are no faces relative to faces; chosen after the strong face "
+    "selectivity of the middle patches (Tsao et al. 2006)",
+    "face_space_dims": "dimensions of the face space: 25 of shape and 25 of appearance (Chang & Tsao 2017)",
+    "subject_variability": "share of the variance of an identity's place in face space that is a subject's own; chosen",
+    "gain_sd": "standard deviation of a neuron's gain from trial to trial around 1; count variance is "
+    "m + (gain_sd m)^2 (Goris, Movshon & Simoncelli 2014), 0 is Poisson; chosen",
+    "window_ms": "window after stimulus onset in which spikes are counted, ms",
+}
+"""What each parameter means, its unit, and where its default comes from."""
+
+_FRONTAL_SD_DEG = 8.0
+
+
+def simulate_patches(
+    stimuli: StimulusSet,
+    regions: Sequence[str] = ("ML", "AL", "AM"),
+    n_neurons: int | Mapping[str, int] = 100,
+    n_repetitions: int = 10,
+    *,
+    rng: np.random.Generator,
+    subjects: Sequence[str] = ("simulated",),
+    tuning: Mapping[str, PatchTuning] | None = None,
+    noise: SpikeNoise | None = None,
+) -> xr.DataArray:
+    """Recording of simulated face patches: ML view-tuned, AL mirror-symmetric, AM view-invariant.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+        What is shown; its ``identity, azimuth_deg, elevation_deg, category`` drive the neurons, never its images.
+    regions : sequence of str
+        Patches; their tuning is looked up in ``tuning``, then in ``PATCHES``.
+    n_neurons : int or mapping of region to int
+        Neurons in each patch, spread evenly over subjects.
+    n_repetitions : int
+        Presentations of each stimulus.
+    rng : numpy.random.Generator
+        Source of the population and of its spikes.
+    subjects : sequence of str
+        Animals; each has a face space that differs a little from the others'.
+    tuning : mapping of region to PatchTuning, or None
+        Patches of one's own, or changes to a known one (``dataclasses.replace(PATCHES["AL"], mirror_weight=1.0)``).
+    noise : SpikeNoise or None
+        Trial-to-trial variability; None takes the defaults.
+
+    Returns
+    -------
+    xarray.DataArray
+        Recording in spikes/s (spike counts over the window's length). Every neuron's own parameters are coords of
+        ``neuroid``; ``attrs["simulated"]`` is 1 and :func:`simulation_parameters` gives the rest.
+
+    Raises
+    ------
+    InputError
+        If a region's tuning is not known or a number makes no population.
+    """
+    rates = simulate_rates(stimuli, regions, n_neurons, rng=rng, subjects=subjects, tuning=tuning)
+    return draw_trials(rates, n_repetitions, rng=rng, noise=noise)
+
+
+def simulate_rates(
+    stimuli: StimulusSet,
+    regions: Sequence[str] = ("ML", "AL", "AM"),
+    n_neurons: int | Mapping[str, int] = 100,
+    *,
+    rng: np.random.Generator,
+    subjects: Sequence[str] = ("simulated",),
+    tuning: Mapping[str, PatchTuning] | None = None,
+) -> xr.DataArray:
+    """Expected rates of simulated patches, without noise: the truth behind :func:`simulate_patches`.
+
+    Parameters are those of :func:`simulate_patches`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Recording with one presentation a stimulus, spikes/s.
+
+    Raises
+    ------
+    InputError
+        If a region's tuning is not known or a number makes no population.
+    """
+    regions, subjects = _names(regions, "regions"), _names(subjects, "subjects")
+    tunings = _tunings(regions, tuning)
+    counts = {region: _whole(_count(n_neurons, region), f"n_neurons of {region}") for region in regions}
+    dims = {t.face_space_dims for t in tunings.values()}
+    if len(dims) > 1:
+        raise InputError(f"patches share one face space, and face_space_dims differ: {sorted(dims)}")
+    n_dims = _whole(dims.pop(), "face_space_dims")
+    shared = rng.standard_normal((len(stimuli.identities), n_dims))
+    own = {subject: rng.standard_normal(shared.shape) for subject in subjects}
+    rates, neuroids = [], []
+    for region in regions:
+        table = _draw_neurons(region, tunings[region], counts[region], subjects, rng)
+        axes = rng.standard_normal((len(table), n_dims))
+        axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+        variability = tunings[region].subject_variability
+        faces = {s: np.sqrt(1 - variability) * shared + np.sqrt(variability) * own[s] for s in subjects}
+        rates.append(_rates(stimuli, table, axes, faces, tunings[region]))
+        neuroids.append(table)
+    described = {
+        "model": "simulate_patches",
+        "patches": {region: dataclasses.asdict(tunings[region]) for region in regions},
+        "sources": PARAMETER_SOURCES,
+    }
+    return make_recording(
+        np.concatenate(rates, axis=1),
+        presentations=_presentations(stimuli),
+        neuroids=pd.concat(neuroids, ignore_index=True),
+        attrs={
+            "simulated": 1,
+            "simultaneous": 1,
+            "stimulus_set_identifier": stimuli.name,
+            "simulation": json.dumps(described),
+        },
+        where="simulated rates",
+    )
+
+
+def draw_trials(
+    rates: xr.DataArray,
+    n_repetitions: int,
+    *,
+    rng: np.random.Generator,
+    noise: SpikeNoise | None = None,
+) -> xr.DataArray:
+    """Noisy trials of a population whose expected rates are known.
+
+    Parameters
+    ----------
+    rates : xarray.DataArray
+        Recording with one presentation a stimulus, spikes/s, as :func:`simulate_rates` gives it.
+    n_repetitions : int
+        Presentations of each stimulus.
+    rng : numpy.random.Generator
+        Source of the spikes.
+    noise : SpikeNoise or None
+        Trial-to-trial variability; None takes the defaults. Neurons vary independently of each other.
+
+    Returns
+    -------
+    xarray.DataArray
+        Recording with ``n_repetitions`` blocks of all stimuli, spikes/s.
+
+    Raises
+    ------
+    InputError
+        If ``n_repetitions`` or the noise makes no trials.
+    """
+    noise = noise or SpikeNoise()
+    n_repetitions = _whole(n_repetitions, "n_repetitions")
+    start, end = checked_window(noise.window_ms)
+    if not noise.gain_sd >= 0:
+        raise InputError(f"gain_sd must be 0 (Poisson) or more; got {noise.gain_sd}")
+    seconds = (end - start) / 1000
+    expected = np.broadcast_to(rates.values * seconds, (n_repetitions, *rates.shape))
+    if noise.gain_sd > 0:
+        shape = noise.gain_sd**-2
+        expected = expected * rng.gamma(shape, 1 / shape, size=expected.shape)
+    values = rng.poisson(expected).reshape(-1, rates.shape[1]) / seconds
+    presentations = {n: c.values for n, c in rates.coords.items() if c.dims == ("presentation",)}
+    table = pd.DataFrame({name: np.tile(column, n_repetitions) for name, column in presentations.items()})
+    described = simulation_parameters(rates) | {"noise": dataclasses.asdict(noise)}
+    return make_recording(
+        values,
+        presentations=table.assign(repetition=np.repeat(np.arange(n_repetitions), len(rates))),
+        neuroids=pd.DataFrame({n: c.values for n, c in rates.coords.items() if c.dims == ("neuroid",)}),
+        attrs={**rates.attrs, "window_ms": [start, end], "simulation": json.dumps(described)},
+        where="simulated trials",
+    )
+
+
+def simulate_from_layer(
+    activations: np.ndarray,
+    stimuli: StimulusSet,
+    *,
+    rng: np.random.Generator,
+    region: str = "layer",
+    n_neurons: int = 100,
+    n_repetitions: int = 10,
+    mixing: float = 0.0,
+    peak_hz: float = 25.0,
+    baseline_hz: float = 4.0,
+    noise: SpikeNoise | None = None,
+) -> xr.DataArray:
+    """Population that samples a network layer, for finding out whether an analysis finds that layer again.
+
+    Parameters
+    ----------
+    activations : array of shape (n_stimuli, n_units) or (n_stimuli, channels, height, width)
+        Layer activations in the order of ``stimuli``; maps are flattened.
+    stimuli : StimulusSet
+        What was shown to the network.
+    rng : numpy.random.Generator
+        Source of the sample and of its spikes.
+    region : str
+        Label of the population.
+    n_neurons, n_repetitions : int
+        Neurons, and presentations of each stimulus.
+    mixing : float
+        0 takes single units; above 0 a neuron is a random unit plus ``mixing`` times a random weighted sum of all
+        units (both in units of their standard deviation over stimuli).
+    peak_hz, baseline_hz : float
+        A neuron's mean rate is ``baseline_hz`` plus half of ``peak_hz``; it reaches down to ``baseline_hz`` or less
+        two standard deviations below its mean.
+    noise : SpikeNoise or None
+        Trial-to-trial variability; None takes the defaults.
+
+    Returns
+    -------
+    xarray.DataArray
+        Recording in spikes/s, ``attrs["simulated"]`` 1.
+
+    Raises
+    ------
+    InputError
+        If activations do not fit the stimuli, are not finite, or hold no unit that varies.
+    """
+    units = np.asarray(activations, dtype=float).reshape(len(activations), -1)
+    if len(units) != len(stimuli):
+        raise InputError(f"activations hold {len(units)} stimuli and {stimuli.name!r} {len(stimuli)}; they must match")
+    if not np.isfinite(units).all():
+        raise InputError("activations hold NaN or infinite values; a population cannot be sampled from them")
+    varying = np.flatnonzero(np.ptp(units, axis=0) > 0)
+    if not len(varying):
+        raise InputError("no unit of the layer varies over the stimuli; a population cannot be sampled from it")
+    n_neurons = _whole(n_neurons, "n_neurons")
+    chosen = rng.choice(varying, size=n_neurons, replace=n_neurons > len(varying))
+    scores = _standardised(units[:, chosen])
+    if mixing > 0:
+        weights = rng.standard_normal((len(varying), n_neurons))
+        scores = _standardised(scores + mixing * _standardised(_standardised(units[:, varying]) @ weights))
+    rates = np.maximum(baseline_hz + peak_hz / 2 * (1 + scores / 2), 0.0)
+    described = {
+        "model": "simulate_from_layer",
+        "mixing": mixing,
+        "peak_hz": peak_hz,
+        "baseline_hz": baseline_hz,
+        "n_units": int(units.shape[1]),
+        "sources": {name: PARAMETER_SOURCES[name] for name in ("peak_hz", "baseline_hz", "gain_sd", "window_ms")},
+    }
+    expected = make_recording(
+        rates,
+        presentations=_presentations(stimuli),
+        neuroids=pd.DataFrame(
+            {
+                "neuroid_id": [f"{region}-{i:03d}" for i in range(n_neurons)],
+                "region": region,
+                "subject": "simulated",
+                "unit": chosen,
+            }
+        ),
+        attrs={
+            "simulated": 1,
+            "simultaneous": 1,
+            "stimulus_set_identifier": stimuli.name,
+            "simulation": json.dumps(described),
+        },
+        where="simulated population",
+    )
+    return draw_trials(expected, n_repetitions, rng=rng, noise=noise)
+
+
+def simulation_parameters(recording: xr.DataArray) -> dict:
+    """Parameters that a simulated recording carries, as nested dictionaries; empty for recorded data."""
+    return json.loads(recording.attrs.get("simulation", "{}"))
+
+
+def _draw_neurons(
+    region: str, tuning: PatchTuning, n_neurons: int, subjects: Sequence[str], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Parameters of every neuron of one patch, one row a neuron."""
+    frontal = rng.random(n_neurons) < tuning.frontal_fraction
+    to_the_side = rng.uniform(tuning.smallest_azimuth_deg, 90.0, n_neurons) * rng.choice([-1.0, 1.0], n_neurons)
+    return pd.DataFrame(
+        {
+            "neuroid_id": [f"{region}-{i:03d}" for i in range(n_neurons)],
+            "region": region,
+            "subject": [subjects[i % len(subjects)] for i in range(n_neurons)],
+            "preferred_azimuth_deg": np.where(frontal, rng.normal(0, _FRONTAL_SD_DEG, n_neurons), to_the_side),
+            "preferred_elevation_deg": rng.normal(0, tuning.elevation_sd_deg, n_neurons),
+            "view_halfwidth_deg": np.minimum(
+                tuning.view_halfwidth_deg * np.exp(rng.normal(0, tuning.view_halfwidth_log_sd, n_neurons)), 120.0
+            ),
+            "view_depth": np.clip(rng.normal(tuning.view_depth, tuning.view_depth_sd, n_neurons), 0, 1),
+            "mirror_weight": np.clip(rng.normal(tuning.mirror_weight, tuning.mirror_weight_sd, n_neurons), 0, 1),
+            "baseline_hz": tuning.baseline_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
+            "peak_hz": tuning.peak_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
+        }
+    )
+
+
+def _rates(
+    stimuli: StimulusSet,
+    neurons: pd.DataFrame,
+    axes: np.ndarray,
+    faces: Mapping[str, np.ndarray],
+    tuning: PatchTuning,
+) -> np.ndarray:
+    """Expected rate of each neuron to each stimulus, spikes/s, shape (n_stimuli, n_neurons)."""
+    shown = stimuli.table
+    azimuth, elevation = neurons["preferred_azimuth_deg"].to_numpy(), neurons["preferred_elevation_deg"].to_numpy()
+    view = _directions(shown["azimuth_deg"].to_numpy(), shown["elevation_deg"].to_numpy())
+    preferred, mirrored = _directions(azimuth, elevation), _directions(-azimuth, elevation)
+    # exp(kappa (cos angle - 1)) falls to a half at the half-width.
+    kappa = np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
+    weight = neurons["mirror_weight"].to_numpy()
+    bumps = np.exp(kappa * (view @ preferred.T - 1)) + weight * np.exp(kappa * (view @ mirrored.T - 1))
+    overlap = np.exp(kappa * ((preferred * mirrored).sum(axis=1) - 1))
+    depth = neurons["view_depth"].to_numpy()
+    view_factor = 1 - depth + depth * bumps / (1 + weight * overlap)
+    codes = pd.Categorical(shown["identity"], categories=stimuli.identities).codes
+    projected = np.stack([faces[s] @ axis for s, axis in zip(neurons["subject"], axes, strict=True)], axis=1)
+    drive = tuning.identity_offset + tuning.identity_strength * projected[codes]
+    gain = np.where([_is_face(category) for category in shown["category"]], 1.0, tuning.other_category_gain)
+    driven = np.maximum(view_factor * drive, 0) * gain[:, None]
+    return neurons["baseline_hz"].to_numpy() + neurons["peak_hz"].to_numpy() * driven
+
+
+def _directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
+    """Unit vectors of viewing directions, shape (n, 3)."""
+    azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
+    return np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=1
+    )
+
+
+def _is_face(category: str) -> bool:
+    return not category or "face" in category.lower()
+
+
+def _presentations(stimuli: StimulusSet) -> pd.DataFrame:
+    columns = ["identity", "category", "azimuth_deg", "elevation_deg"]
+    return stimuli.table[columns].reset_index(names="stimulus_id")
+
+
+def _standardised(values: np.ndarray) -> np.ndarray:
+    return (values - values.mean(axis=0)) / values.std(axis=0)
+
+
+def _tunings(regions: Sequence[str], own: Mapping[str, PatchTuning] | None) -> dict[str, PatchTuning]:
+    known = {**PATCHES, **(own or {})}
+    for region in regions:
+        if region not in known:
+            raise InputError(
+                f"no tuning is known for region {region!r}: {closest(region, known)}; give it with "
+                f"tuning={{{region!r}: PatchTuning(...)}}"
+            )
+    return {region: known[region] for region in regions}
+
+
+def _count(n_neurons: int | Mapping[str, int], region: str) -> int:
+    if not isinstance(n_neurons, Mapping):
+        return n_neurons
+    if region not in n_neurons:
+        raise InputError(f"n_neurons says nothing of region {region!r}; {closest(region, n_neurons)}")
+    return n_neurons[region]
+
+
+def _whole(number: int, name: str) -> int:
+    if number != int(number) or number < 1:
+        raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")
+    return int(number)
+
+
+def _names(names: Sequence[str], what: str) -> list[str]:
+    listed = [names] if isinstance(names, str) else list(names)
+    if not listed or len(set(listed)) != len(listed):
+        raise InputError(f"{what} must name at least one, each once; got {listed}")
+    return listed

@@ -1,0 +1,326 @@
+"""From a recording to RDMs, one a region (and subject where asked).
+
+The mirror of ``model_rdms``: the same descriptors of stimuli, the same normalisation, the same view RDMs; in addition
+the measures that need trials, which rsatoolbox computes.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from rsatoolbox.data import Dataset
+from rsatoolbox.rdm import RDMs, calc_rdm
+
+from neural_data.errors import InputError, closest
+from neural_data.recordings import (
+    condition_means,
+    match_stimulus_set,
+    regions_of,
+    select_window,
+    stimuli_of,
+    stimulus_table,
+)
+from neural_data.stimuli import StimulusSet
+from neurocompare.representations.rdms import (
+    build_rdms,
+    correlation_dissimilarity,
+    dissimilarity_from_products,
+    view_order,
+    view_rdms,
+    zscore_units,
+)
+
+__all__ = ["NEURAL_DISSIMILARITIES", "Population", "compute_neural_rdms", "dissimilarities", "populations"]
+
+log = logging.getLogger(__name__)
+
+NEURAL_DISSIMILARITIES = ("correlation", "euclidean", "crossnobis", "poisson")
+NORMALIZATIONS = (None, "zscore")
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons whose RDM is wanted, and how they answered.
+
+    Parameters
+    ----------
+    region, subject : str
+        ``subject`` is empty where neurons of several subjects are pooled.
+    responses : array of shape (n_stimuli, n_neurons)
+        Mean responses in the order of the stimuli.
+    trials : array of shape (n_repetitions, n_stimuli, n_neurons) or None
+        Single responses, as many as every cell has; None where they were not asked for.
+    simulated : bool
+        Whether no animal was recorded.
+    """
+
+    region: str
+    subject: str
+    responses: np.ndarray
+    trials: np.ndarray | None = None
+    simulated: bool = False
+
+
+def compute_neural_rdms(
+    recording: xr.DataArray,
+    *,
+    dissimilarity: str = "correlation",
+    normalize: str | None = None,
+    within: str | None = None,
+    stimuli: StimulusSet | None = None,
+    by_subject: bool = False,
+    missing: str = "refuse",
+) -> RDMs:
+    """RDMs of recorded (or simulated) populations.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording, see ``neural_data.recordings``. Repetitions and time bins are averaged.
+    dissimilarity : {"correlation", "euclidean", "crossnobis", "poisson"}
+        1 - Pearson's r across neurons; the squared Euclidean distance over the number of neurons; its unbiased
+        estimate from trials, each neuron divided by its trial-to-trial standard deviation and repetitions left out in
+        turn; or the symmetrised Poisson Kullback-Leibler divergence over the number of neurons. All as in rsatoolbox.
+    normalize : {None, "zscore"}
+        None takes responses as they are. ``"zscore"``: each neuron minus its mean over the stimuli, over its standard
+        deviation there; constant neurons are dropped and counted in the descriptor ``n_constant``.
+    within : {None, "identity"}
+        None: one RDM of all stimuli a population. ``"identity"``: one RDM of the views of each exemplar, views sorted
+        by azimuth; normalisation still runs over all stimuli.
+    stimuli : StimulusSet or None
+        Stimuli wanted, in that order, and what is known of them; None takes all that were recorded, with what the
+        recording says of them.
+    by_subject : bool
+        One RDM a region and subject instead of one a region.
+    missing : {"refuse", "drop_neurons", "drop_stimuli"}
+        What to do where a neuron has no response to a stimulus, see
+        :func:`~neural_data.recordings.condition_means`.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        RDM descriptors ``region, subject, n_neurons, n_constant, normalize, simulated``, with ``within="identity"``
+        also ``identity, category``; ``subject`` is empty where several are pooled. Pattern descriptors ``stimulus_id``
+        and what is known of the stimuli, or ``azimuth_deg``.
+
+    Raises
+    ------
+    InputError
+        If stimuli were not recorded, cells are missing, there are too few neurons or trials, an exemplar lacks a
+        view, or a measure does not go with the normalisation.
+    """
+    _check_request(recording, dissimilarity, normalize, within)
+    patterns, groups = populations(
+        recording,
+        stimuli=stimuli,
+        by_subject=by_subject,
+        missing=missing,
+        with_trials=dissimilarity == "crossnobis",
+    )
+    matrices, descriptors = [], []
+    for group in groups:
+        matrix, n_constant = dissimilarities(group, dissimilarity=dissimilarity, normalize=normalize)
+        _refuse_few_neurons(group, group.responses.shape[1] - n_constant, dissimilarity)
+        undefined = int(np.isnan(matrix).all(axis=0).sum()) if len(matrix) > 1 else 0
+        if undefined:
+            log.warning("%s: the RDM is undefined at %d of %d stimuli", group.region, undefined, len(matrix))
+        matrices.append(matrix)
+        descriptors.append(
+            {
+                "region": group.region,
+                "subject": group.subject,
+                "n_neurons": group.responses.shape[1] - n_constant,
+                "n_constant": n_constant,
+                "normalize": normalize or "none",
+                "simulated": group.simulated,
+            }
+        )
+    table = pd.DataFrame(descriptors).to_dict("list")
+    if within is None:
+        return build_rdms(np.stack(matrices), patterns=patterns, rdms=table, dissimilarity=dissimilarity)
+    shown = _stimulus_set(recording, stimuli, patterns)
+    return view_rdms(np.stack(matrices), shown, *view_order(shown), table, dissimilarity)
+
+
+def populations(
+    recording: xr.DataArray,
+    *,
+    stimuli: StimulusSet | None = None,
+    by_subject: bool = False,
+    missing: str = "refuse",
+    with_trials: bool = False,
+) -> tuple[pd.DataFrame, list[Population]]:
+    """Responses of every region (and subject) to the same stimuli.
+
+    Parameters
+    ----------
+    recording, stimuli, by_subject, missing
+        See :func:`compute_neural_rdms`.
+    with_trials : bool
+        Whether single responses are wanted beside the means.
+
+    Returns
+    -------
+    patterns : pandas.DataFrame
+        What is known of the stimuli, indexed by ``stimulus_id``, in the order of the responses.
+    populations : list of Population
+        Regions in order of first appearance, subjects likewise within them.
+
+    Raises
+    ------
+    InputError
+        If stimuli were not recorded, cells are missing, or a region has no neuron left.
+    """
+    if missing == "keep":
+        raise InputError("an RDM cannot hold missing cells: choose missing='drop_neurons' or missing='drop_stimuli'")
+    flat = select_window(recording)
+    patterns = stimulus_table(flat) if stimuli is None else stimuli.table
+    ids = patterns.index.tolist() if stimuli is None else match_stimulus_set(flat, stimuli)
+    means = condition_means(flat, ids, missing=missing)
+    patterns = patterns.loc[means.index]
+    neurons = pd.DataFrame({name: flat[name].values for name in ("neuroid_id", "region", "subject")})
+    kept = neurons["neuroid_id"].isin(means.columns).to_numpy()
+    trials = _trials(flat.isel(neuroid=np.flatnonzero(kept)), means.index.tolist()) if with_trials else None
+    neurons = neurons[kept].reset_index(drop=True)
+    lost = [region for region in regions_of(flat) if region not in set(neurons["region"])]
+    if lost:
+        raise InputError(f"missing={missing!r} leaves no neuron of {', '.join(lost)}; try missing='drop_stimuli'")
+    groups = []
+    keys = ["region", "subject"] if by_subject else ["region"]
+    for labels, rows in neurons.groupby(keys, sort=False):
+        columns = rows.index.to_numpy()
+        subjects = rows["subject"].unique()
+        groups.append(
+            Population(
+                region=labels[0],
+                subject=subjects[0] if len(subjects) == 1 else "",
+                responses=means.to_numpy()[:, columns],
+                trials=None if trials is None else trials[:, :, columns],
+                simulated=bool(flat.attrs.get("simulated", 0)),
+            )
+        )
+    order = {region: place for place, region in enumerate(regions_of(flat))}
+    return patterns, sorted(groups, key=lambda group: order[group.region])
+
+
+def dissimilarities(
+    population: Population, *, dissimilarity: str = "correlation", normalize: str | None = None
+) -> tuple[np.ndarray, int]:
+    """Dissimilarities between stimuli in one population.
+
+    Parameters
+    ----------
+    population : Population
+        With trials for ``crossnobis``.
+    dissimilarity, normalize : str
+        See :func:`compute_neural_rdms`.
+
+    Returns
+    -------
+    matrix : array of shape (n_stimuli, n_stimuli)
+        Symmetric, diagonal 0; NaN where a measure is undefined.
+    n_constant : int
+        Neurons dropped because nothing in them varies.
+    """
+    responses, n_constant = population.responses, 0
+    if dissimilarity == "crossnobis":
+        return _crossnobis(population)
+    if dissimilarity == "poisson":
+        return _calc_rdm(Dataset(responses.copy()), method="poisson"), 0
+    if normalize == "zscore":
+        responses, n_constant = zscore_units(responses)
+    if dissimilarity == "euclidean":
+        products = responses @ responses.T
+        measured = dissimilarity_from_products(
+            products, responses.sum(axis=1), responses.shape[1], dissimilarity="euclidean"
+        )
+        return measured, n_constant
+    return correlation_dissimilarity(responses), n_constant
+
+
+def _check_request(recording: xr.DataArray, dissimilarity: str, normalize: str | None, within: str | None) -> None:
+    if dissimilarity not in NEURAL_DISSIMILARITIES:
+        raise InputError(
+            f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, NEURAL_DISSIMILARITIES)}"
+        )
+    for name, value, known in (("normalize", normalize, NORMALIZATIONS), ("within", within, (None, "identity"))):
+        if value not in known:
+            raise InputError(f"{name} of a neural RDM must be one of {', '.join(map(repr, known))}; got {value!r}")
+    if dissimilarity in ("crossnobis", "poisson") and normalize is not None:
+        raise InputError(
+            f"{dissimilarity} does its own scaling of neurons; use normalize=None with it"
+            if dissimilarity == "crossnobis"
+            else "poisson takes rates or counts, which z-scores are not; use normalize=None with it"
+        )
+    if dissimilarity == "poisson" and recording.attrs["units"] == "normalized":
+        raise InputError("poisson takes rates or counts, and this recording is normalized; use 'correlation'")
+
+
+def _refuse_few_neurons(group: Population, n_varying: int, dissimilarity: str) -> None:
+    if n_varying >= (3 if dissimilarity == "correlation" else 1):
+        return
+    whose = f"{group.region} of {group.subject}" if group.subject else group.region
+    raise InputError(
+        f"{whose} has {n_varying} varying neurons; {dissimilarity} needs at least "
+        f"{'three' if dissimilarity == 'correlation' else 'one'}, and a useful RDM some tens"
+    )
+
+
+def _stimulus_set(recording: xr.DataArray, stimuli: StimulusSet | None, patterns: pd.DataFrame) -> StimulusSet:
+    """Stimuli in the order of the patterns, without those that were dropped."""
+    known = stimuli_of(recording) if stimuli is None else stimuli
+    return known.take(known.table.index.get_indexer(patterns.index))
+
+
+def _trials(flat: xr.DataArray, stimulus_ids: list[str]) -> np.ndarray:
+    """Measured responses, as many of each cell as the scarcest cell has: (n_repetitions, n_stimuli, n_neurons).
+
+    Repetitions are taken in order, so trials of neurons recorded together stay together where none is missing.
+    """
+    order = np.argsort(flat["repetition"].values, kind="stable")
+    place = {stimulus_id: position for position, stimulus_id in enumerate(stimulus_ids)}
+    codes = np.array([place.get(stimulus_id, -1) for stimulus_id in flat["stimulus_id"].values[order].tolist()])
+    values = flat.values[order]
+    by_stimulus = [values[codes == code] for code in range(len(stimulus_ids))]
+    n_repetitions = min(int(np.isfinite(block).sum(axis=0).min()) for block in by_stimulus)
+    if n_repetitions < 2:
+        raise InputError(
+            "crossnobis and trial split halves need at least two responses of every neuron to every stimulus, and some "
+            f"cell has {n_repetitions}; use 'correlation' or 'euclidean', or drop those neurons"
+        )
+    stacked = []
+    for block in by_stimulus:
+        first = np.argsort(~np.isfinite(block), axis=0, kind="stable")[:n_repetitions]
+        stacked.append(np.take_along_axis(block, first, axis=0))
+    return np.stack(stacked, axis=1)
+
+
+def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
+    """Cross-validated Mahalanobis distances with a diagonal noise covariance, folds being repetitions."""
+    trials = population.trials
+    if trials is None:
+        raise ValueError("crossnobis needs a population with trials; build it with with_trials=True")
+    noise = trials.var(axis=0, ddof=1).mean(axis=0)
+    noisy = noise > 0
+    if not noisy.any():
+        raise InputError(f"no neuron of {population.region} varies from trial to trial; crossnobis has no noise to use")
+    trials = trials[:, :, noisy] / np.sqrt(noise[noisy])
+    n_repetitions, n_stimuli, n_neurons = trials.shape
+    # rsatoolbox re-sorts conditions by their labels (s1, s10, s2): padded numbers keep the order they have.
+    dataset = Dataset(
+        trials.reshape(-1, n_neurons),
+        obs_descriptors={
+            "condition": np.tile([f"{i:06d}" for i in range(n_stimuli)], n_repetitions),
+            "fold": np.repeat([f"{i:06d}" for i in range(n_repetitions)], n_stimuli),
+        },
+    )
+    return _calc_rdm(dataset, method="crossnobis", descriptor="condition", cv_descriptor="fold"), int((~noisy).sum())
+
+
+def _calc_rdm(dataset: Dataset, **options: str) -> np.ndarray:
+    """One matrix from rsatoolbox, conditions in the order they were given."""
+    return calc_rdm(dataset, **options).get_matrices()[0]

@@ -1,0 +1,147 @@
+"""Simulated patches: the statistics they promise, and the truth that travels with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from neural_data import InputError, simulate_from_layer, simulate_patches
+from neural_data.recordings import condition_means, regions_of, select_region
+from neural_data.simulation import (
+    PARAMETER_SOURCES,
+    PATCHES,
+    PatchTuning,
+    SpikeNoise,
+    draw_trials,
+    simulate_rates,
+    simulation_parameters,
+)
+
+POISSON = SpikeNoise(gain_sd=0.0)
+
+
+def test_shape_labels_and_truth_travel_with_the_data(faces, rng):
+    recording = simulate_patches(
+        faces, ("ML", "AM"), {"ML": 7, "AM": 5}, 4, rng=rng, subjects=("A", "B"), noise=POISSON
+    )
+    assert recording.sizes == {"presentation": 4 * len(faces), "neuroid": 12}
+    assert regions_of(recording) == ["ML", "AM"]
+    assert recording["subject"].values.tolist() == ["A", "B", "A", "B", "A", "B", "A", *"ABABA"]
+    assert recording.attrs["simulated"] == 1
+    assert recording.attrs["units"] == "spikes/s"
+    truth = simulation_parameters(recording)
+    assert truth["patches"]["AM"] == dataclasses.asdict(PATCHES["AM"])
+    assert truth["noise"] == {"gain_sd": 0.0, "window_ms": [50.0, 350.0]}
+    assert json.loads(json.dumps(recording.attrs)) == recording.attrs
+    assert "preferred_azimuth_deg" in recording.coords
+
+
+def test_every_parameter_says_where_its_default_comes_from():
+    fields = {f.name for cls in (PatchTuning, SpikeNoise) for f in dataclasses.fields(cls)}
+    assert fields == set(PARAMETER_SOURCES)
+
+
+def test_the_same_seed_gives_the_same_recording(faces):
+    first, second = (simulate_patches(faces, n_neurons=4, rng=np.random.default_rng(3)) for _ in range(2))
+    assert first.identical(second)
+
+
+def test_rates_follow_the_formula(faces, rng):
+    tuning = PatchTuning(
+        view_depth=1.0, view_depth_sd=0, view_halfwidth_deg=45, view_halfwidth_log_sd=0, mirror_weight=1.0,
+        mirror_weight_sd=0, elevation_sd_deg=0, identity_strength=0, rate_log_sd=0, baseline_hz=2, peak_hz=10,
+        smallest_azimuth_deg=90,
+    )  # fmt: skip
+    rates = simulate_rates(faces, ["X"], 3, rng=rng, tuning={"X": tuning})
+    profile = condition_means(rates).to_numpy()[:5, 0]
+    # Bumps at +90 and -90 with half-width 45: half at 45 degrees; each is seen from the other side at 180 degrees.
+    kappa = np.log(2) / (1 - np.cos(np.pi / 4))
+    far = [np.exp(kappa * (np.cos(np.deg2rad(d)) - 1)) for d in (180, 135, 90)]
+    expected = np.array([1 + far[0], 0.5 + far[1], 2 * far[2]]) / (1 + far[0])
+    np.testing.assert_allclose(profile, 2 + 10 * expected[[0, 1, 2, 1, 0]], rtol=1e-10)
+
+
+def test_stimuli_that_are_no_faces_drive_a_patch_less(faces, rng):
+    mixed = dataclasses.replace(faces, table=faces.table.assign(category=["face"] * 15 + ["car"] * 15))
+    quiet = {"ML": dataclasses.replace(PATCHES["ML"], baseline_hz=0.0, identity_strength=0.0)}
+    rates = condition_means(simulate_rates(mixed, ["ML"], 50, rng=rng, tuning=quiet)).to_numpy()
+    assert rates[15:].sum() / rates[:15].sum() == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("gain_sd", [0.0, 0.5])
+def test_variance_of_counts_is_that_of_the_noise_model(faces, rng, gain_sd):
+    rates = simulate_rates(faces, ["ML"], 20, rng=rng)
+    trials = draw_trials(rates, 4000, rng=rng, noise=SpikeNoise(gain_sd=gain_sd, window_ms=(0, 500)))
+    counts = (trials.values * 0.5).reshape(4000, *rates.shape)
+    np.testing.assert_allclose(counts, np.round(counts), atol=1e-9)
+    mean = rates.values * 0.5
+    np.testing.assert_allclose(counts.mean(axis=0), mean, rtol=0.12, atol=0.05)
+    expected = mean + (gain_sd * mean) ** 2
+    assert (counts.var(axis=0) / expected).mean() == pytest.approx(1.0, abs=0.02)
+
+
+def test_subjects_share_the_face_space_as_far_as_they_are_told(many_faces, rng):
+    def agreement(variability):
+        tuning = dataclasses.replace(PATCHES["AM"], subject_variability=variability, view_depth=0.0, view_depth_sd=0.0)
+        rates = simulate_rates(many_faces, ["AM"], 2000, rng=rng, subjects=("A", "B"), tuning={"AM": tuning})
+        rdms = [np.corrcoef(condition_means(select_region(rates, "AM", subject=s)).to_numpy()[::5]) for s in "AB"]
+        upper = np.triu_indices(25, 1)
+        return np.corrcoef(rdms[0][upper], rdms[1][upper])[0, 1]
+
+    assert agreement(0.0) > 0.75
+    assert agreement(0.0) > agreement(1.0) + 0.3
+
+
+def test_a_population_samples_its_layer(faces, rng):
+    units = rng.random((len(faces), 40))
+    units[:, 7] = 1.0  # constant: never chosen
+    recording = simulate_from_layer(units, faces, rng=rng, n_neurons=30, n_repetitions=2000, noise=POISSON)
+    means = condition_means(recording, faces.ids).to_numpy()
+    chosen = recording["unit"].values
+    assert 7 not in chosen
+    assert len(set(chosen)) == 30
+    for neuron, unit in enumerate(chosen):
+        assert np.corrcoef(means[:, neuron], units[:, unit])[0, 1] > 0.98
+    assert recording.attrs["simulated"] == 1
+
+
+def test_mixed_neurons_blend_units(faces, rng):
+    units = rng.random((len(faces), 40))
+    mixed = simulate_from_layer(units, faces, rng=rng, mixing=1.0, n_repetitions=1000, noise=POISSON)
+    means = condition_means(mixed, faces.ids).to_numpy()
+    r = [np.corrcoef(means[:, n], units[:, u])[0, 1] for n, u in enumerate(mixed["unit"].values)]
+    assert 0.5 < np.mean(r) < 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"regions": ["Am"]}, "no tuning is known for region 'Am'"),
+        ({"n_neurons": 0}, "n_neurons of ML must be a whole number of at least 1"),
+        ({"n_neurons": {"ML": 3}}, "says nothing of region 'AL'"),
+        ({"n_repetitions": 2.5}, "n_repetitions must be a whole number"),
+        ({"regions": ["ML", "ML"]}, "each once"),
+        ({"noise": SpikeNoise(window_ms=(100, 50))}, "start before it ends"),
+        ({"noise": SpikeNoise(gain_sd=-1)}, "gain_sd must be 0"),
+        ({"tuning": {"AL": PatchTuning(face_space_dims=3)}}, "share one face space"),
+    ],
+)
+def test_a_population_that_cannot_be_is_refused(faces, rng, arguments, message):
+    with pytest.raises(InputError, match=message):
+        simulate_patches(faces, **({"n_neurons": 3, "n_repetitions": 2, "rng": rng} | arguments))
+
+
+@pytest.mark.parametrize(
+    ("activations", "message"),
+    [
+        (np.zeros((3, 4)), "activations hold 3 stimuli"),
+        (np.full((30, 4), np.nan), "NaN or infinite"),
+        (np.ones((30, 4)), "no unit of the layer varies"),
+    ],
+)
+def test_a_layer_that_cannot_be_sampled_is_refused(faces, rng, activations, message):
+    with pytest.raises(InputError, match=message):
+        simulate_from_layer(activations, faces, rng=rng)

@@ -196,7 +196,7 @@ class StimulusSet:
         InputError
             If an image is missing, broken, or of another size than the first.
         """
-        images = [_resized(self._transformed(raw), size) for raw in self._raw_images()]
+        images = [_resized(image, size) for image in self._transformed_images()]
         if not images:
             raise InputError(f"{self.name} is empty; at least one stimulus is needed")
         for stimulus_id, image in zip(self.ids, images, strict=True):
@@ -232,13 +232,17 @@ class StimulusSet:
             for stimulus_id, filename in self.table["filename"].items():
                 yield _decode(read(filename, stimulus_id), f"{self.files}: image {filename} of {stimulus_id}")
 
-    def _transformed(self, raw: np.ndarray) -> np.ndarray:
-        """One image, float32 (3, height, width) in 0..1, after the transforms."""
-        image = raw.astype(np.float32) / np.float32(255)
-        image = np.repeat(image[None], 3, axis=0) if image.ndim == 2 else image.transpose(2, 0, 1)
-        for transform in self.transforms:
-            image = transform(image[None])[0]
-        return np.ascontiguousarray(image, dtype=np.float32)
+    def _transformed_images(self) -> Iterator[np.ndarray]:
+        """Images one by one, float32 (3, height, width) in 0..1, after the transforms."""
+        for stimulus_id, raw in zip(self.ids, self._raw_images(), strict=True):
+            image = raw.astype(np.float32) / np.float32(255)
+            image = np.repeat(image[None], 3, axis=0) if image.ndim == 2 else image.transpose(2, 0, 1)
+            try:
+                for transform in self.transforms:
+                    image = transform(image[None])[0]
+            except InputError as error:
+                raise InputError(f"{self.name}: {stimulus_id}: {error}") from error
+            yield np.ascontiguousarray(image, dtype=np.float32)
 
 
 def read_stimuli(path: str | Path, *, images: str | Path | None = None) -> StimulusSet:
@@ -296,8 +300,8 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
     folder = Path(folder)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     names = [f"{stimulus_id}.png" for stimulus_id in stimuli.ids]
-    for name, raw in zip(names, stimuli._raw_images(), strict=True):
-        image = np.rint(stimuli._transformed(raw) * 255).astype(np.uint8)
+    for name, values in zip(names, stimuli._transformed_images(), strict=True):
+        image = np.rint(values * 255).astype(np.uint8)
         gray = np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2])
         Image.fromarray(image[0] if gray else image.transpose(1, 2, 0)).save(folder / "images" / name)
     path = folder / "stimulus_set.csv"

@@ -63,15 +63,26 @@ def run(
         from neurocompare.study.grammar import load_study
 
         load_study(study, _overrides(settings))
-        console.print(f"{study}: no problem found", highlight=False)
+        _say(f"{study}: no problem found")
         return
     _run(study, out, settings, quiet)
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Write the report of a run again, from its tables, figures and provenance."""
+    from neurocompare.reporting.report import write_report
+    from neurocompare.study.folders import MARK
+
+    if not (run_dir / MARK).is_file():
+        raise InputError(f"{run_dir}: no finished run (it has no {MARK}); name the folder that --out named")
+    _say(f"report: {write_report(run_dir)}")
 
 
 @app.callback(invoke_without_command=True)
 def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        console.print(__version__, highlight=False)
+        _say(__version__)
         raise typer.Exit
 
 
@@ -87,16 +98,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments)
     except InputError as error:
-        errors.print(f"[bold red]error:[/] {_escaped(str(error))}", highlight=False, soft_wrap=True)
+        errors.print("error: ", style="bold red", end="")
+        _say(str(error), errors)
         sys.exit(2)
     except Exception:
-        errors.print(traceback.format_exc(), markup=False, highlight=False)
-        errors.print(f"this is a defect of neurocompare {__version__}: {DEFECT_ADDRESS}", style="red")
+        _say(traceback.format_exc(), errors)
+        _say(f"this is a defect of neurocompare {__version__}: {DEFECT_ADDRESS}", errors)
         sys.exit(1)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
+def _say(text: str, where: Console = console) -> None:
+    """Print a text as it is: no markup, no wrapping."""
+    where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _overrides(settings: list[str] | None) -> dict[str, str]:
@@ -120,10 +133,10 @@ def _run(study: Path, out: Path, settings: list[str] | None, quiet: bool) -> Non
 
     tables = finished.tables
     for sentence in summary_sentences(tables["fits"], tables["viewpoint_summary"], tables["viewpoint_patches_summary"]):
-        console.print("- " + _escaped(sentence), highlight=False)
+        _say(f"- {sentence}")
     if tables["fits"]["simulated"].any():
-        console.print("The recording is simulated.", highlight=False)
-    console.print(f"report: {finished.out / 'report.html'}", highlight=False, soft_wrap=True)
+        _say("The recording is simulated.")
+    _say(f"report: {finished.out / 'report.html'}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neural_data import StimulusSet
+from neural_data import StimulusSet, write_stimuli
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -47,3 +47,31 @@ def noise_faces(n_identities: int) -> StimulusSet:
     table = table.assign(filename=table.index + ".png", category="face", elevation_deg=0.0)
     pixels = np.random.default_rng(7).integers(0, 256, (len(table), 12, 12), dtype=np.uint8)
     return StimulusSet(table, pixels=pixels, name="noise faces")
+
+
+@pytest.fixture
+def small_study(faces, tmp_path):
+    """Study file: noise faces, two layers of an untrained network, a simulated recording."""
+    write_stimuli(faces, tmp_path / "set")
+    path = tmp_path / "study.toml"
+    path.write_text(
+        """\
+seed = 3
+
+[stimuli]
+source = "set/stimulus_set.csv"
+
+[[models]]
+name = "cnn-small"
+layers = ["conv4", "fc1"]
+
+[recording]
+n_neurons = 20
+n_repetitions = 2
+
+[comparison]
+n_draws = 50
+n_splits = 4
+"""
+    )
+    return path

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
@@ -15,6 +16,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
@@ -25,6 +29,7 @@ __all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_rdms", "save_figure"]
 REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 CEILING_GRAY = "#d9d9d9"
+RDM_COLUMNS = 5
 CAPTIONS = {
     "fits_by_layer": (
         "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
@@ -35,7 +40,7 @@ CAPTIONS = {
         "about 0 where views are not told apart, negative for view tuning."
     ),
     "rdms": (
-        "RDMs of the patches (first row) and of the layers, stimuli sorted by azimuth and then by identity. Blocks on "
+        "RDMs of the patches (first row) and of layers, stimuli sorted by azimuth and then by identity. Blocks on "
         "the diagonal: view tuning. Blocks on both diagonals: mirror-symmetric tuning. Lines parallel to the diagonal: "
         "identity tuning across views."
     ),
@@ -82,15 +87,17 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         for axes, region in zip(panels, regions, strict=True):
             rows = fits[fits["region"] == region]
             _ceiling_band(axes, rows)
-            for colour, (name, network) in _coloured(rows):
-                _profile(axes, network, "fit", colour, name)
+            for look, network in _networks(rows):
+                _profile(axes, network, "fit", look)
                 clear = network[network["p_zero_adjusted"] < 0.05]
-                axes.plot(clear["layer_index"], clear["fit"], "o", color=colour, markersize=4, zorder=4)
+                axes.plot(
+                    clear["layer_index"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4
+                )
             _layer_axis(axes, rows)
             axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
             axes.axhline(0, color="black", linewidth=0.6)
         panels[0].set_ylabel(f"fit to patch RDM ({METHOD_LABELS[fits['method'].iloc[0]]})")
-        _legend(figure, panels[0])
+        _legend(figure, fits)
         first = fits.iloc[0]
         _note(
             figure,
@@ -115,60 +122,59 @@ def draw_indices(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
     with _style():
         figure = _figure(6.2, 2.9)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3.2, 1])
-        for colour, (name, network) in _coloured(layers):
-            for category, rows in network.groupby("category", sort=False):
-                label = f"{name}, {category}" if layers["category"].nunique() > 1 else name
-                _profile(left, rows, "index", colour, label)
+        for look, network in _networks(layers):
+            for _, rows in network.groupby("category", sort=False, dropna=False):
+                _profile(left, rows, "index", look)
         _layer_axis(left, layers)
         left.set_ylabel("mirror-symmetry index")
         for place, (_, row) in enumerate(patches.iterrows()):
             colour = REGION_COLOURS.get(row["region"], "black")
-            _errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour=colour)
+            _errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
         right.set_xticks(range(len(patches)), patches["region"], rotation=0)
         right.set_xlim(-0.6, len(patches) - 0.4)
         right.set_title("recording" + (" (simulated)" if patches["simulated"].any() else ""))
         left.set_title("network")
         for axes in (left, right):
             axes.axhline(0, color="black", linewidth=0.6)
-        _legend(figure, left)
+        _legend(figure, layers)
         _note(figure, f"mean over exemplars and its 95 % t interval; n = {layers['n'].max()} exemplars a point")
     return figure
 
 
-def draw_rdms(model_rdms: RDMs, neural_rdms: RDMs, *, max_panels: int = 24) -> Figure:
-    """RDM matrices of layers and patches, stimuli sorted by azimuth and then by identity.
+def draw_rdms(model_rdms: RDMs, neural_rdms: RDMs, *, max_layers: int = 10) -> Figure:
+    """RDM matrices of patches and layers, stimuli sorted by azimuth and then by identity.
 
     Parameters
     ----------
     model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
         With the pattern descriptors ``identity`` and ``azimuth_deg``; shown as percentile ranks within each RDM.
-    max_panels : int
-        Layers that are shown; where there are more, evenly spaced ones.
+        Of a network with several seeds, the first is shown.
+    max_layers : int
+        Layers that are shown of a network; where there are more, evenly spaced ones.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    layers = rdm_table(model_rdms)
-    titles = layers["layer"].astype(str)
-    if layers[["model", "regime", "seed"]].drop_duplicates().shape[0] > 1:
-        titles = layers["model"] + " " + layers["regime"] + " " + layers["seed"].astype(str) + "\n" + titles
-    shown = np.unique(np.linspace(0, len(titles) - 1, min(len(titles), max_panels)).round().astype(int))
-    matrices = {titles[i]: _sorted_ranks(model_rdms, i) for i in shown}
-    patches = {region: _sorted_ranks(neural_rdms, i) for i, region in enumerate(rdm_table(neural_rdms)["region"])}
-    columns = max(len(patches), min(len(matrices), 5))
-    n_rows = 1 + -(-len(matrices) // columns)
+    layers, regions = rdm_table(model_rdms), rdm_table(neural_rdms)["region"].tolist()
+    rows = [[(region, _sorted_ranks(neural_rdms, i)) for i, region in enumerate(regions)]]
+    for (model, regime), network in layers.groupby(["model", "regime"], sort=False, dropna=False):
+        network = network[network["seed"] == network["seed"].iloc[0]]
+        spaced = np.unique(np.linspace(0, len(network) - 1, min(len(network), max_layers)).round().astype(int))
+        panels = [(layers.loc[i, "layer"], _sorted_ranks(model_rdms, i)) for i in network.index[spaced]]
+        panels[0] = (f"{model}, {regime}\n{panels[0][0]}", panels[0][1])
+        rows += [panels[start : start + RDM_COLUMNS] for start in range(0, len(panels), RDM_COLUMNS)]
     with _style():
-        figure = _figure(1.35 * columns + 0.5, 1.5 * n_rows + 0.3)
-        grid = figure.subplots(n_rows, columns, squeeze=False)
+        figure = _figure(1.3 * RDM_COLUMNS, 1.55 * len(rows))
+        grid = figure.subplots(len(rows), RDM_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        places = [*zip(grid[0], patches.items(), strict=False), *zip(grid[1:].flat, matrices.items(), strict=False)]
-        for axes, (title, (ranks, azimuths)) in places:
-            _matrix(axes, ranks, azimuths, title, REGION_COLOURS.get(title, "black"))
-        image = places[0][0].images[0]
-        bar = figure.colorbar(image, ax=grid, shrink=0.5, pad=0.02, aspect=25, ticks=[0, 50, 100])
-        bar.set_label("dissimilarity (percentile)")
+        for axes_row, panels in zip(grid, rows, strict=True):
+            for axes, (title, (ranks, azimuths)) in zip(axes_row, panels, strict=False):
+                image = _matrix(axes, ranks, azimuths, title, REGION_COLOURS.get(title, "black"))
+        bar = figure.colorbar(image, ax=grid[0].tolist(), shrink=0.8, pad=0.02, aspect=12, ticks=[0, 50, 100])
+        bar.set_label("dissimilarity\n(percentile)", fontsize=6)
+        bar.ax.tick_params(labelsize=6)
         bar.outline.set_visible(False)
     return figure
 
@@ -198,35 +204,37 @@ def _panels(n: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]
     return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
 
 
-def _coloured(table: pd.DataFrame) -> Iterator[tuple[str, tuple[str, pd.DataFrame]]]:
-    """Each network's rows, sorted by layer, with its colour and its name."""
-    keys = ["model", "regime", "seed"]
-    for place, (key, rows) in enumerate(table.groupby(keys, sort=False, dropna=False)):
-        name = f"{key[0]}, {key[1]}" + (f", seed {key[2]}" if table["seed"].nunique() > 1 else "")
-        yield NETWORK_COLOURS[place % len(NETWORK_COLOURS)], (name, rows.sort_values("layer_index"))
+@dataclass(frozen=True)
+class _Look:
+    """How one network is drawn: its colour, and how far its points stand beside the layer's place."""
+
+    name: str
+    colour: str
+    shift: float
 
 
-def _profile(axes: Axes, rows: pd.DataFrame, value: str, colour: str, label: str) -> None:
+def _networks(table: pd.DataFrame) -> Iterator[tuple[_Look, pd.DataFrame]]:
+    """Each network's rows, sorted by layer, with its look."""
+    groups = list(table.groupby(["model", "regime", "seed"], sort=False, dropna=False))
+    for place, ((model, regime, seed), rows) in enumerate(groups):
+        name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
+        shift = 0.12 * (place - (len(groups) - 1) / 2) if len(groups) <= 6 else 0.0
+        yield _Look(name, NETWORK_COLOURS[place % len(NETWORK_COLOURS)], shift), rows.sort_values("layer_index")
+
+
+def _profile(axes: Axes, rows: pd.DataFrame, value: str, look: _Look) -> None:
     """Values over layers with their intervals."""
-    axes.plot(rows["layer_index"], rows[value], color=colour, linewidth=1, alpha=0.6, zorder=2)
-    _errorbar(axes, rows["layer_index"], rows[value], rows["ci_low"], rows["ci_high"], colour=colour, label=label)
+    places = rows["layer_index"] + look.shift
+    axes.plot(places, rows[value], color=look.colour, linewidth=1, alpha=0.6, zorder=2)
+    _errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], look.colour)
 
 
-def _errorbar(axes: Axes, x, y, low, high, *, colour: str, label: str | None = None) -> None:
+def _errorbar(axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> None:
     """Points with asymmetric intervals; where there is no interval, the point alone."""
     y, low, high = (np.asarray(values, dtype=float) for values in (y, low, high))
     lengths = np.nan_to_num(np.clip([y - low, high - y], 0, None))
     axes.errorbar(
-        x,
-        y,
-        yerr=lengths,
-        fmt="o",
-        color=colour,
-        markerfacecolor="white",
-        markersize=4,
-        linewidth=1,
-        label=label,
-        zorder=3,
+        x, y, yerr=lengths, fmt="o", color=colour, markerfacecolor="white", markersize=4, linewidth=1, zorder=3
     )
 
 
@@ -247,9 +255,11 @@ def _layer_axis(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("layer" if rows["model"].nunique() == 1 else "layer (index)")
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(3, len(labels)))
+def _legend(figure: Figure, table: pd.DataFrame) -> None:
+    """Names of the networks above the panels; none where there is one network."""
+    looks = [look for look, _ in _networks(table)]
+    handles = [Line2D([], [], color=look.colour, linewidth=1.5, label=look.name) for look in looks]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(looks)))
 
 
 def _note(figure: Figure, text: str) -> None:
@@ -270,9 +280,9 @@ def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
     return ranks, table["azimuth_deg"].to_numpy()[order]
 
 
-def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, colour: str) -> None:
+def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, colour: str) -> AxesImage:
     axes.axis("on")
-    axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
+    image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
     views, starts, counts = np.unique(azimuths, return_index=True, return_counts=True)
     few = slice(None) if len(views) <= 5 else slice(None, None, len(views) // 2)
     axes.set_xticks((starts + counts / 2 - 0.5)[few], [f"{view:g}°" for view in views][few], fontsize=5)
@@ -283,4 +293,5 @@ def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, col
     for start in starts[1:]:
         axes.axhline(start - 0.5, color="white", linewidth=0.4)
         axes.axvline(start - 0.5, color="white", linewidth=0.4)
-    axes.set_title(title, fontsize=7, color=colour, pad=3)
+    axes.set_title(title, fontsize=7, color=colour, pad=3, loc="left")
+    return image

@@ -79,7 +79,7 @@ def write_report(folder: Path) -> Path:
     page = environment.get_template("report.html.jinja").render(
         title=provenance["study"]["title"],
         sentences=summary_sentences(fits, tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
-        warnings=_warnings(tables),
+        warnings=[*_warnings(tables), *provenance["notes"]],
         best=_rows(_best_layers(fits), SUMMARY_COLUMNS),
         fits=_rows(fits, FIT_COLUMNS),
         indices=_rows(_index_rows(tables), INDEX_COLUMNS),
@@ -106,21 +106,21 @@ def summary_sentences(fits: pd.DataFrame, layers: pd.DataFrame, patches: pd.Data
     Returns
     -------
     list of str
-        One sentence a patch and one on view tuning.
+        One sentence for each network and patch, and one on view tuning.
     """
     sentences = []
-    for _, row in _best_layers(fits).iterrows():
-        network = f"{row['model']} ({row['regime']}, seed {row['seed']})"
-        mine = fits[
-            (fits[["model", "regime", "seed", "region"]] == row[["model", "regime", "seed", "region"]]).all(axis=1)
-        ]
-        above = int((mine["p_zero_adjusted"] < 0.05).sum())
-        ceiling = "" if pd.isna(row["ceiling_lower"]) else f", noise ceiling {row['ceiling_lower']:.2f}"
-        sentences.append(
-            f"{row['region']}: of {network}, layer {row['layer']} fits best, {row['fit']:.2f} "
-            f"(95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}{ceiling}); "
-            f"{above} of {len(mine)} layers fit better than 0."
-        )
+    for (region, model, regime), best in _best_layers(fits).groupby(["region", "model", "regime"], sort=False):
+        network = f"{region}: the best layer of {model} ({regime})"
+        ceiling = best["ceiling_lower"].iloc[0]
+        beside = "." if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}."
+        if len(best) == 1:
+            row = best.iloc[0]
+            interval = f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
+            sentences.append(f"{network} is {row['layer']}, fit {row['fit']:.2f} ({interval}){beside}")
+        else:
+            chosen = ", ".join(best["layer"].drop_duplicates())
+            fitted = f"fits {best['fit'].min():.2f} to {best['fit'].max():.2f}"
+            sentences.append(f"{network} over {len(best)} seeds is {chosen}, {fitted}{beside}")
     low, high = layers["index"].min(), layers["index"].max()
     shown = ", ".join(f"{row['region']} {row['index']:.2f}" for _, row in patches.iterrows())
     sentences.append(
@@ -156,12 +156,6 @@ def _warnings(tables: dict[str, pd.DataFrame]) -> list[str]:
     missing = int(fits["fit"].isna().sum())
     if missing:
         found.append(f"{missing} fits are undefined because an RDM is constant or has no measured pair.")
-    if fits["resample"].iloc[0] == "stimulus":
-        found.append(
-            "Intervals come from resampling stimuli one by one (as in eLife 90256). Views of one identity are not "
-            "independent, and neurons are held fixed, so these intervals are too narrow for claims about new "
-            "faces or new neurons."
-        )
     return found
 
 

@@ -6,26 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from neurocompare.comparison.fit_result import FIT_COLUMNS
+
 __all__ = ["COLUMNS", "markdown_table", "ordered", "write_table"]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "fits": (
-        *(
-            "model",
-            "regime",
-            "seed",
-            "layer",
-            "layer_index",
-            "region",
-            "subject",
-            "dissimilarity",
-            "method",
-            "resample",
-        ),
-        *("n_draws", "n_stimuli", "n_identities", "n_neurons", "fit", "se", "ci_low", "ci_high", "p_zero"),
-        *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper", "shapley_invariant", "shapley_sensitive"),
-        "simulated",
-    ),
+    "fits": (*FIT_COLUMNS, "shapley_invariant", "shapley_sensitive", "simulated"),
     "viewpoint": ("model", "regime", "seed", "layer", "layer_index", "category", "identity", "index"),
     "viewpoint_summary": (
         *("model", "regime", "seed", "layer", "layer_index", "category"),
@@ -35,7 +21,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "viewpoint_patches_summary": (
         *("region", "subject", "category", "index", "sd", "ci_low", "ci_high", "n", "n_undefined", "simulated"),
     ),
-    "ceilings": ("region", "n_neurons", "ceiling_lower", "ceiling_upper", "method", "n_splits", "simulated"),
+    "ceilings": (
+        *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
+        *("ceiling_lower", "ceiling_upper", "simulated"),
+    ),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -114,17 +114,17 @@ class GrayBackground:
         """Images of shape (n, channels, height, width), values in 0..1, on the new background."""
         replaced = images.copy()
         for position, image in enumerate(images):
-            replaced[position, :, self._background(image, position)] = self.level
+            replaced[position, :, self._background(image)] = self.level
         return replaced
 
-    def _background(self, image: np.ndarray, position: int) -> np.ndarray:
+    def _background(self, image: np.ndarray) -> np.ndarray:
         border = np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
         colour = np.median(border, axis=1)
         alike = np.abs(image - colour[:, None, None]).max(axis=0) <= self.tolerance
         share = (np.abs(border - colour[:, None]).max(axis=0) <= self.tolerance).mean()
         if share < 0.5:
             raise InputError(
-                f"image {position} of the batch has no uniform background: only {share:.0%} of its border has one "
+                f"the image has no uniform background: only {share:.0%} of its border has one "
                 f"colour within {self.tolerance:g}; leave GrayBackground out, or raise its tolerance"
             )
         regions, _ = ndimage.label(alike)

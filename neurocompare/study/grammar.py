@@ -26,6 +26,9 @@ _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
 
 
+Factor = Literal["stimulus", "identity", "neuron", "subject"]
+
+
 class _Section(BaseModel):
     """A table of the study file: unknown keys are refused, values are not changed after the check."""
 
@@ -70,7 +73,9 @@ class Comparison(_Section):
     method: Literal["corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov"] = "corr"
     dissimilarity: Literal["correlation", "euclidean"] = "correlation"
     normalize: Literal["none", "zscore"] = "none"
-    resample: Literal["stimulus", "identity"] = "stimulus"
+    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
+        "identity", description="what the experiment sampled: one factor, or several together"
+    )
     n_draws: int = Field(1000, ge=50, le=1_000_000)
     n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
 

@@ -35,7 +35,13 @@ PACKAGES = (
 
 
 def write_provenance(
-    folder: Path, settings: Study, *, stimuli: StimulusSet, recording: xr.DataArray, networks: Sequence[Network]
+    folder: Path,
+    settings: Study,
+    *,
+    stimuli: StimulusSet,
+    recording: xr.DataArray,
+    networks: Sequence[Network],
+    notes: Sequence[str],
 ) -> None:
     """Write ``provenance.json``: enough to say whether two runs saw the same.
 
@@ -51,6 +57,8 @@ def write_provenance(
         Its values and coordinates are summed.
     networks : sequence of Network
         Their weights are summed.
+    notes : sequence of str
+        What the inference warns of.
     """
     record = {
         "neurocompare": __version__,
@@ -70,6 +78,7 @@ def write_provenance(
             "shape": dict(zip(map(str, recording.dims), recording.shape, strict=True)),
             "sha256": recording_checksum(recording),
         },
+        "notes": list(notes),
         "networks": [
             {
                 "model": network.name,

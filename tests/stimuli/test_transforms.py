@@ -82,7 +82,7 @@ def test_gray_background_tolerates_small_differences_only():
 
 
 def test_an_image_without_uniform_background_is_refused(images):
-    with pytest.raises(InputError, match=r"image 0 of the batch has no uniform background: only \d+% of its border"):
+    with pytest.raises(InputError, match=r"the image has no uniform background: only \d+% of its border"):
         GrayBackground()(images)
 
 

@@ -191,6 +191,29 @@ class FitResult:
         )
         return frame
 
+    def contrasts(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weighted sums of fits within each recording, and their two-sided tests against 0.
+
+        Parameters
+        ----------
+        weights : array of shape (n_contrasts, n_models)
+            For instance 1 for one layer and -1 for another, or the difference between two regimes' means.
+
+        Returns
+        -------
+        estimates, se, p : arrays of shape (n_contrasts, n_recordings)
+        """
+        weights = np.atleast_2d(np.asarray(weights, dtype=float))
+        used = (weights != 0).any(axis=0)
+        weights = weights[:, used]
+        estimates = weights @ self.estimates[used]
+        parts = {
+            key: (np.einsum("cm,kmr->kcr", weights, of[:, used], optimize=True) ** 2).sum(axis=0)
+            for key, of in self.deviations.items()
+        }
+        se = np.sqrt(self._combined(parts))
+        return estimates, se, 2 * stats.t.sf(np.abs(_ratio(estimates, se)), self.df)
+
     def pairwise(self, correction: str = "bh") -> pd.DataFrame:
         """Differences between all pairs of models (layers) within each recording, tested two-sided.
 

@@ -320,7 +320,7 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
         )
     first, second = np.triu_indices(len(responses), 1)
     ones = np.ones((1, responses.shape[1]), dtype=int)
-    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones, first, second)
+    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones)
     known = np.isfinite(rdm) & (defined[0][first] & defined[0][second])
     apart = np.abs(made[0][known] - rdm[known]).max(initial=0.0)
     if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):

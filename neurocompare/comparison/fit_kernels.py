@@ -218,8 +218,11 @@ class Kernel:
             y, yy = weighted.sum(1)[:, None], (weighted * drawn).sum(1)[:, None]
             return weights.sum(1), x, y, xx, yy, (weighted @ self.models.T)[:, :, None]
         y, yy = weights @ self.recordings.T, _weighted_products(weights, self.recordings, self.recordings)
-        xy = [_weighted_products(weights, self.models, row[None]) for row in self.recordings]
-        return weights.sum(1), x, y, xx, yy, _stack(xy, -1)
+        if len(weights) < len(self.recordings):
+            xy = _stack([(self.models * row) @ self.recordings.T for row in weights], 0)
+        else:
+            xy = _stack([_weighted_products(weights, self.models, row[None]) for row in self.recordings], -1)
+        return weights.sum(1), x, y, xx, yy, xy
 
     def _ranks(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """Weighted products of ranks, each as twice its distance from the mean rank: a whole number."""

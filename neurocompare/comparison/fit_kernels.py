@@ -11,11 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from neural_data.errors import InputError
 
-__all__ = ["Kernel", "NeuronRdms", "pair_weights", "prepare"]
+__all__ = ["Kernel", "NeuronRdms", "pair_products", "pair_weights", "prepare"]
 
 RANK_METHODS = ("spearman", "rho-a")
 WHITENED_METHODS = ("corr_cov", "cosine_cov")
@@ -55,29 +54,57 @@ def prepare(vectors: np.ndarray, method: str) -> np.ndarray:
     return np.where(constant, 0.0, vectors / np.where(constant, 1.0, scale))
 
 
-def pair_weights(counts: np.ndarray, first: np.ndarray, second: np.ndarray, same: np.ndarray | None) -> np.ndarray:
+def pair_products(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Product left_i right_j for every pair i < j, in the order of an upper triangle.
+
+    Parameters
+    ----------
+    left, right : arrays of shape (n_draws, n_stimuli)
+    out : array of shape (n_draws, n_pairs) or None
+        Where given, it is multiplied by the products in place.
+
+    Returns
+    -------
+    array of shape (n_draws, n_pairs)
+    """
+    n = left.shape[1]
+    products = np.empty((len(left), n * (n - 1) // 2)) if out is None else out
+    start = 0
+    # A slice a stimulus: gathering single pairs from memory takes several times longer.
+    for i in range(n - 1):
+        row = products[:, start : start + n - 1 - i]
+        start += n - 1 - i
+        if out is None:
+            np.multiply(left[:, i, None], right[:, i + 1 :], out=row)
+        else:
+            row *= left[:, i, None] * right[:, i + 1 :]
+    return products
+
+
+def pair_weights(counts: np.ndarray, measured: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
     """How often each pair was drawn.
 
     Parameters
     ----------
     counts : integer array of shape (n_draws, n_stimuli)
         Multiplicities of stimuli.
-    first, second : integer arrays of shape (n_pairs,)
-        The two stimuli of each pair.
-    same : integer array or None
-        Positions of pairs that count once a copy.
+    measured : integer array of shape (n_pairs,)
+        Positions of the pairs in the whole upper triangle.
+    clusters : integer array of shape (n_stimuli,) or None
+        Pairs within a cluster count once a copy.
 
     Returns
     -------
     array of shape (n_draws, n_pairs), float64
     """
+    n = counts.shape[1]
     counts = counts.astype(float)
-    weights = np.take(counts, first, axis=1)
-    once = None if same is None else np.minimum(weights[:, same], counts[:, second[same]])
-    weights *= np.take(counts, second, axis=1)
-    if once is not None:
-        weights[:, same] = once
-    return weights
+    weights = pair_products(counts, counts)
+    if clusters is not None:
+        first, second = np.triu_indices(n, 1)
+        same = np.flatnonzero(clusters[first] == clusters[second])
+        weights[:, same] = np.minimum(counts[:, first[same]], counts[:, second[same]])
+    return weights if len(measured) == weights.shape[1] else weights[:, measured]
 
 
 class Kernel:
@@ -116,11 +143,12 @@ class Kernel:
         self.first, self.second = first[measured], second[measured]
         same = None if clusters is None else np.flatnonzero(clusters[self.first] == clusters[self.second])
         self.same = same if same is not None and len(same) else None
+        self.measured, self.clusters = measured, clusters
         self.to_device, self.to_numpy = _carriers(None if method == "tau-a" else device)
-        if method == "tau-a":
+        if method == "tau-a" or (method in RANK_METHODS and device is None):
             form = _DenseRanks
         elif method in RANK_METHODS:
-            form = lambda rows: [_RankedRow(row, self.to_device) for row in rows]  # noqa: E731
+            form = self._sorted_rows
         else:
             form = self.to_device
         self.models = form(models)
@@ -133,7 +161,7 @@ class Kernel:
         """Numbers held for one draw at a time, from which the size of a block follows."""
         n_pairs = max(len(self.first), 1)
         if self.method in RANK_METHODS:
-            return n_pairs * (self.n_recordings + 5)
+            return n_pairs * (1 if isinstance(self.models, _DenseRanks) else self.n_recordings + 5)
         if self.method in WHITENED_METHODS:
             return n_pairs + self.whitening.numbers_per_draw
         return n_pairs
@@ -152,12 +180,12 @@ class Kernel:
         -------
         array of shape (n_draws, n_models, n_recordings)
         """
-        weights = pair_weights(counts, self.first, self.second, self.same)
+        weights = pair_weights(counts, self.measured, self.clusters)
         # One pair cannot vary: two are the least that a fit is defined on.
         undefined = (weights > 0).sum(axis=1) < 2
         weights[undefined] = 1.0
-        if self.method == "tau-a":
-            fits = self._tau(weights, drawn)
+        if isinstance(self.models, _DenseRanks):
+            fits = self._compiled(weights, drawn)
         elif self.method in RANK_METHODS:
             fits = self._ranks(weights, drawn)
         else:
@@ -169,7 +197,7 @@ class Kernel:
         """Cosine of the angle between weighted vectors: centred, whitened, both or neither."""
         weights = self.to_device(weights)
         if drawn is not None:
-            drawn = self.to_device(prepare(drawn, self.method))
+            drawn = self.to_device(drawn)
         n, x, y, xx, yy, xy = self._sums(weights, drawn)
         sizes = xx, yy
         n = n[:, None]
@@ -190,8 +218,11 @@ class Kernel:
             y, yy = weighted.sum(1)[:, None], (weighted * drawn).sum(1)[:, None]
             return weights.sum(1), x, y, xx, yy, (weighted @ self.models.T)[:, :, None]
         y, yy = weights @ self.recordings.T, _weighted_products(weights, self.recordings, self.recordings)
-        xy = [_weighted_products(weights, self.models, row[None]) for row in self.recordings]
-        return weights.sum(1), x, y, xx, yy, _stack(xy, -1)
+        if len(weights) < len(self.recordings):
+            xy = _stack([(self.models * row) @ self.recordings.T for row in weights], 0)
+        else:
+            xy = _stack([_weighted_products(weights, self.models, row[None]) for row in self.recordings], -1)
+        return weights.sum(1), x, y, xx, yy, xy
 
     def _ranks(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """Weighted products of ranks, each as twice its distance from the mean rank: a whole number."""
@@ -217,12 +248,17 @@ class Kernel:
                 fits[:, m, r] = self.to_numpy(fit)
         return fits
 
-    def _tau(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        from neurocompare.comparison.tau import tau_a_of_draws
+    def _sorted_rows(self, rows: np.ndarray) -> list[_SortedRow]:
+        return [_SortedRow(row, self.to_device) for row in rows]
 
-        right = self.recordings if drawn is None else _DenseRanks(drawn)
-        left = self.models
-        return tau_a_of_draws(weights, left.ranks, left.order, right.ranks, right.order, drawn is not None)
+    def _compiled(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        # Compiling takes seconds: only who asks for rank correlations waits for it.
+        from neurocompare.comparison.rank_kernels import rho_of_draws, tau_a_of_draws
+
+        left, paired = self.models, drawn is not None
+        right = _DenseRanks(drawn) if paired else self.recordings
+        ranked = weights, left.ranks, left.order, right.ranks, right.order, paired
+        return tau_a_of_draws(*ranked) if self.method == "tau-a" else rho_of_draws(*ranked, self.method == "rho-a")
 
 
 class _Whitening:
@@ -341,51 +377,56 @@ class NeuronRdms:
             patterns = patterns - patterns.mean(axis=0, keepdims=True)
         self.patterns = patterns
 
-    def rdms(self, counts: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rdms(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """RDMs of a block of draws.
 
         Parameters
         ----------
         counts : integer array of shape (n_draws, n_neurons)
             How often each neuron was drawn.
-        first, second : integer arrays of shape (n_pairs,)
-            The two stimuli of each pair.
 
         Returns
         -------
         rdms : array of shape (n_draws, n_pairs)
-            Dissimilarities; 0 in the pairs of an undefined stimulus.
+            Upper triangles; 0 in the pairs of an undefined stimulus.
         defined : boolean array of shape (n_draws, n_stimuli)
             False where the drawn neurons answer a stimulus all alike, so that nothing correlates with it.
         """
         counts = counts.astype(float)
+        n_stimuli = len(self.patterns)
         n_neurons = counts.sum(axis=1, keepdims=True)
         squares = counts @ (self.patterns**2).T
-        rdms = np.empty((len(counts), len(first)))
-        step = max(1, CHUNK_BYTES // (8 * self.patterns.shape[1]))
-        for start in range(0, len(first), step):
-            chunk = slice(start, start + step)
-            np.matmul(counts, (self.patterns[first[chunk]] * self.patterns[second[chunk]]).T, out=rdms[:, chunk])
+        rdms = self._gram(counts)
+        ones = np.ones_like(squares)
         if self.dissimilarity == "euclidean":
             rdms *= -2
-            rdms += np.take(squares, first, axis=1)
-            rdms += np.take(squares, second, axis=1)
-            return rdms / n_neurons, np.ones_like(squares, dtype=bool)
+            rdms += pair_products(squares, ones)
+            rdms += pair_products(ones, squares)
+            rdms /= n_neurons
+            return rdms, np.ones((len(counts), n_stimuli), dtype=bool)
         sums = counts @ self.patterns.T / np.sqrt(n_neurons)
         variance = squares - sums**2
         defined = variance > CONSTANT * squares
         scale = np.where(defined, 1 / np.sqrt(np.where(defined, variance, 1.0)), 0.0)
-        rdms *= np.take(scale, first, axis=1)
-        rdms *= np.take(scale, second, axis=1)
-        sums *= scale
-        rdms -= np.take(sums, first, axis=1) * np.take(sums, second, axis=1)
-        rdms = 1 - np.clip(rdms, -1, 1, out=rdms)
+        pair_products(scale, scale, out=rdms)
+        rdms -= pair_products(sums * scale, sums * scale)
+        np.subtract(1.0, np.clip(rdms, -1, 1, out=rdms), out=rdms)
         if not defined.all():
-            rdms *= np.take(defined, first, axis=1) & np.take(defined, second, axis=1)
+            pair_products(1.0 * defined, 1.0 * defined, out=rdms)
         return rdms, defined
 
+    def _gram(self, counts: np.ndarray) -> np.ndarray:
+        """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""
+        first, second = np.triu_indices(len(self.patterns), 1)
+        gram = np.empty((len(counts), len(first)))
+        step = max(1, CHUNK_BYTES // (8 * self.patterns.shape[1]))
+        for start in range(0, len(first), step):
+            chunk = slice(start, start + step)
+            np.matmul(counts, (self.patterns[first[chunk]] * self.patterns[second[chunk]]).T, out=gram[:, chunk])
+        return gram
 
-class _RankedRow:
+
+class _SortedRow:
     """One RDM's sort, from which its ranks under any weights are two look-ups in a cumulative sum."""
 
     def __init__(self, values: np.ndarray, to_device: Callable[[np.ndarray], Array]):
@@ -406,8 +447,12 @@ class _DenseRanks:
     """Dense ranks (from 0, ties equal) and the sort of each row."""
 
     def __init__(self, rows: np.ndarray):
-        self.order = np.argsort(rows, axis=1, kind="stable")
-        self.ranks = rankdata(rows, method="dense", axis=1).astype(np.int64) - 1
+        self.order = np.argsort(rows, axis=1)
+        ordered = np.take_along_axis(rows, self.order, axis=1)
+        steps = np.zeros(rows.shape, dtype=np.int64)
+        np.cumsum(ordered[:, 1:] != ordered[:, :-1], axis=1, out=steps[:, 1:])
+        self.ranks = np.empty_like(steps)
+        np.put_along_axis(self.ranks, self.order, steps, axis=1)
 
 
 def _ranks_of_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -79,7 +79,7 @@ class FitResult:
     def variances(self) -> np.ndarray:
         """Variance of each fit, (n_models, n_recordings); NaN where a fit is undefined."""
         parts = {key: (deviations**2).sum(axis=0) for key, deviations in self.deviations.items()}
-        return np.where(np.isnan(self.estimates), np.nan, self._combined(parts))
+        return np.where(np.isnan(self.estimates), np.nan, self._combined(parts, self.sizes))
 
     @property
     def se(self) -> np.ndarray:
@@ -191,6 +191,42 @@ class FitResult:
         )
         return frame
 
+    def contrasts(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weighted sums of fits and their two-sided tests against 0.
+
+        Parameters
+        ----------
+        weights : array of shape (n_contrasts, n_models) or (n_contrasts, n_models, n_recordings)
+            For instance 1 for one layer and -1 for another, or the difference between two regimes' means; with weights
+            for each recording, a comparison across recordings.
+
+        Returns
+        -------
+        estimates, se, p : arrays of shape (n_contrasts, n_recordings), or (n_contrasts,) across recordings
+
+        Notes
+        -----
+        Recordings share their stimuli, and so the deviations of these; their neurons and subjects are taken as
+        different ones.
+        """
+        weights = np.asarray(weights, dtype=float)
+        across = weights.ndim == 3
+        used = (weights != 0).any(axis=(0, 2) if across else 0)
+        weights = weights[:, used] if across else weights[:, used, None]
+        terms = (weights * self.estimates[used]).sum(axis=1)
+        parts = {}
+        for key, deviations in self.deviations.items():
+            moved = np.stack([(deviations[:, used] * row).sum(axis=1) for row in weights], axis=1)
+            shared = key in (("stimulus",), ("identity",))
+            parts[key] = (moved.sum(axis=2) ** 2).sum(axis=0) if across and shared else (moved**2).sum(axis=0)
+            if across and not shared:
+                parts[key] = parts[key].sum(axis=1)
+        estimates = terms.sum(axis=1) if across else terms
+        smallest = {factor: size.min() for factor, size in self.sizes.items()}
+        se = np.sqrt(self._combined(parts, smallest if across else self.sizes))
+        df = self.df.min() if across else self.df
+        return estimates, se, 2 * stats.t.sf(np.abs(_ratio(estimates, se)), df)
+
     def pairwise(self, correction: str = "bh") -> pd.DataFrame:
         """Differences between all pairs of models (layers) within each recording, tested two-sided.
 
@@ -210,7 +246,9 @@ class FitResult:
         for r in range(len(self.recordings)):
             difference = self.estimates[first, r] - self.estimates[second, r]
             parts = {key: _squares_of_pairs(of[:, :, r], first, second) for key, of in self.deviations.items()}
-            se = np.where(np.isnan(difference), np.nan, np.sqrt(self._combined(parts, r)))
+            se = np.where(
+                np.isnan(difference), np.nan, np.sqrt(self._combined(parts, {f: n[r] for f, n in self.sizes.items()}))
+            )
             t = _ratio(difference, se)
             p = 2 * stats.t.sf(np.abs(t), self.df[r])
             half = stats.t.ppf((1 + self.confidence) / 2, self.df[r]) * se
@@ -322,9 +360,8 @@ class FitResult:
     def __str__(self) -> str:
         return self.summary()
 
-    def _combined(self, parts: dict[tuple[str, ...], np.ndarray], recording: int | None = None) -> np.ndarray:
+    def _combined(self, parts: dict[tuple[str, ...], np.ndarray], sizes: dict[str, np.ndarray]) -> np.ndarray:
         """Variance out of those of single and crossed factors; see the notes of ``inference.infer_fits``."""
-        sizes = {f: (n if recording is None else n[recording]) for f, n in self.sizes.items()}
         pattern = next((f for f in self.factors if f in ("stimulus", "identity")), None)
         sampled = next((f for f in self.factors if f in ("neuron", "subject")), None)
         if self.variance == "jackknife":

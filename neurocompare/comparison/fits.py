@@ -209,7 +209,8 @@ def _fits_of_neurons(
         left = fit_kernels.prepare(models[rows][:, measured], method)
         kernel = fit_kernels.Kernel(method, left, None, n_stimuli, measured, clusters, device)
         for block in _blocks(n_draws, 3 * kernel.numbers_per_draw):
-            drawn, defined = neurons.rdms(population.counts[block], kernel.first, kernel.second)
+            drawn, defined = neurons.rdms(population.counts[block])
+            drawn = drawn if len(measured) == drawn.shape[1] else drawn[:, measured]
             # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
             stimuli = defined * (stays if counts is None else counts[block])
             fits[block, rows, 0] = kernel.fits(stimuli, drawn)[:, :, 0]

@@ -14,6 +14,7 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
+from neural_data.recordings import condition_means, select_region
 from neurocompare.comparison.fit_kernels import NeuronRdms
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import check_method, matched_vectors
@@ -25,9 +26,9 @@ from neurocompare.comparison.refitting import (
     jackknife_deviations,
 )
 from neurocompare.comparison.resampling import check_factors, cluster_codes
-from neurocompare.representations.rdms import pattern_table, rdm_table
+from neurocompare.representations.rdms import pattern_table, rdm_table, zscore_units
 
-__all__ = ["infer_fits", "mean_responses"]
+__all__ = ["infer_fits", "make_experiment", "result_rows"]
 
 FEWEST_NEURONS = 4
 VARIANCES = ("jackknife", "bootstrap")
@@ -64,7 +65,7 @@ def infer_fits(
         Responses behind the neural RDMs; only resampling neurons needs them. Either the recording, dims
         ``(presentation, neuroid)``, or for each region (or ``(region, subject)``) its mean responses: a DataFrame
         (index ``stimulus_id``, one column a neuron) or an array (n_stimuli, n_neurons) in the order of the neural
-        RDMs. The RDMs must come from these responses as they are.
+        RDMs. The RDMs must come from these responses (z-scored, where their descriptor ``normalize`` says so).
     resample : str or sequence of str
         What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its
         views together), ``"neuron"`` (the RDM is recomputed), ``"subject"`` (needs RDMs by subject; the fit is then
@@ -110,38 +111,23 @@ def infer_fits(
     (2023, eLife 82566), since drawing both at once counts their interaction three times. Subjects hold their neurons:
     where both are named, subjects add what their differences hold beyond the sampling of neurons.
     """
-    factors = check_factors(resample)
-    check_method(method)
-    if within_identity not in WITHIN_IDENTITY:
-        raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
     if variance not in VARIANCES:
         raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
     if n_draws < 2:
         raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval some hundreds")
-    models, recordings = matched_vectors(model_rdms, neural_rdms)
-    patterns = _patterns(model_rdms, neural_rdms)
-    rows = rdm_table(neural_rdms)
-    groups = _groups(rows, "subject" in factors)
-    populations = _populations(recording, rows, neural_rdms, model_rdms, recordings) if "neuron" in factors else None
-
-    experiment = Experiment(
-        factors=factors,
-        models=models,
-        recordings=recordings,
-        groups=groups,
-        populations=populations,
-        identity=_identity_codes(patterns) if "identity" in factors else None,
-        n_stimuli=len(patterns),
-        dissimilarity=str(neural_rdms.dissimilarity_measure),
+    experiment = make_experiment(
+        model_rdms,
+        neural_rdms,
+        recording=recording,
+        resample=resample,
         method=method,
         within_identity=within_identity,
         device=device,
     )
     draws, n_redrawn = draw_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
     deviations = jackknife_deviations(experiment, rng=rng) if variance == "jackknife" else bootstrap_deviations(draws)
-    table = rows.iloc[[group[0] for group in groups]].reset_index(drop=True)
-    if "subject" in factors:
-        table["subject"] = "all"
+    table = result_rows(neural_rdms, experiment)
+    patterns = _patterns(model_rdms, neural_rdms)
     return FitResult(
         models=rdm_table(model_rdms),
         recordings=table,
@@ -150,56 +136,62 @@ def infer_fits(
         deviations=deviations,
         variance=variance,
         sizes=experiment.sizes(),
-        factors=factors,
+        factors=experiment.factors,
         method=method,
         dissimilarity=experiment.dissimilarity,
-        n_stimuli=len(patterns),
+        n_stimuli=experiment.n_stimuli,
         n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
-        n_neurons=_n_neurons(populations, table, groups),
+        n_neurons=_n_neurons(experiment, table),
         n_redrawn=n_redrawn,
         ceilings=_matched_ceilings(ceilings, table),
         confidence=confidence,
     )
 
 
-def mean_responses(recording: xr.DataArray) -> pd.DataFrame:
-    """Mean response of each neuron to each stimulus, over its repetitions.
+def make_experiment(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    recording: Recording | None = None,
+    resample: str | Sequence[str] = ("identity", "neuron"),
+    method: str = "corr",
+    within_identity: str = "copy",
+    device: str | None = None,
+) -> Experiment:
+    """RDMs and responses as arrays that go together, stimuli in the models' order; arguments as in :func:`infer_fits`.
 
-    Parameters
-    ----------
-    recording : xarray.DataArray
-        Dims ``(presentation, neuroid)``; coords ``stimulus_id`` on presentation and ``region`` (and
-        ``subject``, ``neuroid_id``) on neuroid.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index ``stimulus_id``; one column a neuron, named by a MultiIndex ``(region, subject, neuroid_id)``.
+    Raises
+    ------
+    InputError
+        If they do not go together: the message says what is missing.
     """
-    if set(recording.dims) != {"presentation", "neuroid"}:
-        raise InputError(
-            f"the recording has the dims {recording.dims}; ('presentation', 'neuroid') are needed: average over time "
-            "first"
-        )
-    missing = [name for name in ("stimulus_id", "region") if name not in recording.coords]
-    if missing:
-        raise InputError(f"the recording lacks the coordinates {missing}; without them neurons cannot be found")
-    values = recording.transpose("presentation", "neuroid")
-    n_neurons = values.sizes["neuroid"]
-    columns = [
-        np.asarray(values.coords[name].values).astype(str) if name in values.coords else fallback
-        for name, fallback in (
-            ("region", None),
-            ("subject", [""] * n_neurons),
-            ("neuroid_id", [str(position) for position in range(n_neurons)]),
-        )
-    ]
-    table = pd.DataFrame(
-        np.asarray(values.values, dtype=float),
-        index=pd.Index(values.coords["stimulus_id"].values.astype(str), name="stimulus_id"),
-        columns=pd.MultiIndex.from_arrays(columns, names=("region", "subject", "neuroid_id")),
+    factors = check_factors(resample)
+    check_method(method)
+    if within_identity not in WITHIN_IDENTITY:
+        raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    rows = rdm_table(neural_rdms)
+    neurons = "neuron" in factors
+    return Experiment(
+        factors=factors,
+        models=models,
+        recordings=recordings,
+        groups=_groups(rows, "subject" in factors),
+        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if neurons else None,
+        identity=_identity_codes(_patterns(model_rdms, neural_rdms)) if "identity" in factors else None,
+        n_stimuli=model_rdms.n_cond,
+        dissimilarity=str(neural_rdms.dissimilarity_measure),
+        method=method,
+        within_identity=within_identity,
+        device=device,
     )
-    return table.groupby(level=0, sort=False).mean()
+
+
+def result_rows(neural_rdms: RDMs, experiment: Experiment) -> pd.DataFrame:
+    """Descriptors of each row of a result: of a neural RDM, or of a region with ``subject`` "all"."""
+    rows = rdm_table(neural_rdms)
+    table = rows.iloc[[group[0] for group in experiment.groups]].reset_index(drop=True)
+    return table.assign(subject="all") if "subject" in experiment.factors else table
 
 
 def _patterns(model_rdms: RDMs, neural_rdms: RDMs) -> pd.DataFrame:
@@ -259,14 +251,15 @@ def _populations(
         )
     ids = [str(stimulus_id) for stimulus_id in model_rdms.pattern_descriptors["stimulus_id"]]
     neural_ids = [str(stimulus_id) for stimulus_id in neural_rdms.pattern_descriptors["stimulus_id"]]
-    table = mean_responses(recording) if isinstance(recording, xr.DataArray) else None
     populations = []
     for row in range(len(rows)):
         region = str(rows["region"].iloc[row]) if "region" in rows else ""
         subject = str(rows["subject"].iloc[row]) if "subject" in rows else ""
         where = f"region {region!r}" + (f", subject {subject!r}" if subject else "")
-        if table is not None:
-            found = _columns_of(table, region, subject, where)
+        if isinstance(recording, xr.DataArray):
+            neurons = select_region(recording, region, subject=subject or None)
+            # The RDMs say which stimuli were kept; neurons that saw not all of these cannot be behind them.
+            found = condition_means(neurons, ids, missing="drop_neurons")
         else:
             found = _entry_of(recording, region, subject, where)
         if not isinstance(found, pd.DataFrame):
@@ -282,21 +275,11 @@ def _populations(
         if lacking:
             raise InputError(f"the responses of {where} lack {len(lacking)} stimuli of the RDMs: {lacking[:5]}")
         responses = found.loc[ids].to_numpy(dtype=float)
+        if "normalize" in rows and rows["normalize"].iloc[row] == "zscore":
+            responses, _ = zscore_units(responses)
         _check_population(responses, recordings[row], str(neural_rdms.dissimilarity_measure), where)
         populations.append(responses)
     return populations
-
-
-def _columns_of(table: pd.DataFrame, region: str, subject: str, where: str) -> pd.DataFrame:
-    chosen = table.columns.get_level_values("region") == region
-    if subject and (table.columns.get_level_values("subject") == subject).any():
-        chosen &= table.columns.get_level_values("subject") == subject
-    if not chosen.any():
-        raise InputError(
-            f"the recording has no neuron of {where}: regions are "
-            f"{sorted(set(table.columns.get_level_values('region')))[:12]}"
-        )
-    return table.loc[:, chosen]
 
 
 def _entry_of(recording: Mapping, region: str, subject: str, where: str) -> pd.DataFrame | np.ndarray:
@@ -320,7 +303,7 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
         )
     first, second = np.triu_indices(len(responses), 1)
     ones = np.ones((1, responses.shape[1]), dtype=int)
-    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones, first, second)
+    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones)
     known = np.isfinite(rdm) & (defined[0][first] & defined[0][second])
     apart = np.abs(made[0][known] - rdm[known]).max(initial=0.0)
     if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):
@@ -330,7 +313,8 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
         )
 
 
-def _n_neurons(populations: list[np.ndarray] | None, table: pd.DataFrame, groups: list[np.ndarray]) -> np.ndarray:
+def _n_neurons(experiment: Experiment, table: pd.DataFrame) -> np.ndarray:
+    populations, groups = experiment.populations, experiment.groups
     if populations is not None:
         return np.array([sum(populations[row].shape[1] for row in group) for group in groups], dtype=float)
     for name in ("n_neurons", "n_units"):

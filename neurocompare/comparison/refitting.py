@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocompare.comparison.fit_kernels import NeuronRdms
+from neurocompare.comparison.fit_kernels import NeuronRdms, pair_products
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
 from neurocompare.comparison.resampling import (
     draw_counts,
@@ -249,9 +249,9 @@ def _stacked(regions: list[FitsOf]) -> FitsOf:
 
 def _neuron_rdms(responses: np.ndarray, counts: np.ndarray, dissimilarity: str) -> np.ndarray:
     """RDMs (n_counts, n_pairs) of a population under counts of its neurons; NaN where a stimulus is undefined."""
-    first, second = np.triu_indices(len(responses), 1)
-    rdms, defined = NeuronRdms(responses, dissimilarity).rdms(counts, first, second)
-    rdms[~(defined[:, first] & defined[:, second])] = np.nan
+    rdms, defined = NeuronRdms(responses, dissimilarity).rdms(counts)
+    if not defined.all():
+        rdms[pair_products(1.0 * defined, 1.0 * defined) == 0] = np.nan
     return rdms
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from rsatoolbox.rdm import RDMs, compare
 from rsatoolbox.util.inference_util import _dual_bootstrap
 
 from neural_data.errors import InputError
+from neural_data.recordings import make_recording
 from neurocompare.comparison.fits import compare_rdms
-from neurocompare.comparison.inference import infer_fits, mean_responses
+from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.resampling import draw_identities, jackknife_operator, leave_out
+from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity, rdm_table
 from tests.comparison.conftest import patterns_of, rdms_of
 
@@ -169,17 +170,35 @@ def test_responses_come_as_frames_arrays_or_a_recording(model_rdms, neural_rdms,
 
     joined = np.concatenate(list(responses.values()), axis=1)
     noise = np.random.default_rng(0).standard_normal(joined.shape)
-    recording = xr.DataArray(
+    recording = make_recording(
         np.concatenate([joined + noise, joined - noise]),
-        dims=("presentation", "neuroid"),
-        coords={
-            "stimulus_id": ("presentation", [*ids, *ids]),
-            "region": ("neuroid", np.repeat([region for region, _ in responses], 24)),
-            "subject": ("neuroid", np.repeat([subject for _, subject in responses], 24)),
-        },
+        presentations=pd.DataFrame({"stimulus_id": [*ids, *ids]}),
+        neuroids=pd.DataFrame(
+            {
+                "neuroid_id": [f"n{k}" for k in range(96)],
+                "region": np.repeat([region for region, _ in responses], 24),
+                "subject": np.repeat([subject for _, subject in responses], 24),
+            }
+        ),
+        units="normalized",
     )
-    assert mean_responses(recording).shape == (18, 96)
     np.testing.assert_allclose(infer(model_rdms, neural_rdms, recording, "neuron").draws, expected, atol=1e-10)
+
+
+def test_neural_rdms_and_the_recording_they_were_made_from_go_together(model_rdms, responses):
+    recording = make_recording(
+        np.concatenate(list(responses.values()), axis=1),
+        presentations=patterns_of(6, 3),
+        neuroids=pd.DataFrame(
+            {"neuroid_id": [f"n{k}" for k in range(96)], "region": ["AL"] * 48 + ["AM"] * 48, "subject": ["m1"] * 96}
+        ),
+        units="normalized",
+    )
+    for normalize in (None, "zscore"):
+        rdms = compute_neural_rdms(recording, normalize=normalize)
+        result = infer(model_rdms, rdms, recording, ("identity", "neuron"))
+        assert result.n_neurons.tolist() == [48, 48]
+        assert (result.se > 0).all()
 
 
 def test_responses_that_did_not_make_the_rdm_are_refused(model_rdms, neural_rdms, responses):

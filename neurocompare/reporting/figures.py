@@ -28,6 +28,8 @@ __all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_rdms", "save_figure"]
 
 REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+NETWORK = ["model", "regime", "seed"]
+"""Columns that tell networks apart."""
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
 CAPTIONS = {
@@ -89,7 +91,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
             _ceiling_band(axes, rows)
             for look, network in _networks(rows):
                 _profile(axes, network, "fit", look)
-                clear = network[network["p_zero_adjusted"] < 0.05]
+                clear = network[(network["p_zero_adjusted"] < 0.05) & (len(network) > 1)]
                 axes.plot(
                     clear["layer_index"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4
                 )
@@ -101,8 +103,8 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         first = fits.iloc[0]
         _note(
             figure,
-            f"bars: 95 % interval ({first['resample']} resampling, {first['n_draws']} draws); filled: above 0, "
-            f"adjusted p < 0.05; gray: noise ceiling; n = {first['n_stimuli']} stimuli",
+            f"bars: 95 % interval over {first['resample']}; filled: above 0, adjusted p < 0.05; gray: noise ceiling; "
+            f"n = {first['n_stimuli']} stimuli",
         )
     return figure
 
@@ -215,7 +217,7 @@ class _Look:
 
 def _networks(table: pd.DataFrame) -> Iterator[tuple[_Look, pd.DataFrame]]:
     """Each network's rows, sorted by layer, with its look."""
-    groups = list(table.groupby(["model", "regime", "seed"], sort=False, dropna=False))
+    groups = list(table.groupby(NETWORK, sort=False, dropna=False))
     for place, ((model, regime, seed), rows) in enumerate(groups):
         name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
         shift = 0.12 * (place - (len(groups) - 1) / 2) if len(groups) <= 6 else 0.0
@@ -223,7 +225,12 @@ def _networks(table: pd.DataFrame) -> Iterator[tuple[_Look, pd.DataFrame]]:
 
 
 def _profile(axes: Axes, rows: pd.DataFrame, value: str, look: _Look) -> None:
-    """Values over layers with their intervals."""
+    """Values over layers with their intervals; a network of one layer is a line across, for comparison."""
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        axes.axhline(row[value], color=look.colour, linewidth=1, linestyle="--", zorder=2)
+        axes.axhspan(row["ci_low"], row["ci_high"], color=look.colour, alpha=0.12, linewidth=0, zorder=1)
+        return
     places = rows["layer_index"] + look.shift
     axes.plot(places, rows[value], color=look.colour, linewidth=1, alpha=0.6, zorder=2)
     _errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], look.colour)
@@ -247,18 +254,25 @@ def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def _layer_axis(axes: Axes, rows: pd.DataFrame) -> None:
-    """Layer names on the x axis; every nth where they would touch."""
-    layers = rows.drop_duplicates("layer_index").sort_values("layer_index")
+    """Layer names on the x axis, every nth where they would touch; numbers where networks name layers differently."""
+    n_layers = rows.groupby(NETWORK, dropna=False)["layer"].transform("nunique")
+    layers = rows[n_layers == n_layers.max()].drop_duplicates(["layer_index", "layer"]).sort_values("layer_index")
+    shared = layers["layer_index"].is_unique
+    layers = layers.drop_duplicates("layer_index")
     step = -(-len(layers) // 30)
-    names = layers["layer"] if rows["model"].nunique() == 1 else layers["layer_index"]
+    names = layers["layer"] if shared else layers["layer_index"]
     axes.set_xticks(layers["layer_index"][::step], names[::step], rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_xlabel("layer" if rows["model"].nunique() == 1 else "layer (index)")
+    axes.set_xlabel("layer" if shared else "layer (index)")
 
 
 def _legend(figure: Figure, table: pd.DataFrame) -> None:
     """Names of the networks above the panels; none where there is one network."""
     looks = [look for look, _ in _networks(table)]
-    handles = [Line2D([], [], color=look.colour, linewidth=1.5, label=look.name) for look in looks]
+    lines = ["--" if len(rows) == 1 else "-" for _, rows in _networks(table.drop_duplicates([*NETWORK, "layer"]))]
+    handles = [
+        Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name)
+        for look, line in zip(looks, lines, strict=True)
+    ]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(looks)))
 
 

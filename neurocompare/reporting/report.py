@@ -87,6 +87,7 @@ def write_report(folder: Path) -> Path:
         method=METHOD_LABELS[fits["method"].iloc[0]],
         first=fits.iloc[0].to_dict(),
         ceiling=tables["ceilings"].iloc[0].to_dict(),
+        uncertainty=_uncertainty(provenance["study"]["comparison"]),
         provenance=provenance,
         study=json.dumps(provenance["study"], indent=2),
     )
@@ -127,6 +128,20 @@ def summary_sentences(fits: pd.DataFrame, layers: pd.DataFrame, patches: pd.Data
         f"Mirror-symmetric viewpoint tuning index: {low:.2f} to {high:.2f} over layers; in the patches {shown}."
     )
     return sentences
+
+
+def _uncertainty(comparison: dict) -> str:
+    """Methods sentence on standard errors and intervals, as they were computed."""
+    sampled = comparison["resample"]
+    sampled = [sampled] if isinstance(sampled, str) else sampled
+    plural = {"stimulus": "stimuli", "identity": "identities (all views together)", "neuron": "neurons"}
+    factors = " and ".join(plural.get(factor, f"{factor}s") for factor in sampled)
+    if comparison["variance"] == "jackknife":
+        how = f"come from leaving out parts of the {factors} (jackknife)"
+    else:
+        how = f"come from {comparison['n_draws']} bootstrap draws over {factors}"
+        how += ", combined after Schütt et al. (2023, eLife 82566)" if len(sampled) > 1 else ""
+    return f"Standard errors {how}; intervals and p values are those of Student's t with them."
 
 
 def _best_layers(fits: pd.DataFrame) -> pd.DataFrame:

@@ -74,8 +74,9 @@ class Comparison(_Section):
     dissimilarity: Literal["correlation", "euclidean"] = "correlation"
     normalize: Literal["none", "zscore"] = "none"
     resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
-        "identity", description="what the experiment sampled: one factor, or several together"
+        ["identity", "neuron"], description="what the experiment sampled and the claim is to generalise over"
     )
+    variance: Literal["jackknife", "bootstrap"] = Field("jackknife", description="where standard errors come from")
     n_draws: int = Field(1000, ge=50, le=1_000_000)
     n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
 

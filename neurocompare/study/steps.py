@@ -229,6 +229,7 @@ def fit_layers(
         neural_rdms,
         recording=recording,
         resample=comparison.resample,
+        variance=comparison.variance,
         n_draws=comparison.n_draws,
         method=comparison.method,
         ceilings=ceilings,

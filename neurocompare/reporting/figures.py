@@ -218,9 +218,10 @@ class _Look:
 def _networks(table: pd.DataFrame) -> Iterator[tuple[_Look, pd.DataFrame]]:
     """Each network's rows, sorted by layer, with its look."""
     groups = list(table.groupby(NETWORK, sort=False, dropna=False))
+    n_profiles = sum(rows["layer"].nunique() > 1 for _, rows in groups)
     for place, ((model, regime, seed), rows) in enumerate(groups):
         name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
-        shift = 0.12 * (place - (len(groups) - 1) / 2) if len(groups) <= 6 else 0.0
+        shift = 0.12 * (place - (len(groups) - 1) / 2) if 1 < n_profiles <= 6 else 0.0
         yield _Look(name, NETWORK_COLOURS[place % len(NETWORK_COLOURS)], shift), rows.sort_values("layer_index")
 
 

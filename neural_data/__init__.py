@@ -12,6 +12,8 @@ from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet, read_stimuli, write_stimuli
 
 _HOMES = {
+    "read_recording": "neural_data.formats.files",
+    "write_recording": "neural_data.formats.files",
     "simulate_from_layer": "neural_data.simulation",
     "simulate_patches": "neural_data.simulation",
 }

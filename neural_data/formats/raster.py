@@ -1,0 +1,203 @@
+"""Raster folders of the Neural Decoding Toolbox: one ``.mat`` file a neuron.
+
+Each file holds ``raster_data`` (trials x 1 ms bins, spikes), ``raster_labels`` (a struct with one label a trial in
+each field) and ``raster_site_info`` (``alignment_event_time`` is the bin of stimulus onset, counted from 1). Neurons
+were recorded one by one with different trials, so a presentation is no common trial (``simultaneous`` is 0), and a
+neuron with fewer trials of a stimulus than others has NaN in their place.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neural_data.errors import InputError, closest
+from neural_data.formats.matlab import read_variables, variable_names
+from neural_data.formats.options import ReadOptions, refuse_unused
+from neural_data.formats.spikes import as_responses, bin_edges
+from neural_data.recordings import as_text, make_recording
+
+__all__ = ["read"]
+
+VARIABLES = ("raster_data", "raster_labels", "raster_site_info")
+REGION_FIELDS = ("region", "brain_area", "brain_region", "area")
+SUBJECT_FIELDS = ("subject", "animal", "monkey")
+STIMULUS_LABELS = ("stimulus_id", "stimulus_ID", "stimID", "stimulus")
+_USED = ("stimulus", "window_ms", "bin_ms", "onset_bin", "region", "subject", "units")
+
+
+@dataclass(frozen=True)
+class _Neuron:
+    """Spike counts of one file, labels of its trials, and what its file says of the site."""
+
+    name: str
+    counts: np.ndarray
+    labels: pd.DataFrame
+    site: Mapping[str, object]
+
+
+def read(path: Path, options: ReadOptions) -> xr.DataArray:
+    """Recording from a raster folder, or from one raster file.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of ``.mat`` files, or one of them.
+    options : ReadOptions
+        ``stimulus`` names the label that tells stimuli apart (it may be left out where there is one label only, or one
+        that is called ``stimulus_id``); ``onset_bin`` the bin of stimulus onset, counted from 1, where the files do
+        not say.
+
+    Returns
+    -------
+    xarray.DataArray
+        Labels that are the same in all trials of a stimulus become coords of ``presentation``; site information
+        becomes coords of ``neuroid``.
+
+    Raises
+    ------
+    InputError
+        If there is no raster file, one is damaged, labels and trials differ in number, or the window does not lie
+        within the data.
+    """
+    refuse_unused(options, _USED, str(path), "raster files do not hold it")
+    files = [path] if path.is_file() else sorted(path.glob("*.mat"))
+    edges = bin_edges(options)
+    neurons = [_read_neuron(file, edges, options) for file in files]
+    return _pseudo_population(neurons, edges, options, str(path))
+
+
+def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron:
+    names = variable_names(file)
+    absent = [name for name in VARIABLES[:2] if name not in names]
+    if absent:
+        raise InputError(f"{file}: no variable {absent[0]!r}; a raster file holds {', '.join(VARIABLES)}")
+    found = read_variables(file, [name for name in VARIABLES if name in names])
+    data = np.atleast_2d(_numbers(found["raster_data"], f"{file}: raster_data"))
+    site = found.get("raster_site_info", {})
+    site = {k: v for k, v in site.items() if np.ndim(v) == 0} if isinstance(site, dict) else {}
+    labels = _labels(found["raster_labels"], len(data), file)
+    onset = options.onset_bin if options.onset_bin is not None else site.get("alignment_event_time")
+    if onset is None:
+        raise InputError(
+            f"{file}: raster_site_info has no alignment_event_time; say at which bin the stimulus comes on (onset_bin)"
+        )
+    first = int(onset) - 1
+    columns = first + edges
+    if columns[0] < 0 or columns[-1] > data.shape[1] or (columns != np.round(columns)).any():
+        raise InputError(
+            f"{file}: holds {-first} to {data.shape[1] - first} ms around stimulus onset in bins of 1 ms; a window of "
+            f"{edges[0]:g} to {edges[-1]:g} ms with bins of {edges[1] - edges[0]:g} ms cannot be cut from it "
+            "(window_ms, bin_ms)"
+        )
+    within = data[:, int(columns[0]) : int(columns[-1])]
+    counts = within.reshape(len(data), len(edges) - 1, -1).sum(axis=2)
+    return _Neuron(file.stem.removesuffix("_raster_data"), counts, labels, site)
+
+
+def _numbers(data: object, where: str) -> np.ndarray:
+    values = np.asarray(data.todense() if hasattr(data, "todense") else data)
+    if values.dtype.kind not in "buif":
+        raise InputError(f"{where} holds {type(data).__name__}, not numbers")
+    values = values.astype(float)
+    if not np.isfinite(values).all() or (values < 0).any():
+        raise InputError(f"{where} must count spikes in bins; it holds NaN, infinite or negative values")
+    return values
+
+
+def _labels(struct: object, n_trials: int, file: Path) -> pd.DataFrame:
+    """Labels of the trials, one row a trial, all as text."""
+    if not isinstance(struct, dict) or not struct:
+        raise InputError(f"{file}: raster_labels is no struct of labels; a raster file has one label a trial in it")
+    columns = {}
+    for name, values in struct.items():
+        listed = [values] if isinstance(values, str) or np.ndim(values) == 0 else list(values)
+        if len(listed) == n_trials:
+            cells = [cell[0] if isinstance(cell, list) and len(cell) == 1 else cell for cell in listed]
+            columns[name] = as_text(np.array([c if np.ndim(c) == 0 else str(c) for c in cells], dtype=object))
+    if not columns:
+        lengths = {name: np.size(values) for name, values in struct.items()}
+        raise InputError(f"{file}: raster_data has {n_trials} trials and the labels {lengths}; they must agree")
+    return pd.DataFrame(columns)
+
+
+def _stimulus_label(neurons: list[_Neuron], wanted: str | None, where: str) -> str:
+    shared = [name for name in neurons[0].labels.columns if all(name in n.labels.columns for n in neurons)]
+    if wanted is not None:
+        for neuron in neurons:
+            if wanted not in neuron.labels.columns:
+                raise InputError(
+                    f"{where}: neuron {neuron.name} has no label {wanted!r} for every trial: "
+                    f"{closest(wanted, neuron.labels.columns)}"
+                )
+        return wanted
+    if len(shared) == 1:
+        return shared[0]
+    raise InputError(
+        f"{where}: which label tells the stimuli apart? Give it as stimulus (--stimulus on the command line); labels "
+        f"are {', '.join(shared)}"
+    )
+
+
+def _pseudo_population(neurons: list[_Neuron], edges: np.ndarray, options: ReadOptions, where: str) -> xr.DataArray:
+    label = _stimulus_label(neurons, options.stimulus, where)
+    counted = [Counter(n.labels[label]) for n in neurons]
+    stimuli = sorted(set().union(*counted))
+    depth = {stimulus: max(counts[stimulus] for counts in counted) for stimulus in stimuli}
+    starts = dict(zip(stimuli, np.cumsum([0, *depth.values()])[:-1], strict=True))
+    responses = np.full((sum(depth.values()), len(neurons), len(edges) - 1), np.nan)
+    for place, neuron in enumerate(neurons):
+        repetition = neuron.labels.groupby(label).cumcount().to_numpy()
+        rows = np.array([starts[stimulus] for stimulus in neuron.labels[label]]) + repetition
+        responses[rows, place] = neuron.counts
+    presentations = pd.DataFrame(
+        {
+            "stimulus_id": np.repeat(stimuli, list(depth.values())),
+            "repetition": np.concatenate([np.arange(depth[stimulus]) for stimulus in stimuli]),
+        }
+    )
+    for name, values in _fixed_labels(neurons, label).items():
+        presentations[name] = presentations["stimulus_id"].map(values)
+    values, settings = as_responses(responses, edges, options)
+    return make_recording(
+        values,
+        presentations=presentations,
+        neuroids=_neuroids(neurons, options),
+        attrs={"simultaneous": 0, "window_ms": [float(edges[0]), float(edges[-1])], "stimulus_label": label},
+        where=where,
+        **settings,
+    )
+
+
+def _fixed_labels(neurons: list[_Neuron], label: str) -> dict[str, dict[str, str]]:
+    """Labels whose value is the same in all trials of a stimulus, in all neurons, by stimulus."""
+    every = pd.concat([n.labels for n in neurons], ignore_index=True)
+    taken = {label, "stimulus_id", "repetition", "neuroid_id", "region", "subject"}
+    others = [name for name in every.columns if name not in taken and every[name].notna().all()]
+    grouped = every.groupby(label)
+    return {name: grouped[name].first().to_dict() for name in others if (grouped[name].nunique() == 1).all()}
+
+
+def _neuroids(neurons: list[_Neuron], options: ReadOptions) -> pd.DataFrame:
+    def said(neuron: _Neuron, given: str | None, fields: tuple[str, ...], otherwise: str) -> str:
+        found = [str(neuron.site[field]) for field in fields if str(neuron.site.get(field, "")).strip()]
+        return given if given is not None else (found[0] if found else otherwise)
+
+    table = pd.DataFrame(
+        {
+            "neuroid_id": [n.name for n in neurons],
+            "region": [said(n, options.region, REGION_FIELDS, "unspecified") for n in neurons],
+            "subject": [said(n, options.subject, SUBJECT_FIELDS, "") for n in neurons],
+        }
+    )
+    shared = [k for k in neurons[0].site if all(k in n.site for n in neurons)]
+    for name in shared:
+        if name not in {*table.columns, "stimulus_id", "repetition", *REGION_FIELDS, *SUBJECT_FIELDS}:
+            table[name] = [n.site[name] for n in neurons]
+    return table

@@ -1,0 +1,546 @@
+"""Named hypotheses: declared as data, decided into rows of ``tables/hypotheses.csv``.
+
+A hypothesis names a table, selections of its rows and a test; nothing in it is code, so a study file can declare it
+and a reader can see what was asked. :func:`decide` gives an estimate, an interval, a corrected p and a verdict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison.fit_result import CORRECTIONS, adjust
+from neurocompare.comparison.hypothesis_tests import (
+    Outcome,
+    mean_outcome,
+    ordering_outcome,
+    peak_outcome,
+    pearson_outcome,
+    rank_sum_outcome,
+    t_outcome,
+    trend_outcome,
+)
+
+__all__ = ["HYPOTHESIS_COLUMNS", "TESTS", "Hypothesis", "decide", "read_hypotheses", "verdict"]
+
+log = logging.getLogger(__name__)
+
+HYPOTHESIS_COLUMNS = (
+    *("hypothesis", "statement", "estimate", "ci_low", "ci_high", "statistic", "df"),
+    *("p", "p_adjusted", "correction", "n", "verdict"),
+)
+DIRECTIONS = ("greater", "less", "different", "equivalent")
+TESTS = {
+    "mean": (1, 1),
+    "paired": (2, 2),
+    "rank-sum": (2, 2),
+    "correlation": (2, 2),
+    "contrast": (2, 99),
+    "ordering": (2, 99),
+    "trend": (3, 99),
+    "peak": (1, 1),
+    "tabulated": (1, 1),
+}
+"""Tests, and the fewest and most selections that each takes."""
+WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
+ALLOWED_CORRECTIONS = tuple(name for name in CORRECTIONS if name != "max")
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A claim about a table of results.
+
+    Parameters
+    ----------
+    name : str
+        Short name, unique in a study.
+    statement : str
+        The claim in words.
+    table : str
+        Table that it is about: ``viewpoint``, ``fits``, ``equivariance``, ...
+    value : str
+        Column that holds the measured values.
+    test : str
+        ``mean``: the selection's mean lies above ``null``. ``paired``: the first selection lies above the second,
+        unit by unit (t test). ``rank-sum``: the same of different units. ``contrast``: the sum of the selections times
+        ``weights``, unit by unit. ``ordering``: each selection lies above the next. ``trend``: the selections fall as
+        listed (Page's test; ties allowed). ``peak``: the selection lies above every other value of the column
+        ``over``. ``correlation``: the two selections go together over units (Pearson). ``tabulated``: one row, whose
+        ``value`` is tested with the standard error and degrees of freedom that the table gives in ``se`` and ``df``.
+    selections : tuple of mappings
+        Column and the value, or list of values, that it holds: ``{"layer": "fc1", "region": ["AL", "AM"]}``.
+    unit : tuple of str
+        Columns that name an independent observation, such as ``identity`` or ``seed``. Rows of one unit are averaged
+        before the test. Every test but ``tabulated`` needs it: the rows of a table are rarely independent.
+    where : mapping
+        Part that all selections share.
+    baseline : mapping or None
+        Where given, the values of every selection have those of the same units, with these columns changed,
+        subtracted: ``{"layer": "conv4"}`` turns an index into its rise above ``conv4``.
+    direction : {"greater", "less", "different", "equivalent"}
+        What is claimed of the effect. ``less`` turns every "above" into "below"; ``equivalent`` claims that it lies
+        within ``margin`` of ``null``.
+    null : float
+        Effect under the null hypothesis.
+    margin : float or None
+        Smallest effect that would matter. Without it a test that does not reject leaves the hypothesis undecided.
+    weights : tuple of float
+        Of a ``contrast``.
+    over : str or None
+        Column that a ``peak`` is sought in.
+    each : tuple of str
+        Columns to test every combination of, each in a row of its own: ``("category", "layer")``.
+    alpha : float
+        Level of the test after correction; intervals cover 1 - alpha.
+    family : str or None
+        Hypotheses of one family are corrected together. None: the combinations of ``each`` among themselves, and all
+        others of the study together.
+    correction : {"bh", "holm", "none"} or None
+        None: Benjamini-Hochberg over the combinations of ``each``, else what :func:`decide` is told.
+    se, df : str
+        Columns of a ``tabulated`` estimate's standard error and degrees of freedom (without the latter: normal).
+
+    Examples
+    --------
+    >>> Hypothesis(
+    ...     name="jump",
+    ...     statement="The index rises from the last convolution to the first fully connected layer",
+    ...     table="viewpoint",
+    ...     value="index",
+    ...     test="paired",
+    ...     where={"category": ["face", "chair"]},
+    ...     selections=({"layer": "fc1"}, {"layer": "pool2"}),
+    ...     unit=("identity",),
+    ... ).direction
+    'greater'
+    """
+
+    name: str
+    statement: str
+    table: str
+    value: str
+    test: str
+    selections: tuple[Mapping[str, Any], ...]
+    unit: tuple[str, ...] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+    baseline: Mapping[str, Any] | None = None
+    direction: str = "greater"
+    null: float = 0.0
+    margin: float | None = None
+    weights: tuple[float, ...] = ()
+    over: str | None = None
+    each: tuple[str, ...] = ()
+    alpha: float = 0.05
+    family: str | None = None
+    correction: str | None = None
+    se: str = "se"
+    df: str = "df"
+
+    def __post_init__(self):
+        for name in ("selections", "unit", "weights", "each"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        problem = self._problem()
+        if problem:
+            raise InputError(f"hypothesis {self.name!r}: {problem}")
+
+    def _problem(self) -> str:
+        """What is wrong with the declaration, or nothing."""
+        if self.test not in TESTS:
+            return f"there is no test {self.test!r}: {closest(self.test, TESTS)}"
+        if self.direction not in DIRECTIONS:
+            return f"there is no direction {self.direction!r}: {closest(self.direction, DIRECTIONS)}"
+        fewest, most = TESTS[self.test]
+        n = len(self.selections)
+        if not fewest <= n <= most:
+            wanted = str(fewest) if fewest == most else f"at least {fewest}"
+            return f"test {self.test!r} takes {wanted} selection(s), and {n} are given"
+        if not self.unit and self.test != "tabulated":
+            return (
+                f"test {self.test!r} needs unit, the columns that name an independent observation, such as "
+                "unit = ['identity']"
+            )
+        if (self.test == "contrast") != bool(self.weights) or len(self.weights) not in (0, n):
+            return f"a contrast needs one weight a selection ({n}), and no other test takes weights"
+        if (self.test == "peak") != (self.over is not None):
+            return "a peak needs over, the column that it is sought in, and no other test takes it"
+        if self.direction == "equivalent" and (self.margin is None or self.test not in WITH_STANDARD_ERROR):
+            return f"direction 'equivalent' needs a margin and one of the tests {', '.join(WITH_STANDARD_ERROR)}"
+        if self.null and self.test in ("correlation", "ordering", "trend", "peak"):
+            return f"test {self.test!r} is against 0; leave null out"
+        if self.margin is not None and not self.margin > 0:
+            return f"margin is the size of an effect and must be above 0, not {self.margin}"
+        if not 0 < self.alpha < 0.5:
+            return f"alpha must lie between 0 and 0.5, not {self.alpha}"
+        if self.correction is not None and self.correction not in ALLOWED_CORRECTIONS:
+            return f"there is no correction {self.correction!r}: {closest(self.correction, ALLOWED_CORRECTIONS)}"
+        return ""
+
+
+def read_hypotheses(entries: Sequence[Mapping[str, Any]]) -> list[Hypothesis]:
+    """Hypotheses from the tables of a study file, each with the keys of :class:`Hypothesis`.
+
+    Parameters
+    ----------
+    entries : sequence of mappings
+        As TOML gives ``[[hypotheses]]``.
+
+    Returns
+    -------
+    list of Hypothesis
+
+    Raises
+    ------
+    InputError
+        If a key is unknown or missing, a value has the wrong type or is not allowed, or a name occurs twice.
+    """
+    fields = {entry.name: entry for entry in dataclasses.fields(Hypothesis)}
+    required = [name for name, entry in fields.items() if _is_required(entry)]
+    hypotheses: list[Hypothesis] = []
+    for number, entry in enumerate(entries, start=1):
+        where = f"hypothesis {entry['name']!r}" if isinstance(entry.get("name"), str) else f"hypothesis number {number}"
+        for key, value in entry.items():
+            if key not in fields:
+                raise InputError(f"{where}: unknown key {key!r}; {closest(key, fields)}")
+            wanted = _wrong_type(key, value)
+            if wanted:
+                raise InputError(f"{where}: {key} must be {wanted}; got {value!r}")
+        for key in required:
+            if key not in entry:
+                raise InputError(f"{where}: key {key!r} is missing; a hypothesis needs {', '.join(required)}")
+        if any(entry["name"] == other.name for other in hypotheses):
+            raise InputError(f"{where} is declared twice; give each a name of its own")
+        hypotheses.append(Hypothesis(**entry))
+    return hypotheses
+
+
+def decide(
+    hypotheses: Sequence[Hypothesis], tables: Mapping[str, pd.DataFrame], *, correction: str = "holm"
+) -> pd.DataFrame:
+    """Test hypotheses on tables of results.
+
+    Parameters
+    ----------
+    hypotheses : sequence of Hypothesis
+    tables : mapping of str to pandas.DataFrame
+        By the names that hypotheses use.
+    correction : {"holm", "bh", "none"}
+        For multiplicity within a family whose hypotheses name none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``HYPOTHESIS_COLUMNS``; one row a hypothesis, or one a combination of the values of its ``each``
+        (``name[face, fc1]``). ``n`` counts units. NaN where a test cannot be made (too few units, no variation).
+
+    Raises
+    ------
+    InputError
+        If a table, column or value that a hypothesis names does not exist, or a selection holds nothing.
+
+    Notes
+    -----
+    P values are two-sided, whatever the direction, so that a claim can be contradicted as well as supported;
+    see :func:`verdict` for the rule.
+    """
+    if correction not in ALLOWED_CORRECTIONS:
+        raise InputError(f"there is no correction {correction!r}: {closest(correction, ALLOWED_CORRECTIONS)}")
+    tested = [
+        (hypothesis, label, _outcome(hypothesis, rows))
+        for hypothesis in hypotheses
+        for label, rows in _each(hypothesis, _checked_table(hypothesis, tables))
+    ]
+    families = [
+        (
+            hypothesis.family or (f"each of {hypothesis.name}" if hypothesis.each else ""),
+            hypothesis.correction or ("bh" if hypothesis.each else correction),
+        )
+        for hypothesis, _, _ in tested
+    ]
+    p = np.array([outcome.p for _, _, outcome in tested], dtype=float)
+    adjusted = np.full(len(p), np.nan)
+    for family in set(families):
+        members = np.array([other == family for other in families])
+        adjusted[members] = adjust(p[members], family[1])
+    rows = [
+        {
+            "hypothesis": hypothesis.name + label,
+            "statement": hypothesis.statement,
+            **{name: getattr(outcome, name) for name in HYPOTHESIS_COLUMNS if hasattr(outcome, name)},
+            "df": np.nan if np.isinf(outcome.df) else outcome.df,
+            "p_adjusted": adjusted[number],
+            "correction": families[number][1],
+            "verdict": verdict(hypothesis, outcome, adjusted[number]),
+        }
+        for number, (hypothesis, label, outcome) in enumerate(tested)
+    ]
+    return pd.DataFrame(rows, columns=list(HYPOTHESIS_COLUMNS))
+
+
+def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
+    """What follows from the corrected p and the interval.
+
+    Parameters
+    ----------
+    hypothesis : Hypothesis
+        Gives direction, null, margin and alpha.
+    outcome : Outcome
+        Estimate and interval.
+    p_adjusted : float
+        Two-sided p corrected for multiplicity (of ``equivalent``: that of the two one-sided tests).
+
+    Returns
+    -------
+    {"supported", "not supported", "opposite", "undecided"}
+        Of a claim ``greater`` (``less`` alike, with signs changed):
+
+        - *opposite*: p < alpha and the estimate lies below the null value;
+        - *not supported*: a ``margin`` is given and the whole interval lies below null + margin, so that an effect
+          that would matter is excluded (even where p < alpha: an effect that is there and too small);
+        - *supported*: p < alpha, the estimate lies above the null value, and the line before does not apply;
+        - *undecided*: everything else. The data are compatible with no effect and with one that matters, or
+          the test cannot be made. Without a margin, not rejecting is never evidence against a claim.
+
+        ``different`` is *supported* where p < alpha, *not supported* where the interval lies within the margin on
+        both sides, never *opposite*. ``equivalent`` is *supported* where p < alpha, *opposite* where the interval lies
+        wholly beyond the margin, else *undecided*.
+    """
+    low, high = outcome.ci_low - hypothesis.null, outcome.ci_high - hypothesis.null
+    effect, margin = outcome.estimate - hypothesis.null, hypothesis.margin
+    if np.isnan(p_adjusted):
+        return "undecided"
+    significant = p_adjusted < hypothesis.alpha
+    if hypothesis.direction == "equivalent":
+        if significant:
+            return "supported"
+        return "opposite" if low > margin or high < -margin else "undecided"
+    if hypothesis.direction == "different":
+        if margin is not None and max(-low, high) < margin:
+            return "not supported"
+        return "supported" if significant else "undecided"
+    if hypothesis.direction == "less":
+        effect, low, high = -effect, -high, -low
+    if significant and effect < 0:
+        return "opposite"
+    if margin is not None and high < margin:
+        return "not supported"
+    return "supported" if significant else "undecided"
+
+
+def _is_required(entry: dataclasses.Field) -> bool:
+    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
+
+def _wrong_type(key: str, value: object) -> str:
+    """What the value of a key should be, where it is not; else nothing."""
+
+    def is_number(item: object) -> bool:
+        return isinstance(item, (int, float)) and not isinstance(item, bool)
+
+    def is_list(check: Callable[[object], bool]) -> bool:
+        return isinstance(value, (list, tuple)) and all(check(item) for item in value)
+
+    if key in ("where", "baseline"):
+        return "" if isinstance(value, Mapping) else "a table of columns and values"
+    if key == "selections":
+        return "" if is_list(lambda item: isinstance(item, Mapping)) else "a list of tables of columns and values"
+    if key in ("unit", "each"):
+        return "" if is_list(lambda item: isinstance(item, str)) else "a list of columns"
+    if key == "weights":
+        return "" if is_list(is_number) else "a list of numbers"
+    if key in ("null", "margin", "alpha"):
+        return "" if is_number(value) else "a number"
+    return "" if isinstance(value, str) and value else "a text"
+
+
+def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The table of a hypothesis; refuses columns and values that it does not hold."""
+    if hypothesis.table not in tables:
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: there is no table {hypothesis.table!r}: "
+            f"{closest(hypothesis.table, tables)}"
+        )
+    table = tables[hypothesis.table]
+    selections = [hypothesis.where, hypothesis.baseline or {}, *hypothesis.selections]
+    columns = [
+        hypothesis.value,
+        *hypothesis.unit,
+        *hypothesis.each,
+        *(column for part in selections for column in part),
+    ]
+    columns += [hypothesis.over] if hypothesis.over else []
+    columns += [hypothesis.se] if hypothesis.test == "tabulated" else []
+    for column in columns:
+        if column not in table.columns:
+            raise InputError(
+                f"hypothesis {hypothesis.name!r}: table {hypothesis.table!r} has no column {column!r}: "
+                f"{closest(column, table.columns)}"
+            )
+    for part in selections:
+        for column, wanted in part.items():
+            for value in _as_list(wanted):
+                if not _matches(table[column], [value]).any():
+                    raise InputError(
+                        f"hypothesis {hypothesis.name!r}: column {column!r} of table {hypothesis.table!r} never holds "
+                        f"{value!r}: {closest(str(value), table[column].drop_duplicates().astype(str))}"
+                    )
+    return table
+
+
+def _each(hypothesis: Hypothesis, table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Label and rows of every combination of the columns ``each``; all rows, unlabelled, where there are none."""
+    if not hypothesis.each:
+        return [("", table)]
+    shared = _select(table, hypothesis.where)
+    return [
+        (f"[{', '.join(map(str, values))}]", rows) for values, rows in shared.groupby(list(hypothesis.each), sort=False)
+    ]
+
+
+def _outcome(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
+    """Test of one hypothesis on (one combination's rows of) its table."""
+    null, alpha = hypothesis.null, hypothesis.alpha
+    # An equivalence test at level alpha belongs to the interval of coverage 1 - 2 alpha.
+    level = 2 * alpha if hypothesis.direction == "equivalent" else alpha
+    sign = -1.0 if hypothesis.direction == "less" else 1.0
+    match hypothesis.test:
+        case "tabulated":
+            outcome = _tabulated(hypothesis, table, level)
+        case "peak":
+            values = _peak_values(hypothesis, table)
+            found = peak_outcome(sign * values.iloc[:, 0].to_numpy(), sign * values.iloc[:, 1:].to_numpy(), alpha=alpha)
+            outcome = _signed(found, sign)
+        case "rank-sum" | "mean":
+            samples = [_values(hypothesis, table, part).dropna().to_numpy() for part in hypothesis.selections]
+            test = rank_sum_outcome if hypothesis.test == "rank-sum" else mean_outcome
+            outcome = test(*samples, null=null, alpha=level)
+        case _:
+            values = _joined(hypothesis, table).to_numpy()
+            match hypothesis.test:
+                case "paired":
+                    outcome = mean_outcome(values[:, 0] - values[:, 1], null=null, alpha=level)
+                case "contrast":
+                    outcome = mean_outcome(values @ np.array(hypothesis.weights, dtype=float), null=null, alpha=level)
+                case "correlation":
+                    outcome = pearson_outcome(values[:, 0], values[:, 1], alpha=alpha)
+                case "ordering":
+                    outcome = _signed(ordering_outcome(sign * values, alpha=alpha), sign)
+                case _:
+                    outcome = _signed(trend_outcome(sign * values, alpha=alpha), sign)
+    return _equivalence(outcome, hypothesis) if hypothesis.direction == "equivalent" else outcome
+
+
+def _equivalence(outcome: Outcome, hypothesis: Hypothesis) -> Outcome:
+    """The larger p of the two one-sided tests against the margins (Schuirmann 1987)."""
+    if np.isnan(outcome.se):
+        return outcome
+    effect = outcome.estimate - hypothesis.null
+    nearer = t_outcome(hypothesis.margin - abs(effect), outcome.se, outcome.df)
+    p = nearer.p / 2 if nearer.estimate > 0 else 1 - nearer.p / 2
+    return dataclasses.replace(outcome, statistic=nearer.statistic, p=p)
+
+
+def _signed(outcome: Outcome, sign: float) -> Outcome:
+    """Outcome in the sign of the data, where the test was made on their negatives."""
+    if sign > 0:
+        return outcome
+    return dataclasses.replace(outcome, estimate=-outcome.estimate, ci_low=-outcome.ci_high, ci_high=-outcome.ci_low)
+
+
+def _tabulated(hypothesis: Hypothesis, table: pd.DataFrame, alpha: float) -> Outcome:
+    rows = _select(table, {**hypothesis.where, **hypothesis.selections[0]})
+    if len(rows) != 1:
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: test 'tabulated' takes one row of table {hypothesis.table!r}, and "
+            f"{len(rows)} are selected; name more (or fewer) columns"
+        )
+    row = rows.iloc[0]
+    df = float(row[hypothesis.df]) if hypothesis.df in rows.columns and pd.notna(row[hypothesis.df]) else np.inf
+    n = float(row["n"]) if "n" in rows.columns else np.nan
+    return t_outcome(
+        float(row[hypothesis.value]), float(row[hypothesis.se]), df, n=n, null=hypothesis.null, alpha=alpha
+    )
+
+
+def _joined(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
+    """Values of the units that all selections share, one column a selection."""
+    parts = [_values(hypothesis, table, part).rename(number) for number, part in enumerate(hypothesis.selections)]
+    return _complete(hypothesis, pd.concat(parts, axis=1, join="outer"))
+
+
+def _peak_values(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
+    """Values of the units: the selection in the first column, every other value of ``over`` in one of its own."""
+    selection = hypothesis.selections[0]
+    if hypothesis.over not in selection:
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: a peak over {hypothesis.over!r} needs a selection that says where "
+            f"it is, such as {{{hypothesis.over} = ...}}"
+        )
+    rest = {column: value for column, value in selection.items() if column != hypothesis.over}
+    at = _as_list(selection[hypothesis.over])
+    rows = _select(table, {**hypothesis.where, **rest})
+    others = [value for value in rows[hypothesis.over].drop_duplicates() if not _matches(pd.Series([value]), at).any()]
+    if not others:
+        raise InputError(f"hypothesis {hypothesis.name!r}: {hypothesis.over} has no other value to stand out from")
+    parts = [_values(hypothesis, table, {**rest, hypothesis.over: value}) for value in (at, *others)]
+    return _complete(hypothesis, pd.concat(parts, axis=1, join="outer", keys=range(len(parts))))
+
+
+def _complete(hypothesis: Hypothesis, values: pd.DataFrame) -> pd.DataFrame:
+    """Units with a value in every column; refuses selections that share no unit."""
+    shared = values.dropna()
+    if shared.empty:
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: its selections share no unit ({', '.join(hypothesis.unit)}) with a value "
+            "in each; choose units that occur in all of them, or test rank-sum"
+        )
+    if len(shared) < len(values):
+        log.warning(
+            "hypothesis %s: %d of %d units lack a value and are left out",
+            hypothesis.name,
+            len(values) - len(shared),
+            len(values),
+        )
+    return shared
+
+
+def _values(hypothesis: Hypothesis, table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.Series:
+    """Mean value of each unit of a selection, above its baseline where there is one; indexed by unit."""
+    chosen = {**hypothesis.where, **selection}
+    values = _unit_means(hypothesis, table, chosen)
+    if hypothesis.baseline is None:
+        return values
+    base = _unit_means(hypothesis, table, {**chosen, **hypothesis.baseline})
+    return values - base.reindex(values.index)
+
+
+def _unit_means(hypothesis: Hypothesis, table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.Series:
+    rows = _select(table, selection)
+    if rows.empty:
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: no row of table {hypothesis.table!r} has {dict(selection)}; each value "
+            "occurs, but not together"
+        )
+    return rows.groupby(list(hypothesis.unit), sort=False)[hypothesis.value].mean()
+
+
+def _select(table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.DataFrame:
+    keep = np.ones(len(table), dtype=bool)
+    for column, wanted in selection.items():
+        keep &= _matches(table[column], _as_list(wanted)).to_numpy()
+    return table[keep]
+
+
+def _matches(column: pd.Series, wanted: Sequence[object]) -> pd.Series:
+    """Whether entries equal one of the values, as they are or as they are written."""
+    return column.isin(list(wanted)) | column.astype(str).isin([str(value) for value in wanted])
+
+
+def _as_list(value: object) -> list:
+    return list(value) if isinstance(value, (list, tuple, set)) else [value]

@@ -5,18 +5,18 @@ Takes the fits on the data and on every draw of every resampled factor (see ``in
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.refitting import MOST_PARTS
 
-__all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust"]
+__all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 
 FIT_COLUMNS = (
     *("model", "regime", "seed", "layer", "layer_index", "region", "subject", "dissimilarity", "method", "resample"),
@@ -26,8 +26,9 @@ FIT_COLUMNS = (
 """Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
 
 MODEL_COLUMNS = ("model", "regime", "seed", "layer", "layer_index")
+NETWORK_COLUMNS = ("model", "regime", "seed")
 RECORDING_COLUMNS = ("region", "subject")
-CORRECTIONS = {"bh": "fdr_bh", "holm": "holm", "max": None, "none": None}
+CORRECTIONS = ("bh", "holm", "max", "none")
 """Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
 
 
@@ -290,19 +291,14 @@ class FitResult:
         identities, see ``hypotheses.cross_validated_best_layer``.
         """
         models = self.models.reset_index(drop=True)
-        keys = [name for name in ("model", "regime", "seed") if name in models.columns]
-        groups = models.groupby(keys, sort=False, dropna=False).indices.values() if keys else [np.arange(len(models))]
         tail = (1 - self.confidence) / 2
         rows = []
-        for members in groups:
-            members = np.asarray(members)
-            if "layer_index" in models.columns:
-                members = members[np.argsort(models["layer_index"].to_numpy()[members], kind="stable")]
+        for labels, members in networks_of(models):
             depths = np.linspace(0, 1, len(members)) if len(members) > 1 else np.zeros(1)
             names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
             for r in range(len(self.recordings)):
                 fits = self.estimates[members, r]
-                row = {name: models[name].iloc[members[0]] for name in keys}
+                row = dict(labels)
                 row |= {name: self.recordings[name].iloc[r] for name in RECORDING_COLUMNS if name in self.recordings}
                 row |= {"n_layers": len(members)}
                 if np.isnan(fits).all():
@@ -325,7 +321,7 @@ class FitResult:
                 }
                 rows.append(row)
         columns = [
-            *keys,
+            *(name for name in NETWORK_COLUMNS if name in models.columns),
             *(name for name in RECORDING_COLUMNS if name in self.recordings),
             "layer",
             "layer_index",
@@ -386,6 +382,18 @@ class FitResult:
         return combined
 
 
+def networks_of(models: pd.DataFrame) -> Iterator[tuple[dict, np.ndarray]]:
+    """Labels (``model, regime, seed``) of each network and the rows of its layers, first layer first."""
+    models = models.reset_index(drop=True)
+    keys = [name for name in NETWORK_COLUMNS if name in models.columns]
+    groups = models.groupby(keys, sort=False, dropna=False).indices.values() if keys else [np.arange(len(models))]
+    for members in groups:
+        members = np.asarray(members)
+        if "layer_index" in models.columns:
+            members = members[np.argsort(models["layer_index"].to_numpy()[members], kind="stable")]
+        yield {name: models[name].iloc[members[0]] for name in keys}, members
+
+
 def adjust(
     p: np.ndarray,
     correction: str,
@@ -419,7 +427,7 @@ def adjust(
     if correction == "none" or not known.any():
         return adjusted
     if correction != "max":
-        adjusted[known] = multipletests(adjusted[known], method=CORRECTIONS[correction])[1]
+        adjusted[known] = _stepwise(adjusted[known], correction)
         return adjusted
     if statistics is None or draws is None:
         raise ValueError("the maximum statistic needs statistics and draws")
@@ -431,6 +439,22 @@ def adjust(
     largest = np.nanmax(scores, axis=1)
     adjusted[known] = (1 + (largest[:, None] >= observed[None]).sum(axis=0)) / (1 + len(largest))
     return np.fmax(adjusted, p)
+
+
+def _stepwise(p: np.ndarray, correction: str) -> np.ndarray:
+    """Holm's or Benjamini and Hochberg's adjustment.
+
+    As ``statsmodels.stats.multitest.multipletests`` gives them; that one collects garbage on every call, which takes
+    up to a second in a large process.
+    """
+    order = np.argsort(p)
+    places = np.arange(1, len(p) + 1)
+    adjusted = np.empty(len(p))
+    if correction == "holm":
+        adjusted[order] = np.maximum.accumulate(p[order] * (len(p) + 1 - places))
+    else:
+        adjusted[order] = np.minimum.accumulate((p[order] * len(p) / places)[::-1])[::-1]
+    return np.clip(adjusted, p, 1)
 
 
 def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ into the one of a fit stands in ``fit_result``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,8 @@ MOST_PARTS = {"stimulus": 50, "identity": 50, "neuron": 30}
 
 FitsOf = dict[tuple[str, ...], np.ndarray]
 """Arrays of shape (n_refits, n_models, n_regions) by factor, or by two crossed factors."""
+
+Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -92,9 +95,10 @@ class Experiment:
         return np.ones((1, self.n_stimuli), dtype=int)
 
 
-def estimate_fits(experiment: Experiment) -> np.ndarray:
-    """Fits on the data, (n_models, n_regions)."""
-    return _mean_of_groups(experiment.fits(experiment.recordings, experiment.stays()), experiment.groups)[0]
+def estimate_fits(experiment: Experiment, *, statistic: Statistic | None = None) -> np.ndarray:
+    """Fits on the data, (n_models, n_regions); or another statistic, see :func:`jackknife_deviations`."""
+    statistic = statistic or experiment.fits
+    return _mean_of_groups(statistic(experiment.recordings, experiment.stays()), experiment.groups)[0]
 
 
 def draw_fits(
@@ -164,12 +168,17 @@ def bootstrap_deviations(draws: FitsOf) -> FitsOf:
     return deviations
 
 
-def jackknife_deviations(experiment: Experiment, *, rng: np.random.Generator) -> FitsOf:
+def jackknife_deviations(
+    experiment: Experiment, *, statistic: Statistic | None = None, rng: np.random.Generator
+) -> FitsOf:
     """Deviations of fits with parts of each factor left out, and of crossed factors' interactions.
 
     Parameters
     ----------
     experiment : Experiment
+    statistic : callable or None
+        What is computed without each part, from recordings (n_rdms, n_pairs) and counts (n_counts, n_stimuli): an
+        array (n_counts, n_statistics, n_rdms). None takes the fits of all models.
     rng : numpy.random.Generator
         Deals many units out to parts; not used where units are left out one by one.
 
@@ -185,13 +194,14 @@ def jackknife_deviations(experiment: Experiment, *, rng: np.random.Generator) ->
     of the interaction. Resampled neurons enter as further RDMs: their number is that of parts, not of refits.
     """
     pattern, groups = experiment.pattern, experiment.groups
+    statistic = statistic or experiment.fits
     counts, operator = experiment.stays(), None
     if pattern:
         codes = np.arange(experiment.n_stimuli) if pattern == ("stimulus",) else experiment.identity
         kept, shares = leave_out(int(codes.max()) + 1, MOST_PARTS[pattern[0]], rng=rng)
         counts, operator = np.concatenate([kept[:, codes], counts]), jackknife_operator(shares)
     if "neuron" not in experiment.factors:
-        whole = experiment.fits(experiment.recordings, counts)
+        whole = statistic(experiment.recordings, counts)
         tables = [whole[:, :, row, None] for row in range(whole.shape[2])]
         neuron_operators = []
     else:
@@ -199,7 +209,7 @@ def jackknife_deviations(experiment: Experiment, *, rng: np.random.Generator) ->
         for responses, rdm in zip(experiment.populations, experiment.recordings, strict=True):
             kept, shares = leave_out(responses.shape[1], MOST_PARTS["neuron"], rng=rng)
             rdms = _neuron_rdms(responses, kept, experiment.dissimilarity)
-            tables.append(experiment.fits(np.concatenate([rdms, rdm[None]]), counts))
+            tables.append(statistic(np.concatenate([rdms, rdm[None]]), counts))
             neuron_operators.append(jackknife_operator(shares))
     return _stacked([_of_region(tables, neuron_operators, operator, group, experiment) for group in groups])
 

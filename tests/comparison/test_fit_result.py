@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
@@ -61,6 +62,12 @@ def test_holm_and_benjamini_hochberg_by_hand():
     np.testing.assert_allclose(adjust(p, "holm"), [0.03, np.nan, 0.06, 0.06])
     np.testing.assert_allclose(adjust(p, "bh"), [0.03, np.nan, 0.04, 0.04])
     np.testing.assert_allclose(adjust(p, "none"), p)
+
+
+@pytest.mark.parametrize(("correction", "name"), [("holm", "holm"), ("bh", "fdr_bh")])
+def test_stepwise_corrections_equal_statsmodels(correction, name, rng):
+    p = rng.random(50).round(2) ** 2
+    np.testing.assert_allclose(adjust(p, correction), multipletests(p, method=name)[1])
 
 
 def test_max_statistic_of_independent_tests_is_sidak(rng):

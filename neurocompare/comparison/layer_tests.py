@@ -1,0 +1,373 @@
+"""Tests over the layers of a network: best layer on other identities, layer by patch, and permuted identities.
+
+Takes RDMs, recordings and :class:`~neurocompare.comparison.fit_result.FitResult`; gives tables, one row a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+from scipy import stats
+
+from neural_data.errors import InputError
+from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
+from neurocompare.comparison.fits import check_method, fits_on_counts, matched_vectors
+from neurocompare.comparison.inference import Recording, make_experiment, result_rows
+from neurocompare.comparison.refitting import Experiment, estimate_fits, jackknife_deviations
+from neurocompare.comparison.resampling import cluster_codes
+from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
+
+__all__ = ["compare_layer_profiles", "cross_validated_best_layer", "permute_identities"]
+
+VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
+FEWEST_IDENTITIES_A_FOLD = 2
+
+
+def permute_identities(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    n_permutations: int = 1000,
+    method: str = "corr",
+    correction: str = "bh",
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Whether models and recordings agree about identities, beyond what they share about views.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        The same stimuli; pattern descriptors ``identity``, ``azimuth_deg`` (and ``elevation_deg``) in either. Every
+        identity in the same views.
+    n_permutations : int
+        Random permutations of the identities; each view of an identity goes where the same view of another was.
+    method : str
+        As in ``compare_rdms``.
+    correction : {"bh", "holm", "max", "none"}
+        How ``p_adjusted`` is adjusted over the models and layers within a recording.
+    rng : numpy.random.Generator
+        Source of the permutations.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
+        (at least 1 / (n_permutations + 1)), ``p_adjusted`` and ``n_permutations``.
+
+    Raises
+    ------
+    InputError
+        If identities or views are unknown, or an identity lacks a view.
+
+    Notes
+    -----
+    Exact where identities are exchangeable: under the hypothesis that, given the views, model and recording order
+    identities independently. Views are kept, so what models and recordings share about views is in the null too.
+    """
+    check_method(method)
+    model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    places = _places_by_identity(_known_patterns(model_rdms, neural_rdms))
+    n_stimuli = model_rdms.n_cond
+    stays = np.ones((1, n_stimuli), dtype=int)
+    fits = fits_on_counts(models, recordings, stays, method=method)[0]
+    squares = neural_rdms.get_matrices()
+    first, second = np.triu_indices(n_stimuli, 1)
+    null = np.empty((n_permutations, *fits.shape))
+    step = max(1, 2**23 // len(first))
+    for start in range(0, n_permutations, step):
+        orders = np.empty((min(step, n_permutations - start), n_stimuli), dtype=int)
+        for order in orders:
+            order[places] = places[rng.permutation(len(places))]
+        for r, square in enumerate(squares):
+            permuted = square[orders[:, first], orders[:, second]]
+            null[start : start + len(orders), :, r] = fits_on_counts(models, permuted, stays, method=method)[0].T
+    p = (1 + (null >= fits).sum(axis=0)) / (1 + n_permutations)
+    p[np.isnan(fits)] = np.nan
+    rows = rdm_table(neural_rdms)
+    tables = []
+    for r in range(len(rows)):
+        table = rdm_table(model_rdms).assign(**_labels(rows.iloc[r], rows.columns))
+        sd = null[:, :, r].std(axis=0, ddof=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scores = (fits[:, r] - null[:, :, r].mean(axis=0)) / sd
+        tables.append(
+            table.assign(
+                fit=fits[:, r],
+                null_mean=null[:, :, r].mean(axis=0),
+                null_sd=sd,
+                p=p[:, r],
+                p_adjusted=adjust(p[:, r], correction, statistics=scores, draws=null[:, :, r]),
+                n_permutations=n_permutations,
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> pd.DataFrame:
+    """Whether the profile of fits over a network's layers differs between recordings.
+
+    Parameters
+    ----------
+    result : FitResult
+        Fits of at least two layers of a network to at least two recordings.
+    per_ceiling : bool
+        Divide fits by each recording's lower noise ceiling first (taken as known): two patches with the same profile
+        but other reliabilities then have parallel profiles.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
+        layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
+        ci_high, p``; ``interaction``, the mean square of what is left when the mean profile and the mean difference are
+        taken out, with ``p_interaction`` from draws; ``depth_difference``, the first recording's best layer's relative
+        depth minus the second's, with the interval ``depth_low, depth_high`` over draws; ``p_adjusted`` (Holm, over
+        the rows) for the slopes.
+
+    Raises
+    ------
+    InputError
+        If there is one recording only, no network with two layers, or no ceilings where they are to be divided by.
+    """
+    n_recordings = len(result.recordings)
+    if n_recordings < 2:
+        raise InputError("comparing profiles needs at least two recordings, such as AL and AM; this result has one")
+    scale = np.ones(n_recordings)
+    if per_ceiling:
+        if result.ceilings is None or not (result.ceilings["ceiling_lower"] > 0).all():
+            raise InputError(
+                "profiles per ceiling need a lower noise ceiling above 0 for every recording; give ceilings="
+            )
+        scale = 1 / result.ceilings["ceiling_lower"].to_numpy()
+    rows = []
+    for labels, members in networks_of(result.models):
+        if len(members) < 2:
+            continue
+        depth = np.linspace(0, 1, len(members))
+        slope = (depth - depth.mean()) / ((depth - depth.mean()) ** 2).sum()
+        fits, draws = result.estimates[members] * scale, result.draws[:, members] * scale
+        for a, b in zip(*np.triu_indices(n_recordings, 1), strict=True):
+            weights = np.zeros((1, *result.estimates.shape))
+            weights[0, members, a], weights[0, members, b] = slope * scale[a], -slope * scale[b]
+            estimate, se, p = (float(value[0]) for value in result.contrasts(weights))
+            half = stats.t.ppf((1 + result.confidence) / 2, result.df.min()) * se
+            gap, gaps = fits[:, a] - fits[:, b], draws[:, :, a] - draws[:, :, b]
+            observed = np.var(gap)
+            centred = gaps - np.nanmean(gaps, axis=0) if np.isfinite(gap).all() else np.full_like(gaps, np.nan)
+            winners = [depth[np.argmax(np.nan_to_num(draws[:, :, r], nan=-np.inf), axis=1)] for r in (a, b)]
+            known = not np.isnan(fits[:, [a, b]]).all(axis=0).any()
+            tail = (1 - result.confidence) / 2
+            low, high = np.quantile(winners[0] - winners[1], [tail, 1 - tail]) if known else (np.nan, np.nan)
+            rows.append(
+                labels
+                | _labels(result.recordings.iloc[a], result.recordings.columns, "_1")
+                | _labels(result.recordings.iloc[b], result.recordings.columns, "_2")
+                | {
+                    "slope_difference": estimate,
+                    "ci_low": estimate - half,
+                    "ci_high": estimate + half,
+                    "p": p,
+                    "interaction": observed,
+                    "p_interaction": _share_at_least(np.nanvar(centred, axis=1), observed)
+                    if np.isfinite(observed)
+                    else np.nan,
+                    "depth_difference": depth[np.nanargmax(fits[:, a])] - depth[np.nanargmax(fits[:, b])]
+                    if known
+                    else np.nan,
+                    "depth_low": low,
+                    "depth_high": high,
+                    "n_layers": len(members),
+                }
+            )
+    if not rows:
+        raise InputError("comparing profiles needs a network with at least two layers; these models have one each")
+    table = pd.DataFrame(rows)
+    return table.assign(p_adjusted=adjust(table["p"].to_numpy(), "holm"))
+
+
+def cross_validated_best_layer(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    recording: Recording | None = None,
+    resample: str | Sequence[str] = ("identity", "neuron"),
+    n_folds: int = 5,
+    n_splits: int = 10,
+    method: str = "corr",
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Fit of each network's best layer, chosen on some identities and measured on the others.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms, recording, resample, method, confidence
+        As in ``infer_fits``; ``resample`` holds ``"identity"``.
+    n_folds : int
+        Parts the identities are dealt into; each is held out in turn. A part holds at least two identities, so there
+        may be fewer parts than asked for.
+    n_splits : int
+        Random deals; results are means over deals and parts.
+    rng : numpy.random.Generator
+        Source of the deals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and recording: ``layer`` (chosen most often), ``share`` of the choices that it got,
+        ``relative_depth`` (mean over choices), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
+        ``p_zero``, ``fit_in_sample`` (of the layer that fits best on all identities: too high, being the largest of
+        several) and ``n_folds, n_splits, n_layers``. Standard errors are those of the whole procedure, repeated with
+        parts of each factor left out.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than four identities, or RDMs and recording do not go together.
+
+    Notes
+    -----
+    A held-out fit is a fit on the pairs among few identities, and so of another (often lower) expectation than the fit
+    on all: compare held-out fits with held-out fits only.
+    """
+    experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
+    if experiment.identity is None:
+        raise InputError("cross-validation is over identities; resample must hold 'identity'")
+    fold_of = _deal(experiment.identity, n_folds, n_splits, rng)
+    networks = list(networks_of(rdm_table(model_rdms)))
+    train = (fold_of[:, None, :] != np.arange(fold_of.max() + 1)[None, :, None]).astype(int)
+    train = train.reshape(-1, experiment.n_stimuli)
+
+    def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Held-out fits (n_counts, n_networks, n_recordings)."""
+        chosen, tested = _chosen_and_tested(experiment, recordings, counts, train)
+        held_out = [_picked(chosen[:, :, members], tested[:, :, members])[0] for _, members in networks]
+        return np.stack(held_out, axis=1)
+
+    estimates = estimate_fits(experiment, statistic=statistic)
+    deviations = jackknife_deviations(experiment, statistic=statistic, rng=rng)
+    table = result_rows(neural_rdms, experiment)
+    result = FitResult(
+        models=pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
+        recordings=table,
+        estimates=estimates,
+        draws=np.empty((0, *estimates.shape)),
+        deviations=deviations,
+        variance="jackknife",
+        sizes=experiment.sizes(),
+        factors=experiment.factors,
+        method=method,
+        dissimilarity=experiment.dissimilarity,
+        n_stimuli=experiment.n_stimuli,
+        n_identities=int(experiment.identity.max()) + 1,
+        n_neurons=np.full(len(table), np.nan),
+        n_redrawn={},
+        confidence=confidence,
+    )
+    low, high = result.ci
+    chosen, tested = _chosen_and_tested(experiment, experiment.recordings, experiment.stays(), train)
+    whole = fits_on_counts(experiment.models, experiment.recordings, experiment.stays(), method=method)[0]
+    models = rdm_table(model_rdms)
+    rows = []
+    for k, (labels, members) in enumerate(networks):
+        picks = _picked(chosen[:, :, members], tested[:, :, members])[1]
+        names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
+        for r, group in enumerate(experiment.groups):
+            votes = np.bincount(picks[0][:, group].ravel(), minlength=len(members))
+            in_sample = whole[members][:, group].mean(axis=1)
+            rows.append(
+                labels
+                | _labels(table.iloc[r], table.columns)
+                | {
+                    "layer": names[votes.argmax()],
+                    "share": votes.max() / votes.sum(),
+                    "relative_depth": votes @ np.linspace(0, 1, len(members)) / votes.sum()
+                    if len(members) > 1
+                    else 0.0,
+                    "fit": estimates[k, r],
+                    "se": result.se[k, r],
+                    "ci_low": low[k, r],
+                    "ci_high": high[k, r],
+                    "p_zero": result.p_zero[k, r],
+                    "fit_in_sample": np.nan if np.isnan(in_sample).all() else np.nanmax(in_sample),
+                    "n_folds": int(fold_of.max()) + 1,
+                    "n_splits": n_splits,
+                    "n_layers": len(members),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _deal(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """Fold of each stimulus in each split, (n_splits, n_stimuli)."""
+    n_identities = int(identity.max()) + 1
+    n_folds = min(n_folds, n_identities // FEWEST_IDENTITIES_A_FOLD)
+    if n_folds < 2 or n_splits < 1:
+        raise InputError(
+            f"cross-validation over identities needs at least {2 * FEWEST_IDENTITIES_A_FOLD} of them, two folds and "
+            f"one split; there are {n_identities} identities, {n_folds} fold(s) and {n_splits} split(s)"
+        )
+    return np.stack([rng.permutation(np.arange(n_identities) % n_folds)[identity] for _ in range(n_splits)])
+
+
+def _chosen_and_tested(
+    experiment: Experiment, recordings: np.ndarray, counts: np.ndarray, train: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fits on the training and on the held-out stimuli of each fold, (n_counts, n_folds, n_models, n_recordings)."""
+    both = []
+    for kept in (train, 1 - train):
+        rows = (counts[:, None, :] * kept[None]).reshape(-1, counts.shape[1])
+        fits = fits_on_counts(experiment.models, recordings, rows, method=experiment.method)
+        both.append(fits.reshape(len(counts), len(kept), *fits.shape[1:]))
+    return both[0], both[1]
+
+
+def _picked(chosen: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean held-out fit of the layers that win on training stimuli, and which these are."""
+    winners = np.argmax(np.where(np.isnan(chosen), -np.inf, chosen), axis=2)
+    picked = np.take_along_axis(tested, winners[:, :, None], axis=2)[:, :, 0]
+    return picked.mean(axis=1), winners
+
+
+def _known_patterns(first: RDMs, second: RDMs) -> pd.DataFrame:
+    """Pattern descriptors of both, stimuli being matched; the first's where both have one."""
+    tables = [pattern_table(rdms).reset_index(drop=True) for rdms in (first, second)]
+    extra = [name for name in tables[1].columns if name not in tables[0].columns]
+    return pd.concat([tables[0], tables[1][extra]], axis=1)
+
+
+def _places_by_identity(patterns: pd.DataFrame) -> np.ndarray:
+    """Positions (n_identities, n_views) of stimuli, views in the same order for every identity."""
+    views = [name for name in VIEW_COLUMNS if name in patterns.columns]
+    if "identity" not in patterns.columns or "azimuth_deg" not in views:
+        raise InputError(
+            "permuting identities within views needs the pattern descriptors 'identity' and 'azimuth_deg'; compute "
+            "RDMs from a StimulusSet"
+        )
+    identity = cluster_codes(patterns["identity"])
+    view = cluster_codes(list(zip(*(patterns[name] for name in views), strict=True)))
+    counts = np.zeros((identity.max() + 1, view.max() + 1), dtype=int)
+    np.add.at(counts, (identity, view), 1)
+    if (counts != 1).any():
+        which, where = np.argwhere(counts != 1)[0]
+        name = patterns["identity"].iloc[np.flatnonzero(identity == which)[0]]
+        angles = ", ".join(f"{patterns[v].iloc[np.flatnonzero(view == where)[0]]:g}" for v in views)
+        raise InputError(
+            f"permuting identities needs each in every view once; identity {name!r} has {counts[which, where]} stimuli "
+            f"at {' and '.join(views)} {angles}: complete the set or leave that identity or view out"
+        )
+    places = np.empty(counts.shape, dtype=int)
+    places[identity, view] = np.arange(len(patterns))
+    return places
+
+
+def _share_at_least(draws: np.ndarray, observed: float) -> float:
+    return float((1 + (draws >= observed).sum()) / (1 + len(draws)))
+
+
+def _labels(row: pd.Series, columns: Sequence[str], suffix: str = "") -> dict:
+    return {f"{name}{suffix}": row[name] for name in ("region", "subject") if name in columns}

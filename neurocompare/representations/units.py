@@ -174,9 +174,9 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
     Returns
     -------
     array of shape (n_units,)
-        The smaller of two correlations over views: with the absolute azimuth, and with the unit's own mirrored tuning curve
-        (without the frontal view, which the mirror leaves in place). NaN for a unit that does not vary. Choose the
-        units with the largest scores.
+        The smaller of two correlations over views: with the absolute azimuth, and with the unit's own mirrored tuning
+        curve (without the frontal view, which the mirror leaves in place). NaN for a unit that does not vary. Choose
+        the units with the largest scores.
 
     Raises
     ------

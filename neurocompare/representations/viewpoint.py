@@ -45,7 +45,7 @@ def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
     ----------
     Farzmahdi et al. (2024), eLife 13:e90256, equation 1.
     """
-    _check_views(rdms)
+    check_views(rdms)
     matrices = as_matrices(rdms)
     n_views = matrices.shape[-1]
     if n_views < 3:
@@ -79,7 +79,7 @@ def index_table(view_rdms: RDMs) -> pd.DataFrame:
     return rdm_table(view_rdms).assign(index=mirror_symmetry_index(view_rdms))
 
 
-def _check_views(rdms: RDMs | np.ndarray) -> None:
+def check_views(rdms: RDMs | np.ndarray) -> None:
     if not isinstance(rdms, RDMs):
         return
     patterns = pattern_table(rdms)

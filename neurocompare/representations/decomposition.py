@@ -1,0 +1,38 @@
+"""How much of a fit a layer owes to what reflection of the image leaves alone, and how much to what it changes.
+
+A layer's responses are the sum of a reflection-invariant part (half the sum of the responses to an image and to its
+mirror image) and a reflection-sensitive part (half their difference); ``compute_model_rdms`` makes the RDM of either.
+Takes the fits of those RDMs; gives the share of the whole fit that each part is due. Plain arithmetic, for numbers and
+for arrays of any shape, such as fits on draws.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["shapley_components"]
+
+
+def shapley_components(
+    invariant: float | np.ndarray, sensitive: float | np.ndarray, whole: float | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Shapley values of the two reflection components of a fit.
+
+    Parameters
+    ----------
+    invariant, sensitive, whole : float or arrays of one shape
+        Fit of the RDM made from the invariant part alone, from the sensitive part alone, and from both. NaN, the fit
+        of a constant RDM, counts as 0: a part that tells no two stimuli apart explains nothing.
+
+    Returns
+    -------
+    shapley_invariant, shapley_sensitive : arrays of that shape
+        ``(v(inv) + v(both) - v(sens)) / 2`` and likewise; they add up to ``v(both)``. Below 0 where a part harms the
+        fit.
+
+    References
+    ----------
+    Shapley (1953); Farzmahdi et al. (2024), eLife 13:e90256, Figure 6.
+    """
+    invariant, sensitive, whole = (np.nan_to_num(np.asarray(fit, dtype=float)) for fit in (invariant, sensitive, whole))
+    return (invariant + whole - sensitive) / 2, (sensitive + whole - invariant) / 2

@@ -7,6 +7,8 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from neurocompare.models.preprocessing import Preprocessing
+
 __all__ = ["CnnSmall", "Pixels"]
 
 
@@ -25,6 +27,7 @@ class CnnSmall(nn.Module):
 
     layer_names = ("conv1", "conv2", "pool1", "conv3", "conv4", "pool2", "fc1", "fc2", "fc3")
     input_size = 32
+    preprocessing = Preprocessing(size=32)
 
     def __init__(self, n_classes: int = 10):
         super().__init__()
@@ -58,6 +61,7 @@ class Pixels(nn.Module):
 
     layer_names = ("pixels",)
     input_size = 64
+    preprocessing = Preprocessing(size=64)
 
     def __init__(self):
         super().__init__()

@@ -1,57 +1,50 @@
 """From the name of a network to the network: our own, an import path, or a model zoo.
 
 Gives a :class:`Network`: the module in evaluation mode, with the preprocessing that belongs to its weights and with
-names for its layers. Nothing here looks at stimuli.
+names for its layers. Nothing here looks at a study's stimuli.
 """
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib
-import pickle
+import inspect
 import sys
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
 from neural_data.errors import InputError, closest
-from neurocompare.models.layers import execution_order
+from neurocompare.models.checkpoints import load_checkpoint
+from neurocompare.models.gabor import GaborC1
+from neurocompare.models.layers import Layer, find_layers, select_layers
 from neurocompare.models.networks import CnnSmall, Pixels
+from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
+from neurocompare.models.preprocessing import Preprocessing
+from neurocompare.models.zoo import ZOOS, zoo_network
 
-__all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "load_model"]
+__all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "layer_table", "load_model"]
 
-OWN_NETWORKS: dict[str, Callable[[], nn.Module]] = {"cnn-small": CnnSmall, "pixels": Pixels}
+OWN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "cnn-small": CnnSmall,
+    "pixels": Pixels,
+    "gabor-c1": GaborC1,
+    "pca": functools.partial(PrincipalComponents, "pixels"),
+    "pca-c1": functools.partial(PrincipalComponents, "c1"),
+}
 STARTS = ("gaussian", "own")
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What is done to an image in 0..1 before a network sees it.
-
-    Parameters
-    ----------
-    size : int
-        Height and width, pixels.
-    mean, sd : tuple of three floats
-        Subtracted from, and divided into, the red, green and blue channel. The default puts the uniform gray
-        background (0.5) at zero, where it equals the padding of the convolutions.
-    """
-
-    size: int = 224
-    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    sd: tuple[float, float, float] = (0.25, 0.25, 0.25)
-
-    def __call__(self, images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
-        """Tensor (n, 3, size, size) of images (n, 3, size, size) in 0..1."""
-        mean = torch.tensor(self.mean, device=device).view(1, 3, 1, 1)
-        sd = torch.tensor(self.sd, device=device).view(1, 3, 1, 1)
-        return (torch.from_numpy(images).to(device) - mean) / sd
+PRECISIONS: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -74,26 +67,82 @@ class Network:
 
     name: str
     module: nn.Module = field(repr=False)
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     regime: str = "untrained"
     seed: int = 0
 
-    def layer_names(self) -> list[str]:
-        """Names of the layers in execution order.
-
-        Our own networks name theirs. In any other, the layers are the outputs of its activation, pooling,
-        normalisation and linear modules.
-        """
-        named = getattr(self.module, "layer_names", None)
-        if isinstance(named, (tuple, list)):
-            return list(named)
+    @functools.cached_property
+    def outputs(self) -> tuple[Layer, ...]:
+        """Every output that can be asked for, in execution order; found by one forward pass at first use."""
         size = self.preprocessing.size
-        return execution_order(self.module, torch.zeros(1, 3, size, size, device=self.device))
+        example = torch.zeros(1, 3, size, size, device=self.device, dtype=self.dtype)
+        return tuple(find_layers(self.module, example))
+
+    def layer_names(self) -> list[str]:
+        """Names of the layers that ``layers="all"`` means, in execution order.
+
+        Our own networks name theirs. For any other see :func:`~neurocompare.models.layers.find_layers`.
+        """
+        return [layer.name for layer in self.outputs if layer.listed]
+
+    def select(self, layers: str | Iterable[str]) -> list[Layer]:
+        """Layers by name or pattern, see :func:`~neurocompare.models.layers.select_layers`."""
+        return select_layers(self.outputs, layers, where=self.name)
+
+    def layer_index(self, layer: Layer) -> int:
+        """Position in :meth:`layer_names` of a layer, or of the last one that is computed before it (at least 0)."""
+        listed = -1
+        for output in self.outputs:
+            listed += output.listed
+            if (output.module, output.call, output.path) == (layer.module, layer.call, layer.path) and (
+                output.made in (None, layer.made)
+            ):
+                break
+        return max(listed, 0)
 
     @property
     def device(self) -> torch.device:
         """Where the weights are; the CPU for a network without weights."""
-        return next((weight.device for weight in self.module.parameters()), torch.device("cpu"))
+        return next((weight.device for weight in self._weights()), torch.device("cpu"))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of the weights; float32 for a network without weights."""
+        return next((weight.dtype for weight in self._weights()), torch.float32)
+
+    def forward(self, images: np.ndarray) -> object:
+        """What the module returns for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
+        with torch.inference_mode():
+            return self.module(self.preprocessing(images, self.device, self.dtype))
+
+    def _weights(self) -> Iterable[torch.Tensor]:
+        for part in (self.module.parameters(), self.module.buffers()):
+            yield from (weight for weight in part if weight.is_floating_point())
+
+
+def layer_table(network: Network) -> pd.DataFrame:
+    """The layers of a network, as ``neurocompare models NAME`` prints them.
+
+    Parameters
+    ----------
+    network : Network
+        From :func:`load_model`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a layer in execution order: ``layer`` (name), ``kind``, ``shape`` (of the response to one image, as
+        ``64 x 55 x 55``), ``n_units``.
+    """
+    layers = [layer for layer in network.outputs if layer.listed]
+    return pd.DataFrame(
+        {
+            "layer": [layer.name for layer in layers],
+            "kind": [layer.kind for layer in layers],
+            "shape": [" x ".join(map(str, layer.shape)) for layer in layers],
+            "n_units": [layer.n_units for layer in layers],
+        }
+    )
 
 
 def load_model(
@@ -104,6 +153,8 @@ def load_model(
     seed: int = 0,
     start: str = "gaussian",
     preprocessing: Preprocessing | None = None,
+    device: str = "auto",
+    precision: str = "float32",
 ) -> Network:
     """Load a network by name.
 
@@ -115,7 +166,8 @@ def load_model(
         ``torch.nn.Module``. The current folder counts among the places where packages are looked for.
     weights : str, Path or None
         A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads);
-        ``"pretrained"`` for a zoo's own weights; None for an untrained network.
+        ``"pretrained"`` for a zoo's own weights; None for an untrained network. ``pca`` and ``pca-c1`` are without
+        weights fitted to rendered faces, which the seed chooses.
     regime : str or None
         Kept as a label; None says ``untrained`` without weights, else ``trained``.
     seed : int
@@ -125,34 +177,59 @@ def load_model(
         the start that the network gives itself.
     preprocessing : Preprocessing or None
         None takes the network's own.
+    device : str
+        ``"auto"`` takes a CUDA device where there is one, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+    precision : {"float32", "float64", "float16", "bfloat16"}
+        Of weights and responses. Half precision is faster on a GPU and costs three digits (bfloat16: two).
 
     Returns
     -------
     Network
-        In evaluation mode, on the CPU.
+        In evaluation mode.
 
     Raises
     ------
     InputError
-        If there is no such network, it cannot be made without arguments, it is no module, or the checkpoint does not
-        fit it or is a pickle.
+        If there is no such network or device, the network cannot be made without arguments, it is no module, or the
+        checkpoint does not fit it or is a pickle.
     """
     if start not in STARTS:
         raise InputError(f"start must be one of {', '.join(STARTS)}; got {start!r}")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
+    place = _device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         module, own = _construct(name, pretrained=weights == "pretrained")
-    if weights is None and start == "gaussian":
+    label = "untrained" if weights is None else "trained"
+    if weights not in (None, "pretrained"):
+        load_checkpoint(module, weights, name=name)
+    elif isinstance(module, PrincipalComponents):
+        module, label = fit_to_rendered_faces(name.removeprefix("pca-").replace("pca", "pixels"), seed), "fitted"
+    elif weights is None and start == "gaussian":
         _gaussian_start(module, seed)
-    elif weights not in (None, "pretrained"):
-        _load_checkpoint(module, Path(weights), name)
     return Network(
         name=name,
-        module=module.eval(),
+        module=module.to(place, PRECISIONS[precision]).eval(),
         preprocessing=preprocessing or own,
-        regime=regime or ("untrained" if weights is None else "trained"),
+        regime=regime or label,
         seed=seed,
     )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+        raise InputError(
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); this machine has {found}, and 'auto' "
+            "chooses"
+        ) from error
+    return device
 
 
 def _construct(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
@@ -160,20 +237,20 @@ def _construct(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing
         if pretrained:
             raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
         module = OWN_NETWORKS[name]()
-        return module, Preprocessing(size=module.input_size)
+        return module, module.preprocessing
     source, separator, rest = name.partition(":")
     if not separator:
         raise InputError(
             f"no network is called {name!r}: {closest(name, OWN_NETWORKS)} Other networks are named "
             "'torchvision:NAME', 'timm:NAME' or 'package.module:callable'"
         )
-    if source == "torchvision":
-        return _from_torchvision(rest, pretrained=pretrained)
-    if source == "timm":
-        return _from_timm(rest, pretrained=pretrained)
+    if source in ZOOS:
+        return zoo_network(source, rest, pretrained=pretrained)
     if pretrained:
         raise InputError(f"{name}: only zoo networks have pretrained weights of their own; name a checkpoint")
-    return _from_import_path(source, rest), Preprocessing()
+    module = _from_import_path(source, rest)
+    own = getattr(module, "preprocessing", None)
+    return module, own if isinstance(own, Preprocessing) else Preprocessing()
 
 
 def _from_import_path(module_name: str, attribute: str) -> nn.Module:
@@ -181,104 +258,43 @@ def _from_import_path(module_name: str, attribute: str) -> nn.Module:
     sys.path.insert(0, "")
     try:
         container = importlib.import_module(module_name)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise InputError(f"{where} cannot be imported ({error}); run from the folder that holds the package") from error
     finally:
         sys.path.remove("")
     if not hasattr(container, attribute):
         raise InputError(f"{where}: {module_name} has no {attribute!r}: {closest(attribute, dir(container))}")
+    make = getattr(container, attribute)
+    if isinstance(make, nn.Module):
+        return copy.deepcopy(make)
+    if not callable(make):
+        raise InputError(f"{where} is a {type(make).__name__}; name a callable that returns a torch.nn.Module")
     try:
-        made = getattr(container, attribute)()
+        inspect.signature(make).bind()
     except TypeError as error:
         raise InputError(f"{where} cannot be called without arguments ({error}); wrap it in a function") from error
+    try:
+        made = make()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise InputError(f"{where} could not be made here ({error}); does it need a device or a package?") from error
     if not isinstance(made, nn.Module):
         raise InputError(f"{where} gives a {type(made).__name__}; it must return a torch.nn.Module")
     return made
 
 
-def _from_torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
-    models = _zoo("torchvision.models")
-    try:
-        weights = models.get_model_weights(name).DEFAULT
-    except ValueError:
-        raise InputError(f"torchvision has no model {name!r}: {closest(name, models.list_models())}") from None
-    recipe = weights.transforms()
-    own = Preprocessing(size=recipe.crop_size[0], mean=tuple(recipe.mean), sd=tuple(recipe.std))
-    return _download(lambda: models.get_model(name, weights=weights if pretrained else None), name), own
-
-
-def _from_timm(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
-    timm = _zoo("timm")
-    if not timm.is_model(name):
-        raise InputError(f"timm has no model {name!r}: {closest(name, timm.list_models(pretrained=False))}")
-    module = _download(lambda: timm.create_model(name, pretrained=pretrained), name)
-    recipe = timm.data.resolve_model_data_config(module)
-    return module, Preprocessing(size=recipe["input_size"][1], mean=tuple(recipe["mean"]), sd=tuple(recipe["std"]))
-
-
-def _zoo(package: str):
-    try:
-        return importlib.import_module(package)
-    except (ImportError, RuntimeError) as error:
-        raise InputError(
-            f"{package.partition('.')[0]} cannot be imported ({error}); install the extra: pip install "
-            "'neurocompare[zoo]'"
-        ) from error
-
-
-def _download(make: Callable[[], nn.Module], name: str) -> nn.Module:
-    try:
-        return make()
-    except OSError as error:
-        raise InputError(
-            f"the weights of {name} could not be fetched ({error}); connect once, or name a checkpoint that you have"
-        ) from error
-
-
 def _gaussian_start(module: nn.Module, seed: int) -> None:
-    """Weights of convolutions and linear layers from N(0, 1 / fan-in), biases zero; in the module's own order."""
+    """Every weight matrix and kernel from N(0, 1 / fan-in), the biases beside them zero; in the module's own order."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for part in module.modules():
-            weight = getattr(part, "weight", None)
-            if isinstance(weight, torch.Tensor) and weight.dim() >= 2:
-                fan_in = weight[0].numel()
+            if isinstance(part, nn.Embedding):
+                continue
+            own = dict(part.named_parameters(recurse=False))
+            kernels = [weight for name, weight in own.items() if "weight" in name and weight.dim() >= 2]
+            for weight in kernels:
+                transposed = isinstance(part, nn.modules.conv._ConvTransposeNd)
+                fan_in = weight[:, 0].numel() // part.groups if transposed else weight[0].numel()
                 weight.copy_(torch.randn(weight.shape, generator=generator) / fan_in**0.5)
-                if isinstance(getattr(part, "bias", None), torch.Tensor):
-                    part.bias.zero_()
-
-
-def _load_checkpoint(module: nn.Module, path: Path, name: str) -> None:
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; give the path of a .safetensors or .pt file")
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            with warnings.catch_warnings():
-                # Said of files that torch did not write; they are refused below anyway.
-                warnings.filterwarnings("ignore", message="Detected pickle protocol")
-                state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise InputError(
-            f"{path}: not a checkpoint that is safe to read ({str(error).splitlines()[0]}); save the state dictionary "
-            "with safetensors.torch.save_file(model.state_dict(), ...)"
-        ) from error
-    if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
-        state = state["state_dict"]
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise InputError(f"{path}: holds no state dictionary of tensors; save model.state_dict()")
-    state = {key.removeprefix("module."): value for key, value in state.items()}
-    wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
-    missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {shape}"
-        for key, shape in wanted.items()
-        if key in state and tuple(state[key].shape) != shape
-    ]
-    if missing or unexpected or shapes:
-        raise InputError(
-            f"{path} does not fit {name}: {len(missing)} weights missing {missing[:3]}, {len(unexpected)} unexpected "
-            f"{unexpected[:3]}, {len(shapes)} of another shape {shapes[:3]}; is it a checkpoint of this architecture?"
-        )
-    module.load_state_dict(state)
+            for name, bias in own.items():
+                if kernels and "bias" in name:
+                    bias.zero_()

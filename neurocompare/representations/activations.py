@@ -1,25 +1,49 @@
 """Responses of a network's layers to stimuli, streamed so that memory stays bounded.
 
-Takes a :class:`~neurocompare.models.registry.Network` and a stimulus set; gives blocks of units over *all* stimuli,
-layer by layer. What does not fit the memory budget at once is computed in a further pass over the stimuli.
+Takes a :class:`~neurocompare.models.registry.Network` and a stimulus set. :func:`stream_responses` hands over every
+layer's responses to a batch while the forward pass runs; :func:`unit_blocks` gives blocks of units over *all* stimuli,
+in as many passes as the memory budget makes necessary. A pass ends at the last layer that it is made for.
 """
 
 from __future__ import annotations
 
-import fnmatch
+import contextlib
+import json
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from neural_data.errors import InputError, closest
+from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
+from neurocompare.stimuli.transforms import mirror
 
-__all__ = ["resolve_layers", "unit_blocks"]
+__all__ = [
+    "Block",
+    "held_blocks",
+    "plan_passes",
+    "resolve_layers",
+    "save_activations",
+    "stream_responses",
+    "unit_blocks",
+    "with_smaller_batches",
+]
 
+BATCH_SIZE = 64
+MEMORY_MB = 1024.0
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+
+Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +55,8 @@ def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
     network : Network
         Gives the names.
     layers : "all", str or sequence of str
-        Names, or patterns such as ``"conv*"``.
+        Names, patterns such as ``"conv*"``, and ``"avgpool(conv4)"`` or ``"maxpool(conv*)"`` for the average or
+        maximum over space as a layer of its own.
 
     Returns
     -------
@@ -42,34 +67,191 @@ def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
     InputError
         If a name or pattern matches no layer; the nearest right name is suggested.
     """
-    known = network.layer_names()
-    if isinstance(layers, str):
-        layers = ["*"] if layers == "all" else [layers]
-    wanted: set[str] = set()
-    for pattern in layers:
-        found = fnmatch.filter(known, pattern)
-        if not found:
-            raise InputError(f"{network.name} has no layer {pattern!r}: {closest(pattern, known)}")
-        wanted.update(found)
-    return [name for name in known if name in wanted]
+    return [layer.name for layer in network.select(layers)]
+
+
+class _Enough(Exception):
+    """Ends a forward pass after the last layer that is wanted; no error."""
+
+
+def stream_responses(
+    network: Network,
+    stimuli: StimulusSet,
+    layers: Sequence[Layer],
+    receive: Callable[[Layer, slice, torch.Tensor], None],
+    *,
+    batch_size: int = BATCH_SIZE,
+    mirrored: bool = False,
+) -> None:
+    """Present the stimuli once and hand over the responses of layers, batch by batch.
+
+    Parameters
+    ----------
+    network : Network
+        Run in evaluation mode, without gradients, on the device of its weights.
+    stimuli : StimulusSet
+        Presented at the size that the network's preprocessing names.
+    layers : sequence of Layer
+        From ``network.select``.
+    receive : callable
+        ``receive(layer, rows, responses)`` is called while the forward pass runs, layer by layer in execution order;
+        ``responses`` of shape ``(1, n_rows, n_units)``, or ``(2, n_rows, n_units)`` with the mirrored images second.
+        The network may write over it as soon as the call returns.
+    batch_size : int
+        Images a batch; mirrored ones are presented beside them.
+    mirrored : bool
+        Whether to present the mirror image of every stimulus too.
+
+    Raises
+    ------
+    InputError
+        If a layer is not computed, or its response is not finite or not one of the traced size.
+    """
+    wanted: dict[tuple[str, int], list[Layer]] = defaultdict(list)
+    for layer in layers:
+        wanted[layer.module, layer.call].append(layer)
+    copies = 2 if mirrored else 1
+    calls: Counter[str] = Counter()
+    pending: set[str] = set()
+    rows = slice(0, 0)
+
+    def look(name: str, output: object) -> None:
+        calls[name] += 1
+        for layer in wanted.get((name, calls[name]), ()):
+            responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
+            responses = responses.unflatten(0, (copies, -1))
+            _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
+            receive(layer, rows, responses)
+            pending.discard(layer.name)
+        if not pending:
+            raise _Enough
+
+    names = {layer.module for layer in layers}
+    handles = [
+        part.register_forward_hook(lambda _part, _inputs, output, name=name: look(name, output))
+        for name, part in network.module.named_modules()
+        if name in names
+    ]
+    network.module.eval()
+    try:
+        with _full_precision(network.device):
+            for images in _read_ahead(stimuli, batch_size, network.preprocessing.image_size):
+                rows = slice(rows.stop, rows.stop + len(images))
+                calls.clear()
+                pending.update(layer.name for layer in layers)
+                with contextlib.suppress(_Enough):
+                    network.forward(np.concatenate([images, mirror(images)]) if mirrored else images)
+                if pending:
+                    raise InputError(
+                        f"{network.name}: layer {sorted(pending)[0]!r} was not computed for stimuli "
+                        f"{stimuli.ids[rows][0]!r} and following; leave it out of the layers"
+                    )
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @dataclass(frozen=True)
-class _Slice:
-    """Units ``start`` to ``stop`` of a layer."""
+class Block:
+    """Units ``start`` to ``stop`` of a layer: what is held over all stimuli at once."""
 
-    layer: str
+    layer: Layer
     start: int
     stop: int
+
+
+def plan_passes(layers: Sequence[Layer], *, bytes_a_unit: int, memory_mb: float) -> list[list[Block]]:
+    """Which units are held together, one pass over the stimuli a group.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        In execution order, so that passes over early layers end early.
+    bytes_a_unit : int
+        Memory of one unit's responses to all stimuli.
+    memory_mb : float
+        Budget of a pass, megabytes.
+
+    Returns
+    -------
+    list of lists of Block
+        Every unit of every layer once, in order.
+    """
+    room_of_pass = max(1, int(memory_mb * 1e6 / bytes_a_unit))
+    passes: list[list[Block]] = [[]]
+    room = room_of_pass
+    for layer in layers:
+        start = 0
+        while start < layer.n_units:
+            if room == 0:
+                passes.append([])
+                room = room_of_pass
+            stop = min(layer.n_units, start + room)
+            passes[-1].append(Block(layer, start, stop))
+            room -= stop - start
+            start = stop
+    return passes
+
+
+def held_blocks(
+    network: Network,
+    stimuli: StimulusSet,
+    layers: Sequence[Layer],
+    *,
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
+    mirrored: bool = False,
+) -> Iterator[tuple[Block, torch.Tensor]]:
+    """Responses of all units to all stimuli, as tensors on the network's device.
+
+    Parameters
+    ----------
+    network, stimuli, layers, batch_size, mirrored
+        See :func:`stream_responses`.
+    memory_mb : float
+        Budget for responses held at once, megabytes.
+
+    Yields
+    ------
+    block : Block
+        In the order of ``layers``; all blocks of a layer come one after the other.
+    responses : torch.Tensor of shape (1 or 2, n_stimuli, n_units_of_block)
+        Mirrored images second.
+    """
+    copies = 2 if mirrored else 1
+    bytes_a_unit = copies * len(stimuli) * network.dtype.itemsize
+    passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb)
+    log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
+    for blocks in passes:
+
+        def hold(batch_size: int, blocks: list[Block] = blocks) -> dict[Block, torch.Tensor]:
+            place = working_device(network)
+            shape = (copies, len(stimuli))
+            held = {b: torch.empty(*shape, b.stop - b.start, dtype=network.dtype, device=place) for b in blocks}
+            of_layer = defaultdict(list)
+            for block in blocks:
+                of_layer[block.layer.name].append(block)
+
+            def receive(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
+                for block in of_layer[layer.name]:
+                    held[block][:, rows] = responses[:, :, block.start : block.stop]
+
+            asked = list(dict.fromkeys(block.layer for block in blocks))
+            stream_responses(network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored)
+            return held
+
+        held, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb)
+        for block in blocks:
+            yield block, held.pop(block)
 
 
 def unit_blocks(
     network: Network,
     stimuli: StimulusSet,
-    layers: Sequence[str],
+    layers: str | Sequence[str],
     *,
-    batch_size: int = 64,
-    memory_mb: float = 1024.0,
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Responses of all units to all stimuli, in blocks that fit the memory budget.
 
@@ -79,102 +261,209 @@ def unit_blocks(
         Run in evaluation mode, without gradients, on the device of its weights.
     stimuli : StimulusSet
         Presented at the size that the network's preprocessing names.
-    layers : sequence of str
-        Names from :func:`resolve_layers`.
+    layers : "all", str or sequence of str
+        See :func:`resolve_layers`.
     batch_size : int
-        Images a forward pass.
+        Images a forward pass; halved where memory runs out.
     memory_mb : float
         Budget for responses held at once, megabytes. A smaller one costs more passes over the stimuli.
 
     Yields
     ------
     layer : str
-        In the order of ``layers``; all blocks of a layer come one after the other.
-    responses : array of shape (n_stimuli, n_units_of_block), float32 (or the network's own floating type)
+        In execution order; all blocks of a layer come one after the other.
+    responses : array of shape (n_stimuli, n_units_of_block), float32, or float64 of a network in that precision
 
     Raises
     ------
     InputError
-        If a layer gives no tensor with one row a stimulus, or a response that is not finite.
+        If there is no such layer, or a response is not finite.
     """
-    slices = _unit_slices(network, stimuli, layers, memory_mb)
-    groups = _fitting_groups(slices, len(stimuli), memory_mb)
-    log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(groups), len(stimuli))
-    for group in groups:
-        held = {part: [] for part in group}
-        for batch in stimuli.batches(batch_size, network.preprocessing.size):
-            outputs = _layer_outputs(network, batch, {part.layer for part in group})
-            for part in group:
-                held[part].append(outputs[part.layer][:, part.start : part.stop].cpu().numpy())
-            del outputs
-        for part in group:
-            block = np.concatenate(held.pop(part))
-            if not np.isfinite(block).all():
-                row = int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
-                raise InputError(
-                    f"{network.name}: layer {part.layer!r} gives a response that is not a finite number to stimulus "
-                    f"{stimuli.ids[row]!r}; check the weights and the preprocessing"
-                )
-            yield part.layer, block
+    blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb)
+    for block, responses in blocks:
+        yield block.layer.name, responses[0].to(working_dtype(responses.dtype)).cpu().numpy()
 
 
-def _unit_slices(network: Network, stimuli: StimulusSet, layers: Sequence[str], memory_mb: float) -> list[_Slice]:
-    """Every unit of every layer once, in pieces that fit the budget each by itself."""
-    outputs = _layer_outputs(network, stimuli.take([0]).images(network.preprocessing.size), set(layers))
-    slices = []
-    for layer in layers:
-        n_units = outputs[layer].shape[1]
-        at_once = max(1, int(memory_mb * 1e6 / (outputs[layer].element_size() * len(stimuli))))
-        slices += [_Slice(layer, start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
-    return slices
+def save_activations(
+    network: Network,
+    stimuli: StimulusSet,
+    path: str | Path,
+    layers: str | Sequence[str] = "all",
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> Path:
+    """Write the responses of layers to a safetensors file, in one pass and whole or not at all.
 
+    Parameters
+    ----------
+    network, stimuli, layers, batch_size
+        See :func:`unit_blocks`.
+    path : str or Path
+        The file; its folder is made where it does not exist.
 
-def _fitting_groups(slices: list[_Slice], n_stimuli: int, memory_mb: float) -> list[list[_Slice]]:
-    """Consecutive slices that are held together, one forward pass over the stimuli a group."""
-    groups: list[list[_Slice]] = []
-    room = 0.0
-    for part in slices:
-        size = (part.stop - part.start) * n_stimuli * 4 / 1e6
-        if not groups or size > room:
-            groups.append([])
-            room = memory_mb
-        groups[-1].append(part)
-        room -= size
-    return groups
-
-
-def _layer_outputs(network: Network, images: np.ndarray, layers: set[str]) -> dict[str, torch.Tensor]:
-    """Outputs of one forward pass, flattened to (n_images, n_units).
-
-    Outputs are cloned in the hook: a later in-place operation must not change what is stored.
+    Returns
+    -------
+    pathlib.Path
+        One tensor ``(n_stimuli, *shape_of_layer)`` a layer under the layer's name, in the network's precision; the
+        file's metadata hold ``model, regime, seed`` and ``stimulus_id`` (a JSON list, in the order of the rows).
+        ``safetensors.safe_open(path, "np").get_slice(layer)`` reads parts of it.
     """
-    outputs: dict[str, torch.Tensor] = {}
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    chosen = network.select(layers)
+    metadata = {
+        "model": network.name,
+        "regime": network.regime,
+        "seed": str(network.seed),
+        "stimulus_id": json.dumps(stimuli.ids),
+    }
+    header, offsets, end = {"__metadata__": metadata}, {}, 0
+    for layer in chosen:
+        size = len(stimuli) * layer.n_units * network.dtype.itemsize
+        header[layer.name] = {
+            "dtype": _SAFETENSORS_TYPES[network.dtype],
+            "shape": [len(stimuli), *layer.shape],
+            "data_offsets": [end, end + size],
+        }
+        offsets[layer.name] = end
+        end += size
+    encoded = json.dumps(header).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    partial = path.with_name(path.name + ".partial")
 
-    def keep(name: str, output: object) -> None:
-        tensor = _tensor_of(output)
-        if tensor is None or tensor.shape[:1] != (len(images),):
-            raise InputError(
-                f"{network.name}: layer {name!r} gives no tensor with one row a stimulus; leave it out of the layers"
-            )
-        outputs.setdefault(name, tensor.detach().clone().flatten(1))
+    def write(batch_size: int) -> None:
+        with partial.open("wb") as file:
+            file.write(len(encoded).to_bytes(8, "little") + encoded)
+            start = file.tell()
+            file.truncate(start + end)
 
-    modules = dict(network.module.named_modules())
-    handles = [
-        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: keep(name, output))
-        for name in layers
-    ]
+            def receive(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
+                file.seek(start + offsets[layer.name] + rows.start * layer.n_units * network.dtype.itemsize)
+                values = responses[0].to("cpu", network.dtype).contiguous()
+                file.write(values.view(torch.uint8).numpy().data)
+
+            stream_responses(network, stimuli, chosen, receive, batch_size=batch_size)
+
     try:
-        with torch.inference_mode():
-            network.module.eval()(network.preprocessing(images, network.device))
+        with_smaller_batches(write, batch_size, network=network, memory_mb=0.0)
+        os.replace(partial, path)
     finally:
-        for handle in handles:
-            handle.remove()
-    return outputs
+        partial.unlink(missing_ok=True)
+    return path
 
 
-def _tensor_of(output: object) -> torch.Tensor | None:
-    """The tensor in what a module returned: itself, or the first one in a tuple or dict."""
-    if isinstance(output, torch.Tensor):
-        return output
-    parts = output.values() if isinstance(output, dict) else output if isinstance(output, (tuple, list)) else ()
-    return next((part for part in parts if isinstance(part, torch.Tensor)), None)
+def with_smaller_batches(
+    run: Callable[[int], Result], batch_size: int, *, network: Network, memory_mb: float
+) -> tuple[Result, int]:
+    """What ``run(batch_size)`` gives, begun anew with half the batch as often as memory runs out.
+
+    Parameters
+    ----------
+    run : callable
+        Takes a batch size.
+    batch_size : int
+        To begin with.
+    network : Network
+        Named in messages.
+    memory_mb : float
+        The budget in force, named in messages.
+
+    Returns
+    -------
+    result : object
+    batch_size : int
+        That worked.
+
+    Raises
+    ------
+    InputError
+        If memory runs out with one image at a time.
+    """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1; got {batch_size}")
+    while True:
+        try:
+            return run(batch_size), batch_size
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            if batch_size == 1:
+                raise InputError(
+                    f"{network.name}: out of memory on {network.device} even with one image at a time; lower the "
+                    f"budget for responses (memory_mb, now {memory_mb:g}), choose fewer layers, or another device"
+                ) from error
+        # Outside of the handler: what it keeps alive is given back before the next attempt.
+        batch_size //= 2
+        if network.device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning(
+            "%s: out of memory on %s; going on with %d images a batch (memory_mb, now %g, is the budget for responses)",
+            network.name,
+            network.device,
+            batch_size,
+            memory_mb,
+        )
+
+
+def working_device(network: Network) -> torch.device:
+    """Where responses are held and summed: with the network, unless float64 does not exist there."""
+    return torch.device("cpu") if network.device.type == "mps" else network.device
+
+
+def working_dtype(precision: torch.dtype) -> torch.dtype:
+    """Type in which responses of a given type are worked on: float64 as it is, all others as float32."""
+    return torch.float64 if precision == torch.float64 else torch.float32
+
+
+def _read_ahead(stimuli: StimulusSet, batch_size: int, size: int) -> Iterator[np.ndarray]:
+    """Batches of images, the next one read while the network works on the last."""
+    batches = stimuli.batches(batch_size, size)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (images := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield images
+
+
+def _responses(network: Network, layer: Layer, output: object, n_rows: int) -> torch.Tensor:
+    """Responses (n_rows, n_units) in what a module returned."""
+    try:
+        responses = layer.responses(output)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        responses = None
+    if responses is None or responses.shape != (n_rows, layer.n_units):
+        found = "nothing" if responses is None else f"an output of shape {tuple(responses.shape)}"
+        raise InputError(
+            f"{network.name}: layer {layer.name!r} should give {layer.n_units} responses to each of {n_rows} images "
+            f"and gives {found}; leave it out of the layers"
+        )
+    return responses
+
+
+def _refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, ids: list[str]) -> None:
+    # A sum is cheap and not finite if any response is not; it can also overflow by itself.
+    if torch.isfinite(responses.sum(dtype=working_dtype(responses.dtype))):
+        return
+    wrong = ~torch.isfinite(responses).all(dim=2)
+    if wrong.any():
+        row = int(wrong.any(dim=0).nonzero()[0])
+        raise InputError(
+            f"{network.name}: layer {layer.name!r} gives a response that is not a finite number to stimulus "
+            f"{ids[row]!r}; check the weights, the preprocessing and the precision ({network.dtype})"
+        )
+
+
+def _full_precision(device: torch.device) -> contextlib.AbstractContextManager:
+    """On NVIDIA devices, convolutions in float32 proper: the shortened one (TF32) has three digits."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(
+        enabled=cudnn.enabled, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False
+    )
+
+
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return any(message in str(error).lower() for message in _OUT_OF_MEMORY)

@@ -1,7 +1,9 @@
-"""From a network and stimuli to RDMs, one a layer.
+"""From a network and stimuli to RDMs of its layers, in bounded memory.
 
-Sums of products between stimuli are accumulated over blocks of units, so a layer of any size needs no more memory
-than one block and one (n_stimuli, n_stimuli) matrix.
+Two ways through the stimuli, chosen by what is asked for and by the memory budget. RDMs of all stimuli need every
+pair of them: blocks of units are held over all stimuli, one forward pass for as many as fit. View RDMs need only the
+stimuli of one exemplar at a time: one pass for the mean and standard deviation of every unit, and one for the products
+of each exemplar's views, with nothing held.
 """
 
 from __future__ import annotations
@@ -10,25 +12,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+import torch
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import resolve_layers, unit_blocks
-from neurocompare.representations.rdms import (
-    DISSIMILARITIES,
-    build_rdms,
-    dissimilarity_from_products,
-    view_order,
-    view_rdms,
-    zscore_units,
+from neurocompare.representations.activations import (
+    BATCH_SIZE,
+    MEMORY_MB,
+    held_blocks,
+    plan_passes,
+    stream_responses,
+    with_smaller_batches,
+    working_device,
+    working_dtype,
 )
+from neurocompare.representations.products import PatternSums, UnitStatistics
+from neurocompare.representations.rdms import DISSIMILARITIES, build_rdms, view_order
 
-__all__ = ["RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
+__all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
 
 NORMALIZATIONS = ("zscore", None)
-_UNITS_AT_ONCE = 8192
+PARTS = ("whole", "invariant", "sensitive")
+_BLOCK_BYTES = 4_000_000
+"""Of responses that are worked on at once: about what a processor keeps near."""
+_FEWEST_UNITS = 4096
+"""Worked on at once, however many stimuli: fewer would make the products slow."""
+_STATISTICS_BYTES = 32
+"""Memory of one unit's statistics while views are streamed."""
+_REFLECTION_ROUNDING = 32.0
+"""A unit that answers an image and its mirror image alike to so many rounding errors of its response is invariant."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +54,14 @@ class RdmRequest:
     dissimilarity: str = "correlation"
     normalize: str | None = "zscore"
     within: str | None = None
+    part: str = "whole"
 
     def __post_init__(self):
         for name, value, known in (
             ("dissimilarity", self.dissimilarity, DISSIMILARITIES),
             ("normalize", self.normalize, NORMALIZATIONS),
             ("within", self.within, ("identity", None)),
+            ("part", self.part, PARTS),
         ):
             if value not in known:
                 raise InputError(f"{name} of a model RDM must be one of {', '.join(map(repr, known))}; got {value!r}")
@@ -57,8 +75,9 @@ def compute_model_rdms(
     dissimilarity: str = "correlation",
     normalize: str | None = "zscore",
     within: str | None = None,
-    batch_size: int = 64,
-    memory_mb: float = 1024.0,
+    part: str = "whole",
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
 ) -> RDMs:
     """RDMs of a network's layers.
 
@@ -69,7 +88,7 @@ def compute_model_rdms(
     stimuli : StimulusSet
         Presented at the network's input size.
     layers : "all", str or sequence of str
-        Names or patterns of layers.
+        Names or patterns of layers, see :func:`~neurocompare.representations.activations.resolve_layers`.
     dissimilarity : {"correlation", "euclidean"}
         1 - Pearson's r across units; or, as in rsatoolbox, the squared Euclidean distance over the number of units.
     normalize : {"zscore", None}
@@ -78,24 +97,29 @@ def compute_model_rdms(
     within : {None, "identity"}
         None: one RDM of all stimuli a layer. ``"identity"``: one RDM of the views of each exemplar a layer, views
         sorted by azimuth; normalisation still runs over all stimuli.
+    part : {"whole", "invariant", "sensitive"}
+        The responses themselves; or the part of them that reflection of the image leaves as it is (half the sum of
+        the responses to an image and to its mirror image), or the part that changes sign (half their difference).
+        The two add up to the whole. Normalisation is of the part.
     batch_size : int
-        Images a forward pass.
+        Images a forward pass; halved where memory runs out.
     memory_mb : float
-        Budget for responses held at once, megabytes.
+        Budget for responses held at once, megabytes. A smaller one costs more passes over the stimuli.
 
     Returns
     -------
     rsatoolbox.rdm.RDMs
-        RDM descriptors ``model, regime, seed, layer, layer_index, n_units, n_constant, normalize``, with
+        RDM descriptors ``model, regime, seed, layer, layer_index, n_units, n_constant, normalize, part``, with
         ``within="identity"`` also ``identity, category``. Pattern descriptors ``stimulus_id`` and the columns of the
         stimulus table, or ``azimuth_deg``.
 
     Raises
     ------
     InputError
-        If a layer does not exist, a response is not finite, or an exemplar lacks a view.
+        If a layer does not exist, a response is not finite, an exemplar lacks a view, or memory does not suffice for
+        a single image.
     """
-    request = RdmRequest(dissimilarity, normalize, within)
+    request = RdmRequest(dissimilarity, normalize, within, part)
     return compute_rdm_requests(
         network, stimuli, layers, {"rdms": request}, batch_size=batch_size, memory_mb=memory_mb
     )["rdms"]
@@ -107,8 +131,8 @@ def compute_rdm_requests(
     layers: str | Sequence[str],
     requests: Mapping[str, RdmRequest],
     *,
-    batch_size: int = 64,
-    memory_mb: float = 1024.0,
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
 ) -> dict[str, RDMs]:
     """Several kinds of RDMs from one presentation of the stimuli.
 
@@ -117,66 +141,258 @@ def compute_rdm_requests(
     network, stimuli, layers, batch_size, memory_mb
         See :func:`compute_model_rdms`.
     requests : mapping of str to RdmRequest
-        What is wanted, by a name of the caller's.
+        What is wanted, by a name of the caller's. Mirrored images are presented only if a part is asked for.
 
     Returns
     -------
     dict of str to rsatoolbox.rdm.RDMs
         Under the names of the requests.
     """
-    names = resolve_layers(network, layers)
-    exemplars = {name: view_order(stimuli) for name, request in requests.items() if request.within}
-    products = {
-        (name, layer): _Products(len(stimuli), request.normalize)
-        for name, request in requests.items()
-        for layer in names
+    chosen = network.select(layers)
+    views = view_order(stimuli) if any(request.within for request in requests.values()) else None
+    collectors = {name: _Collector(request, len(chosen)) for name, request in requests.items()}
+    everyone = np.arange(len(stimuli))[None]
+    jobs = {
+        (request.part, request.normalize, request.within): _Job(
+            request.part, request.normalize, views[1] if request.within else everyone
+        )
+        for request in requests.values()
     }
-    for layer, block in unit_blocks(network, stimuli, names, batch_size=batch_size, memory_mb=memory_mb):
-        for name in requests:
-            products[name, layer].add(block)
-    known_order = network.layer_names()
-    result = {}
-    for name, request in requests.items():
-        matrices = np.stack([products[name, layer].dissimilarities(request.dissimilarity) for layer in names])
-        descriptors = {
-            "model": [network.name] * len(names),
-            "regime": [network.regime] * len(names),
-            "seed": [network.seed] * len(names),
-            "layer": names,
-            "layer_index": [known_order.index(layer) for layer in names],
-            "n_units": [products[name, layer].n_units for layer in names],
-            "n_constant": [products[name, layer].n_constant for layer in names],
-            "normalize": [request.normalize or "none"] * len(names),
-        }
-        if request.within:
-            result[name] = view_rdms(matrices, stimuli, *exemplars[name], descriptors, request.dissimilarity)
-        else:
-            result[name] = build_rdms(
-                matrices, patterns=stimuli.table, rdms=descriptors, dissimilarity=request.dissimilarity
-            )
-    return result
+    bytes_a_unit = len(stimuli) * network.dtype.itemsize
+    n_passes = len(plan_passes(chosen, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb))
+    streamed = all(request.within and request.part == "whole" for request in requests.values())
+    way = _stream_views if streamed and n_passes > 2 else _hold_blocks
+    for layer, sums in way(network, stimuli, chosen, jobs, batch_size=batch_size, memory_mb=memory_mb):
+        for collector in collectors.values():
+            request = collector.request
+            collector.add(sums[request.part, request.normalize, request.within], chosen.index(layer))
+    descriptors = {
+        "model": [network.name] * len(chosen),
+        "regime": [network.regime] * len(chosen),
+        "seed": [network.seed] * len(chosen),
+        "layer": [layer.name for layer in chosen],
+        "layer_index": [network.layer_index(layer) for layer in chosen],
+    }
+    return {name: collector.rdms(stimuli, views, descriptors) for name, collector in collectors.items()}
 
 
-class _Products:
-    """Sums over units, block by block, from which dissimilarities between stimuli follow."""
+@dataclass(frozen=True)
+class _Job:
+    """Products that several requests can share: of one part, normalised in one way, among the stimuli of each group."""
 
-    def __init__(self, n_stimuli: int, normalize: str | None):
-        self.normalize = normalize
-        self.products = np.zeros((n_stimuli, n_stimuli))
-        self.totals = np.zeros(n_stimuli)
-        self.n_units = self.n_constant = 0
+    part: str
+    normalize: str | None
+    groups: np.ndarray
+    """Positions of stimuli, shape (n_groups, size)."""
 
-    def add(self, block: np.ndarray) -> None:
-        """Add units: array of shape (n_stimuli, n_units_of_block)."""
-        for start in range(0, block.shape[1], _UNITS_AT_ONCE):
-            responses = block[:, start : start + _UNITS_AT_ONCE].astype(float)
-            if self.normalize == "zscore":
-                responses, n_constant = zscore_units(responses)
-                self.n_constant += n_constant
-            self.products += responses @ responses.T
-            self.totals += responses.sum(axis=1)
-            self.n_units += responses.shape[1]
+    def sums(self, precision: torch.dtype) -> PatternSums:
+        return PatternSums(*self.groups.shape, precision)
 
-    def dissimilarities(self, measure: str) -> np.ndarray:
-        """Array of shape (n_stimuli, n_stimuli); NaN where a stimulus' pattern is constant or no unit varies."""
-        return dissimilarity_from_products(self.products, self.totals, self.n_units, dissimilarity=measure)
+
+_Jobs = Mapping[tuple[str, str | None, str | None], _Job]
+_Sums = dict[tuple[str, str | None, str | None], PatternSums]
+
+
+def _hold_blocks(
+    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
+):
+    """Sums of every layer from blocks of units that are held over all stimuli: pairs of layer and sums."""
+    mirrored = any(job.part != "whole" for job in jobs.values())
+    at_once = max(_FEWEST_UNITS, _BLOCK_BYTES // (4 * len(stimuli)))
+    workspace = _Workspace()
+    sums = _new_sums(jobs, network.dtype)
+    held = held_blocks(network, stimuli, layers, batch_size=batch_size, memory_mb=memory_mb, mirrored=mirrored)
+    for block, responses in held:
+        for start in range(0, responses.shape[2], at_once):
+            _add_block(responses[:, :, start : start + at_once], jobs, sums, workspace)
+        if block.stop == block.layer.n_units:
+            yield block.layer, sums
+            sums = _new_sums(jobs, network.dtype)
+
+
+def _add_block(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Workspace) -> None:
+    """Add units, with their responses to all stimuli: tensor of shape (1 or 2, n_stimuli, n_units)."""
+    precision, n_units = responses.dtype, responses.shape[2]
+    working = responses.to(working_dtype(precision))
+    for part in PARTS:
+        of_part = {key: job for key, job in jobs.items() if job.part == part}
+        if not of_part:
+            continue
+        patterns = _part(working, part, precision)
+        scratch = workspace("scratch", patterns.shape, patterns)
+        means = scales = None
+        if any(job.normalize for job in of_part.values()):
+            statistics = UnitStatistics(n_units, patterns.device)
+            statistics.add(patterns, slice(0, n_units), scratch=scratch)
+            means, scales = statistics.finish(len(patterns), precision)
+        for key, job in of_part.items():
+            n_groups, size = job.groups.shape
+            shown = workspace("patterns", (n_groups, size + 2, n_units), patterns)
+            source = patterns if n_groups == 1 and size == len(patterns) else patterns[job.groups.ravel()]
+            _write_normalized(source.view(n_groups, size, n_units), means, scales, job, out=shown[:, :size])
+            varying = scales > 0 if job.normalize else None
+            sums[key].count(varying, n_units)
+            sums[key].add(shown, slice(0, n_groups), varying)
+
+
+def _stream_views(
+    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
+):
+    """Sums of every layer among the views of each exemplar, with no more held than unit statistics."""
+    for group in _fitting(layers, memory_mb):
+        sums, batch_size = with_smaller_batches(
+            lambda batch_size, group=group: _stream_group(network, stimuli, group, jobs, batch_size),
+            batch_size,
+            network=network,
+            memory_mb=memory_mb,
+        )
+        for layer in group:
+            yield layer, sums[layer.name]
+
+
+def _stream_group(
+    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, batch_size: int
+) -> dict[str, _Sums]:
+    device, working = working_device(network), working_dtype(network.dtype)
+    workspace = _Workspace()
+    positions = next(iter(jobs.values())).groups
+    n_views = positions.shape[1]
+    means_and_scales: dict[str, tuple] = {layer.name: (None, None) for layer in layers}
+    if any(job.normalize for job in jobs.values()):
+        statistics = {layer.name: UnitStatistics(layer.n_units, device) for layer in layers}
+
+        def measure(layer: Layer, _rows: slice, responses: torch.Tensor) -> None:
+            for units in _unit_slices(responses):
+                block = responses[0, :, units].to(device, working)
+                statistics[layer.name].add(block, units, scratch=workspace("scratch", block.shape, block))
+            statistics[layer.name].n += responses.shape[1]
+
+        stream_responses(network, stimuli, layers, measure, batch_size=batch_size)
+        for layer in layers:
+            means_and_scales[layer.name] = statistics.pop(layer.name).finish(len(stimuli), network.dtype)
+    sums = {layer.name: _new_sums(jobs, network.dtype) for layer in layers}
+    for layer in layers:
+        scales = means_and_scales[layer.name][1]
+        for key, job in jobs.items():
+            sums[layer.name][key].count(scales > 0 if job.normalize else None, layer.n_units)
+
+    def multiply(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
+        means, scales = means_and_scales[layer.name]
+        groups = slice(rows.start // n_views, rows.stop // n_views)
+        for units in _unit_slices(responses):
+            block = responses[0, :, units].to(device, working)
+            views = block.unflatten(0, (-1, n_views))
+            for key, job in jobs.items():
+                shown = workspace("patterns", (len(views), n_views + 2, block.shape[1]), block)
+                of_units = (means[units], scales[units]) if job.normalize else (None, None)
+                _write_normalized(views, *of_units, job, out=shown[:, :n_views])
+                sums[layer.name][key].add(shown, groups, of_units[1] > 0 if job.normalize else None)
+
+    whole_exemplars = max(1, batch_size // n_views) * n_views
+    stream_responses(network, stimuli.take(positions.ravel()), layers, multiply, batch_size=whole_exemplars)
+    return sums
+
+
+def _fitting(layers: list[Layer], memory_mb: float) -> list[list[Layer]]:
+    """Consecutive layers whose unit statistics fit the budget together; at least one each time."""
+    groups: list[list[Layer]] = []
+    room = 0.0
+    for layer in layers:
+        size = layer.n_units * _STATISTICS_BYTES / 1e6
+        if not groups or size > room:
+            groups.append([])
+            room = memory_mb
+        groups[-1].append(layer)
+        room -= size
+    return groups
+
+
+def _unit_slices(responses: torch.Tensor) -> list[slice]:
+    n_units = responses.shape[2]
+    at_once = max(_FEWEST_UNITS, _BLOCK_BYTES // (4 * responses.shape[1]))
+    if responses.device.type != "cpu":
+        at_once *= 16
+    return [slice(start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
+
+
+def _write_normalized(
+    responses: torch.Tensor,
+    means: torch.Tensor | None,
+    scales: torch.Tensor | None,
+    job: _Job,
+    *,
+    out: torch.Tensor,
+) -> None:
+    if job.normalize is None:
+        out.copy_(responses)
+    else:
+        torch.sub(responses, means, out=out)
+        out.mul_(scales)
+
+
+def _part(responses: torch.Tensor, part: str, precision: torch.dtype) -> torch.Tensor:
+    """One part (n_stimuli, n_units) of responses (1 or 2, n_stimuli, n_units) to images and their mirror images."""
+    if part == "whole":
+        return responses[0]
+    if part == "invariant":
+        return (responses[0] + responses[1]) / 2
+    sensitive = (responses[0] - responses[1]) / 2
+    size = responses.square().mean(dim=(0, 1)).sqrt()
+    sensitive[sensitive.abs() <= _REFLECTION_ROUNDING * torch.finfo(precision).eps * size] = 0.0
+    return sensitive
+
+
+def _new_sums(jobs: _Jobs, precision: torch.dtype) -> _Sums:
+    return {key: job.sums(precision) for key, job in jobs.items()}
+
+
+class _Workspace:
+    """Memory for intermediate results that is used again: getting it anew costs as much as the arithmetic."""
+
+    def __init__(self):
+        self.kept: dict[str, torch.Tensor] = {}
+
+    def __call__(self, name: str, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
+        """Contiguous tensor of that shape with the type and device of another; its content is arbitrary."""
+        size = int(np.prod(shape))
+        kept = self.kept.get(name)
+        if kept is None or len(kept) < size:
+            kept = self.kept[name] = torch.empty(size, dtype=like.dtype, device=like.device)
+        return kept[:size].view(*shape)
+
+
+class _Collector:
+    """Takes one layer's dissimilarities after the other and makes the RDMs of a request."""
+
+    def __init__(self, request: RdmRequest, n_layers: int):
+        self.request = request
+        self.counts = pd.DataFrame(0, index=range(n_layers), columns=["n_units", "n_constant"])
+        self.dissimilarities: list[np.ndarray | None] = [None] * n_layers
+
+    def add(self, sums: PatternSums, position: int) -> None:
+        matrices = sums.dissimilarities(self.request.dissimilarity)
+        upper = np.triu_indices(matrices.shape[1], 1)
+        self.dissimilarities[position] = matrices[:, upper[0], upper[1]]
+        self.counts.loc[position] = sums.n_units, sums.n_constant
+
+    def rdms(
+        self, stimuli: StimulusSet, views: tuple[pd.DataFrame, np.ndarray] | None, descriptors: Mapping[str, list]
+    ) -> RDMs:
+        """Layers outer, exemplars inner."""
+        described = pd.DataFrame(descriptors).assign(
+            n_units=self.counts["n_units"],
+            n_constant=self.counts["n_constant"],
+            normalize=self.request.normalize or "none",
+            part=self.request.part,
+        )
+        patterns = stimuli.table
+        if self.request.within:
+            exemplars, positions = views
+            patterns = patterns.iloc[positions[0]][["azimuth_deg"]].reset_index(drop=True)
+            described = described.merge(exemplars.reset_index(), how="cross")
+        return build_rdms(
+            np.concatenate(self.dissimilarities),
+            patterns=patterns,
+            rdms={name: described[name].tolist() for name in described.columns},
+            dissimilarity=self.request.dissimilarity,
+        )

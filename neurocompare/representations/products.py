@@ -1,0 +1,186 @@
+"""Sums over units from which dissimilarities between stimuli follow, accumulated block by block.
+
+Takes responses as tensors (stimuli x units, or groups of stimuli x units); keeps one small matrix a group of stimuli,
+so that a layer of any size can go through. Products are made in the responses' own precision about the mean pattern
+of the group, where rounding is smallest, and added up in float64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from neurocompare.representations.rdms import dissimilarity_from_products
+
+__all__ = ["PatternSums", "UnitStatistics"]
+
+CONSTANT = 4.0
+"""A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
+ALIKE = 64.0
+"""Two patterns whose distance is under so many rounding errors of their length are the same pattern."""
+_ROWS_AT_ONCE = 512
+
+
+class UnitStatistics:
+    """Mean and standard deviation of every unit over stimuli, from batches in any order.
+
+    Parameters
+    ----------
+    n_units : int
+    device : torch.device
+        Where the sums are kept.
+
+    Notes
+    -----
+    Sums are taken about the mean of the first batch. As that batch is part of the whole, it cannot lie further from
+    the mean than ``sqrt(n / n_batch)`` standard deviations, which bounds the rounding of the variance.
+    """
+
+    def __init__(self, n_units: int, device: torch.device):
+        self.first: torch.Tensor | None = None
+        self.sums = torch.zeros(2, n_units, dtype=torch.float64, device=device)
+        self.n = 0
+
+    def add(self, responses: torch.Tensor, units: slice, *, scratch: torch.Tensor) -> None:
+        """Add a batch.
+
+        Parameters
+        ----------
+        responses : torch.Tensor of shape (n_images, n_units_of_slice)
+        units : slice
+            Which units these are.
+        scratch : torch.Tensor of the same shape
+            Written over.
+        """
+        if self.first is None:
+            self.first = torch.zeros(self.sums.shape[1], dtype=responses.dtype, device=responses.device)
+        if self.n == 0:
+            torch.mean(responses, dim=0, out=self.first[units])
+        torch.sub(responses, self.first[units], out=scratch)
+        self.sums[0, units] += scratch.sum(dim=0)
+        self.sums[1, units] += scratch.square_().sum(dim=0)
+
+    def finish(self, n_stimuli: int, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean of each unit, and 1 over its standard deviation: 0 for a constant unit.
+
+        Parameters
+        ----------
+        n_stimuli : int
+            That were added.
+        precision : torch.dtype
+            Type of the responses, which says how large a rounding error is.
+
+        Returns
+        -------
+        means, scales : torch.Tensor of shape (n_units,)
+        """
+        shift = self.sums[0] / n_stimuli
+        variances = (self.sums[1] / n_stimuli - shift**2).clamp(min=0.0)
+        means = self.first.double() + shift
+        return means.to(self.first.dtype), scales_of(means, variances, precision).to(self.first.dtype)
+
+
+def scales_of(means: torch.Tensor, variances: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
+    """1 over the standard deviation of each unit; 0 where it is rounding alone, see :data:`CONSTANT`."""
+    sd = variances.sqrt()
+    constant = sd <= CONSTANT * torch.finfo(precision).eps * means.abs()
+    return torch.where(constant, 0.0, 1.0 / sd)
+
+
+class PatternSums:
+    """Sums over units of products between the patterns of each group of stimuli.
+
+    Parameters
+    ----------
+    n_groups, size : int
+        Groups, and stimuli in each: one group of all stimuli, or one a exemplar.
+    precision : torch.dtype
+        Type of the responses, which says how large a rounding error is.
+
+    Attributes
+    ----------
+    n_units, n_constant : int
+        Units that were summed over, and units that were left out because they are constant.
+    """
+
+    def __init__(self, n_groups: int, size: int, precision: torch.dtype):
+        self.size = size
+        self.precision = precision
+        self.n_units = self.n_constant = 0
+        # The last two rows are the group's mean pattern and ones, which give the sums that the mean took away.
+        self.sums = np.zeros((n_groups, size + 2, size + 2))
+        self.level: float | None = None
+
+    def count(self, varying: torch.Tensor | None, n_units: int) -> None:
+        """Count units once, however many groups they are added to; ``varying`` is None where constant ones stay."""
+        n_varying = n_units if varying is None else int(varying.sum())
+        self.n_units += n_varying
+        self.n_constant += n_units - n_varying
+
+    def add(self, patterns: torch.Tensor, groups: slice, varying: torch.Tensor | None = None) -> None:
+        """Add units of some groups.
+
+        Parameters
+        ----------
+        patterns : torch.Tensor of shape (n_groups_of_slice, size + 2, n_units_of_block)
+            Its last two rows are free to be written over, as are the others.
+        groups : slice
+            Which groups these are.
+        varying : boolean torch.Tensor of shape (n_units_of_block,), or None
+            Units that count; patterns are 0 at all others.
+        """
+        size = self.size
+        mean = patterns[:, size]
+        torch.mean(patterns[:, :size], dim=1, out=mean)
+        patterns[:, :size] -= mean[:, None]
+        if self.level is None:
+            # Correlation and distance do not see a constant that is taken from all units alike; rounding does.
+            self.level = float(mean.double().mean())
+        mean -= self.level
+        if varying is None:
+            patterns[:, size + 1] = 1.0
+        else:
+            patterns[:, size + 1] = varying
+            mean *= varying
+        if len(patterns) > 1:
+            self.sums[groups] += torch.bmm(patterns, patterns.transpose(1, 2)).cpu().numpy()
+            return
+        target = self.sums[groups][0]
+        for start in range(0, size + 2, _ROWS_AT_ONCE):
+            rows = patterns[0, start : start + _ROWS_AT_ONCE]
+            target[start : start + len(rows), start:] += (rows @ patterns[0, start:].T).cpu().numpy()
+
+    def dissimilarities(self, measure: str) -> np.ndarray:
+        """Dissimilarity matrices of the groups.
+
+        Parameters
+        ----------
+        measure : {"correlation", "euclidean"}
+            See :func:`~neurocompare.representations.rdms.dissimilarity_from_products`.
+
+        Returns
+        -------
+        array of shape (n_groups, size, size)
+            Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by rounding.
+        """
+        matrices = np.empty((len(self.sums), self.size, self.size))
+        for matrix, sums in zip(matrices, self.sums, strict=True):
+            matrix[...] = self._dissimilarity(sums, measure)
+        return matrices
+
+    def _dissimilarity(self, sums: np.ndarray, measure: str) -> np.ndarray:
+        size = self.size
+        # Products of one large group fill the upper triangle alone.
+        deviations = np.triu(sums[:size, :size])
+        deviations = deviations + np.triu(deviations, 1).T
+        with_mean, totals = sums[:size, size], sums[:size, size + 1]
+        products = deviations + with_mean[:, None] + with_mean[None, :] + sums[size, size]
+        matrix = dissimilarity_from_products(
+            products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
+        )
+        power = np.diag(deviations)
+        apart = power[:, None] + power[None, :] - 2 * deviations
+        length = np.diag(products)
+        rounding = (ALIKE * torch.finfo(self.precision).eps) ** 2
+        matrix[(apart <= rounding * (length[:, None] + length[None, :])) & np.isfinite(matrix)] = 0.0
+        return matrix

@@ -41,10 +41,12 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     """
     refuse_unused(options, _USED, str(path), "the assembly says it")
     with path.open("rb") as file:
-        engine = "scipy" if file.read(3) == b"CDF" else "h5netcdf"
+        is_netcdf3 = file.read(3) == b"CDF"
+    # phony_dims: HDF5 that is no netCDF opens too, so that its dims can be named in the error.
+    engine = {"engine": "scipy"} if is_netcdf3 else {"engine": "h5netcdf", "phony_dims": "sort"}
     try:
         # decode_times off: a bin in "ms" is a number here, never a date.
-        with xr.open_dataset(path, engine=engine, decode_times=False) as dataset:
+        with xr.open_dataset(path, decode_times=False, **engine) as dataset:
             data = _data_variable(dataset, path).load()
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
         if isinstance(error, InputError):

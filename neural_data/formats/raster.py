@@ -77,7 +77,9 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
     names = variable_names(file)
     absent = [name for name in VARIABLES[:2] if name not in names]
     if absent:
-        raise InputError(f"{file}: no variable {absent[0]!r}; a raster file holds {', '.join(VARIABLES)}")
+        raise InputError(
+            f"{file}: no variable {absent[0]!r}; a raster file holds {', '.join(VARIABLES)} (is it truncated?)"
+        )
     found = read_variables(file, [name for name in VARIABLES if name in names])
     data = np.atleast_2d(_numbers(found["raster_data"], f"{file}: raster_data"))
     site = found.get("raster_site_info", {})

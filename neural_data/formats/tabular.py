@@ -30,6 +30,8 @@ LONG_COLUMNS = ("stimulus_id", "neuroid_id", "region", "response")
 BIN_COLUMNS = ("time_bin_start", "time_bin_end")
 TEXT_COLUMNS = ("stimulus_id", "neuroid_id", "region", "subject", "identity", "category", "filename")
 STIMULUS_COLUMNS = ("stimulus_id", "repetition", "identity", "category", "filename", "azimuth_deg", "elevation_deg")
+_EXACT_FLOATS = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
+"""From pandas 3.1 on, numbers are read exactly by default and the option is deprecated."""
 _USED = ("stimulus", "window_ms", "region", "subject", "units")
 
 
@@ -132,7 +134,7 @@ def _read_table(path: Path) -> pd.DataFrame:
             dtype=dict.fromkeys((*TEXT_COLUMNS, "attrs"), str),
             keep_default_na=False,
             na_values={"response": ["", "NaN", "nan", "NA"]},
-            float_precision="round_trip",
+            **_EXACT_FLOATS,
         )
     except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError, pa.ArrowException) as error:
         raise InputError(f"{path}: not readable as a table of responses ({error})") from error

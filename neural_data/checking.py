@@ -1,0 +1,285 @@
+"""What a recording holds, and what in it will mislead an RDM.
+
+Gives a report: facts, and problems each with a way out. Files that cannot be used at all raise, as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neural_data.errors import InputError
+from neural_data.formats.files import detect_format, read_recording
+from neural_data.recordings import (
+    checked_recording,
+    condition_means,
+    match_stimulus_set,
+    missing_message,
+    regions_of,
+    response_counts,
+)
+from neural_data.stimuli import StimulusSet
+
+__all__ = ["FEW_NEURONS", "Problem", "RecordingReport", "check_recording"]
+
+FEW_NEURONS = 20
+"""With fewer, an RDM rests on chance more than on the region (see the reliability that a fit reports)."""
+FEWEST_STIMULI = 3
+IMPLAUSIBLE_RATE_HZ = 300.0
+"""Mean rates above this are no rates of cortical neurons; the unit of measurement is probably another."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something in a recording that misleads, and what to do about it.
+
+    Parameters
+    ----------
+    severity : {"warning", "error"}
+        An error keeps RDMs from being computed as the recording stands.
+    message, way_out : str
+        What is so, and what to do.
+    """
+
+    severity: str
+    message: str
+    way_out: str
+
+
+@dataclass(frozen=True)
+class RecordingReport:
+    """What was found in a recording.
+
+    Parameters
+    ----------
+    source : str
+        File, or name of the recording.
+    facts : dict of str to str
+        What it holds, in the order to be shown.
+    neurons : pandas.DataFrame
+        One row a region and subject: ``region, subject, n_neurons, n_silent, n_constant, mean_rate``.
+    problems : tuple of Problem
+        Errors first.
+    """
+
+    source: str
+    facts: dict[str, str]
+    neurons: pd.DataFrame
+    problems: tuple[Problem, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether RDMs can be computed from the recording as it stands."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+    def to_text(self) -> str:
+        """The report as lines of plain text."""
+        width = max(len(name) for name in self.facts)
+        lines = [self.source, ""]
+        lines += [f"  {name:<{width}}  {value}" for name, value in self.facts.items()]
+        lines += ["", *(f"  {line}" for line in self.neurons.to_string(index=False).splitlines()), ""]
+        for problem in self.problems:
+            lines += [f"{problem.severity}: {problem.message}", f"  -> {problem.way_out}"]
+        return "\n".join(lines if self.problems else [*lines, "no problem found"])
+
+
+def check_recording(
+    recording: str | Path | xr.DataArray,
+    *,
+    format: str | None = None,
+    stimulus: str | None = None,
+    window_ms: tuple[float, float] | None = None,
+    region: str | None = None,
+    units: str | None = None,
+    stimuli: StimulusSet | None = None,
+) -> RecordingReport:
+    """Say what a recording holds and what in it will mislead an RDM.
+
+    Parameters
+    ----------
+    recording : str, Path or xarray.DataArray
+        A file or folder, or a recording in memory.
+    format, stimulus, window_ms, region, units
+        For files, see :func:`~neural_data.formats.files.read_recording`.
+    stimuli : StimulusSet or None
+        What was shown, to see whether all of it was recorded.
+
+    Returns
+    -------
+    RecordingReport
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds no recording at all.
+    """
+    if isinstance(recording, xr.DataArray):
+        source, found = "recording in memory", "in memory"
+        recording = checked_recording(recording, units=units)
+    else:
+        source, found = str(recording), format or detect_format(recording)
+        recording = read_recording(recording, found, stimulus, window_ms, region=region, units=units, missing="keep")
+    counts, means = response_counts(recording), condition_means(recording, missing="keep")
+    neurons = _neurons(recording, means)
+    problems = [
+        *_problems_of_cells(recording, counts, means),
+        *_problems_of_neurons(recording, neurons),
+        *_problems_of_stimuli(recording, counts, stimuli),
+    ]
+    problems.sort(key=lambda problem: problem.severity != "error")
+    facts = _facts(recording, found, counts, means)
+    return RecordingReport(source, facts, neurons, tuple(problems))
+
+
+def _facts(recording: xr.DataArray, found: str, counts: pd.DataFrame, means: pd.DataFrame) -> dict[str, str]:
+    subjects = [s for s in dict.fromkeys(recording["subject"].values.tolist()) if s]
+    together = "recorded together" if recording.attrs["simultaneous"] else "recorded one by one (a pseudo-population)"
+    facts = {
+        "format": found,
+        "origin": "simulated" if recording.attrs["simulated"] else "recorded",
+        "regions": ", ".join(regions_of(recording)),
+        "subjects": ", ".join(subjects) or "not named",
+        "neurons": f"{recording.sizes['neuroid']}, {together}",
+        "stimuli": str(len(means)),
+        "repetitions": _range(counts.to_numpy()),
+        "missing cells": f"{int((counts == 0).to_numpy().sum())} of {counts.size} (stimulus x neuron)",
+        "units": recording.attrs["units"],
+    }
+    if "time_bin" in recording.dims:
+        start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
+        facts["time bins"] = f"{len(start)} of {end[0] - start[0]:g} ms, {start[0]:g} to {end[-1]:g} ms after onset"
+    elif "window_ms" in recording.attrs:
+        facts["window"] = "{:g} to {:g} ms after onset".format(*recording.attrs["window_ms"])
+    if recording.attrs.get("stimulus_set_identifier"):
+        facts["stimulus set"] = str(recording.attrs["stimulus_set_identifier"])
+    return facts
+
+
+def _range(counts: np.ndarray) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _neurons(recording: xr.DataArray, means: pd.DataFrame) -> pd.DataFrame:
+    values = means.to_numpy()
+    low, high = np.nanmin(_measured(values), axis=0), np.nanmax(_measured(values), axis=0)
+    table = pd.DataFrame(
+        {
+            "region": recording["region"].values,
+            "subject": recording["subject"].values,
+            "silent": (low == 0) & (high == 0),
+            "constant": low == high,
+            "mean_rate": np.nanmean(_measured(values), axis=0),
+        }
+    )
+    return (
+        table.groupby(["region", "subject"], sort=False)
+        .agg(
+            n_neurons=("silent", "size"),
+            n_silent=("silent", "sum"),
+            n_constant=("constant", "sum"),
+            mean_rate=("mean_rate", "mean"),
+        )
+        .round({"mean_rate": 2})
+        .reset_index()
+    )
+
+
+def _measured(values: np.ndarray) -> np.ndarray:
+    """Means with zeros for neurons that were never measured, so that no column is all NaN."""
+    return np.where(np.isnan(values).all(axis=0), 0.0, values)
+
+
+def _problems_of_cells(recording: xr.DataArray, counts: pd.DataFrame, means: pd.DataFrame) -> list[Problem]:
+    problems = []
+    if means.isna().to_numpy().any():
+        problems.append(
+            Problem(
+                "error",
+                missing_message(means),
+                "choose missing='drop_neurons' or missing='drop_stimuli', whichever loses less; nothing is filled in",
+            )
+        )
+    absent = int(np.isnan(recording.values).sum())
+    if absent and recording.attrs["simultaneous"]:
+        problems.append(
+            Problem(
+                "warning",
+                f"{absent:,} of {recording.size:,} responses of neurons recorded together are NaN",
+                "missing='keep' takes means over those there are; check that the losses do not depend on the stimulus",
+            )
+        )
+    present = counts.to_numpy()
+    if present.min() != present.max():
+        problems.append(
+            Problem(
+                "warning",
+                f"repetitions are unbalanced: {present.min()} to {present.max()} responses a cell (stimulus x neuron)",
+                "unequal noise biases correlation and euclidean RDMs: where it is large, prefer crossnobis, which "
+                "takes as many repetitions as every cell has, or drop what has few",
+            )
+        )
+    elif present.max() == 1:
+        problems.append(
+            Problem(
+                "warning",
+                "there is one response a cell",
+                "crossnobis and trial split halves need at least two; reliability over neurons still works",
+            )
+        )
+    return problems
+
+
+def _problems_of_neurons(recording: xr.DataArray, neurons: pd.DataFrame) -> list[Problem]:
+    problems = []
+    for region, rows in neurons.groupby("region", sort=False):
+        n_neurons, n_silent = int(rows["n_neurons"].sum()), int(rows["n_silent"].sum())
+        n_constant = int(rows["n_constant"].sum()) - n_silent
+        if n_neurons - n_silent - n_constant < FEW_NEURONS:
+            problems.append(
+                Problem(
+                    "warning",
+                    f"{region} has {n_neurons - n_silent - n_constant} neurons that vary; RDMs of fewer than "
+                    f"{FEW_NEURONS} rest on chance",
+                    "report their reliability (noise ceiling) beside every fit, or pool regions",
+                )
+            )
+        for number, what in ((n_silent, "silent"), (n_constant, "constant but not silent")):
+            if number:
+                problems.append(
+                    Problem(
+                        "warning",
+                        f"{number} of {n_neurons} neurons of {region} are {what}",
+                        "normalize='zscore' drops them; raw correlations keep them",
+                    )
+                )
+    if "unspecified" in set(neurons["region"]):
+        problems.append(Problem("warning", "the region is not named in the data", "name it: region='AM' when reading"))
+    rates = neurons["mean_rate"].max()
+    if recording.attrs["units"] == "spikes/s" and rates > IMPLAUSIBLE_RATE_HZ:
+        problems.append(
+            Problem("warning", f"mean rates reach {rates:g} spikes/s", "check the unit: say units='counts' if they are")
+        )
+    return problems
+
+
+def _problems_of_stimuli(recording: xr.DataArray, counts: pd.DataFrame, stimuli: StimulusSet | None) -> list[Problem]:
+    problems = []
+    if len(counts) < FEWEST_STIMULI:
+        problems.append(
+            Problem(
+                "error",
+                f"there are {len(counts)} stimuli; an RDM needs at least {FEWEST_STIMULI}",
+                "check which label tells stimuli apart (stimulus=...)",
+            )
+        )
+    if stimuli is not None:
+        try:
+            match_stimulus_set(recording, stimuli)
+        except InputError as error:
+            problems.append(Problem("error", str(error), "RDMs of this set cannot be computed until the ids agree"))
+    return problems

@@ -1,26 +1,45 @@
 """How well the best model could fit: reliability of a population's RDM, and noise ceilings.
 
-Takes recordings or arrays of responses; gives numbers and one table. Reliability over neurons asks what another
-sample of as many neurons would give, reliability over trials what another set of trials of the same neurons would.
+Takes recordings or arrays of responses; gives numbers and tables. Reliability over neurons asks what another sample of
+as many neurons would give, reliability over trials what other trials of the same neurons would, and leaving out
+subjects what another subject would.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from rsatoolbox.rdm import RDMs
+from rsatoolbox.util.inference_util import pool_rdm
+from scipy.stats import rankdata
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fits import check_method, fits_on_counts
-from neurocompare.representations.neural_rdms import Population, dissimilarities, populations
+from neurocompare.representations.neural_rdms import (
+    Population,
+    compute_neural_rdms,
+    dissimilarities,
+    populations,
+)
+from neurocompare.representations.rdms import rdm_table
 
-__all__ = ["neuron_ceilings", "spearman_brown", "split_half_reliability"]
+__all__ = [
+    "neuron_ceilings",
+    "spearman_brown",
+    "split_half_reliability",
+    "subject_ceilings",
+    "trial_reliability",
+]
 
 FEWEST_NEURONS = 4
 """Fewer cannot be halved: a half holds at least two."""
+FEWEST_REPETITIONS = {"correlation": 2, "euclidean": 2, "poisson": 2, "crossnobis": 4}
+_JACKKNIFE_GROUPS = 10
 
 
 def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: np.random.Generator) -> float:
@@ -59,7 +78,7 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
     if not np.isfinite(responses).all():
         raise ValueError("responses hold NaN or infinite values; leave out those neurons or stimuli first")
     population = Population(region="population", subject="", responses=responses)
-    return _neuron_reliability(population, n_splits=n_splits, rng=rng)
+    return _neuron_reliability(population, _orders(responses.shape[1], n_splits, rng))
 
 
 def spearman_brown(correlation: float, factor: float = 2.0) -> float:
@@ -111,10 +130,12 @@ def neuron_ceilings(
     Returns
     -------
     pandas.DataFrame
-        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_upper, method,
-        dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected fit of an equal sample
-        of new neurons; ``ceiling_upper`` its square root, the expected fit of the RDM of infinitely many. NaN where
-        a region has fewer than four neurons, or a negative reliability has no root.
+        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_lower_se,
+        ceiling_upper, method, dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected
+        fit of an equal sample of new neurons; ``ceiling_lower_se`` its standard error over neurons (jackknife over
+        ten groups of them; for correlation and euclidean RDMs and the measures corr, cosine, spearman and rho-a);
+        ``ceiling_upper`` its square root, the expected fit of the RDM of infinitely many. NaN where a region has fewer
+        than four neurons, or a negative reliability has no root.
 
     Raises
     ------
@@ -131,20 +152,20 @@ def neuron_ceilings(
     )
     if len(groups[0].responses) < 3:
         raise InputError(f"a noise ceiling needs at least three stimuli; there are {len(groups[0].responses)}")
+    made = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize}
     rows = []
     for group in groups:
-        lower = np.nan
+        lower = se = np.nan
         if group.responses.shape[1] >= FEWEST_NEURONS:
-            lower = _neuron_reliability(
-                group, n_splits=n_splits, rng=rng, method=method, dissimilarity=dissimilarity, normalize=normalize
-            )
+            splits = _orders(group.responses.shape[1], n_splits, rng)
+            lower = _neuron_reliability(group, splits, **made)
+            if method in _FAST_METHODS and dissimilarity in ("correlation", "euclidean"):
+                se = _jackknife_se(group, splits, **made)
         rows.append(
-            {
-                "region": group.region,
-                "subject": group.subject,
-                "n_neurons": group.responses.shape[1],
-                "n_stimuli": len(group.responses),
+            _about(group)
+            | {
                 "ceiling_lower": lower,
+                "ceiling_lower_se": se,
                 "ceiling_upper": np.sqrt(lower) if lower >= 0 else np.nan,
                 "method": method,
                 "dissimilarity": dissimilarity,
@@ -155,28 +176,203 @@ def neuron_ceilings(
     return pd.DataFrame(rows)
 
 
+def trial_reliability(
+    recording: xr.DataArray,
+    *,
+    rng: np.random.Generator,
+    stimuli: StimulusSet | None = None,
+    dissimilarity: str = "correlation",
+    normalize: str | None = None,
+    method: str = "corr",
+    by_subject: bool = False,
+    missing: str = "refuse",
+    n_splits: int = 100,
+) -> pd.DataFrame:
+    """Reliability of every region's RDM over trials of the same neurons, from halves of the repetitions.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording with at least two responses a cell (crossnobis: four).
+    rng : numpy.random.Generator
+        Source of the splits; each stimulus' trials are split by themselves.
+    stimuli, dissimilarity, normalize, method, by_subject, missing, n_splits
+        See :func:`neuron_ceilings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, n_repetitions, reliability, method,
+        dissimilarity, n_splits, simulated``.
+
+    Raises
+    ------
+    InputError
+        If there are too few repetitions, the method is unknown, or the RDMs cannot be computed.
+
+    Notes
+    -----
+    The Spearman-Brown formula holds for sums of independent parts; noise enters dissimilarities also as a square, so
+    the corrected value is approximate (``analyses/ceilings_check`` measures by how much).
+    """
+    check_method(method)
+    _, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing, with_trials=True)
+    n_repetitions = len(groups[0].trials)
+    if n_repetitions < FEWEST_REPETITIONS[dissimilarity]:
+        raise InputError(
+            f"trial split halves of {dissimilarity} RDMs need at least {FEWEST_REPETITIONS[dissimilarity]} responses "
+            f"of every neuron to every stimulus; there are {n_repetitions}"
+        )
+    half = n_repetitions // 2
+    rows = []
+    for group in groups:
+        fits = []
+        for _ in range(_checked_splits(n_splits)):
+            order = np.argsort(rng.random(group.trials.shape[:2]), axis=0)[:, :, None]
+            shuffled = np.take_along_axis(group.trials, order, axis=0)
+            sides = [shuffled[:half], shuffled[half : 2 * half]]
+            parts = [dataclasses.replace(group, responses=side.mean(axis=0), trials=side) for side in sides]
+            vectors = [_rdm_vector(part, dissimilarity=dissimilarity, normalize=normalize) for part in parts]
+            fits.append(_agreement(*vectors, method))
+        rows.append(
+            _about(group)
+            | {
+                "n_repetitions": n_repetitions,
+                "reliability": spearman_brown(_mean(fits), n_repetitions / half),
+                "method": method,
+                "dissimilarity": dissimilarity,
+                "n_splits": n_splits,
+                "simulated": group.simulated,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def subject_ceilings(
+    recording: xr.DataArray,
+    *,
+    stimuli: StimulusSet | None = None,
+    dissimilarity: str = "correlation",
+    normalize: str | None = None,
+    method: str = "corr",
+    missing: str = "refuse",
+) -> pd.DataFrame:
+    """Noise ceiling of every region from its subjects, each left out in turn.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording of several subjects.
+    stimuli, dissimilarity, normalize, method, missing
+        See :func:`neuron_ceilings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a region: ``region, n_subjects, n_neurons, n_stimuli, ceiling_lower, ceiling_upper, method,
+        dissimilarity, simulated``. ``ceiling_lower`` is the mean fit of each subject's RDM to the pooled RDM of the
+        others, ``ceiling_upper`` to that of all (itself among them), pooled as rsatoolbox does for the method. NaN
+        where a region was recorded in one subject.
+
+    Raises
+    ------
+    InputError
+        If no region was recorded in two subjects, or the RDMs cannot be computed.
+
+    References
+    ----------
+    Nili et al. (2014), PLOS Computational Biology 10:e1003553.
+    """
+    check_method(method)
+    rdms = compute_neural_rdms(
+        recording, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli, by_subject=True, missing=missing
+    )
+    table = rdm_table(rdms)
+    if table.groupby("region")["subject"].nunique().max() < 2:
+        raise InputError(
+            "a ceiling over subjects needs a region that was recorded in at least two; name the subjects when reading, "
+            "or use the ceiling over neurons"
+        )
+    rows = []
+    for region, members in table.groupby("region", sort=False):
+        lower = upper = np.nan
+        if len(members) > 1:
+            vectors = rdms.subset("region", region).get_vectors()
+            others = np.arange(len(vectors))[:, None] != np.arange(len(vectors))
+            lower = _mean(
+                [_agreement(_pooled(vectors[o], method), v, method) for v, o in zip(vectors, others, strict=True)]
+            )
+            upper = _mean([_agreement(_pooled(vectors, method), v, method) for v in vectors])
+        rows.append(
+            {
+                "region": region,
+                "n_subjects": len(members),
+                "n_neurons": int(members["n_neurons"].sum()),
+                "n_stimuli": rdms.n_cond,
+                "ceiling_lower": lower,
+                "ceiling_upper": upper,
+                "method": method,
+                "dissimilarity": dissimilarity,
+                "simulated": bool(members["simulated"].iloc[0]),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _about(group: Population) -> dict[str, object]:
+    return {
+        "region": group.region,
+        "subject": group.subject,
+        "n_neurons": group.responses.shape[1],
+        "n_stimuli": len(group.responses),
+    }
+
+
+def _checked_splits(n_splits: int) -> int:
+    if n_splits < 1:
+        raise InputError(f"n_splits must be at least 1; got {n_splits}")
+    return n_splits
+
+
+def _orders(n_neurons: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """Random orders of the neurons, (n_splits, n_neurons); the halves are their beginnings and what follows."""
+    return np.stack([rng.permutation(n_neurons) for _ in range(_checked_splits(n_splits))])
+
+
 def _neuron_reliability(
     population: Population,
+    orders: np.ndarray,
     *,
-    n_splits: int,
-    rng: np.random.Generator,
     method: str = "corr",
     dissimilarity: str = "correlation",
     normalize: str | None = None,
 ) -> float:
-    """Corrected mean agreement of the RDMs of random halves of the neurons; an odd neuron sits out in turn."""
-    if n_splits < 1:
-        raise InputError(f"n_splits must be at least 1; got {n_splits}")
+    """Corrected mean agreement of the RDMs of halves of the neurons; of an odd number, one sits out."""
+    n_neurons, half = population.responses.shape[1], orders.shape[1] // 2
+    fits = []
+    for order in orders:
+        sides = (_neurons(population, chosen) for chosen in (order[:half], order[half : 2 * half]))
+        vectors = [_rdm_vector(side, dissimilarity=dissimilarity, normalize=normalize) for side in sides]
+        fits.append(_agreement(*vectors, method))
+    return spearman_brown(_mean(fits), n_neurons / half)
+
+
+def _jackknife_se(population: Population, orders: np.ndarray, **made: str | None) -> float:
+    """Standard error of a reliability over the neurons that were sampled: groups of them are left out in turn.
+
+    Every group uses the same orders, so that they differ by the neurons left out and not by the splits.
+    """
     n_neurons = population.responses.shape[1]
-    half = n_neurons // 2
-    halves = np.empty((2, n_splits, population.responses.shape[0] * (population.responses.shape[0] - 1) // 2))
-    upper = np.triu_indices(population.responses.shape[0], 1)
-    for split in range(n_splits):
-        order = rng.permutation(n_neurons)
-        for side, chosen in enumerate((order[:half], order[half : 2 * half])):
-            part = _neurons(population, chosen)
-            halves[side, split] = dissimilarities(part, dissimilarity=dissimilarity, normalize=normalize)[0][upper]
-    return spearman_brown(_mean_agreement(halves[0], halves[1], method), n_neurons / half)
+    n_groups = min(_JACKKNIFE_GROUPS, n_neurons // 2)
+    membership = np.argsort(np.argsort(orders[0])) % n_groups
+    fewer = orders[: max(len(orders) // 5, min(10, len(orders)))]
+    estimates = []
+    for group in range(n_groups):
+        kept = np.array([order[membership[order] != group] for order in fewer])
+        if kept.shape[1] < FEWEST_NEURONS:
+            return float("nan")
+        estimates.append(_neuron_reliability(population, kept, **made))
+    return float(np.sqrt((n_groups - 1) * np.var(estimates)))
 
 
 def _neurons(population: Population, chosen: np.ndarray) -> Population:
@@ -184,16 +380,38 @@ def _neurons(population: Population, chosen: np.ndarray) -> Population:
     return dataclasses.replace(population, responses=population.responses[:, chosen], trials=trials)
 
 
-def _mean_agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
-    """Mean fit of row i of the first to row i of the second, over rows where it is defined."""
-    n_pairs = first.shape[1]
-    n_stimuli = round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
-    everything = np.ones((1, n_stimuli), dtype=int)
-    fits = np.array(
-        [
-            fits_on_counts(a[None], b[None], everything, method=method)[0, 0, 0]
-            for a, b in zip(first, second, strict=True)
-        ]
-    )
+def _rdm_vector(population: Population, *, dissimilarity: str, normalize: str | None) -> np.ndarray:
+    matrix, _ = dissimilarities(population, dissimilarity=dissimilarity, normalize=normalize)
+    return matrix[np.triu_indices(len(matrix), 1)]
+
+
+_FAST_METHODS = ("corr", "cosine", "spearman", "rho-a")
+
+
+def _agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
+    """Fit of one RDM vector to another; NaN where it is undefined."""
+    if method not in _FAST_METHODS or not (np.isfinite(first).all() and np.isfinite(second).all()):
+        n_stimuli = round((1 + np.sqrt(1 + 8 * len(first))) / 2)
+        everything = np.ones((1, n_stimuli), dtype=int)
+        return float(fits_on_counts(first[None], second[None], everything, method=method)[0, 0, 0])
+    if method in ("spearman", "rho-a"):
+        first, second = rankdata(first), rankdata(second)
+    if method != "cosine":
+        first, second = first - first.mean(), second - second.mean()
+    n_pairs = len(first)
+    scale = (n_pairs**3 - n_pairs) / 12 if method == "rho-a" else np.linalg.norm(first) * np.linalg.norm(second)
+    return float(first @ second / scale) if scale > 0 else float("nan")
+
+
+def _pooled(vectors: np.ndarray, method: str) -> np.ndarray:
+    """RDM vector that fits the given ones best, pooled as rsatoolbox does for the method."""
+    with warnings.catch_warnings():
+        # Ranks are averaged for every rank measure; for tau rsatoolbox says so each time.
+        warnings.filterwarnings("ignore", message="Noise ceiling for tau")
+        return pool_rdm(RDMs(vectors), method=method).get_vectors()[0]
+
+
+def _mean(fits: list[float]) -> float:
+    """Mean over splits in which the fit is defined; NaN where it is in none."""
     defined = np.isfinite(fits)
-    return float(fits[defined].mean()) if defined.any() else float("nan")
+    return float(np.asarray(fits)[defined].mean()) if defined.any() else float("nan")

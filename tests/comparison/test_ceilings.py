@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
+from rsatoolbox.inference import boot_noise_ceiling
+from rsatoolbox.rdm import RDMs, compare
 
 from neural_data import InputError, simulate_patches
-from neural_data.simulation import simulate_rates
-from neurocompare.comparison.ceilings import neuron_ceilings, spearman_brown, split_half_reliability
+from neural_data.recordings import condition_means
+from neural_data.simulation import draw_trials, simulate_rates
+from neurocompare.comparison.ceilings import (
+    _agreement,
+    neuron_ceilings,
+    spearman_brown,
+    split_half_reliability,
+    subject_ceilings,
+    trial_reliability,
+)
+from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import correlation_dissimilarity
 
 
@@ -90,3 +102,77 @@ def test_wrong_input_is_refused(faces, rng):
         split_half_reliability(np.ones((5, 5)), n_splits=0, rng=rng)
     with pytest.raises(InputError, match="no method 'pearson'"):
         neuron_ceilings(simulate_patches(faces, n_neurons=5, rng=rng), rng=rng, method="pearson")
+
+
+@pytest.mark.parametrize("method", ["corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov"])
+def test_agreement_is_what_rsatoolbox_compares(rng, method):
+    first, second = rng.random((2, 45))
+    expected = compare(RDMs(first[None]), RDMs(second[None]), method)[0, 0]
+    assert _agreement(first, second, method) == pytest.approx(expected, abs=1e-10)
+
+
+def test_jackknife_error_matches_the_scatter_of_estimates(many_faces):
+    rng = np.random.default_rng(8)
+    rates = simulate_rates(many_faces, ["AM"], 3000, rng=rng)
+    estimates, errors = [], []
+    for _ in range(30):
+        sample = rates.isel(neuroid=rng.choice(3000, 50, replace=False))
+        row = neuron_ceilings(sample, rng=rng, n_splits=50).iloc[0]
+        estimates.append(row["ceiling_lower"])
+        errors.append(row["ceiling_lower_se"])
+    assert 0.6 < np.mean(errors) / np.std(estimates) < 1.6
+
+
+def test_noise_free_trials_are_perfectly_reliable(faces, rng):
+    rates = simulate_rates(faces, ["ML"], 20, rng=rng)
+    copies = xr.concat([rates.assign_coords(repetition=("presentation", [i] * 30)) for i in range(4)], "presentation")
+    table = trial_reliability(copies, rng=rng, n_splits=5)
+    assert table["reliability"][0] == pytest.approx(1.0)
+    assert table["n_repetitions"][0] == 4
+
+
+def test_trial_reliability_is_the_correlation_with_as_many_new_trials(faces):
+    rng = np.random.default_rng(3)
+    rates = simulate_rates(faces, ["AL"], 40, rng=rng)
+    estimates, truths = [], []
+    for _ in range(15):
+        first, second = (draw_trials(rates, 8, rng=rng) for _ in range(2))
+        estimates.append(trial_reliability(first, rng=rng, n_splits=20)["reliability"][0])
+        vectors = [rdm_vector(condition_means(r, faces.ids).to_numpy()) for r in (first, second)]
+        truths.append(np.corrcoef(vectors)[0, 1])
+    assert np.mean(estimates) == pytest.approx(np.mean(truths), abs=0.03)
+
+
+def test_trial_halves_need_enough_trials(faces, rng):
+    recording = simulate_patches(faces, ("ML",), 10, 3, rng=rng)
+    assert trial_reliability(recording, rng=rng, n_splits=2)["n_repetitions"][0] == 3
+    with pytest.raises(InputError, match="crossnobis RDMs need at least 4 responses"):
+        trial_reliability(recording, rng=rng, dissimilarity="crossnobis")
+
+
+@pytest.mark.parametrize("method", ["corr", "cosine", "spearman", "tau-a"])
+@pytest.mark.filterwarnings("ignore:Noise ceiling for tau")
+def test_ceilings_over_subjects_equal_rsatoolbox(faces, rng, method):
+    recording = simulate_patches(faces, ("ML", "AL"), 30, rng=rng, subjects=("A", "B", "C"))
+    table = subject_ceilings(recording, method=method)
+    rdms = compute_neural_rdms(recording, by_subject=True)
+    for row in table.itertuples():
+        expected = boot_noise_ceiling(rdms.subset("region", row.region), method=method, rdm_descriptor="subject")
+        np.testing.assert_allclose([row.ceiling_lower, row.ceiling_upper], expected, atol=1e-10)
+        assert row.n_subjects == 3
+
+
+def test_whitened_ceilings_work_from_a_hundred_stimuli_on(many_faces, rng):
+    """rsatoolbox's own whitened measures have raised there."""
+    recording = simulate_patches(many_faces, ("ML",), 30, rng=rng, subjects=("A", "B"))
+    table = subject_ceilings(recording, method="corr_cov")
+    assert 0 < table["ceiling_lower"][0] < table["ceiling_upper"][0] < 1
+
+
+def test_one_subject_has_no_ceiling_over_subjects(faces, rng):
+    with pytest.raises(InputError, match="recorded in at least two"):
+        subject_ceilings(simulate_patches(faces, n_neurons=5, rng=rng))
+    mixed = simulate_patches(faces, ("ML", "AL"), 20, rng=rng, subjects=("A", "B"))
+    keep = (mixed["region"].values == "ML") | (mixed["subject"].values == "A")
+    table = subject_ceilings(mixed.isel(neuroid=np.flatnonzero(keep)))
+    assert table["ceiling_lower"].notna().tolist() == [True, False]

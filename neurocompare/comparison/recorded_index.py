@@ -1,0 +1,212 @@
+"""Mirror-symmetry index of recorded populations, corrected for the neurons that happened to be sampled.
+
+Few neurons make view RDMs noisy, and noise pulls the index away from that of the whole population. Dividing it by the
+reliability of the RDMs undoes this only where the noise of an entry and of its mirror image are independent. They are
+not: if every neuron is mirror-symmetric, every sample of neurons is, the index is 1 whatever their number, and the
+quotient exceeds 1. So the corrected index compares the RDM of one half of the neurons with the mirrored RDM of the
+other, whose noise is its own, in units of what the two halves share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from neural_data.errors import InputError
+from neural_data.recordings import stimuli_of
+from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.ceilings import FEWEST_NEURONS, spearman_brown
+from neurocompare.representations.neural_rdms import populations
+from neurocompare.representations.rdms import ROUNDING, view_order, zscore_units
+from neurocompare.representations.viewpoint import mirror_symmetry_index
+
+__all__ = ["corrected_indices"]
+
+_GROUPS = 20
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What the halves of one population say of each exemplar, all of shape (n_exemplars,); NaN where undefined.
+
+    ``indices`` of all neurons; mean ``correlation`` of the RDMs of two halves; their mean ``covariance``, and that of
+    the one with the mirror image of the other (``mirrored``).
+    """
+
+    indices: np.ndarray
+    correlation: np.ndarray
+    covariance: np.ndarray
+    mirrored: np.ndarray
+    factor: float
+
+    def reliability(self) -> float:
+        """Mean over exemplars, Spearman-Brown corrected."""
+        return spearman_brown(_nanmean(self.correlation), self.factor)
+
+    def corrected(self, exemplars: np.ndarray | slice = slice(None)) -> float:
+        """Mirror-image covariance in units of the covariance, summed over exemplars; NaN where halves share nothing."""
+        shared = np.nansum(self.covariance[exemplars])
+        return float(np.nansum(self.mirrored[exemplars]) / shared) if shared > 0 else float("nan")
+
+
+def corrected_indices(
+    recording: xr.DataArray,
+    *,
+    rng: np.random.Generator,
+    stimuli: StimulusSet | None = None,
+    by_subject: bool = False,
+    missing: str = "refuse",
+    n_splits: int = 100,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Mirror-symmetry index of every region, corrected for the sampling of neurons, with an interval.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording.
+    rng : numpy.random.Generator
+        Source of the splits and of the groups that are left out.
+    stimuli : StimulusSet or None
+        Every identity in every view; None takes what the recording says of its stimuli.
+    by_subject, missing
+        See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`.
+    n_splits : int
+        Random splits of the neurons into halves.
+    confidence : float
+        Coverage aimed at by the interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a region (and subject): ``region, subject, n_neurons, n_exemplars, n_undefined, index, reliability,
+        index_over_reliability, corrected_index, se, ci_low, ci_high, n_splits, simulated``. Neurons are z-scored over
+        all stimuli. ``index`` is the mean over exemplars (``n_undefined`` of them have none), ``reliability`` the mean
+        correlation of view RDMs of split halves, Spearman-Brown corrected, and ``index_over_reliability`` their
+        quotient. ``se``, ``ci_low`` and ``ci_high`` belong to ``corrected_index`` and generalise over exemplars and
+        neurons. The interval may leave -1..1, as a corrected correlation can.
+
+    Raises
+    ------
+    InputError
+        If an exemplar lacks a view, or a region has too few neurons.
+
+    Notes
+    -----
+    The variance is the sum of two jackknives, over exemplars and over groups of neurons; their interaction is counted
+    in both, so the interval errs to the wide side. Degrees of freedom are those of the factor with fewer parts.
+    """
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence must lie between 0 and 1; got {confidence}")
+    patterns, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing)
+    shown = stimuli_of(recording) if stimuli is None else stimuli
+    shown = shown.take(shown.table.index.get_indexer(patterns.index))
+    _, positions = view_order(shown)
+    rows = []
+    for group in groups:
+        scores, _ = zscore_units(group.responses)
+        if scores.shape[1] < FEWEST_NEURONS:
+            raise InputError(
+                f"{group.region} has {scores.shape[1]} neurons that vary; a split-half reliability needs at least "
+                f"{FEWEST_NEURONS}"
+            )
+        views = scores[positions]
+        orders = np.stack([rng.permutation(views.shape[2]) for _ in range(n_splits)])
+        whole = _estimate(views, orders)
+        index, reliability, corrected = _nanmean(whole.indices), whole.reliability(), whole.corrected()
+        variance, df = _variance(views, orders, whole)
+        half_width = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance) if df > 0 else np.nan
+        rows.append(
+            {
+                "region": group.region,
+                "subject": group.subject,
+                "n_neurons": views.shape[2],
+                "n_exemplars": len(views),
+                "n_undefined": int(np.isnan(whole.indices).sum()),
+                "index": index,
+                "reliability": reliability,
+                "index_over_reliability": index / reliability if reliability > 0 else np.nan,
+                "corrected_index": corrected,
+                "se": np.sqrt(variance),
+                "ci_low": corrected - half_width,
+                "ci_high": corrected + half_width,
+                "n_splits": n_splits,
+                "simulated": group.simulated,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:
+    """Index of the view RDMs of all neurons in the orders, and what those of their halves share.
+
+    ``views`` is (n_exemplars, n_views, n_neurons), ``orders`` (n_splits, n_used) positions of neurons.
+    """
+    n_used, n_views = orders.shape[1], views.shape[1]
+    half = n_used // 2
+    indices = mirror_symmetry_index(_view_matrices(views[:, :, np.sort(orders[0])]))
+    kept = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
+    correlation, covariance, mirrored = (np.full((len(orders), len(views)), np.nan) for _ in range(3))
+    for split, order in enumerate(orders):
+        sides = (_view_matrices(views[:, :, chosen]) for chosen in (order[:half], order[half : 2 * half]))
+        (first, first_mirrored), (second, second_mirrored) = (_entries(matrices, kept) for matrices in sides)
+        covariance[split] = (first * second).sum(axis=1)
+        mirrored[split] = ((first * second_mirrored).sum(axis=1) + (first_mirrored * second).sum(axis=1)) / 2
+        scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
+        np.divide(covariance[split], scale, out=correlation[split], where=scale > 0)
+    defined = np.isfinite(correlation).any(axis=0)
+    means = [np.full(len(views), np.nan) for _ in range(3)]
+    for mean, values in zip(means, (correlation, covariance, mirrored), strict=True):
+        mean[defined] = np.nanmean(values[:, defined], axis=0)
+    return _Estimate(indices, *means, n_used / half)
+
+
+def _entries(matrices: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Centred entries that the index is computed from, and those of the mirror image, (n_exemplars, n_entries)."""
+    return tuple(
+        entries - entries.mean(axis=1, keepdims=True)
+        for entries in (m[:, :, kept].reshape(len(matrices), -1) for m in (matrices, matrices[:, :, ::-1]))
+    )
+
+
+def _variance(views: np.ndarray, orders: np.ndarray, whole: _Estimate) -> tuple[float, int]:
+    """Jackknife variance of the corrected index over exemplars plus that over neurons, and degrees of freedom."""
+    n_exemplars, n_neurons = len(views), views.shape[2]
+    everyone = np.arange(n_exemplars)
+    over_exemplars = [whole.corrected(everyone != left_out) for left_out in everyone]
+    n_groups = min(_GROUPS, n_neurons // 2)
+    membership = np.argsort(orders[0]) % n_groups
+    # A few of the splits serve every group alike: groups then differ by their neurons and not by their splits.
+    fewer = orders[: max(len(orders) // 5, min(10, len(orders)))]
+    over_neurons = []
+    for group in range(n_groups):
+        kept = np.array([order[membership[order] != group] for order in fewer])
+        if kept.shape[1] >= FEWEST_NEURONS:
+            over_neurons.append(_estimate(views, kept).corrected())
+    df = min(n_exemplars, len(over_neurons)) - 1
+    return _jackknife_variance(over_exemplars) + _jackknife_variance(over_neurons), df
+
+
+def _jackknife_variance(estimates: list[float]) -> float:
+    return (len(estimates) - 1) * float(np.var(estimates)) if len(estimates) > 1 else float("nan")
+
+
+def _view_matrices(views: np.ndarray) -> np.ndarray:
+    """1 - Pearson's r across neurons between views of each exemplar, (n_exemplars, n_views, n_views)."""
+    centred = views - views.mean(axis=2, keepdims=True)
+    norms = np.sqrt((centred**2).sum(axis=2, keepdims=True))
+    unit = np.divide(centred, norms, out=np.full_like(centred, np.nan), where=norms > 0)
+    matrices = 1.0 - unit @ unit.transpose(0, 2, 1)
+    matrices[np.abs(matrices) < ROUNDING] = 0.0
+    diagonal = np.arange(views.shape[1])
+    matrices[:, diagonal, diagonal] = 0.0
+    return matrices
+
+
+def _nanmean(values: np.ndarray) -> float:
+    defined = np.isfinite(values)
+    return float(values[defined].mean()) if defined.any() else float("nan")

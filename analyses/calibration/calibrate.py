@@ -105,15 +105,15 @@ SCHEMES = {
 
 def cells(quick: bool) -> Iterator[tuple[Cell, int]]:
     """Sizes of experiment and the number of repeats of each."""
-    repeats = {5: 2000, 10: 2000, 25: 600, 50: 200} if not quick else {5: 40, 10: 40}
+    repeats = {5: 2000, 10: 2000, 25: 400, 50: 120} if not quick else {5: 40, 10: 40}
     for n_identities, n_repeats in repeats.items():
         for n_neurons in (30, 100, 190) if not quick else (30,):
             yield Cell(n_identities, n_neurons), n_repeats
-    for n_identities in (10, 25) if not quick else (10,):
+    for n_identities, n_repeats in ((10, 1000), (25, 300)) if not quick else ((10, 40),):
         for varies in ("identities", "neurons"):
-            yield Cell(n_identities, 100, varies=varies), repeats[n_identities]
+            yield Cell(n_identities, 100, varies=varies), n_repeats
         for n_subjects in (2, 3):
-            yield Cell(n_identities, 100, n_subjects), repeats[n_identities]
+            yield Cell(n_identities, 100, n_subjects), n_repeats
 
 
 def rdm(responses: np.ndarray) -> np.ndarray:

@@ -20,12 +20,12 @@ from scipy import stats
 from simulate import AZIMUTHS_DEG, N_LAYERS, draw_faces, draw_weights, make_network, record
 
 from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.inference import jackknife_result
 from neurocompare.comparison.refitting import (
     Experiment,
     bootstrap_deviations,
     draw_fits,
     estimate_fits,
-    jackknife_deviations,
 )
 from neurocompare.representations.rdms import correlation_dissimilarity
 
@@ -162,26 +162,26 @@ def infer(
         within_identity=scheme.within_identity,
         device=None,
     )
+    models = pd.DataFrame({"layer": ["source", "twin", "neighbour", "unrelated"]})
+    region = pd.DataFrame({"region": ["simulated"]})
     if scheme.variance == "jackknife":
-        draws, deviations = {}, jackknife_deviations(experiment, rng=rng)
-    else:
-        draws, _ = draw_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
-        deviations = bootstrap_deviations(draws)
+        return jackknife_result(experiment, models, region, rng=rng)
+    draws, n_redrawn = draw_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
     return FitResult(
-        models=pd.DataFrame({"layer": ["source", "twin", "neighbour", "unrelated"]}),
-        recordings=pd.DataFrame({"region": ["simulated"]}),
+        models=models,
+        recordings=region,
         estimates=estimate_fits(experiment),
-        draws=draws[max(draws, key=len)] if draws else np.empty((0, 4, 1)),
-        deviations=deviations,
-        variance=scheme.variance,
+        draws=draws[max(draws, key=len)],
+        deviations=bootstrap_deviations(draws),
+        variance="bootstrap",
         sizes=experiment.sizes(),
         factors=scheme.factors,
-        method="corr",
-        dissimilarity="correlation",
+        method=experiment.method,
+        dissimilarity=experiment.dissimilarity,
         n_stimuli=experiment.n_stimuli,
         n_identities=n_identities,
         n_neurons=np.array([sum(p.shape[1] for p in populations)]),
-        n_redrawn={},
+        n_redrawn=n_redrawn,
     )
 
 

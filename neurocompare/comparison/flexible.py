@@ -16,11 +16,10 @@ from scipy.optimize import nnls
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_kernels import pair_weights, prepare
-from neurocompare.comparison.fit_result import FitResult, networks_of
+from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
-from neurocompare.comparison.inference import Recording, make_experiment, result_rows
+from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
-from neurocompare.comparison.refitting import estimate_fits, jackknife_deviations
 from neurocompare.representations.rdms import rdm_table
 
 __all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
@@ -138,24 +137,14 @@ def flexible_fits(
             fits[start : start + step] = tested.fits(fitted.best_weights()).reshape(len(block), len(train), -1)
         return fits.mean(axis=1)
 
-    estimates = estimate_fits(experiment, statistic=statistic)
     table = result_rows(neural_rdms, experiment)
-    result = FitResult(
-        models=pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
-        recordings=table,
-        estimates=estimates,
-        draws=np.empty((0, *estimates.shape)),
-        deviations=jackknife_deviations(experiment, statistic=statistic, rng=rng),
-        variance="jackknife",
-        sizes=experiment.sizes(),
-        factors=experiment.factors,
-        method=method,
-        dissimilarity=experiment.dissimilarity,
-        n_stimuli=experiment.n_stimuli,
-        n_identities=int(experiment.identity.max()) + 1,
-        n_neurons=np.full(len(table), np.nan),
-        n_redrawn={},
+    result = jackknife_result(
+        experiment,
+        pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
+        table,
+        statistic=statistic,
         confidence=confidence,
+        rng=rng,
     )
     low, high = result.ci
     rows = []
@@ -171,7 +160,7 @@ def flexible_fits(
                 labels
                 | {name: table[name].iloc[r] for name in ("region", "subject") if name in table.columns}
                 | {
-                    "fit": estimates[k, r],
+                    "fit": result.estimates[k, r],
                     "se": result.se[k, r],
                     "ci_low": low[k, r],
                     "ci_high": high[k, r],

@@ -15,8 +15,8 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
 from neurocompare.comparison.fits import check_method, fits_on_counts, matched_vectors
-from neurocompare.comparison.inference import Recording, make_experiment, result_rows
-from neurocompare.comparison.refitting import Experiment, estimate_fits, jackknife_deviations
+from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.refitting import Experiment
 from neurocompare.comparison.resampling import cluster_codes
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
 
@@ -253,25 +253,14 @@ def cross_validated_best_layer(
         held_out = [_picked(chosen[:, :, members], tested[:, :, members])[0] for _, members in networks]
         return np.stack(held_out, axis=1)
 
-    estimates = estimate_fits(experiment, statistic=statistic)
-    deviations = jackknife_deviations(experiment, statistic=statistic, rng=rng)
     table = result_rows(neural_rdms, experiment)
-    result = FitResult(
-        models=pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
-        recordings=table,
-        estimates=estimates,
-        draws=np.empty((0, *estimates.shape)),
-        deviations=deviations,
-        variance="jackknife",
-        sizes=experiment.sizes(),
-        factors=experiment.factors,
-        method=method,
-        dissimilarity=experiment.dissimilarity,
-        n_stimuli=experiment.n_stimuli,
-        n_identities=int(experiment.identity.max()) + 1,
-        n_neurons=np.full(len(table), np.nan),
-        n_redrawn={},
+    result = jackknife_result(
+        experiment,
+        pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
+        table,
+        statistic=statistic,
         confidence=confidence,
+        rng=rng,
     )
     low, high = result.ci
     chosen, tested = _chosen_and_tested(experiment, experiment.recordings, experiment.stays(), train)
@@ -293,7 +282,7 @@ def cross_validated_best_layer(
                     "relative_depth": votes @ np.linspace(0, 1, len(members)) / votes.sum()
                     if len(members) > 1
                     else 0.0,
-                    "fit": estimates[k, r],
+                    "fit": result.estimates[k, r],
                     "se": result.se[k, r],
                     "ci_low": low[k, r],
                     "ci_high": high[k, r],

@@ -20,12 +20,12 @@ from scipy import stats
 from simulate import AZIMUTHS_DEG, N_LAYERS, draw_faces, draw_weights, make_network, record
 
 from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.inference import jackknife_result
 from neurocompare.comparison.refitting import (
     Experiment,
     bootstrap_deviations,
     draw_fits,
     estimate_fits,
-    jackknife_deviations,
 )
 from neurocompare.representations.rdms import correlation_dissimilarity
 
@@ -105,15 +105,15 @@ SCHEMES = {
 
 def cells(quick: bool) -> Iterator[tuple[Cell, int]]:
     """Sizes of experiment and the number of repeats of each."""
-    repeats = {5: 2000, 10: 2000, 25: 600, 50: 200} if not quick else {5: 40, 10: 40}
+    repeats = {5: 2000, 10: 2000, 25: 400, 50: 120} if not quick else {5: 40, 10: 40}
     for n_identities, n_repeats in repeats.items():
         for n_neurons in (30, 100, 190) if not quick else (30,):
             yield Cell(n_identities, n_neurons), n_repeats
-    for n_identities in (10, 25) if not quick else (10,):
+    for n_identities, n_repeats in ((10, 1000), (25, 300)) if not quick else ((10, 40),):
         for varies in ("identities", "neurons"):
-            yield Cell(n_identities, 100, varies=varies), repeats[n_identities]
+            yield Cell(n_identities, 100, varies=varies), n_repeats
         for n_subjects in (2, 3):
-            yield Cell(n_identities, 100, n_subjects), repeats[n_identities]
+            yield Cell(n_identities, 100, n_subjects), n_repeats
 
 
 def rdm(responses: np.ndarray) -> np.ndarray:
@@ -162,26 +162,26 @@ def infer(
         within_identity=scheme.within_identity,
         device=None,
     )
+    models = pd.DataFrame({"layer": ["source", "twin", "neighbour", "unrelated"]})
+    region = pd.DataFrame({"region": ["simulated"]})
     if scheme.variance == "jackknife":
-        draws, deviations = {}, jackknife_deviations(experiment, rng=rng)
-    else:
-        draws, _ = draw_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
-        deviations = bootstrap_deviations(draws)
+        return jackknife_result(experiment, models, region, rng=rng)
+    draws, n_redrawn = draw_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
     return FitResult(
-        models=pd.DataFrame({"layer": ["source", "twin", "neighbour", "unrelated"]}),
-        recordings=pd.DataFrame({"region": ["simulated"]}),
+        models=models,
+        recordings=region,
         estimates=estimate_fits(experiment),
-        draws=draws[max(draws, key=len)] if draws else np.empty((0, 4, 1)),
-        deviations=deviations,
-        variance=scheme.variance,
+        draws=draws[max(draws, key=len)],
+        deviations=bootstrap_deviations(draws),
+        variance="bootstrap",
         sizes=experiment.sizes(),
         factors=scheme.factors,
-        method="corr",
-        dissimilarity="correlation",
+        method=experiment.method,
+        dissimilarity=experiment.dissimilarity,
         n_stimuli=experiment.n_stimuli,
         n_identities=n_identities,
         n_neurons=np.array([sum(p.shape[1] for p in populations)]),
-        n_redrawn={},
+        n_redrawn=n_redrawn,
     )
 
 

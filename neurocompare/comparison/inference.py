@@ -20,6 +20,7 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import check_method, matched_vectors
 from neurocompare.comparison.refitting import (
     Experiment,
+    Statistic,
     bootstrap_deviations,
     draw_fits,
     estimate_fits,
@@ -28,7 +29,7 @@ from neurocompare.comparison.refitting import (
 from neurocompare.comparison.resampling import check_factors, cluster_codes
 from neurocompare.representations.rdms import pattern_table, rdm_table, zscore_units
 
-__all__ = ["infer_fits", "make_experiment", "result_rows"]
+__all__ = ["infer_fits", "jackknife_result", "make_experiment", "result_rows"]
 
 FEWEST_NEURONS = 4
 VARIANCES = ("jackknife", "bootstrap")
@@ -184,6 +185,54 @@ def make_experiment(
         method=method,
         within_identity=within_identity,
         device=device,
+    )
+
+
+def jackknife_result(
+    experiment: Experiment,
+    models: pd.DataFrame,
+    recordings: pd.DataFrame,
+    *,
+    statistic: Statistic | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> FitResult:
+    """Result without draws, of fits or of another statistic that takes their place.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    models, recordings : pandas.DataFrame
+        What the rows and the columns of the statistic are.
+    statistic : callable or None
+        See ``refitting.jackknife_deviations``.
+    confidence : float
+        Coverage aimed at by the intervals.
+    rng : numpy.random.Generator
+        Deals units out to the parts that are left out.
+
+    Returns
+    -------
+    FitResult
+        Estimates, standard errors and tests; no best layer and no maximum statistic, which need draws.
+    """
+    estimates = estimate_fits(experiment, statistic=statistic)
+    return FitResult(
+        models=models,
+        recordings=recordings,
+        estimates=estimates,
+        draws=np.empty((0, *estimates.shape)),
+        deviations=jackknife_deviations(experiment, statistic=statistic, rng=rng),
+        variance="jackknife",
+        sizes=experiment.sizes(),
+        factors=experiment.factors,
+        method=experiment.method,
+        dissimilarity=experiment.dissimilarity,
+        n_stimuli=experiment.n_stimuli,
+        n_identities=None if experiment.identity is None else int(experiment.identity.max()) + 1,
+        n_neurons=_n_neurons(experiment, recordings),
+        n_redrawn={},
+        confidence=confidence,
     )
 
 

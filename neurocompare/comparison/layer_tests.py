@@ -15,12 +15,18 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
 from neurocompare.comparison.fits import check_method, fits_on_counts, matched_vectors
-from neurocompare.comparison.inference import Recording, make_experiment, result_rows
-from neurocompare.comparison.refitting import Experiment, estimate_fits, jackknife_deviations
+from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.refitting import Experiment
 from neurocompare.comparison.resampling import cluster_codes
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
 
-__all__ = ["compare_layer_profiles", "cross_validated_best_layer", "permute_identities"]
+__all__ = [
+    "compare_layer_profiles",
+    "cross_validated_best_layer",
+    "deal_folds",
+    "permute_identities",
+    "training_counts",
+]
 
 VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
 FEWEST_IDENTITIES_A_FOLD = 2
@@ -237,10 +243,9 @@ def cross_validated_best_layer(
     experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
     if experiment.identity is None:
         raise InputError("cross-validation is over identities; resample must hold 'identity'")
-    fold_of = _deal(experiment.identity, n_folds, n_splits, rng)
+    fold_of = deal_folds(experiment.identity, n_folds, n_splits, rng)
     networks = list(networks_of(rdm_table(model_rdms)))
-    train = (fold_of[:, None, :] != np.arange(fold_of.max() + 1)[None, :, None]).astype(int)
-    train = train.reshape(-1, experiment.n_stimuli)
+    train = training_counts(fold_of)
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Held-out fits (n_counts, n_networks, n_recordings)."""
@@ -248,25 +253,14 @@ def cross_validated_best_layer(
         held_out = [_picked(chosen[:, :, members], tested[:, :, members])[0] for _, members in networks]
         return np.stack(held_out, axis=1)
 
-    estimates = estimate_fits(experiment, statistic=statistic)
-    deviations = jackknife_deviations(experiment, statistic=statistic, rng=rng)
     table = result_rows(neural_rdms, experiment)
-    result = FitResult(
-        models=pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
-        recordings=table,
-        estimates=estimates,
-        draws=np.empty((0, *estimates.shape)),
-        deviations=deviations,
-        variance="jackknife",
-        sizes=experiment.sizes(),
-        factors=experiment.factors,
-        method=method,
-        dissimilarity=experiment.dissimilarity,
-        n_stimuli=experiment.n_stimuli,
-        n_identities=int(experiment.identity.max()) + 1,
-        n_neurons=np.full(len(table), np.nan),
-        n_redrawn={},
+    result = jackknife_result(
+        experiment,
+        pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
+        table,
+        statistic=statistic,
         confidence=confidence,
+        rng=rng,
     )
     low, high = result.ci
     chosen, tested = _chosen_and_tested(experiment, experiment.recordings, experiment.stays(), train)
@@ -288,7 +282,7 @@ def cross_validated_best_layer(
                     "relative_depth": votes @ np.linspace(0, 1, len(members)) / votes.sum()
                     if len(members) > 1
                     else 0.0,
-                    "fit": estimates[k, r],
+                    "fit": result.estimates[k, r],
                     "se": result.se[k, r],
                     "ci_low": low[k, r],
                     "ci_high": high[k, r],
@@ -302,8 +296,12 @@ def cross_validated_best_layer(
     return pd.DataFrame(rows)
 
 
-def _deal(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
-    """Fold of each stimulus in each split, (n_splits, n_stimuli)."""
+def deal_folds(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+    """Fold of each stimulus in each split, (n_splits, n_stimuli); identities stay together, at least two a fold.
+
+    ``identity`` numbers the identities of the stimuli from 0. Fewer identities than ``2 * n_folds`` make fewer folds;
+    fewer than four are refused.
+    """
     n_identities = int(identity.max()) + 1
     n_folds = min(n_folds, n_identities // FEWEST_IDENTITIES_A_FOLD)
     if n_folds < 2 or n_splits < 1:
@@ -312,6 +310,12 @@ def _deal(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Gene
             f"one split; there are {n_identities} identities, {n_folds} fold(s) and {n_splits} split(s)"
         )
     return np.stack([rng.permutation(np.arange(n_identities) % n_folds)[identity] for _ in range(n_splits)])
+
+
+def training_counts(fold_of: np.ndarray) -> np.ndarray:
+    """1 for stimuli outside each fold in turn, 0 inside: (n_splits * n_folds, n_stimuli) from ``deal_folds``."""
+    outside = fold_of[:, None, :] != np.arange(fold_of.max() + 1)[None, :, None]
+    return outside.reshape(-1, fold_of.shape[1]).astype(int)
 
 
 def _chosen_and_tested(

@@ -22,7 +22,15 @@ from neurocompare.comparison.resampling import (
     leave_out,
 )
 
-__all__ = ["MOST_PARTS", "Experiment", "bootstrap_deviations", "draw_fits", "estimate_fits", "jackknife_deviations"]
+__all__ = [
+    "MOST_PARTS",
+    "Experiment",
+    "Statistic",
+    "bootstrap_deviations",
+    "draw_fits",
+    "estimate_fits",
+    "jackknife_deviations",
+]
 
 FEWEST_DISTINCT_NEURONS = 3
 MOST_PARTS = {"stimulus": 50, "identity": 50, "neuron": 30}

@@ -74,17 +74,17 @@ def test_shared_views_are_no_evidence_for_shared_identities(rng):
     """Model and recording share their tuning to views only: fits are high, and p is uniform."""
     patterns = views_of(6)
     p_values, fits = [], []
-    for _ in range(200):
+    for _ in range(100):
         view = 2 * np.tile(rng.standard_normal((3, 30)), (6, 1))
         model, neural = (view + np.repeat(rng.standard_normal((6, 30)), 3, axis=0) for _ in range(2))
         table = permute_identities(
-            made([model], patterns, layer=["a"]), made([neural], patterns, region=["AL"]), n_permutations=99, rng=rng
+            made([model], patterns, layer=["a"]), made([neural], patterns, region=["AL"]), n_permutations=59, rng=rng
         )
         p_values.append(table["p"][0])
         fits.append(table["fit"][0])
     assert np.mean(fits) > 0.5
-    assert 0.01 < np.mean(np.array(p_values) <= 0.05) < 0.10
-    assert 0.42 < np.mean(p_values) < 0.58
+    assert np.mean(np.array(p_values) <= 0.05) < 0.12
+    assert 0.41 < np.mean(p_values) < 0.59
 
 
 def test_shared_identities_are_found(graded, rng):

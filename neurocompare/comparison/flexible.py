@@ -1,0 +1,238 @@
+"""Flexible fits: a network's layers (or components) reweighted to fit a recording, and measured on other identities.
+
+Weights are non-negative, so that a weighted sum of RDMs is an RDM: that of the layers' units taken together, each
+layer scaled. The semantics are those of rsatoolbox's ``ModelWeighted`` with ``fit_regress_nn``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+from scipy.linalg import cholesky
+from scipy.optimize import nnls
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison.fit_kernels import pair_weights, prepare
+from neurocompare.comparison.fit_result import networks_of
+from neurocompare.comparison.fits import matched_vectors
+from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.layer_tests import deal_folds, training_counts
+from neurocompare.representations.rdms import rdm_table
+
+__all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
+
+FLEXIBLE_METHODS = ("corr", "cosine")
+"""Measures that least squares maximises."""
+
+BLOCK_BYTES = 64 * 2**20
+RIDGE = 1e-10
+"""Added to the diagonal of correlations among RDMs, so that two equal layers share their weight."""
+
+
+def fit_weights(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np.ndarray:
+    """Non-negative weights under which the sum of all model RDMs fits each neural RDM best.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        The same stimuli in any order, matched by ``stimulus_id``; pairs that are NaN in any of them are left out.
+    method : {"corr", "cosine"}
+        Measure of fit to maximise.
+
+    Returns
+    -------
+    array of shape (n_models, n_recordings)
+        Weights of the RDMs as they are, each column of length 1; zeros where no positive weight fits.
+
+    Raises
+    ------
+    InputError
+        If the stimuli differ or the method cannot be fitted.
+    """
+    _check_flexible(method)
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    measured = ~(np.isnan(models).any(axis=0) | np.isnan(recordings).any(axis=0))
+    scales, models = _scaled(models[:, measured], method)
+    moments = _Moments(models, recordings[:, measured], np.ones((1, int(measured.sum()))), method)
+    weights = moments.best_weights()[0] / scales[:, None]
+    length = np.linalg.norm(weights, axis=0)
+    return weights / np.where(length > 0, length, 1)
+
+
+def flexible_fits(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    recording: Recording | None = None,
+    resample: str | Sequence[str] = ("identity", "neuron"),
+    n_folds: int = 5,
+    n_splits: int = 2,
+    method: str = "corr",
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Fit of each network with its layers reweighted on some identities and measured on the others.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms, recording, resample, confidence
+        As in ``infer_fits``; ``resample`` holds ``"identity"``. The RDMs of one network (``model, regime, seed``) are
+        weighted together.
+    n_folds, n_splits : int
+        As in ``cross_validated_best_layer``, whose held-out fits are the ones to compare these with.
+    method : {"corr", "cosine"}
+        Measure of fit to maximise.
+    rng : numpy.random.Generator
+        Source of the folds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network and recording: ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
+        ``p_zero`` (of the whole procedure, repeated with parts of each factor left out), ``fit_in_sample``,
+        ``heaviest`` (the layer with the largest weight on all identities, each RDM scaled to the same spread),
+        ``n_weights`` above 0, ``n_layers, n_folds, n_splits``.
+
+    Raises
+    ------
+    InputError
+        If RDMs and recording do not go together, there are fewer than four identities, or an RDM holds NaN.
+    """
+    _check_flexible(method)
+    experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
+    if experiment.identity is None:
+        raise InputError("flexible fits are cross-validated over identities; resample must hold 'identity'")
+    if np.isnan(experiment.models).any() or np.isnan(experiment.recordings).any():
+        raise InputError("flexible fits need complete RDMs; leave out the stimuli whose dissimilarities are NaN")
+    folds = deal_folds(experiment.identity, n_folds, n_splits, rng)
+    train = training_counts(folds)
+    networks = list(networks_of(rdm_table(model_rdms)))
+    scaled = [_scaled(experiment.models[members], method) for _, members in networks]
+
+    def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Held-out fits (n_counts, n_networks, n_recordings)."""
+        # A stimulus that is undefined for some neurons has no dissimilarities there; it drops out for all.
+        measured = np.flatnonzero(~np.isnan(recordings).any(axis=0))
+        return np.stack(
+            [_held_out(m[:, measured], recordings[:, measured], counts, measured) for _, m in scaled], axis=1
+        )
+
+    def _held_out(models: np.ndarray, recordings: np.ndarray, counts: np.ndarray, measured: np.ndarray) -> np.ndarray:
+        fits = np.empty((len(counts), len(train), len(recordings)))
+        step = max(1, BLOCK_BYTES // (16 * len(train) * len(measured)))
+        for start in range(0, len(counts), step):
+            block = counts[start : start + step]
+            fitted, tested = (
+                _Moments(
+                    models,
+                    recordings,
+                    pair_weights((block[:, None] * kept).reshape(-1, counts.shape[1]), measured, None),
+                    method,
+                )
+                for kept in (train, 1 - train)
+            )
+            fits[start : start + step] = tested.fits(fitted.best_weights()).reshape(len(block), len(train), -1)
+        return fits.mean(axis=1)
+
+    table = result_rows(neural_rdms, experiment)
+    result = jackknife_result(
+        experiment,
+        pd.DataFrame([labels for labels, _ in networks], index=range(len(networks))),
+        table,
+        statistic=statistic,
+        confidence=confidence,
+        rng=rng,
+    )
+    low, high = result.ci
+    rows = []
+    models = rdm_table(model_rdms)
+    for k, (labels, members) in enumerate(networks):
+        whole = _Moments(scaled[k][1], experiment.recordings, np.ones((1, experiment.models.shape[1])), method)
+        weights = whole.best_weights()
+        in_sample = whole.fits(weights)[0]
+        names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
+        for r, group in enumerate(experiment.groups):
+            share = weights[0][:, group].mean(axis=1)
+            rows.append(
+                labels
+                | {name: table[name].iloc[r] for name in ("region", "subject") if name in table.columns}
+                | {
+                    "fit": result.estimates[k, r],
+                    "se": result.se[k, r],
+                    "ci_low": low[k, r],
+                    "ci_high": high[k, r],
+                    "p_zero": result.p_zero[k, r],
+                    "fit_in_sample": in_sample[group].mean(),
+                    "heaviest": names[share.argmax()],
+                    "n_weights": int((share > 1e-6 * share.max()).sum()),
+                    "n_layers": len(members),
+                    "n_folds": int(folds.max()) + 1,
+                    "n_splits": n_splits,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+class _Moments:
+    """Weighted products among model RDMs and with recordings, from which weights and their fits follow.
+
+    ``models`` (n_models, n_pairs), ``recordings`` (n_recordings, n_pairs), ``weights`` (n_draws, n_pairs).
+    """
+
+    def __init__(self, models: np.ndarray, recordings: np.ndarray, weights: np.ndarray, method: str):
+        n_models = len(models)
+        first, second = np.triu_indices(n_models)
+        recordings = prepare(recordings, method)
+        gram = np.empty((len(weights), n_models, n_models))
+        step = max(1, BLOCK_BYTES // (8 * models.shape[1]))
+        for start in range(0, len(first), step):
+            a, b = first[start : start + step], second[start : start + step]
+            gram[:, a, b] = gram[:, b, a] = weights @ (models[a] * models[b]).T
+        cross = np.stack([weights @ (models * row).T for row in recordings], axis=-1)
+        squares = weights @ (recordings**2).T
+        if method == "corr":
+            n = weights.sum(axis=1)
+            x, y = weights @ models.T, weights @ recordings.T
+            gram -= x[:, :, None] * x[:, None, :] / n[:, None, None]
+            cross -= x[:, :, None] * y[:, None, :] / n[:, None, None]
+            squares -= y**2 / n[:, None]
+        self.gram, self.cross, self.squares = gram, cross, squares
+
+    def best_weights(self) -> np.ndarray:
+        """Non-negative least squares, (n_draws, n_models, n_recordings)."""
+        weights = np.zeros(self.cross.shape)
+        for d, gram in enumerate(self.gram):
+            size = np.sqrt(np.diag(gram))
+            used = np.flatnonzero(size > 1e-12 * size.max(initial=0.0))
+            if not len(used):
+                continue
+            size = size[used]
+            correlations = gram[np.ix_(used, used)] / np.outer(size, size)
+            root = cholesky(correlations + RIDGE * np.eye(len(used)))
+            targets = np.linalg.solve(root.T, self.cross[d][used] / size[:, None])
+            for r in range(targets.shape[1]):
+                weights[d, used, r] = nnls(root, targets[:, r])[0] / size
+        return weights
+
+    def fits(self, weights: np.ndarray) -> np.ndarray:
+        """Fit of each weighted sum, (n_draws, n_recordings); NaN where it, or the recording, does not vary."""
+        product = (weights * self.cross).sum(axis=1)
+        spread = np.einsum("dmr,dmk,dkr->dr", weights, self.gram, weights, optimize=True) * self.squares
+        return product / np.sqrt(np.where(spread > 0, spread, np.nan))
+
+
+def _scaled(models: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+    """Spread of each RDM, and the RDMs divided by it."""
+    values = models - models.mean(axis=1, keepdims=True) if method == "corr" else models
+    scales = np.sqrt(np.mean(values**2, axis=1))
+    return np.where(scales > 0, scales, 1), prepare(models, method)
+
+
+def _check_flexible(method: str) -> None:
+    if method not in FLEXIBLE_METHODS:
+        raise InputError(
+            f"layers are reweighted by least squares; no method {method!r}: {closest(method, FLEXIBLE_METHODS)}"
+        )

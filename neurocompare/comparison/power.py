@@ -1,0 +1,257 @@
+"""How large an experiment must be to tell two layers (or regimes) apart, from simulated data like the user's.
+
+A population that reads the first layer is simulated at every size of experiment, analysed exactly as a recording would
+be, and the share of experiments in which the two layers come out different is the power.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from joblib import Parallel, delayed
+from scipy import stats
+
+from neural_data.errors import InputError
+from neural_data.recordings import select_window
+from neurocompare.comparison.fits import check_method
+from neurocompare.comparison.inference import jackknife_result
+from neurocompare.comparison.refitting import Experiment
+from neurocompare.comparison.resampling import check_factors, cluster_codes
+from neurocompare.representations.rdms import correlation_dissimilarity
+
+__all__ = ["POWER_COLUMNS", "PowerPlan", "power_analysis", "trial_noise"]
+
+POWER_COLUMNS = (
+    *("n_identities", "n_neurons", "n_repetitions", "fit_first", "fit_second", "difference", "se", "power"),
+    *("power_low", "power_high", "n_experiments", "simulated"),
+)
+FEWEST_IDENTITIES = 3
+
+
+@dataclass(frozen=True)
+class PowerPlan:
+    """Sizes of experiment to try, and how each is analysed.
+
+    Parameters
+    ----------
+    n_identities, n_neurons, n_repetitions : sequences of int
+        Sizes; every combination is simulated.
+    noise : float
+        Standard deviation of one trial's response over that of a neuron's mean responses to the stimuli; see
+        :func:`trial_noise`.
+    n_experiments : int
+        Simulated experiments of each size.
+    alpha : float
+        Level of the two-sided test of the difference.
+    read_share : float
+        Share of a layer's units that a neuron reads, with random weights.
+    resample, method
+        As in ``infer_fits``.
+    """
+
+    n_identities: Sequence[int] = (5, 10, 25, 50)
+    n_neurons: Sequence[int] = (30, 100, 190)
+    n_repetitions: Sequence[int] = (10,)
+    noise: float = 3.0
+    n_experiments: int = 100
+    alpha: float = 0.05
+    read_share: float = 0.1
+    resample: str | Sequence[str] = ("identity", "neuron")
+    method: str = "corr"
+
+    def __post_init__(self):
+        check_method(self.method)
+        factors = check_factors(self.resample)
+        if "subject" in factors:
+            raise InputError("power is simulated for one subject's neurons; resample identities, stimuli or neurons")
+        for name, least in (("n_identities", FEWEST_IDENTITIES), ("n_neurons", 4), ("n_repetitions", 1)):
+            sizes = getattr(self, name)
+            if not len(sizes) or min(sizes) < least:
+                raise InputError(f"{name} of a power analysis must be at least {least}; got {list(sizes)}")
+        if self.n_experiments < 2 or not 0 < self.alpha < 1 or self.noise < 0 or not 0 < self.read_share <= 1:
+            raise InputError(
+                "a power analysis needs n_experiments of at least 2, alpha between 0 and 1, noise of at least 0 and "
+                f"read_share in (0, 1]; got {self.n_experiments}, {self.alpha}, {self.noise} and {self.read_share}"
+            )
+
+
+def power_analysis(
+    first: np.ndarray,
+    second: np.ndarray,
+    identity: Sequence[str],
+    *,
+    plan: PowerPlan | None = None,
+    n_jobs: int = 1,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Power to find that a population which reads one layer is fitted better by it than by another.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_stimuli, n_units)
+        Activations of the two layers (of one network, or of the same layer under two regimes) to the same stimuli;
+        ``n_units`` may differ. Neurons read the first.
+    identity : sequence of str of length n_stimuli
+        Identity of each stimulus.
+    plan : PowerPlan or None
+        Sizes to try; None takes the defaults, and of the identities those sizes that the stimuli hold.
+    n_jobs : int
+        Processes to share the sizes among.
+    rng : numpy.random.Generator
+        Source of identities, neurons and trials.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a size: ``n_identities, n_neurons, n_repetitions``; mean ``fit_first, fit_second, difference`` and
+        standard error ``se`` of a difference over experiments; ``power``, the share of experiments in which the first
+        fits significantly better, with its 95 % interval (Wilson) ``power_low, power_high``; ``n_experiments``,
+        ``simulated`` (always True).
+
+    Raises
+    ------
+    InputError
+        If the activations do not go together, or more identities are asked for than the stimuli hold.
+
+    Notes
+    -----
+    Identities of an experiment are a random part of those given, without replacement: their number is the largest
+    size that can be asked for, and near it experiments share most of their identities. Repetitions average trials, so
+    noise falls with their square root.
+    """
+    first, second = (np.asarray(layer, dtype=float).reshape(len(layer), -1) for layer in (first, second))
+    codes = cluster_codes(identity)
+    if not len(first) == len(second) == len(codes):
+        raise InputError(
+            f"two layers and their identities must cover the same stimuli; got {len(first)}, {len(second)} and "
+            f"{len(codes)}"
+        )
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise InputError("activations hold NaN or infinite values; power cannot be simulated from them")
+    available = int(codes.max()) + 1
+    if plan is None:
+        sizes = [n for n in PowerPlan.n_identities if n < available]
+        plan = PowerPlan(n_identities=[*sizes, available])
+    if max(plan.n_identities) > available:
+        raise InputError(
+            f"power for {max(plan.n_identities)} identities needs as many in the stimuli, which hold {available}; "
+            "render or add identities, or ask for fewer"
+        )
+    rdms = [correlation_dissimilarity(layer) for layer in (first, second)]
+    sizes = list(itertools.product(plan.n_identities, plan.n_neurons, plan.n_repetitions))
+    # A stream of its own for each size: results do not depend on the number of processes.
+    rows = Parallel(n_jobs=n_jobs)(
+        delayed(_power_of)(size, first, rdms, codes, plan, stream)
+        for size, stream in zip(sizes, rng.spawn(len(sizes)), strict=True)
+    )
+    return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
+
+
+def trial_noise(recording: xr.DataArray) -> float:
+    """Standard deviation of one trial's response over that of a neuron's true mean responses, median over neurons.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        A recording with at least two presentations of every stimulus to some neurons.
+
+    Returns
+    -------
+    float
+        What ``PowerPlan.noise`` takes. The spread of mean responses is freed of the noise that is left in them;
+        neurons in which nothing is left of it (no tuning) are not counted.
+
+    Raises
+    ------
+    InputError
+        If no neuron saw every stimulus twice, or none is tuned.
+    """
+    flat = select_window(recording)
+    values = pd.DataFrame(flat.transpose("presentation", "neuroid").values)
+    groups = values.groupby(flat["stimulus_id"].values)
+    counts = groups.count()
+    usable = (counts >= 2).all(axis=0).to_numpy() & (len(counts) > 1)
+    if not usable.any():
+        raise InputError(
+            "trial noise needs at least two responses of a neuron to every stimulus; this recording has none"
+        )
+    within = groups.var(ddof=1).mean(axis=0)
+    signal = groups.mean().var(axis=0, ddof=1) - (groups.var(ddof=1) / counts).mean(axis=0)
+    tuned = usable & (signal > 0).to_numpy() & (within > 0).to_numpy()
+    if not tuned.any():
+        raise InputError("no neuron of the recording is tuned to the stimuli beyond its trial-to-trial noise")
+    return float(np.median(np.sqrt(within[tuned] / signal[tuned])))
+
+
+def _power_of(
+    size: tuple[int, int, int],
+    activations: np.ndarray,
+    rdms: list[np.ndarray],
+    codes: np.ndarray,
+    plan: PowerPlan,
+    rng: np.random.Generator,
+) -> dict:
+    """One row of the table: many experiments of one size."""
+    n_identities, n_neurons, n_repetitions = size
+    fits, differences, found = [], [], 0
+    for _ in range(plan.n_experiments):
+        chosen = np.sort(rng.permutation(int(codes.max()) + 1)[:n_identities])
+        rows = np.flatnonzero(np.isin(codes, chosen))
+        upper = np.triu_indices(len(rows), 1)
+        responses = _recorded(activations[rows], n_neurons, plan.noise / np.sqrt(n_repetitions), plan.read_share, rng)
+        experiment = Experiment(
+            factors=check_factors(plan.resample),
+            models=np.stack([rdm[np.ix_(rows, rows)][upper] for rdm in rdms]),
+            recordings=correlation_dissimilarity(responses)[upper][None],
+            groups=[np.array([0])],
+            populations=[responses],
+            identity=cluster_codes(codes[rows]),
+            n_stimuli=len(rows),
+            dissimilarity="correlation",
+            method=plan.method,
+            within_identity="copy",
+            device=None,
+        )
+        result = jackknife_result(
+            experiment, pd.DataFrame({"layer": ["first", "second"]}), pd.DataFrame({"region": ["simulated"]}), rng=rng
+        )
+        estimate, _, p = (float(value[0, 0]) for value in result.contrasts(np.array([[1, -1]])))
+        fits.append(result.estimates[:, 0])
+        differences.append(estimate)
+        found += estimate > 0 and p < plan.alpha
+    low, high = stats.binomtest(int(found), plan.n_experiments).proportion_ci(method="wilson")
+    fit_first, fit_second = np.nanmean(fits, axis=0)
+    return {
+        "n_identities": n_identities,
+        "n_neurons": n_neurons,
+        "n_repetitions": n_repetitions,
+        "fit_first": fit_first,
+        "fit_second": fit_second,
+        "difference": np.nanmean(differences),
+        "se": np.nanstd(differences, ddof=1),
+        "power": found / plan.n_experiments,
+        "power_low": low,
+        "power_high": high,
+        "n_experiments": plan.n_experiments,
+        "simulated": True,
+    }
+
+
+def _recorded(
+    units: np.ndarray, n_neurons: int, noise: float, read_share: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Mean responses (n_stimuli, n_neurons) of neurons that each read a random part of the units."""
+    varying = units[:, np.ptp(units, axis=0) > 0]
+    if not varying.shape[1]:
+        raise InputError("no unit of the first layer varies over the stimuli; no neuron can read it")
+    scores = (varying - varying.mean(axis=0)) / varying.std(axis=0)
+    read = rng.random((varying.shape[1], n_neurons)) < read_share
+    # A neuron reads at least one unit.
+    read[rng.integers(0, varying.shape[1], n_neurons), np.arange(n_neurons)] = True
+    signal = scores @ (read * rng.standard_normal(read.shape))
+    return signal / signal.std(axis=0) + noise * rng.standard_normal(signal.shape)

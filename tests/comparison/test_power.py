@@ -1,0 +1,90 @@
+"""Power grows with every size of the experiment, and equals alpha where two layers are equally good."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neural_data.errors import InputError
+from neural_data.recordings import make_recording
+from neurocompare.comparison.power import POWER_COLUMNS, PowerPlan, power_analysis, trial_noise
+
+IDENTITY = np.repeat([f"id{k}" for k in range(12)], 3)
+
+
+@pytest.fixture
+def two_layers(rng):
+    common = rng.standard_normal((36, 60))
+    return common + 0.8 * rng.standard_normal((36, 60)), common + 0.8 * rng.standard_normal((36, 60))
+
+
+def plan_of(**sizes) -> PowerPlan:
+    sizes = {"n_identities": (6,), "n_neurons": (20,), "n_repetitions": (4,), "n_experiments": 25, **sizes}
+    return PowerPlan(**sizes)
+
+
+@pytest.mark.parametrize("name", ["n_identities", "n_neurons", "n_repetitions"])
+def test_power_grows_with_the_size_of_the_experiment(name, two_layers, rng):
+    small, large = {"n_identities": (4, 12), "n_neurons": (6, 60), "n_repetitions": (1, 40)}[name]
+    table = power_analysis(*two_layers, IDENTITY, plan=plan_of(**{name: (small, large)}), rng=rng)
+    assert table.columns.tolist() == list(POWER_COLUMNS)
+    assert table[name].tolist() == [small, large]
+    assert table["power"][1] >= table["power"][0] + 0.2
+    assert (table["power_low"] <= table["power"]).all()
+    assert (table["fit_first"] > table["fit_second"]).all()
+
+
+def test_a_layer_is_not_told_from_itself(two_layers, rng):
+    table = power_analysis(two_layers[0], two_layers[0], IDENTITY, plan=plan_of(), rng=rng)
+    assert table["power"][0] == 0
+    assert table["difference"][0] == pytest.approx(0, abs=1e-12)
+
+
+def test_default_sizes_end_at_the_identities_there_are(two_layers, rng):
+    plan = plan_of(n_experiments=2)
+    found = power_analysis(*two_layers, IDENTITY, plan=plan, rng=rng)
+    assert found["n_experiments"].tolist() == [2]
+    with pytest.raises(InputError, match="power for 25 identities needs as many in the stimuli, which hold 12"):
+        power_analysis(*two_layers, IDENTITY, plan=plan_of(n_identities=(25,)), rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_neurons": (3,)}, "n_neurons of a power analysis must be at least 4"),
+        ({"n_identities": ()}, "n_identities of a power analysis must be at least 3"),
+        ({"alpha": 2}, "alpha between 0 and 1"),
+        ({"resample": "subject"}, "one subject's neurons"),
+        ({"method": "corrr"}, "did you mean 'corr'"),
+    ],
+)
+def test_impossible_plans_are_refused(change, message):
+    with pytest.raises(InputError, match=message):
+        PowerPlan(**change)
+
+
+def test_layers_of_other_stimuli_are_refused(two_layers, rng):
+    with pytest.raises(InputError, match="must cover the same stimuli; got 36, 35 and 36"):
+        power_analysis(two_layers[0], two_layers[1][:35], IDENTITY, plan=plan_of(), rng=rng)
+
+
+def recording_of(signal: np.ndarray, noise: float, n_repetitions: int, rng: np.random.Generator):
+    n_stimuli, n_neurons = signal.shape
+    trials = np.tile(signal, (n_repetitions, 1)) + noise * rng.standard_normal((n_repetitions * n_stimuli, n_neurons))
+    return make_recording(
+        trials,
+        presentations=pd.DataFrame({"stimulus_id": np.tile([f"s{k}" for k in range(n_stimuli)], n_repetitions)}),
+        neuroids=pd.DataFrame({"neuroid_id": [f"n{k}" for k in range(n_neurons)], "region": "AL"}),
+        units="normalized",
+    )
+
+
+def test_trial_noise_is_that_of_the_recording(rng):
+    recording = recording_of(rng.standard_normal((200, 30)), 2.5, 6, rng)
+    assert trial_noise(recording) == pytest.approx(2.5, rel=0.06)
+
+
+def test_trial_noise_needs_repetitions(rng):
+    with pytest.raises(InputError, match="at least two responses"):
+        trial_noise(recording_of(rng.standard_normal((20, 5)), 1.0, 1, rng))

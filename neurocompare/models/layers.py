@@ -98,6 +98,11 @@ class Layer:
         """Units of the response to one image."""
         return math.prod(self.shape)
 
+    @property
+    def made_from(self) -> str:
+        """Name of the layer that this one is made from; its own where it is not made from another."""
+        return self.name[len(self.made) + 1 : -1] if self.made else self.name
+
     def responses(self, output: object) -> torch.Tensor:
         """Responses (n_images, n_units) in what the module returned.
 

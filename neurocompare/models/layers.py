@@ -48,6 +48,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "linear": (nn.Linear, nn.Bilinear),
     "recurrent": (nn.RNNBase, nn.RNNCellBase),
     "convolution": (nn.modules.conv._ConvNd,),
+    "attention": (nn.MultiheadAttention,),
 }
 Path = tuple[int | str, ...]
 """Keys that lead to a tensor in what a module returned."""
@@ -70,8 +71,8 @@ class Layer:
     path : tuple of int or str
         Where the tensor stands in what the module returns; empty for the tensor itself.
     kind : str
-        ``activation, pooling, normalisation, linear, recurrent, convolution, block, class token, output`` or the
-        name of the module's class.
+        ``activation, pooling, normalisation, linear, recurrent, convolution, attention, block, transformer block,
+        class token, output`` or the name of the module's class.
     shape : tuple of int
         Of the response to one image.
     batch_dim : int
@@ -96,6 +97,11 @@ class Layer:
     def n_units(self) -> int:
         """Units of the response to one image."""
         return math.prod(self.shape)
+
+    @property
+    def made_from(self) -> str:
+        """Name of the layer that this one is made from; its own where it is not made from another."""
+        return self.name[len(self.made) + 1 : -1] if self.made else self.name
 
     def responses(self, output: object) -> torch.Tensor:
         """Responses (n_images, n_units) in what the module returned.
@@ -147,7 +153,7 @@ def find_layers(module: nn.Module, example: torch.Tensor) -> list[Layer]:
         With unique names. ``listed`` are
 
         - the names in ``module.layer_names``, where it has them; in any other network
-        - the outputs of activation, pooling, normalisation, linear and recurrent modules,
+        - the outputs of activation, pooling, normalisation, linear, recurrent and (multi-head) attention modules,
         - convolutions that no normalisation or activation module follows,
         - blocks: composite modules that are repeated, or that return something none of their parts returned, such as
           a sum of branches; a block that ends in an activation stands for both,
@@ -384,7 +390,7 @@ def _inside(name: str, outer: Iterable[str]) -> bool:
 
 
 def _attends(part: nn.Module) -> bool:
-    return isinstance(part, nn.MultiheadAttention) or "attention" in type(part).__name__.lower()
+    return "attention" in type(part).__name__.lower()
 
 
 def _is_class_token(parameter: str) -> bool:

@@ -91,14 +91,9 @@ class Network:
 
     def layer_index(self, layer: Layer) -> int:
         """Position in :meth:`layer_names` of a layer, or of the last one that is computed before it (at least 0)."""
-        listed = -1
-        for output in self.outputs:
-            listed += output.listed
-            if (output.module, output.call, output.path) == (layer.module, layer.call, layer.path) and (
-                output.made in (None, layer.made)
-            ):
-                break
-        return max(listed, 0)
+        names = [output.name for output in self.outputs]
+        place = names.index(layer.name if layer.name in names else layer.made_from)
+        return max(sum(output.listed for output in self.outputs[: place + 1]) - 1, 0)
 
     @property
     def device(self) -> torch.device:

@@ -8,7 +8,7 @@ of each exemplar's views, with nothing held.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +43,9 @@ _FEWEST_UNITS = 4096
 """Worked on at once, however many stimuli: fewer would make the products slow."""
 _STATISTICS_BYTES = 32
 """Memory of one unit's statistics while views are streamed."""
+_CHEAP_PRODUCTS, _CHEAP_RESPONSES = 5e10, 5e7
+"""Below so many products or responses a layer is worked on in float64 whatever the network's precision: large layers,
+in which the rounding of single units averages out, would take twice the time."""
 _REFLECTION_ROUNDING = 32.0
 """A unit that answers an image and its mirror image alike to so many rounding errors of its response is invariant."""
 
@@ -190,54 +193,78 @@ class _Job:
 
 
 _Jobs = Mapping[tuple[str, str | None, str | None], _Job]
+Normalisation = tuple[torch.Tensor, torch.Tensor]
+"""Mean of every unit, and 1 over its standard deviation (0 for a constant unit)."""
 _Sums = dict[tuple[str, str | None, str | None], PatternSums]
 
 
 def _hold_blocks(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
-):
-    """Sums of every layer from blocks of units that are held over all stimuli: pairs of layer and sums."""
+) -> Iterator[tuple[Layer, _Sums]]:
+    """Sums of every layer from blocks of units that are held over all stimuli."""
     mirrored = any(job.part != "whole" for job in jobs.values())
     at_once = max(_FEWEST_UNITS, _BLOCK_BYTES // (4 * len(stimuli)))
     workspace = _Workspace()
-    sums = _new_sums(jobs, network.dtype)
+    precision = working_dtype(network.dtype)
+    sums = _new_sums(jobs, precision)
     held = held_blocks(network, stimuli, layers, batch_size=batch_size, memory_mb=memory_mb, mirrored=mirrored)
     for block, responses in held:
+        cheap = block.layer.n_units * len(stimuli) ** 2 <= _CHEAP_PRODUCTS
         for start in range(0, responses.shape[2], at_once):
-            _add_block(responses[:, :, start : start + at_once], jobs, sums, workspace)
+            chunk = responses[:, :, start : start + at_once].to(torch.float64 if cheap else precision)
+            for part in PARTS:
+                of_part = {key: job for key, job in jobs.items() if job.part == part}
+                if of_part:
+                    _add_units(_part(chunk, part, precision), of_part, sums, workspace)
         if block.stop == block.layer.n_units:
             yield block.layer, sums
-            sums = _new_sums(jobs, network.dtype)
+            sums = _new_sums(jobs, precision)
 
 
-def _add_block(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Workspace) -> None:
-    """Add units, with their responses to all stimuli: tensor of shape (1 or 2, n_stimuli, n_units)."""
-    precision, n_units = responses.dtype, responses.shape[2]
-    working = responses.to(working_dtype(precision))
-    for part in PARTS:
-        of_part = {key: job for key, job in jobs.items() if job.part == part}
-        if not of_part:
-            continue
-        patterns = _part(working, part, precision)
-        scratch = workspace("scratch", patterns.shape, patterns)
-        means = scales = None
-        if any(job.normalize for job in of_part.values()):
-            statistics = UnitStatistics(n_units, patterns.device)
-            statistics.add(patterns, slice(0, n_units), scratch=scratch)
-            means, scales = statistics.finish(len(patterns), precision)
-        for key, job in of_part.items():
-            n_groups, size = job.groups.shape
-            shown = workspace("patterns", (n_groups, size + 2, n_units), patterns)
-            source = patterns if n_groups == 1 and size == len(patterns) else patterns[job.groups.ravel()]
-            _write_normalized(source.view(n_groups, size, n_units), means, scales, job, out=shown[:, :size])
-            varying = scales > 0 if job.normalize else None
-            sums[key].count(varying, n_units)
-            sums[key].add(shown, slice(0, n_groups), varying)
+def _add_units(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Workspace) -> None:
+    """Add units from their responses (n_stimuli, n_units) to all stimuli."""
+    n_stimuli, n_units = responses.shape
+    normalisation = None
+    if any(job.normalize for job in jobs.values()):
+        statistics = UnitStatistics(n_units, responses.device)
+        statistics.add(responses, slice(0, n_units), scratch=workspace("scratch", responses.shape, responses))
+        normalisation = statistics.finish(n_stimuli, next(iter(sums.values())).precision)
+    for key, job in jobs.items():
+        n_groups, size = job.groups.shape
+        of_groups = responses if n_groups == 1 and size == n_stimuli else responses[job.groups.ravel()]
+        of_job = normalisation if job.normalize else None
+        sums[key].count(_n_varying(of_job, n_units), n_units)
+        _add_patterns(of_groups.unflatten(0, (-1, size)), slice(0, n_groups), of_job, sums[key], workspace)
+
+
+def _add_patterns(
+    responses: torch.Tensor,
+    groups: slice,
+    normalisation: Normalisation | None,
+    sums: PatternSums,
+    workspace: _Workspace,
+) -> None:
+    """Add units of some groups from responses (n_groups, size, n_units)."""
+    n_groups, size, n_units = responses.shape
+    patterns = workspace("patterns", (n_groups, size + 2, n_units), responses)
+    if normalisation is None:
+        patterns[:, :size] = responses
+        sums.add(patterns, groups)
+        return
+    means, scales = normalisation
+    torch.sub(responses, means, out=patterns[:, :size])
+    patterns[:, :size] *= scales
+    removed = float((means.double() * scales).square().sum())
+    sums.add(patterns, groups, varying=scales > 0, removed=removed)
+
+
+def _n_varying(normalisation: Normalisation | None, n_units: int) -> int:
+    return n_units if normalisation is None else int((normalisation[1] > 0).sum())
 
 
 def _stream_views(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
-):
+) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer among the views of each exemplar, with no more held than unit statistics."""
     for group in _fitting(layers, memory_mb):
         sums, batch_size = with_smaller_batches(
@@ -253,40 +280,43 @@ def _stream_views(
 def _stream_group(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, batch_size: int
 ) -> dict[str, _Sums]:
-    device, working = working_device(network), working_dtype(network.dtype)
+    """One pass for the statistics of every unit where they are wanted, and one for the products of views."""
+    device, precision = working_device(network), working_dtype(network.dtype)
     workspace = _Workspace()
-    positions = next(iter(jobs.values())).groups
-    n_views = positions.shape[1]
-    means_and_scales: dict[str, tuple] = {layer.name: (None, None) for layer in layers}
+    cheap = {layer.name: layer.n_units * len(stimuli) <= _CHEAP_RESPONSES for layer in layers}
+
+    def blocks(layer: Layer, responses: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
+        working = torch.float64 if cheap[layer.name] else precision
+        for units in _unit_slices(responses):
+            yield units, responses[0, :, units].to(device, working)
+
+    normalisations: dict[str, Normalisation] = {}
     if any(job.normalize for job in jobs.values()):
         statistics = {layer.name: UnitStatistics(layer.n_units, device) for layer in layers}
 
         def measure(layer: Layer, _rows: slice, responses: torch.Tensor) -> None:
-            for units in _unit_slices(responses):
-                block = responses[0, :, units].to(device, working)
+            for units, block in blocks(layer, responses):
                 statistics[layer.name].add(block, units, scratch=workspace("scratch", block.shape, block))
             statistics[layer.name].n += responses.shape[1]
 
         stream_responses(network, stimuli, layers, measure, batch_size=batch_size)
         for layer in layers:
-            means_and_scales[layer.name] = statistics.pop(layer.name).finish(len(stimuli), network.dtype)
-    sums = {layer.name: _new_sums(jobs, network.dtype) for layer in layers}
+            normalisations[layer.name] = statistics.pop(layer.name).finish(len(stimuli), precision)
+    sums = {layer.name: _new_sums(jobs, precision) for layer in layers}
     for layer in layers:
-        scales = means_and_scales[layer.name][1]
         for key, job in jobs.items():
-            sums[layer.name][key].count(scales > 0 if job.normalize else None, layer.n_units)
+            of_job = normalisations[layer.name] if job.normalize else None
+            sums[layer.name][key].count(_n_varying(of_job, layer.n_units), layer.n_units)
+    positions = next(iter(jobs.values())).groups
+    n_views = positions.shape[1]
 
     def multiply(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
-        means, scales = means_and_scales[layer.name]
         groups = slice(rows.start // n_views, rows.stop // n_views)
-        for units in _unit_slices(responses):
-            block = responses[0, :, units].to(device, working)
-            views = block.unflatten(0, (-1, n_views))
+        for units, block in blocks(layer, responses):
             for key, job in jobs.items():
-                shown = workspace("patterns", (len(views), n_views + 2, block.shape[1]), block)
-                of_units = (means[units], scales[units]) if job.normalize else (None, None)
-                _write_normalized(views, *of_units, job, out=shown[:, :n_views])
-                sums[layer.name][key].add(shown, groups, of_units[1] > 0 if job.normalize else None)
+                of_units = tuple(of_all[units] for of_all in normalisations[layer.name]) if job.normalize else None
+                views = block.unflatten(0, (-1, n_views))
+                _add_patterns(views, groups, of_units, sums[layer.name][key], workspace)
 
     whole_exemplars = max(1, batch_size // n_views) * n_views
     stream_responses(network, stimuli.take(positions.ravel()), layers, multiply, batch_size=whole_exemplars)
@@ -315,21 +345,6 @@ def _unit_slices(responses: torch.Tensor) -> list[slice]:
     return [slice(start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
 
 
-def _write_normalized(
-    responses: torch.Tensor,
-    means: torch.Tensor | None,
-    scales: torch.Tensor | None,
-    job: _Job,
-    *,
-    out: torch.Tensor,
-) -> None:
-    if job.normalize is None:
-        out.copy_(responses)
-    else:
-        torch.sub(responses, means, out=out)
-        out.mul_(scales)
-
-
 def _part(responses: torch.Tensor, part: str, precision: torch.dtype) -> torch.Tensor:
     """One part (n_stimuli, n_units) of responses (1 or 2, n_stimuli, n_units) to images and their mirror images."""
     if part == "whole":
@@ -350,14 +365,14 @@ class _Workspace:
     """Memory for intermediate results that is used again: getting it anew costs as much as the arithmetic."""
 
     def __init__(self):
-        self.kept: dict[str, torch.Tensor] = {}
+        self.kept: dict[tuple[str, torch.dtype], torch.Tensor] = {}
 
     def __call__(self, name: str, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
         """Contiguous tensor of that shape with the type and device of another; its content is arbitrary."""
         size = int(np.prod(shape))
-        kept = self.kept.get(name)
+        kept = self.kept.get((name, like.dtype))
         if kept is None or len(kept) < size:
-            kept = self.kept[name] = torch.empty(size, dtype=like.dtype, device=like.device)
+            kept = self.kept[name, like.dtype] = torch.empty(size, dtype=like.dtype, device=like.device)
         return kept[:size].view(*shape)
 
 

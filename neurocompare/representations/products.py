@@ -1,8 +1,8 @@
 """Sums over units from which dissimilarities between stimuli follow, accumulated block by block.
 
 Takes responses as tensors (stimuli x units, or groups of stimuli x units); keeps one small matrix a group of stimuli,
-so that a layer of any size can go through. Products are made in the responses' own precision about the mean pattern
-of the group, where rounding is smallest, and added up in float64.
+so that a layer of any size can go through. Products are made about the mean pattern of the group, where rounding is
+smallest, in the precision of the patterns, and added up in float64.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["PatternSums", "UnitStatistics"]
 
 CONSTANT = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
-ALIKE = 64.0
-"""Two patterns whose distance is under so many rounding errors of their length are the same pattern."""
+ALIKE = 16.0
+"""Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
 _ROWS_AT_ONCE = 512
 
 
@@ -109,30 +109,36 @@ class PatternSums:
         self.n_units = self.n_constant = 0
         # The last two rows are the group's mean pattern and ones, which give the sums that the mean took away.
         self.sums = np.zeros((n_groups, size + 2, size + 2))
+        # Sum of squares of what was taken away from the responses: their rounding is relative to it.
+        self.removed = np.zeros(n_groups)
         self.level: float | None = None
 
-    def count(self, varying: torch.Tensor | None, n_units: int) -> None:
-        """Count units once, however many groups they are added to; ``varying`` is None where constant ones stay."""
-        n_varying = n_units if varying is None else int(varying.sum())
+    def count(self, n_varying: int, n_units: int) -> None:
+        """Count units, once for all groups."""
         self.n_units += n_varying
         self.n_constant += n_units - n_varying
 
-    def add(self, patterns: torch.Tensor, groups: slice, varying: torch.Tensor | None = None) -> None:
+    def add(
+        self, patterns: torch.Tensor, groups: slice, *, varying: torch.Tensor | None = None, removed: float = 0.0
+    ) -> None:
         """Add units of some groups.
 
         Parameters
         ----------
         patterns : torch.Tensor of shape (n_groups_of_slice, size + 2, n_units_of_block)
-            Its last two rows are free to be written over, as are the others.
+            Written over; its last two rows hold nothing yet.
         groups : slice
             Which groups these are.
         varying : boolean torch.Tensor of shape (n_units_of_block,), or None
             Units that count; patterns are 0 at all others.
+        removed : float
+            Sum over units of the square of what normalisation subtracted, in units of the patterns.
         """
         size = self.size
         mean = patterns[:, size]
         torch.mean(patterns[:, :size], dim=1, out=mean)
         patterns[:, :size] -= mean[:, None]
+        self.removed[groups] += mean.square().sum(dim=1).cpu().numpy() + removed
         if self.level is None:
             # Correlation and distance do not see a constant that is taken from all units alike; rounding does.
             self.level = float(mean.double().mean())
@@ -164,23 +170,23 @@ class PatternSums:
             Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by rounding.
         """
         matrices = np.empty((len(self.sums), self.size, self.size))
-        for matrix, sums in zip(matrices, self.sums, strict=True):
-            matrix[...] = self._dissimilarity(sums, measure)
+        for matrix, sums, removed in zip(matrices, self.sums, self.removed, strict=True):
+            matrix[...] = self._dissimilarity(sums, removed, measure)
         return matrices
 
-    def _dissimilarity(self, sums: np.ndarray, measure: str) -> np.ndarray:
+    def _dissimilarity(self, sums: np.ndarray, removed: float, measure: str) -> np.ndarray:
         size = self.size
         # Products of one large group fill the upper triangle alone.
         deviations = np.triu(sums[:size, :size])
-        deviations = deviations + np.triu(deviations, 1).T
+        deviations += np.triu(deviations, 1).T
         with_mean, totals = sums[:size, size], sums[:size, size + 1]
         products = deviations + with_mean[:, None] + with_mean[None, :] + sums[size, size]
         matrix = dissimilarity_from_products(
             products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
         )
         power = np.diag(deviations)
-        apart = power[:, None] + power[None, :] - 2 * deviations
-        length = np.diag(products)
+        either = power[:, None] + power[None, :]
         rounding = (ALIKE * torch.finfo(self.precision).eps) ** 2
-        matrix[(apart <= rounding * (length[:, None] + length[None, :])) & np.isfinite(matrix)] = 0.0
+        same = either - 2 * deviations <= rounding * (either + 2 * removed)
+        matrix[same & np.isfinite(matrix)] = 0.0
         return matrix

@@ -1,8 +1,8 @@
-"""Networks by name: what they are, how they start, what is refused."""
+"""Networks by name: what they are, how they start, where they run, what is refused."""
 
 from __future__ import annotations
 
-import pickle
+import dataclasses
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from neural_data import InputError
-from neurocompare.models.registry import Preprocessing, load_model
+from neurocompare.models.registry import OWN_NETWORKS, Preprocessing, load_model
 
 
 def test_cnn_small_is_the_network_of_the_paper():
@@ -55,65 +55,123 @@ def test_a_checkpoint_comes_back(tmp_path, suffix):
     assert all(torch.equal(value, state[name]) for name, value in network.module.state_dict().items())
 
 
-def test_layers_of_any_module_are_found_in_execution_order(tmp_path, monkeypatch):
-    source = (
-        "from torch import nn\n"
-        "class Net(nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.last, self.act, self.first = nn.Linear(4, 2), nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3)\n"
-        "        self.pool, self.unused = nn.AdaptiveAvgPool2d(1), nn.ReLU()\n"
-        "    def forward(self, x):\n"
-        "        return self.last(self.pool(self.act(self.first(x))).flatten(1))\n"
-        "def number(): return 3\n"
-        "def needs(width): return Net()\n"
-    )
-    (tmp_path / "users_package.py").write_text(source)
+USERS_PACKAGE = """
+import torch
+from torch import nn
+from neurocompare.models.preprocessing import Preprocessing
+
+class Net(nn.Module):
+    preprocessing = Preprocessing(size=16)
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.act, self.first = nn.Linear(4, 2), nn.ReLU(inplace=True), nn.Conv2d(3, 4, 3)
+        self.pool, self.unused = nn.AdaptiveAvgPool2d(1), nn.ReLU()
+        self.up = nn.ConvTranspose2d(6, 2, 5)
+        self.attn = nn.MultiheadAttention(8, 2)
+
+    def forward(self, x):
+        return self.last(self.pool(self.act(self.first(x))).flatten(1))
+
+instance = Net()
+number = 3
+
+def gives_number(): return 3
+def needs(width): return Net()
+def wants_gpu(): return Net().to(torch.device("cuda", 99))
+"""
+
+
+@pytest.fixture
+def users_package(tmp_path, monkeypatch):
+    (tmp_path / "users_package.py").write_text(USERS_PACKAGE)
+    (tmp_path / "users_broken_package.py").write_text("def Net(:\n")
     monkeypatch.chdir(tmp_path)
-    assert load_model("users_package:Net").layer_names() == ["act", "pool", "last"]
-    with pytest.raises(InputError, match="gives a int"):
-        load_model("users_package:number")
-    with pytest.raises(InputError, match="without arguments"):
-        load_model("users_package:needs")
-    with pytest.raises(InputError, match="did you mean 'number'"):
-        load_model("users_package:numbr")
+
+
+def test_networks_of_a_users_package_are_found(users_package):
+    network = load_model("users_package:Net", seed=2)
+    assert network.layer_names() == ["act", "pool", "last"]
+    assert network.preprocessing.size == 16
+    assert network.module.up.weight.var().item() == pytest.approx(1 / (6 * 25), rel=0.2)
+    assert network.module.attn.in_proj_weight.var().item() == pytest.approx(1 / 8, rel=0.3)
+    instance = load_model("users_package:instance", start="own").module
+    assert type(instance).__name__ == "Net"
+    assert instance is not load_model("users_package:instance", start="own").module
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cnn-smal", "did you mean 'cnn-small'"),
+        ("users_package:gives_number", "gives a int; it must return"),
+        ("users_package:number", "is a int; name a callable"),
+        ("users_package:needs", "without arguments.*width"),
+        ("users_package:gives_numbr", "did you mean 'gives_number'"),
+        ("users_package:wants_gpu", "could not be made here"),
+        ("users_broken_package:Net", "cannot be imported.*invalid syntax"),
         ("no_such_package:Net", "cannot be imported"),
+        ("cnn-smal", "did you mean 'cnn-small'"),
     ],
 )
-def test_unknown_networks_are_refused(name, message):
+def test_what_is_no_network_is_refused(users_package, name, message):
     with pytest.raises(InputError, match=message):
         load_model(name)
 
 
-def test_broken_checkpoints_are_refused(tmp_path):
-    class Hostile:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "written"), "w"))
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weights": "pretrained"}, "has no pretrained weights"),
+        ({"start": "zeros"}, "start must be one of"),
+        ({"device": "cuda:99"}, "device 'cuda:99' cannot be used.*this machine has cpu"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used"),
+        ({"precision": "float8"}, "precision must be one of"),
+    ],
+)
+def test_options_that_cannot_be_met_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        load_model("cnn-small", **options)
 
-    hostile = tmp_path / "hostile.pt"
-    hostile.write_bytes(pickle.dumps(Hostile()))
-    other = tmp_path / "other.safetensors"
-    save_file({"fc1.0.weight": torch.zeros(2, 2), "stem": torch.zeros(1)}, other)
-    truncated = tmp_path / "truncated.safetensors"
-    truncated.write_bytes(other.read_bytes()[:20])
-    for path, message in [
-        (hostile, "safe to read"),
-        (truncated, "safe to read"),
-        (other, "does not fit cnn-small: 23 weights missing.*1 unexpected.*1 of another shape"),
-        (tmp_path / "none.pt", "no such checkpoint"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            load_model("cnn-small", weights=path)
-    assert not (tmp_path / "written").exists()
+
+def test_the_device_is_chosen_automatically():
+    chosen = load_model("cnn-small").device.type
+    assert chosen == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert load_model("cnn-small", device="cpu").device.type == "cpu"
+
+
+def test_half_precision_comes_only_on_request():
+    assert load_model("cnn-small").dtype == torch.float32
+    network = load_model("cnn-small", precision="bfloat16")
+    assert network.dtype == torch.bfloat16
+    assert network.forward(np.zeros((2, 3, 32, 32), dtype=np.float32)).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("name", sorted(OWN_NETWORKS))
+def test_our_own_networks_process_images_of_the_size_they_name(name):
+    network = load_model(name)
+    images = np.random.default_rng(0).random((2, 3, *[network.preprocessing.size] * 2), dtype=np.float32)
+    assert torch.isfinite(network.forward(images)).all()
+    assert network.layer_names()
 
 
 def test_preprocessing_subtracts_and_divides_by_channel():
     images = np.full((1, 3, 2, 2), 0.5, dtype=np.float32)
-    found = Preprocessing(mean=(0.5, 0.25, 0.0), sd=(1.0, 0.5, 0.25))(images)
+    found = Preprocessing(size=2, mean=(0.5, 0.25, 0.0), sd=(1.0, 0.5, 0.25))(images)
     assert found[0, :, 0, 0].tolist() == [0.0, 0.5, 2.0]
+
+
+def test_preprocessing_crops_the_centre_and_keeps_mirror_images_mirrored(faces):
+    own = Preprocessing(size=8, crop_from=12)
+    images = faces.images(own.image_size)
+    shown = own(images)
+    assert shown.shape == (len(faces), 3, 8, 8)
+    np.testing.assert_allclose(own(images[..., ::-1].copy()), shown.flip(-1))
+    np.testing.assert_allclose(shown, dataclasses.replace(own, crop_from=None, size=12)(images)[..., 2:10, 2:10])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 0}, {"size": 32, "crop_from": 16}, {"mean": (0.5,)}, {"sd": (1.0, 0.0, 1.0)}]
+)
+def test_preprocessing_that_cannot_be_is_refused(wrong):
+    with pytest.raises(InputError):
+        Preprocessing(**wrong)

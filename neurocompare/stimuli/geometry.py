@@ -19,10 +19,14 @@ __all__ = [
     "capped",
     "ellipsoid",
     "grid",
+    "hull",
+    "in_mirror_plane",
     "joined",
     "lathe",
     "moved",
+    "plate",
     "prism",
+    "reflected",
     "rotation",
     "shape",
     "spline",
@@ -104,14 +108,7 @@ def bilateral(middle: Iterable[Shape] = (), sides: Iterable[Shape] = ()) -> Shap
         If a triangle of a middle part crosses the mirror plane.
     """
     half = joined([*(_right_half(part) for part in middle), *sides])
-    across = np.array([-1.0, 1.0, 1.0])
-    return Shape(
-        np.concatenate([half.vertices, half.vertices * across]),
-        np.concatenate([half.faces, half.faces[:, ::-1] + len(half.vertices)]),
-        np.concatenate([half.normals, half.normals * across]),
-        np.concatenate([half.albedo, half.albedo]),
-        bilateral=True,
-    )
+    return replace(joined([half, reflected(half)]), bilateral=True)
 
 
 def _right_half(part: Shape) -> Shape:
@@ -128,6 +125,22 @@ def _right_half(part: Shape) -> Shape:
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
     return Shape(vertices, faces.reshape(-1, 3), normals, part.albedo[used])
+
+
+def in_mirror_plane(part: Shape) -> Shape:
+    """The part with vertices that rounding has put next to the mirror plane x = 0 moved into it."""
+    near = np.abs(part.vertices[:, 0]) < 1e-6 * np.ptp(part.vertices, axis=0).max()
+    vertices = part.vertices.copy()
+    vertices[near, 0] = 0.0
+    return replace(part, vertices=vertices)
+
+
+def reflected(part: Shape) -> Shape:
+    """Mirror image of the part, left and right exchanged."""
+    across = np.array([-1.0, 1.0, 1.0])
+    return replace(
+        part, vertices=part.vertices * across, faces=part.faces[:, ::-1], normals=part.normals * across, bilateral=False
+    )
 
 
 def rotation(axis: str, degrees: float) -> np.ndarray:
@@ -317,19 +330,84 @@ def tube(
     return grid(centres[:, None] + widths[:, None, None] * ring, albedo)
 
 
+def hull(
+    stations: np.ndarray,
+    albedo: Sequence[float] | float,
+    *,
+    roundness: tuple[float, float] = (1.0, 1.0),
+    resolution: int = 32,
+) -> Shape:
+    """Solid through upright sections along z, from front to back, closed by flat ends.
+
+    Parameters
+    ----------
+    stations : array of shape (n_stations, 4)
+        Rows ``z, half width, bottom, top`` with falling z; a width of 0 makes a pointed end.
+    albedo : colour or gray level
+    roundness : (upper, lower)
+        Shape of the upper and of the lower half of each section: 1 is an ellipse, towards 0 a rectangle.
+    resolution : int
+        Points around a section, a multiple of 4.
+    """
+    z, width, bottom, top = np.asarray(stations, dtype=float).T[:, :, None]
+    angle = np.arange(resolution) * (2 * np.pi / resolution)
+    up, across = np.cos(angle), -np.sin(angle)
+    exponent = np.where(up >= 0, roundness[0], roundness[1])
+    points = np.stack(
+        [
+            width * _power(across, exponent),
+            (top + bottom) / 2 + (top - bottom) / 2 * _power(up, exponent),
+            z + 0 * angle,
+        ],
+        axis=-1,
+    )
+    return capped(points, albedo)
+
+
+def plate(
+    outline: np.ndarray, thickness: np.ndarray | float, albedo: Sequence[float] | float, *, resolution: int = 12
+) -> Shape:
+    """Blade, wing or petal: lens-shaped sections along a middle line.
+
+    Parameters
+    ----------
+    outline : array of shape (n_sections, 4)
+        Rows ``x, y, z, half width``: the middle line, and half the section's extent along the plate.
+    thickness : float or array of shape (n_sections,)
+        Full thickness at the middle line.
+    albedo : colour or gray level
+
+    Returns
+    -------
+    Shape
+        The line runs as given; the sections lie along z for a line along x or y, and along x for a line along z.
+    """
+    outline = np.asarray(outline, dtype=float)
+    line, half = outline[:, :3], outline[:, 3]
+    along = np.gradient(line, axis=0)
+    wide = np.array([1.0, 0, 0]) if np.abs(along[:, 2]).sum() > np.abs(along[:, :2]).sum() else np.array([0, 0, 1.0])
+    thin = np.cross(along, wide)
+    thin /= np.linalg.norm(thin, axis=1, keepdims=True)
+    angle = np.arange(2 * resolution) * (np.pi / resolution)
+    across = half[:, None] * np.cos(angle)
+    height = np.broadcast_to(np.asarray(thickness, dtype=float) / 2, len(line))[:, None] * np.sin(angle)
+    points = line[:, None] + across[..., None] * wide + height[..., None] * thin[:, None]
+    return capped(points[::-1], albedo)
+
+
 def prism(outline: np.ndarray, thickness: float, albedo: Sequence[float] | float) -> Shape:
     """Flat plate: a star-shaped outline in the y-z plane, extruded along x about x = 0, with sharp rims.
 
     Parameters
     ----------
     outline : array of shape (n_points, 2)
-        Positions (z, y), counter-clockwise as seen from the right (+x).
+        Positions (z, y), in the order z to y (clockwise as seen from +x).
     thickness : float
     albedo : colour or gray level
     """
     ring = np.stack([np.zeros(len(outline)), outline[:, 1], outline[:, 0]], axis=-1)
     across = np.array([thickness / 2, 0.0, 0.0])
-    return capped(np.stack([ring + across, ring, ring - across]), albedo)
+    return capped(np.stack([ring - across, ring, ring + across]), albedo)
 
 
 def spline(knots: Sequence[float], values: np.ndarray | Sequence, at: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ computed once and mirrored, which makes them so in every pixel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,7 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 EDGE_CONTRAST = 0.04
 """Pixels that differ by more from a neighbour are sampled finely."""
 SKY_DIRECTIONS = 48
+VERTICES_AT_ONCE = 50_000
 INSIDE = 0.15
 """Vertices that less light reaches lie inside another part of the object."""
 
@@ -55,10 +56,14 @@ class Rendering:
         """Boolean array of shape (n_views, height, width): pixels at least half covered."""
         return self.coverage >= 0.5
 
+    def shown(self, level: float = 0.5) -> np.ndarray:
+        """Images on uniform gray, float in 0..1, of the shape of ``brightness``."""
+        coverage = self.coverage if self.brightness.ndim == 3 else self.coverage[..., None]
+        return coverage * self.brightness + (1 - coverage) * level
+
     def on_background(self, level: float = 0.5) -> np.ndarray:
         """Images on uniform gray, uint8, of the shape of ``brightness``."""
-        coverage = self.coverage if self.brightness.ndim == 3 else self.coverage[..., None]
-        return np.rint(255 * (coverage * self.brightness + (1 - coverage) * level)).astype(np.uint8)
+        return np.rint(255 * self.shown(level)).astype(np.uint8)
 
 
 def render_views(
@@ -110,7 +115,7 @@ def render_views(
     factors = np.ones(len(azimuths)) if scales is None else np.asarray(scales, dtype=float)
     if not (len(shifts) == len(factors) == len(azimuths)):
         raise ValueError(f"{len(azimuths)} views need as many offsets and scales, not {len(shifts)} and {len(factors)}")
-    scene = Scene(shape, elevations_deg=np.unique([0.0, *elevations]), fill=fill)
+    scene = Scene(shape, elevations_deg={0.0, elevations.min(), elevations.max()}, fill=fill)
     layers = 4 if colour else 2
     views = np.zeros((len(azimuths), size, size, layers), dtype=np.float32)
     done: dict[tuple, int] = {}
@@ -136,11 +141,11 @@ class Scene:
     shape : Shape
         Centred and scaled here: the middle of its extent comes to the origin, and of all views around it, at the
         given elevations, the largest fills ``fill`` of the image.
-    elevations_deg : sequence of float
+    elevations_deg : collection of float
     fill : float
     """
 
-    def __init__(self, shape: Shape, *, elevations_deg: Sequence[float] = (0.0,), fill: float = 0.9):
+    def __init__(self, shape: Shape, *, elevations_deg: Collection[float] = (0.0,), fill: float = 0.9):
         low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
         middle, extent = (low + high) / 2, (high - low).max() / 2
         if not extent > 0:
@@ -218,8 +223,15 @@ class Scene:
     def _exposure(self, mirrored: bool) -> np.ndarray:
         """Share of light from all around that reaches each vertex, 0..1; the object blocks the rest."""
         n = len(self.vertices) // (2 if mirrored else 1)
-        vertices, normals = self.vertices[:n], self.normals[:n]
         directions = _sphere(SKY_DIRECTIONS)
+        parts = (slice(start, start + VERTICES_AT_ONCE) for start in range(0, n, VERTICES_AT_ONCE))
+        exposure = np.concatenate(
+            [self._exposure_of(self.vertices[:n][part], self.normals[:n][part], directions) for part in parts]
+        )
+        exposure = _filled_in(exposure, self.faces[: len(self.faces) // (2 if mirrored else 1)])
+        return np.tile(exposure, 2) if mirrored else exposure
+
+    def _exposure_of(self, vertices: np.ndarray, normals: np.ndarray, directions: np.ndarray) -> np.ndarray:
         weights = np.maximum(normals @ directions.T, 0.0) * (1 + 0.5 * directions[:, 1])
         total = weights.sum(axis=1)
         vertex, direction = np.nonzero(weights > 0.05)
@@ -227,10 +239,8 @@ class Scene:
         away = self.embree.run(origins, directions.astype(np.float32)[direction], query="DISTANCE")
         # What lies farther away than the object's own size does not darken; near things darken most.
         blocked = np.exp(-np.minimum(away, 1e3) / 0.35) * weights[vertex, direction]
-        lost = np.bincount(vertex, weights=blocked, minlength=n)
-        exposure = np.where(total > 0, 1 - lost / np.maximum(total, 1e-9), 1.0)
-        exposure = _filled_in(exposure, self.faces[: len(self.faces) // (2 if mirrored else 1)])
-        return np.tile(exposure, 2) if mirrored else exposure
+        lost = np.bincount(vertex, weights=blocked, minlength=len(vertices))
+        return np.where(total > 0, 1 - lost / np.maximum(total, 1e-9), 1.0)
 
 
 def _filled_in(exposure: np.ndarray, faces: np.ndarray) -> np.ndarray:

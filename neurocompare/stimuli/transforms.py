@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from neural_data.errors import InputError
 
-__all__ = ["GrayBackground", "flip_vertical", "mirror", "rotate90", "shift"]
+__all__ = ["GrayBackground", "background_mask", "flip_vertical", "mirror", "rotate90", "shift"]
 
 
 def mirror(images: np.ndarray) -> np.ndarray:
@@ -114,19 +114,36 @@ class GrayBackground:
         """Images of shape (n, channels, height, width), values in 0..1, on the new background."""
         replaced = images.copy()
         for position, image in enumerate(images):
-            replaced[position, :, self._background(image)] = self.level
+            background, share = background_mask(image, tolerance=self.tolerance)
+            if share < 0.5:
+                raise InputError(
+                    f"the image has no uniform background: only {share:.0%} of its border has one "
+                    f"colour within {self.tolerance:g}; leave GrayBackground out, or raise its tolerance"
+                )
+            replaced[position, :, background] = self.level
         return replaced
 
-    def _background(self, image: np.ndarray) -> np.ndarray:
-        border = np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
-        colour = np.median(border, axis=1)
-        alike = np.abs(image - colour[:, None, None]).max(axis=0) <= self.tolerance
-        share = (np.abs(border - colour[:, None]).max(axis=0) <= self.tolerance).mean()
-        if share < 0.5:
-            raise InputError(
-                f"the image has no uniform background: only {share:.0%} of its border has one "
-                f"colour within {self.tolerance:g}; leave GrayBackground out, or raise its tolerance"
-            )
-        regions, _ = ndimage.label(alike)
-        rim = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
-        return np.isin(regions, rim[rim > 0])
+
+def background_mask(image: np.ndarray, *, tolerance: float = 0.02) -> tuple[np.ndarray, float]:
+    """Where an image shows its uniform background: the border's colour, as far as it is connected with the border.
+
+    Parameters
+    ----------
+    image : array of shape (channels, height, width)
+        Values in 0..1.
+    tolerance : float
+        Largest difference from the median colour of the border, in any channel.
+
+    Returns
+    -------
+    mask : boolean array of shape (height, width)
+    share : float
+        Share of the border that has this colour; below one half there is no uniform background.
+    """
+    border = np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
+    colour = np.median(border, axis=1)
+    alike = np.abs(image - colour[:, None, None]).max(axis=0) <= tolerance
+    regions, _ = ndimage.label(alike)
+    rim = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+    share = (np.abs(border - colour[:, None]).max(axis=0) <= tolerance).mean()
+    return np.isin(regions, rim[rim > 0]), float(share)

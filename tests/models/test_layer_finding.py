@@ -59,7 +59,7 @@ def select(name, wanted):
         ("vision transformer", "class_token(blocks.*)", ["class_token(blocks.0)", "class_token(blocks.1)"]),
         ("vision transformer", "blocks.0.mlp.act", ["blocks.0.mlp.act"]),
         ("vision transformer", ["avgpool(blocks.1)", "blocks.1"], ["blocks.1", "avgpool(blocks.1)"]),
-        ("sequential", ["maxpool(relu*)", "all"], 
+        ("sequential", ["maxpool(relu*)", "all"],
          ["relu1", "maxpool(relu1)", "pool1", "relu2", "maxpool(relu2)", "fc"]),
         ("sequential", "avgpool(*)", ["avgpool(relu1)", "avgpool(pool1)", "avgpool(relu2)"]),
     ],

@@ -1,7 +1,7 @@
 """What was shown and what was recorded: stimulus sets, recordings and simulated populations.
 
-Knows nothing of networks: this package imports neither neurocompare nor torch. What needs xarray is loaded when it is
-first used.
+Knows nothing of networks: this package imports neither neurocompare nor torch. Names are loaded when they are first
+used, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import importlib
 
 from neural_data.errors import InputError
-from neural_data.stimuli import StimulusSet, read_stimuli, write_stimuli
 
 _HOMES = {
+    "StimulusSet": "neural_data.stimuli",
+    "read_stimuli": "neural_data.stimuli",
+    "write_stimuli": "neural_data.stimuli",
     "read_recording": "neural_data.formats.files",
     "write_recording": "neural_data.formats.files",
     "simulate_from_layer": "neural_data.simulation",
@@ -19,9 +21,6 @@ _HOMES = {
 }
 __all__ = [
     "InputError",
-    "StimulusSet",
-    "read_stimuli",
-    "write_stimuli",
     *_HOMES,
 ]
 

@@ -18,7 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["Study", "load_study"]
+__all__ = ["BUILT_IN_STIMULI", "QUICK", "Study", "load_study", "quick_study", "study_schema"]
+
+BUILT_IN_STIMULI = ("faces",)
+QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n_seeds": 1}
+"""The most of each that a quick look takes."""
 
 Name = Annotated[str, Field(min_length=1)]
 PATH_KEYS = {("stimuli", "source"), ("stimuli", "images"), ("recording", "source"), ("models", "weights")}
@@ -50,12 +54,14 @@ class Stimuli(_Section):
 class Model(_Section):
     """``[[models]]``: a network, and the layers that are looked at."""
 
-    name: Name
-    layers: Name | Annotated[list[Name], Field(min_length=1)] = "all"
-    regime: Name | None = None
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1)
-    weights: Name | None = None
-    start: Literal["gaussian", "own"] = "gaussian"
+    name: Name = Field(description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'")
+    layers: Name | Annotated[list[Name], Field(min_length=1)] = Field("all", description="names or patterns: 'conv*'")
+    regime: Name | None = Field(None, description="label of how the network was trained")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network a seed")
+    weights: Name | None = Field(
+        None, description="checkpoint, or 'pretrained' for a zoo's own; '{seed}' in a path stands for the seed"
+    )
+    start: Literal["gaussian", "own"] = Field("gaussian", description="start of the weights where none are given")
 
 
 class Recording(_Section):
@@ -65,6 +71,11 @@ class Recording(_Section):
     regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
     n_neurons: int = Field(100, ge=4, description="neurons a region; simulation only")
     n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
+    format: Name | None = Field(None, description="file format, where its content does not tell")
+    stimulus: Name | None = Field(None, description="label of the file that names the stimulus")
+    window_ms: list[float] | None = Field(
+        None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
+    )
 
 
 class Comparison(_Section):
@@ -79,6 +90,13 @@ class Comparison(_Section):
     variance: Literal["jackknife", "bootstrap"] = Field("jackknife", description="where standard errors come from")
     n_draws: int = Field(1000, ge=50, le=1_000_000)
     n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
+    correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
+
+
+class Outputs(_Section):
+    """``[outputs]``: what is measured and written beyond fits and view tuning."""
+
+    equivariance: bool = Field(False, description="invariance and equivariance of layers under flips and rotation")
 
 
 class Study(_Section):
@@ -90,6 +108,8 @@ class Study(_Section):
     models: list[Model] = Field(min_length=1)
     recording: Recording = Recording()
     comparison: Comparison = Comparison()
+    hypotheses: list[dict[str, Any]] = Field([], description="claims that are decided on the tables of the run")
+    outputs: Outputs = Outputs()
 
     @model_validator(mode="after")
     def _networks_are_distinct(self) -> Study:
@@ -97,6 +117,15 @@ class Study(_Section):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"network {name[0]!r} with seed {name[3]} is listed twice; remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _hypotheses_are_understood(self) -> Study:
+        if self.hypotheses:
+            # SciPy and statsmodels come with it: only studies that declare hypotheses wait for them.
+            from neurocompare.comparison.hypotheses import read_hypotheses
+
+            read_hypotheses(self.hypotheses)
         return self
 
 
@@ -140,6 +169,27 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
         raise InputError(_explain(error, text, where, overridden)) from None
 
 
+def quick_study(study: Study) -> Study:
+    """The study with less of everything: for a first look, not for numbers to report; see :data:`QUICK`."""
+    stimuli, recording, comparison = study.stimuli, study.recording, study.comparison
+    return study.model_copy(
+        update={
+            "stimuli": stimuli.model_copy(update={"n_identities": min(stimuli.n_identities, QUICK["n_identities"])}),
+            "models": [model.model_copy(update={"seeds": model.seeds[: QUICK["n_seeds"]]}) for model in study.models],
+            "recording": recording.model_copy(update={"n_neurons": min(recording.n_neurons, QUICK["n_neurons"])}),
+            "comparison": comparison.model_copy(
+                update={name: min(getattr(comparison, name), QUICK[name]) for name in ("n_draws", "n_splits")}
+            ),
+        }
+    )
+
+
+def study_schema() -> dict[str, Any]:
+    """JSON schema of study files, for editors that check TOML as it is written."""
+    schema = Study.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "neurocompare study"}
+
+
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -169,7 +219,7 @@ def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
         tables = content.get(section)
         for table in tables if isinstance(tables, list) else [tables]:
             value = table.get(key) if isinstance(table, dict) else None
-            if isinstance(value, str) and (folder / value).exists():
+            if isinstance(value, str) and ("{seed}" in value or (folder / value).exists()):
                 table[key] = str(folder / value)
 
 
@@ -218,7 +268,13 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
 
 def _keys_beside(path: tuple[str | int, ...]) -> list[str]:
     """Known keys of the table that holds the last part of the path."""
-    sections = {"stimuli": Stimuli, "models": Model, "recording": Recording, "comparison": Comparison}
+    sections = {
+        "stimuli": Stimuli,
+        "models": Model,
+        "recording": Recording,
+        "comparison": Comparison,
+        "outputs": Outputs,
+    }
     section = Study if len(path) == 1 else sections.get(str(path[0]), Study)
     return list(section.model_fields)
 

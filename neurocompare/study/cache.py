@@ -1,0 +1,267 @@
+"""Finished steps, kept under the name of what they depend on.
+
+A key is the SHA-256 of a step's name, of everything that the step reads and of the code that runs it, so an entry is
+never out of date: what changed has another key. Entries are written whole or not at all and may be shared by runs that
+work at the same time; one of them makes a step while the others wait.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import logging
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import filelock
+import platformdirs
+
+from neural_data.errors import InputError
+from neurocompare import __version__
+from neurocompare.study.packing import pack, unpack
+
+__all__ = ["Cache", "Entry", "open_cache", "step_key"]
+
+log = logging.getLogger(__name__)
+
+VARIABLE = "NEUROCOMPARE_CACHE"
+NUMERICAL = ("torch", "numpy", "scipy", "rsatoolbox", "pandas", "matplotlib", "numba", "trimesh", "embreex", "pillow")
+"""Packages whose version can change the bytes of a result."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kept step.
+
+    Parameters
+    ----------
+    key : str
+        Name of the entry.
+    kind : str
+        ``stimuli``, ``presentation``, ``patches``, ``fits`` or ``figures``.
+    label : str
+        What a person calls it.
+    seconds, work : float
+        How long it took, and how much there was to do, in a unit of the kind's own.
+    n_bytes : int
+        Size on disk.
+    used : float
+        When it was last read or written, seconds since 1970.
+    """
+
+    key: str
+    kind: str
+    label: str
+    seconds: float
+    work: float
+    n_bytes: int
+    used: float
+
+
+def step_key(step: str, depends: Mapping[str, Any]) -> str:
+    """Name under which the result of a step is kept.
+
+    Parameters
+    ----------
+    step : str
+        Name of the step's kind.
+    depends : mapping
+        Everything that the result depends on, as JSON holds it; keys of earlier steps stand for their results.
+
+    Returns
+    -------
+    str
+        SHA-256, hexadecimal.
+    """
+    content = {"step": step, "code": _code(), "depends": dict(depends)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@functools.cache
+def _code() -> str:
+    """SHA-256 of this version's source files and of the versions of what computes; read once a process (10 ms)."""
+    digest = hashlib.sha256(__version__.encode())
+    package = Path(__file__).resolve().parents[1]
+    for root in (package, package.parent / "neural_data"):
+        for path in sorted(root.rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    for name in NUMERICAL:
+        digest.update(f"{name} {metadata.version(name)}".encode())
+    return digest.hexdigest()
+
+
+def open_cache(folder: str | Path | None = None) -> Cache:
+    """The cache in a folder.
+
+    Parameters
+    ----------
+    folder : str, Path or None
+        None: the folder that ``NEUROCOMPARE_CACHE`` names, else the user's cache folder.
+
+    Returns
+    -------
+    Cache
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be made or written.
+    """
+    named = folder or os.environ.get(VARIABLE)
+    place = Path(named) if named else platformdirs.user_cache_path("neurocompare")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise InputError(
+            f"the cache folder {place} cannot be written ({error.strerror}); name another one in {VARIABLE}"
+        ) from error
+    return Cache(place)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of finished steps; see :func:`open_cache`."""
+
+    folder: Path
+
+    def has(self, key: str) -> bool:
+        """Whether a step is kept."""
+        return self._path(key).is_file()
+
+    def load(self, key: str) -> Any:
+        """Result of a kept step.
+
+        Raises
+        ------
+        KeyError
+            If it is not kept, or its file is damaged, which is then removed.
+        """
+        path = self._path(key)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                value = unpack(archive.read("value"))
+            os.utime(path)
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            log.warning("cache entry %s is damaged (%s) and made again", path, error)
+            path.unlink(missing_ok=True)
+            raise KeyError(key) from error
+        return value
+
+    def store(self, key: str, value: Any, *, kind: str, label: str, seconds: float, work: float) -> Any:
+        """Keep the result of a step, whole or not at all.
+
+        Returns
+        -------
+        object
+            The value as :meth:`load` will give it, so that a run does not depend on which steps were kept.
+        """
+        content = pack(value)
+        about = {"kind": kind, "label": label, "seconds": seconds, "work": work}
+        try:
+            self._write(self._path(key), {"about.json": json.dumps(about).encode(), "value": content})
+        except OSError as error:
+            log.warning("step %s is not kept: %s cannot be written (%s)", label, self.folder, error.strerror)
+        return unpack(content)
+
+    def obtain(self, key: str, make: Callable[[], Any], *, kind: str, label: str, work: float = 1.0) -> Any:
+        """Result of a step: the kept one, else the one that ``make`` gives, which is then kept.
+
+        Where another run is making the same step, this one waits for it.
+        """
+        with self.lock(key):
+            try:
+                return self.load(key)
+            except KeyError:
+                start = time.perf_counter()
+                value = make()
+                seconds = time.perf_counter() - start
+                return self.store(key, value, kind=kind, label=label, seconds=seconds, work=work)
+
+    @contextmanager
+    def lock(self, key: str, *, wait: bool = True) -> Iterator[bool]:
+        """Right to make a step; gives False where another run has it and ``wait`` is False.
+
+        The right ends with the process that holds it. On file systems without locks everyone has it: work may be done
+        twice there, and entries are whole all the same.
+        """
+        folder = self.folder / "locks"
+        folder.mkdir(exist_ok=True)
+        lock = filelock.FileLock(folder / f"{key}.lock")
+        try:
+            lock.acquire(timeout=-1 if wait else 0)
+        except filelock.Timeout:
+            yield False
+            return
+        except (NotImplementedError, OSError) as error:
+            log.warning("no file locks in %s (%s)", self.folder, error)
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def entries(self) -> list[Entry]:
+        """What is kept, the latest used last."""
+        found = []
+        for path in self.folder.glob("??/*.zip"):
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    about = json.loads(archive.read("about.json"))
+                status = path.stat()
+            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                continue
+            found.append(Entry(path.stem, **about, n_bytes=status.st_size, used=status.st_mtime))
+        return sorted(found, key=lambda entry: (entry.used, entry.key))
+
+    def prune(self, *, unused_days: float = 0.0, now: float | None = None) -> list[Entry]:
+        """Remove entries that were not used for some days, and what killed runs left half-written.
+
+        Returns
+        -------
+        list of Entry
+            Those that were removed.
+        """
+        limit = (time.time() if now is None else now) - unused_days * 86_400
+        removed = [entry for entry in self.entries() if entry.used <= limit]
+        for entry in removed:
+            self._path(entry.key).unlink(missing_ok=True)
+        for path in [*self.folder.glob("??/.*.part"), *self.folder.glob("locks/*.lock")]:
+            if path.stat().st_mtime <= min(limit, time.time() - 86_400 * (unused_days > 0)):
+                path.unlink(missing_ok=True)
+        return removed
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.zip"
+
+    @staticmethod
+    def _write(path: Path, parts: Mapping[str, bytes]) -> None:
+        """Write a zip under its name once it is whole and on the disk."""
+        path.parent.mkdir(exist_ok=True)
+        held = io.BytesIO()
+        with zipfile.ZipFile(held, "w") as archive:
+            for name, content in parts.items():
+                archive.writestr(name, content)
+        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(held.getbuffer())
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            Path(part).unlink(missing_ok=True)
+            raise

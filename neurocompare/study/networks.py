@@ -1,0 +1,149 @@
+"""The networks of a study, each known by what makes its responses: weights, code and preprocessing.
+
+A network is loaded when it is identified and again when it is presented with stimuli, never kept: memory holds one at
+a time, however many models and seeds a study has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from neural_data.errors import InputError
+from neurocompare.models.registry import Network, load_model
+from neurocompare.representations.activations import resolve_layers
+from neurocompare.study.grammar import Model, Study
+
+__all__ = ["NetworkRecord", "checked_device", "identify_networks", "loaded"]
+
+KNOWN_CODE = ("torch", "neurocompare", "torchvision", "timm")
+"""Packages whose code is known by their version alone."""
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """A network of a study, without its weights.
+
+    Parameters
+    ----------
+    model : Model
+        Its entry in the study file.
+    seed : int
+        One of the entry's seeds.
+    regime : str
+        As the loaded network names it.
+    layers : tuple of str
+        Those that are looked at, in execution order.
+    n_weights : int
+        Number of parameters.
+    sha256 : str
+        Of the weights.
+    identity : str
+        SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers.
+    """
+
+    model: Model
+    seed: int
+    regime: str
+    layers: tuple[str, ...]
+    n_weights: int
+    sha256: str
+    identity: str
+
+    @property
+    def label(self) -> str:
+        """What a person calls it."""
+        return f"{self.model.name}, {self.regime}, seed {self.seed}"
+
+
+def identify_networks(settings: Study) -> list[NetworkRecord]:
+    """Load every network of a study once, in its order, and say what it is.
+
+    Raises
+    ------
+    InputError
+        If a network, its weights or a layer does not exist.
+    """
+    return [_identified(model, seed) for model in settings.models for seed in model.seeds]
+
+
+def loaded(record: NetworkRecord, device: str = "cpu") -> Network:
+    """The network of a record, its weights on a device."""
+    network = _load(record.model, record.seed)
+    network.module.to(device)
+    return network
+
+
+def checked_device(device: str | None) -> str:
+    """Name of a device that is there.
+
+    Parameters
+    ----------
+    device : str or None
+        ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for an accelerator where there is one. None: ``cpu``.
+
+    Raises
+    ------
+    InputError
+        If there is no such device.
+    """
+    if device in (None, "cpu"):
+        return "cpu"
+    if device == "auto":
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        return "cpu" if accelerator is None else accelerator.type
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {device!r} cannot be used ({reason}); leave --device out to use the CPU") from error
+    return device
+
+
+def _load(model: Model, seed: int) -> Network:
+    weights = None if model.weights is None else model.weights.replace("{seed}", str(seed))
+    return load_model(model.name, weights=weights, regime=model.regime, seed=seed, start=model.start)
+
+
+def _identified(model: Model, seed: int) -> NetworkRecord:
+    network = _load(model, seed)
+    layers = resolve_layers(network, model.layers)
+    weights = _weights_checksum(network)
+    parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
+    return NetworkRecord(
+        model=model,
+        seed=seed,
+        regime=network.regime,
+        layers=tuple(layers),
+        n_weights=sum(weight.numel() for weight in network.module.parameters()),
+        sha256=weights,
+        identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
+    )
+
+
+def _weights_checksum(network: Network) -> str:
+    """SHA-256 of a network's state: names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in network.module.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _code_of(network: Network) -> list[str]:
+    """What tells the code of a network's modules from another: source files, or versions of known packages."""
+    found = set()
+    for module in network.module.modules():
+        home = type(module).__module__
+        package = home.partition(".")[0]
+        file = getattr(sys.modules.get(home), "__file__", None)
+        if package in KNOWN_CODE:
+            found.add(f"{package} {importlib.metadata.version(package)}")
+        elif file is not None:
+            found.add(f"{home} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}")
+    return sorted(found)

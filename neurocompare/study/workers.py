@@ -1,0 +1,136 @@
+"""Tasks on several processes of one machine, or on a Dask cluster; what each computes does not depend on where.
+
+The number of threads that a task uses is the caller's and equal for any number of workers, since sums split over
+threads may differ in their last bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import joblib
+import torch
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from threadpoolctl import threadpool_limits
+
+from neural_data.errors import InputError
+
+__all__ = ["n_cores", "run_tasks", "threads_per_task"]
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 10
+Task = tuple[Callable[..., Any], tuple]
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def threads_per_task(n_tasks: int) -> int:
+    """Threads that each of so many tasks of a study uses: all cores between them, whatever the number of workers."""
+    return max(1, n_cores() // max(1, n_tasks))
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, n_threads: int, n_jobs: int | None = None, dask: str | None = None
+) -> Iterator[tuple[int, Any]]:
+    """Results of tasks as they are done.
+
+    Parameters
+    ----------
+    tasks : sequence of (callable, arguments)
+        Functions of a module, and arguments that can be sent to another process.
+    n_threads : int
+        Threads that a task may use.
+    n_jobs : int or None
+        Processes; 1 works in this one. None: as many as there are cores for, and no more than tasks.
+    dask : str or None
+        Address of a Dask scheduler that takes the tasks instead.
+
+    Yields
+    ------
+    position : int
+        Of the task.
+    result : object
+
+    Raises
+    ------
+    InputError
+        If a worker process dies, or there is no scheduler at the address. What was yielded before is done.
+    """
+    n_jobs = min(len(tasks), n_jobs or max(1, n_cores() // n_threads))
+    if dask is not None:
+        yield from _on_dask(tasks, dask, n_threads)
+    elif n_jobs <= 1:
+        for position, (function, arguments) in enumerate(tasks):
+            yield position, _limited(function, arguments, n_threads)
+    else:
+        yield from _on_processes(tasks, n_jobs, n_threads)
+
+
+def _on_processes(tasks: Sequence[Task], n_jobs: int, n_threads: int) -> Iterator[tuple[int, Any]]:
+    calls = (
+        joblib.delayed(_numbered)(position, function, arguments, n_threads)
+        for position, (function, arguments) in enumerate(tasks)
+    )
+    # Work is handed out task by task, so that no more arguments travel than workers can take.
+    pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=n_jobs)
+    try:
+        yield from pool(calls)
+    except TerminatedWorkerError as error:
+        raise InputError(
+            "a worker process died, most likely because memory ran out; finished steps are kept: run again, with "
+            f"fewer workers (--jobs {max(1, n_jobs // 2)})"
+        ) from error
+
+
+def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tuple[int, Any]]:
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError(
+            f"--dask needs the package distributed ({error}); install the extra: pip install 'neurocompare[cluster]'"
+        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            client = stack.enter_context(distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False))
+        except (OSError, ValueError, TimeoutError) as error:
+            raise InputError(
+                f"--dask {address}: no Dask scheduler answers there ({error}); start one with 'dask scheduler' and "
+                "name the address that it prints, such as tcp://127.0.0.1:8786"
+            ) from error
+        log.info("Dask scheduler %s with %d workers", address, len(client.scheduler_info(n_workers=-1)["workers"]))
+        futures = {
+            client.submit(_limited, function, arguments, n_threads, pure=False): position
+            for position, (function, arguments) in enumerate(tasks)
+        }
+        for future in distributed.as_completed(list(futures)):
+            try:
+                yield futures[future], future.result()
+            except distributed.KilledWorker as error:
+                raise InputError(
+                    f"--dask {address}: the workers that took a step died, most likely because memory ran out; "
+                    "finished steps are kept: run again with larger workers"
+                ) from error
+            future.release()
+
+
+def _numbered(position: int, function: Callable[..., Any], arguments: tuple, n_threads: int) -> tuple[int, Any]:
+    return position, _limited(function, arguments, n_threads)
+
+
+def _limited(function: Callable[..., Any], arguments: tuple, n_threads: int) -> Any:
+    """Result of a function that uses so many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        with threadpool_limits(n_threads):
+            return function(*arguments)
+    finally:
+        torch.set_num_threads(before)

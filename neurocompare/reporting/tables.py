@@ -23,7 +23,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "ceilings": (
         *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
-        *("ceiling_lower", "ceiling_upper", "simulated"),
+        *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
     ),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""

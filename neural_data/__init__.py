@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 
+from neural_data import samples
 from neural_data.errors import InputError
 
 _HOMES = {
@@ -21,6 +22,7 @@ _HOMES = {
 }
 __all__ = [
     "InputError",
+    "samples",
     *_HOMES,
 ]
 

@@ -48,7 +48,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         # decode_times off: a bin in "ms" is a number here, never a date.
         with xr.open_dataset(path, decode_times=False, **engine) as dataset:
             data = _data_variable(dataset, path).load()
-    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

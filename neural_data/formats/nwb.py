@@ -31,7 +31,7 @@ MODULE, TABLE = "recording", "responses"
 REGION_COLUMNS = ("region", "brain_area", "brain_region", "area", "location")
 ID_COLUMNS = ("neuroid_id", "unit_name", "cluster_id")
 STIMULUS_COLUMNS = ("stimulus_id", "image_id")
-_UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RuntimeError)
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
@@ -59,6 +59,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         options, ("stimulus", "window_ms", "bin_ms", "region", "subject", "units"), str(path), "the file says it"
     )
     pynwb = _pynwb()
+    from hdmf.build import ConstructError
+
     try:
         with h5py.File(path) as file, pynwb.NWBHDF5IO(file=file, mode="r") as io:
             content = io.read()
@@ -67,8 +69,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             return _read_spikes(content, options, str(path))
     except InputError:
         raise
-    except _UNREADABLE as error:
-        raise InputError(f"{path}: not readable as an NWB file ({type(error).__name__}: {error})") from error
+    except (*_UNREADABLE, ConstructError) as error:
+        raise InputError(f"{path}: not readable as an NWB file ({type(error).__name__}: {_brief(error)})") from error
 
 
 def write(recording: xr.DataArray, path: Path) -> None:
@@ -115,6 +117,12 @@ def _pynwb() -> ModuleType:
     except ImportError:
         raise InputError("NWB files need pynwb; install it with: pip install 'neurocompare[nwb]'") from None
     return pynwb
+
+
+def _brief(error: BaseException) -> str:
+    """First line of an error, without the whole of the file that some quote."""
+    line = (str(error).splitlines() or [""])[0]
+    return line if len(line) <= 200 else f"{line[:200]} ..."
 
 
 def _bins(recording: xr.DataArray) -> list | None:

@@ -128,7 +128,9 @@ def _read_table(path: Path) -> pd.DataFrame:
         parquet = file.read(4) == b"PAR1"
     try:
         if parquet:
-            return pa.parquet.read_table(path).to_pandas()
+            found = pa.parquet.read_table(path)
+            found.validate(full=True)  # text that is no UTF-8 would raise only when it is used
+            return found.to_pandas()
         return pd.read_csv(
             path,
             dtype=dict.fromkeys((*TEXT_COLUMNS, "attrs"), str),

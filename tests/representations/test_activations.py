@@ -118,7 +118,7 @@ def test_layers_that_depend_on_the_images_are_refused(faces):
             return self.bright(x) if x.mean() <= 0 else self.dark(x)
 
     network = Network("moody", Moody().eval(), Preprocessing(size=12, mean=(0.0,) * 3))
-    with pytest.raises(InputError, match="layer 'bright' was not computed for stimuli 's0_-90'"):
+    with pytest.raises(InputError, match="layer 'bright' is not computed for every image"):
         compute_model_rdms(network, faces, "bright")
 
 

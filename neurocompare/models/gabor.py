@@ -37,7 +37,8 @@ class GaborC1(nn.Module):
 
     A simple cell's response is divided by the root sum of squares of the image patch under it. A complex cell takes
     the maximum over its field and over the two scales of its band. Fields are placed symmetrically about the image's
-    centre, so that the mirror image gives mirrored maps with the 45 and 135 degree orientations exchanged.
+    centre, so that the mirror image gives mirrored maps with the 45 and 135 degree orientations exchanged (for images
+    whose sides are even, as the 128 pixels shown here).
     """
 
     layer_names = ("c1",)

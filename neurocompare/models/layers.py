@@ -103,8 +103,8 @@ class Layer:
         """Name of the layer that this one is made from; its own where it is not made from another."""
         return self.name[len(self.made) + 1 : -1] if self.made else self.name
 
-    def responses(self, output: object) -> torch.Tensor:
-        """Responses (n_images, n_units) in what the module returned.
+    def tensor(self, output: object) -> torch.Tensor:
+        """Responses (n_images, *shape) in what the module returned.
 
         Parameters
         ----------
@@ -113,18 +113,22 @@ class Layer:
 
         Returns
         -------
-        torch.Tensor of shape (n_images, n_units)
+        torch.Tensor of shape (n_images, *shape)
             May share memory with the output.
         """
         for step in self.path:
             output = output[step]
         maps = output.movedim(self.batch_dim, 0) if self.batch_dim else output
         if self.made == CLASS_TOKEN:
-            maps = maps[:, 0]
-        elif self.made is not None:
+            return maps[:, 0]
+        if self.made is not None:
             space = tuple(range(2, maps.dim())) if maps.dim() > 3 else 1
-            maps = maps.mean(space) if self.made == "avgpool" else maps.amax(space)
-        return maps.flatten(1) if maps.dim() > 1 else maps[:, None]
+            return maps.mean(space) if self.made == "avgpool" else maps.amax(space)
+        return maps if maps.dim() > 1 else maps[:, None]
+
+    def responses(self, output: object) -> torch.Tensor:
+        """Responses (n_images, n_units) in what the module returned, see :meth:`tensor`."""
+        return self.tensor(output).flatten(1)
 
 
 @dataclass

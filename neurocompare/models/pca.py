@@ -26,7 +26,7 @@ __all__ = ["PrincipalComponents", "fit_components", "fit_to_rendered_faces"]
 FEATURES = ("pixels", "c1")
 N_COMPONENTS = 50
 TRAINING_VIEWS_DEG = tuple(np.arange(-90.0, 91.0, 22.5))
-TRAINING_IDENTITIES = 20
+TRAINING_IDENTITIES = 12
 TRAINING_SEED = 70_000
 """Added to the seed, so that the faces that components are fitted to are not those that a study shows."""
 _BATCH = 32
@@ -116,7 +116,7 @@ def fit_components(
 
 
 def fit_to_rendered_faces(features: str, seed: int) -> PrincipalComponents:
-    """Components of 20 rendered faces in nine views from left to right profile; other faces than any study's."""
+    """Components of 12 rendered faces in nine views from left to right profile; other faces than any study's."""
     size = 128
     faces = face_views(TRAINING_IDENTITIES, TRAINING_VIEWS_DEG, size=size, seed=TRAINING_SEED + seed)
     return fit_components(faces, features=features)

@@ -72,8 +72,8 @@ class Preprocessing:
         """
         top, left = ((length - self.size) // 2 if self.crop_from else 0 for length in images.shape[2:])
         height, width = (self.size, self.size) if self.crop_from else images.shape[2:]
-        shown = torch.from_numpy(images[:, :, top : top + height, left : left + width]).to(device)
+        shown = torch.from_numpy(images[:, :, top : top + height, left : left + width])
         working = dtype if dtype == torch.float64 else torch.float32
         mean = torch.tensor(self.mean, device=device, dtype=working).view(1, 3, 1, 1)
         sd = torch.tensor(self.sd, device=device, dtype=working).view(1, 3, 1, 1)
-        return ((shown.to(working) - mean) / sd).to(dtype)
+        return torch.sub(shown.to(device, working), mean).div_(sd).to(dtype)

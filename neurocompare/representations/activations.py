@@ -35,11 +35,13 @@ __all__ = [
     "save_activations",
     "stream_responses",
     "unit_blocks",
+    "watched_layers",
     "with_smaller_batches",
 ]
 
 BATCH_SIZE = 64
-MEMORY_MB = 1024.0
+MEMORY_MB = 640.0
+"""Keeps the whole process under 2 GB with an AlexNet-sized network and 2,025 images."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
@@ -107,24 +109,71 @@ def stream_responses(
     InputError
         If a layer is not computed, or its response is not finite or not one of the traced size.
     """
+    copies = 2 if mirrored else 1
+    rows = slice(0, 0)
+
+    def hand_over(layer: Layer, output: object) -> None:
+        responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
+        responses = responses.unflatten(0, (copies, -1))
+        _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
+        receive(layer, rows, responses)
+
+    with watched_layers(network, layers, hand_over) as show:
+        for images in _read_ahead(stimuli, batch_size, network.preprocessing.image_size):
+            rows = slice(rows.stop, rows.stop + len(images))
+            show(np.concatenate([images, mirror(images)]) if mirrored else images)
+
+
+@contextlib.contextmanager
+def watched_layers(
+    network: Network, layers: Sequence[Layer], receive: Callable[[Layer, object], None]
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Within the context, every image shown to the network hands over what the modules of layers return.
+
+    Parameters
+    ----------
+    network : Network
+        Run in evaluation mode, without gradients, on the device of its weights.
+    layers : sequence of Layer
+        From ``network.select``.
+    receive : callable
+        ``receive(layer, output)`` is called while the forward pass runs, in execution order; ``layer.tensor(output)``
+        are the responses, which the network may write over as soon as the call returns.
+
+    Yields
+    ------
+    show : callable
+        ``show(images)`` runs the network on images (n, 3, height, width) in 0..1 up to the last of the layers.
+
+    Raises
+    ------
+    InputError
+        If a layer is not computed for some images.
+    """
     wanted: dict[tuple[str, int], list[Layer]] = defaultdict(list)
     for layer in layers:
         wanted[layer.module, layer.call].append(layer)
-    copies = 2 if mirrored else 1
     calls: Counter[str] = Counter()
     pending: set[str] = set()
-    rows = slice(0, 0)
 
     def look(name: str, output: object) -> None:
         calls[name] += 1
         for layer in wanted.get((name, calls[name]), ()):
-            responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
-            responses = responses.unflatten(0, (copies, -1))
-            _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
-            receive(layer, rows, responses)
+            receive(layer, output)
             pending.discard(layer.name)
         if not pending:
             raise _Enough
+
+    def show(images: np.ndarray) -> None:
+        calls.clear()
+        pending.update(layer.name for layer in layers)
+        with contextlib.suppress(_Enough):
+            network.forward(images)
+        if pending:
+            raise InputError(
+                f"{network.name}: layer {sorted(pending)[0]!r} is not computed for every image; leave it out of the "
+                "layers"
+            )
 
     names = {layer.module for layer in layers}
     handles = [
@@ -135,17 +184,7 @@ def stream_responses(
     network.module.eval()
     try:
         with _full_precision(network.device):
-            for images in _read_ahead(stimuli, batch_size, network.preprocessing.image_size):
-                rows = slice(rows.stop, rows.stop + len(images))
-                calls.clear()
-                pending.update(layer.name for layer in layers)
-                with contextlib.suppress(_Enough):
-                    network.forward(np.concatenate([images, mirror(images)]) if mirrored else images)
-                if pending:
-                    raise InputError(
-                        f"{network.name}: layer {sorted(pending)[0]!r} was not computed for stimuli "
-                        f"{stimuli.ids[rows][0]!r} and following; leave it out of the layers"
-                    )
+            yield show
     finally:
         for handle in handles:
             handle.remove()

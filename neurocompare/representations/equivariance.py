@@ -136,7 +136,7 @@ def measure_equivariance(
             f"{len(stimuli)}"
         )
     names = resolve_layers(network, layers)
-    probe = layer_maps(network, stimuli.take([0]).images(network.preprocessing.size), names)
+    probe = layer_maps(network, stimuli.take([0]).images(network.preprocessing.image_size), names)
     if "invariance" not in measures:
         flat = [name for name in names if not has_map(probe[name])]
         if flat:
@@ -221,7 +221,7 @@ def _presented_moments(
 ) -> dict[tuple[str, str], _Scores]:
     """Z-scoring of every layer for the original images (key ``""``) and for each transformed set."""
     moments = {(layer, kind): _Moments() for layer in layers for kind in ("", *transforms)}
-    for images in stimuli.batches(batch_size, network.preprocessing.size):
+    for images in stimuli.batches(batch_size, network.preprocessing.image_size):
         for kind in ("", *transforms):
             for layer, output in layer_maps(network, _transformed(images, kind), layers).items():
                 moments[layer, kind].add(output)
@@ -250,7 +250,7 @@ def _presented_correlations(
     """Correlation of every image with its transformed self, by (layer, transform, measure)."""
     layers = list(dict.fromkeys(layer for layer, _, _ in wanted))
     found: dict[tuple[str, str, str], list[np.ndarray]] = {key: [] for key in wanted}
-    for images in stimuli.batches(batch_size, network.preprocessing.size):
+    for images in stimuli.batches(batch_size, network.preprocessing.image_size):
         original = layer_maps(network, images, layers)
         original = {layer: scores[layer, ""].of(output) for layer, output in original.items()}
         for kind in dict.fromkeys(kind for _, kind, _ in wanted):

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from neural_data.errors import InputError
+from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
+from neurocompare.representations.activations import watched_layers
 
 __all__ = ["has_map", "layer_maps", "most_images"]
 
@@ -32,34 +33,21 @@ def layer_maps(network: Network, images: np.ndarray, layers: Iterable[str]) -> d
     -------
     dict of str to torch.Tensor of shape (n_images, ...)
         ``(n_images, channels, height, width)`` for convolutional layers, ``(n_images, n_units)`` for fully connected
-        ones. A layer that runs more than once gives its first output.
+        ones.
 
     Raises
     ------
     InputError
-        If a layer gives no tensor with one row an image.
+        If there is no such layer, or it is not computed for these images.
     """
     outputs: dict[str, torch.Tensor] = {}
 
-    def keep(name: str, output: object) -> None:
-        if not isinstance(output, torch.Tensor) or output.shape[:1] != (len(images),):
-            raise InputError(
-                f"{network.name}: layer {name!r} gives no tensor with one row a stimulus; leave it out of the layers"
-            )
+    def keep(layer: Layer, output: object) -> None:
         # A clone, since an in-place operation that follows must not change what is kept.
-        outputs.setdefault(name, output.detach().clone())
+        outputs[layer.name] = layer.tensor(output).clone()
 
-    modules = dict(network.module.named_modules())
-    handles = [
-        modules[name].register_forward_hook(lambda _module, _inputs, output, name=name: keep(name, output))
-        for name in layers
-    ]
-    try:
-        with torch.inference_mode():
-            network.module.eval()(network.preprocessing(images, network.device))
-    finally:
-        for handle in handles:
-            handle.remove()
+    with watched_layers(network, network.select(list(layers)), keep) as show:
+        show(images)
     return outputs
 
 

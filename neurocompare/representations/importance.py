@@ -1,0 +1,267 @@
+"""Which parts of an image units answer to, and images with those parts kept, taken away or moved.
+
+Importance is measured from outside, after RISE (Petsiuk, Das & Saenko 2018, BMVC): the image is dimmed to background
+gray by random smooth masks, and a place counts by the responses that come with seeing it. Takes a network and images;
+gives maps and new images. What the new images do to view tuning is measured in ``local_features``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage, signal
+from torch.nn import functional
+
+from neural_data.errors import InputError
+from neurocompare.models.registry import Network
+from neurocompare.representations.maps import layer_maps
+
+__all__ = [
+    "Masks",
+    "draw_masks",
+    "foreground_mask",
+    "importance_maps",
+    "keep_pixels",
+    "most_important",
+    "shuffle_pieces",
+]
+
+BACKGROUND = 0.5
+TRIES = 20
+"""Random places tried for a piece before all free ones are listed, and fresh starts where none is left."""
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Random smooth masks, kept as the coarse grids that they are interpolated from.
+
+    Parameters
+    ----------
+    grids : array of shape (n_masks, cells, cells), float32
+        1 where the image is seen, 0 where it is gray.
+    offsets : integer array of shape (n_masks, 2)
+        Rows and columns that a mask is shifted by, below the size of a cell.
+    size : int
+        Height and width, pixels.
+    """
+
+    grids: np.ndarray
+    offsets: np.ndarray
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.grids)
+
+    def pixels(self, start: int, stop: int) -> np.ndarray:
+        """Masks ``start`` to ``stop``, array of shape (n, size, size), float32 in 0..1."""
+        cells = self.grids.shape[1]
+        cell = -(-self.size // cells)
+        grids = torch.from_numpy(self.grids[start:stop])[:, None]
+        smooth = functional.interpolate(grids, size=(cells + 1) * cell, mode="bilinear")[:, 0].numpy()
+        windows = np.lib.stride_tricks.sliding_window_view(smooth, (self.size, self.size), axis=(1, 2))
+        rows, columns = self.offsets[start:stop].T
+        return windows[np.arange(len(windows)), rows, columns]
+
+
+def draw_masks(n_masks: int, size: int, *, cells: int = 7, seen: float = 0.5, rng: np.random.Generator) -> Masks:
+    """Random smooth binary masks of RISE.
+
+    Parameters
+    ----------
+    n_masks : int
+        5,000 in eLife 90256.
+    size : int
+        Height and width of the images, pixels.
+    cells : int
+        Rows and columns of the binary grid that a mask is interpolated from.
+    seen : float
+        Probability that a cell lets the image through.
+    rng : numpy.random.Generator
+        Source of grids and shifts.
+
+    Returns
+    -------
+    Masks
+    """
+    if not 0 < seen < 1 or cells < 2 or size < cells:
+        raise ValueError(f"masks need 0 < seen < 1 and 2 <= cells <= size; got {seen}, {cells} and {size}")
+    cell = -(-size // cells)
+    grids = (rng.random((n_masks, cells, cells)) < seen).astype(np.float32)
+    return Masks(grids, rng.integers(0, cell, (n_masks, 2)), size)
+
+
+def importance_maps(
+    network: Network,
+    images: np.ndarray,
+    layer: str,
+    units: Sequence[int],
+    masks: Masks,
+    *,
+    background: float = BACKGROUND,
+    batch_size: int = 128,
+) -> np.ndarray:
+    """Importance of every pixel for units of a layer: their mean response when the pixel is seen.
+
+    Parameters
+    ----------
+    network : Network
+    images : array of shape (n_images, 3, size, size), float32
+        Values in 0..1, of the network's size.
+    layer : str
+        Name of a layer.
+    units : sequence of int
+        Positions in the layer's flattened output.
+    masks : Masks
+        From :func:`draw_masks`, of the images' size; the same for every image.
+    background : float
+        Gray that images are dimmed to.
+    batch_size : int
+        Masked images a forward pass.
+
+    Returns
+    -------
+    array of shape (n_images, n_units, size, size)
+        The mean of the masks weighted by the response to each, over their plain mean: an estimate of the mean response
+        given that a pixel is seen, in the layer's own unit. Dividing by the masks that were drawn, and not by their
+        expectation, keeps chance differences in how often a pixel was seen out of the map.
+
+    References
+    ----------
+    Petsiuk, Das & Saenko (2018), RISE, BMVC, equation 6.
+    """
+    if images.shape[2:] != (masks.size, masks.size):
+        raise ValueError(f"masks are of {masks.size} x {masks.size} pixels and images of {images.shape[2:]}")
+    units = np.asarray(units, dtype=int)
+    weighted = np.zeros((len(images), len(units), masks.size**2))
+    plain = np.zeros(masks.size**2)
+    for start in range(0, len(masks), batch_size):
+        pixels = masks.pixels(start, min(start + batch_size, len(masks)))
+        flat = pixels.reshape(len(pixels), -1).astype(float)
+        plain += flat.sum(axis=0)
+        for position, image in enumerate(images):
+            dimmed = background + (image[None] - np.float32(background)) * pixels[:, None]
+            output = layer_maps(network, dimmed.astype(np.float32), [layer])[layer].flatten(1)
+            responses = output[:, torch.from_numpy(units)].double().cpu().numpy()
+            weighted[position] += responses.T @ flat
+    with np.errstate(divide="ignore", invalid="ignore"):
+        maps = weighted / plain
+    return maps.reshape(len(images), len(units), masks.size, masks.size)
+
+
+def foreground_mask(images: np.ndarray, *, background: float = BACKGROUND, tolerance: float = 0.02) -> np.ndarray:
+    """Pixels that are not background gray, boolean (n, height, width) of images (n, channels, height, width).
+
+    A pixel of an object that happens to have that gray counts as background: masking it changes nothing.
+    """
+    return np.abs(images - background).max(axis=1) > tolerance
+
+
+def most_important(importance: np.ndarray, foreground: np.ndarray, percent: float) -> np.ndarray:
+    """The most important pixels of each image.
+
+    Parameters
+    ----------
+    importance : array of shape (n_images, height, width)
+        Ranked by absolute value.
+    foreground : boolean array of that shape
+        Pixels that count.
+    percent : float
+        Of the foreground's pixels, 0 to 100.
+
+    Returns
+    -------
+    boolean array of that shape
+        As many pixels of each image as ``percent`` of its foreground, rounded.
+    """
+    if not 0 <= percent <= 100:
+        raise ValueError(f"percent must lie between 0 and 100, not {percent}")
+    flat = np.where(foreground, np.abs(importance), -np.inf).reshape(len(importance), -1)
+    order = np.argsort(-flat, axis=1, kind="stable")
+    rank = np.empty_like(order)
+    np.put_along_axis(rank, order, np.broadcast_to(np.arange(flat.shape[1]), flat.shape), axis=1)
+    n_kept = np.rint(foreground.reshape(len(flat), -1).sum(axis=1) * percent / 100)
+    return (rank < n_kept[:, None]).reshape(importance.shape)
+
+
+def keep_pixels(images: np.ndarray, kept: np.ndarray, *, background: float = BACKGROUND) -> np.ndarray:
+    """Images with all pixels but the kept ones set to background gray.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, channels, height, width)
+    kept : boolean array of shape (n_images, height, width)
+        The most important pixels for *insertion* images, the rest of the foreground for *deletion* images.
+    background : float
+        Gray level put there.
+
+    Returns
+    -------
+    array of the images' shape and dtype
+    """
+    return np.where(kept[:, None], images, np.asarray(background, dtype=images.dtype))
+
+
+def shuffle_pieces(
+    image: np.ndarray, kept: np.ndarray, *, background: float = BACKGROUND, rng: np.random.Generator
+) -> np.ndarray:
+    """Insertion image whose connected pieces stand in random places, without overlap.
+
+    Parameters
+    ----------
+    image : array of shape (channels, height, width)
+    kept : boolean array of shape (height, width)
+        Pixels of the insertion image; pieces are connected through edges, not corners.
+    background : float
+        Gray level between the pieces.
+    rng : numpy.random.Generator
+        Source of the places; every free place of a piece is as likely as any other, large pieces are placed first.
+
+    Returns
+    -------
+    array of the image's shape and dtype
+        As many pixels of each value as the insertion image.
+
+    Raises
+    ------
+    InputError
+        If the pieces fill the image so far that no arrangement was found.
+    """
+    labels, n_pieces = ndimage.label(kept)
+    boxes = ndimage.find_objects(labels)
+    pieces = sorted(
+        ((box, labels[box] == number) for number, box in enumerate(boxes, start=1)), key=lambda piece: -piece[1].sum()
+    )
+    for _ in range(TRIES):
+        shuffled = np.full_like(image, background)
+        occupied = np.zeros(kept.shape, dtype=bool)
+        for box, shape in pieces:
+            place = _free_place(occupied, shape, rng)
+            if place is None:
+                break
+            occupied[place] |= shape
+            shuffled[:, *place][:, shape] = image[:, *box][:, shape]
+        else:
+            return shuffled
+    raise InputError(
+        f"{n_pieces} pieces that fill {kept.mean():.0%} of the image cannot be moved without overlap; keep a smaller "
+        "part of the image"
+    )
+
+
+def _free_place(occupied: np.ndarray, shape: np.ndarray, rng: np.random.Generator) -> tuple[slice, slice] | None:
+    """A random place where a piece overlaps with nothing, or None; all such places are equally likely."""
+    n_rows, n_columns = (full - part + 1 for full, part in zip(occupied.shape, shape.shape, strict=True))
+
+    def place(row: int, column: int) -> tuple[slice, slice]:
+        return slice(row, row + shape.shape[0]), slice(column, column + shape.shape[1])
+
+    for _ in range(TRIES):
+        tried = place(int(rng.integers(n_rows)), int(rng.integers(n_columns)))
+        if not (occupied[tried] & shape).any():
+            return tried
+    overlap = signal.fftconvolve(occupied.astype(float), shape[::-1, ::-1].astype(float), mode="valid")
+    free = np.flatnonzero(overlap < 0.5)
+    return place(*divmod(int(rng.choice(free)), n_columns)) if len(free) else None

@@ -1,0 +1,162 @@
+"""What becomes of mirror-symmetric view tuning when the parts of images that drive it are kept, deleted or shuffled.
+
+Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, one row an
+exemplar, condition and threshold. Importance maps and manipulations come from ``importance``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+from neurocompare.models.registry import Network
+from neurocompare.representations.activations import resolve_layers, unit_blocks
+from neurocompare.representations.importance import (
+    BACKGROUND,
+    draw_masks,
+    foreground_mask,
+    importance_maps,
+    keep_pixels,
+    most_important,
+    shuffle_pieces,
+)
+from neurocompare.representations.model_rdms import compute_model_rdms
+from neurocompare.representations.rdms import view_order
+from neurocompare.representations.units import mirror_tuning_scores
+from neurocompare.representations.viewpoint import index_table
+
+__all__ = ["CONDITIONS", "LOCAL_FEATURE_COLUMNS", "PERCENTS", "measure_local_features"]
+
+LOCAL_FEATURE_COLUMNS = (
+    *("model", "regime", "seed", "layer", "layer_index"),
+    *("condition", "percent", "category", "identity", "index"),
+)
+CONDITIONS = ("insertion", "deletion", "shuffle")
+PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+
+
+def measure_local_features(
+    network: Network,
+    stimuli: StimulusSet,
+    layer: str,
+    *,
+    n_units: int = 10,
+    percents: Sequence[float] = PERCENTS,
+    conditions: Sequence[str] = CONDITIONS,
+    n_masks: int = 5000,
+    background: float = BACKGROUND,
+    batch_size: int = 128,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Mirror-symmetry index of a layer with the most important parts of the images kept, deleted or shuffled.
+
+    Parameters
+    ----------
+    network : Network
+        From ``load_model``.
+    stimuli : StimulusSet
+        Yaw views on uniform gray, every identity in all of them, azimuths symmetric about 0.
+    layer : str
+        The layer that is looked at, such as the first fully connected one.
+    n_units : int
+        Units whose importance maps are averaged: those of each category with the largest
+        ``units.mirror_tuning_scores`` of their mean tuning curve.
+    percents : sequence of float
+        Thresholds: percent of the foreground's pixels that are kept (*insertion*, *shuffle*) or grayed (*deletion*).
+    conditions : sequence of {"insertion", "deletion", "shuffle"}
+    n_masks : int
+        Masks of RISE; each is a forward pass for every image.
+    background : float
+        Gray level around the objects, and of what is masked.
+    batch_size : int
+        Images a forward pass.
+    rng : numpy.random.Generator
+        Source of masks and shuffles.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``LOCAL_FEATURE_COLUMNS``. The whole images come first (condition ``intact``, percent 100).
+
+    Raises
+    ------
+    InputError
+        If the layer does not exist, a view is missing, an image shows nothing but background, or no unit varies.
+
+    Notes
+    -----
+    A unit's map is divided by the standard deviation of its responses to the whole images, so that maps of units with
+    large responses do not outweigh the others. An image is ranked by its own maps.
+    """
+    (layer,) = resolve_layers(network, [layer])
+    views = stimuli.yaw_views()
+    exemplars, positions = view_order(views)
+    images = views.images(network.preprocessing.size)
+    foreground = foreground_mask(images, background=background)
+    empty = np.flatnonzero(~foreground.any(axis=(1, 2)))
+    if len(empty):
+        raise InputError(
+            f"{views.name}: {views.ids[empty[0]]} shows nothing but the background gray {background:g}; local features "
+            "need objects on uniform gray (stimuli.background in a study)"
+        )
+    responses = np.concatenate([block for _, block in unit_blocks(network, views, [layer])], axis=1)
+    azimuths = views.table["azimuth_deg"].to_numpy()[positions[0]]
+    masks = draw_masks(n_masks, network.preprocessing.size, rng=rng)
+    importance = np.zeros(foreground.shape)
+    for category, rows in exemplars.reset_index().groupby("category", sort=False):
+        members = positions[rows.index].ravel()
+        tuning = responses[positions[rows.index]].mean(axis=0)
+        units = _best_units(tuning, azimuths, n_units, where=f"{layer!r} of {network.name}, category {category!r}")
+        maps = importance_maps(
+            network, images[members], layer, units, masks, background=background, batch_size=batch_size
+        )
+        scale = responses[:, units].std(axis=0)
+        importance[members] = (np.abs(maps) / scale[:, None, None]).mean(axis=1)
+    frames = []
+    for condition, percent, shown in _manipulated(
+        images, importance, foreground, percents, conditions, background, rng
+    ):
+        rdms = compute_model_rdms(network, _as_stimuli(views, shown), [layer], within="identity", batch_size=batch_size)
+        frames.append(index_table(rdms).assign(condition=condition, percent=percent))
+    return pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
+
+
+def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where: str) -> np.ndarray:
+    scores = mirror_tuning_scores(tuning, azimuths)
+    defined = np.flatnonzero(np.isfinite(scores))
+    if not len(defined):
+        raise InputError(f"layer {where}: no unit's response varies over the views; choose another layer")
+    return defined[np.argsort(-scores[defined], kind="stable")[:n_units]]
+
+
+def _manipulated(
+    images: np.ndarray,
+    importance: np.ndarray,
+    foreground: np.ndarray,
+    percents: Sequence[float],
+    conditions: Sequence[str],
+    background: float,
+    rng: np.random.Generator,
+) -> Iterator[tuple[str, float, np.ndarray]]:
+    """Condition, percent and images: the whole ones first, then every condition at every threshold."""
+    yield "intact", 100.0, images
+    for condition in conditions:
+        for percent in percents:
+            top = most_important(importance, foreground, percent)
+            if condition == "shuffle":
+                shown = [shuffle_pieces(i, k, background=background, rng=rng) for i, k in zip(images, top, strict=True)]
+                yield condition, float(percent), np.stack(shown)
+            else:
+                kept = top if condition == "insertion" else foreground & ~top
+                yield condition, float(percent), keep_pixels(images, kept, background=background)
+
+
+def _as_stimuli(views: StimulusSet, images: np.ndarray) -> StimulusSet:
+    """The same stimuli with other images, (n, 3, height, width) in 0..1."""
+    pixels = np.rint(images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    return dataclasses.replace(views, files=None, pixels=pixels, transforms=())

@@ -1,0 +1,78 @@
+"""View tuning that one patch of the image carries, with that patch kept, deleted and moved."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from neural_data import InputError, StimulusSet
+from neurocompare.models.registry import Network, Preprocessing
+from neurocompare.representations.local_features import LOCAL_FEATURE_COLUMNS, measure_local_features
+
+VIEWS = (-90.0, -45.0, 0.0, 45.0, 90.0)
+SIZE = 24
+
+
+@pytest.fixture
+def stimuli() -> StimulusSet:
+    """Four exemplars: a patch as bright as the absolute azimuth is large, and noise of each view's own."""
+    rng = np.random.default_rng(5)
+    rows, pixels = [], []
+    for exemplar in range(4):
+        for azimuth in VIEWS:
+            image = np.full((SIZE, SIZE), 128)
+            image[4:20, 4:20] = rng.integers(140, 160, (16, 16))
+            image[6:10, 6:10] = 165 + abs(azimuth) * 0.9 + rng.integers(0, 5)
+            rows.append((f"e{exemplar}_{azimuth:g}", "none", f"e{exemplar}", azimuth, "thing"))
+            pixels.append(image)
+    table = pd.DataFrame(rows, columns=["stimulus_id", "filename", "identity", "azimuth_deg", "category"])
+    return StimulusSet(table.set_index("stimulus_id"), pixels=np.array(pixels, dtype=np.uint8), name="patches")
+
+
+@pytest.fixture
+def network() -> Network:
+    """Twelve units that look at the patch, half of them liking it dark, and four that look at the rest."""
+    layer = nn.Linear(3 * SIZE * SIZE, 16)
+    rng = np.random.default_rng(6)
+    weights = np.zeros((16, 3, SIZE, SIZE))
+    weights[:12, :, 6:10, 6:10] = rng.uniform(0.5, 1.5, (12, 3, 4, 4))
+    weights[6:12] *= -1
+    weights[12:, :, 11:19, 11:19] = rng.normal(0, 1, (4, 3, 8, 8))
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(weights.reshape(16, -1)))
+        layer.bias.zero_()
+    return Network("patch", nn.Sequential(nn.Flatten(), layer).eval(), Preprocessing(size=SIZE))
+
+
+def test_tuning_survives_insertion_and_falls_with_deletion_and_shuffling(network, stimuli, rng):
+    table = measure_local_features(network, stimuli, "1", n_units=4, percents=[15, 60], n_masks=800, rng=rng)
+    assert table.columns.tolist() == list(LOCAL_FEATURE_COLUMNS)
+    assert len(table) == 4 * (1 + 3 * 2)
+    means = table.groupby(["condition", "percent"])["index"].mean()
+    assert means["intact", 100] > 0.5
+    assert means["insertion", 15] > 0.9
+    assert means["deletion", 15] < means["intact", 100] - 0.4
+    assert means["shuffle", 15] < means["insertion", 15] - 0.4
+
+
+def test_the_same_random_numbers_give_the_same_table(network, stimuli):
+    tables = [
+        measure_local_features(network, stimuli, "1", percents=[20], n_masks=50, rng=np.random.default_rng(1))
+        for _ in range(2)
+    ]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_images_of_background_alone_are_refused(network, stimuli, rng):
+    gray = StimulusSet(stimuli.table, pixels=np.full_like(stimuli.pixels, 128), name="gray")
+    with pytest.raises(InputError, match="nothing but the background"):
+        measure_local_features(network, gray, "1", rng=rng)
+
+
+def test_views_without_their_mirror_image_are_refused(network, stimuli, rng):
+    half = stimuli.yaw_views([-90, -45, 0])
+    with pytest.raises(InputError, match="symmetric about 0"):
+        measure_local_features(network, half, "1", rng=rng)

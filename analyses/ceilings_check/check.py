@@ -16,11 +16,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from joblib import Parallel, delayed
+from scipy import stats
 
 from neural_data import StimulusSet
 from neural_data.recordings import condition_means
 from neural_data.simulation import draw_trials, simulate_rates
-from neurocompare.comparison.ceilings import neuron_ceilings, subject_ceilings, trial_reliability
+from neurocompare.comparison.ceilings import JACKKNIFE_GROUPS, neuron_ceilings, subject_ceilings, trial_reliability
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import correlation_dissimilarity
@@ -35,7 +36,7 @@ N_REPETITIONS = 10
 N_SPLITS = 50
 N_OTHER_SAMPLES = 20
 N_OTHER_SUBJECTS = 40
-Z_95 = 1.96
+N_TRUE_NEURONS, N_TRUE_IDENTITIES = 16_000, 100
 
 
 def show_faces(n_identities: int) -> StimulusSet:
@@ -61,7 +62,7 @@ def check_neuron_ceilings(region: str, n_neurons: int, rng: np.random.Generator)
     agreement = np.corrcoef(others)[np.triu_indices(N_OTHER_SAMPLES, 1)].mean()
     whole = rdm_vector(trials.isel(neuroid=slice(n_neurons, None)))
     found = neuron_ceilings(samples[0], rng=rng, n_splits=N_SPLITS).iloc[0]
-    half_width = Z_95 * found["ceiling_lower_se"]
+    half_width = stats.t.ppf(0.975, JACKKNIFE_GROUPS - 1) * found["ceiling_lower_se"]
     yield {
         "quantity": "reliability over neurons (ceiling_lower)",
         "truth": agreement,
@@ -122,18 +123,15 @@ def check_index(region: str, n_neurons: int, rng: np.random.Generator, truth: fl
 
 
 def true_index(region: str, rng: np.random.Generator) -> float:
-    """Index of 4,000 neurons whose trials are as noisy as those of the experiments, over 200 identities.
-
-    Means of trials are drawn block by block of neurons; covariances of view RDMs over exemplars are summed before the
-    quotient is taken, as the estimator does.
-    """
-    stimuli = show_faces(200)
-    rates = simulate_rates(stimuli, [region], 4000, rng=rng)
-    blocks = [rates.isel(neuroid=slice(i, i + 250)) for i in range(0, 4000, 250)]
+    """Index of thousands of neurons, their trials as noisy as those of the experiments, over a hundred identities."""
+    stimuli = show_faces(N_TRUE_IDENTITIES)
+    rates = simulate_rates(stimuli, [region], N_TRUE_NEURONS, rng=rng)
+    # Trials are drawn for one block of neurons at a time: all at once would fill gigabytes.
+    blocks = [rates.isel(neuroid=slice(i, i + 500)) for i in range(0, N_TRUE_NEURONS, 500)]
     means = [condition_means(draw_trials(block, N_REPETITIONS, rng=rng), stimuli.ids) for block in blocks]
     responses = np.concatenate([block.to_numpy() for block in means], axis=1)
     scores = (responses - responses.mean(axis=0)) / responses.std(axis=0)
-    views = scores.reshape(200, len(AZIMUTHS_DEG), -1)
+    views = scores.reshape(N_TRUE_IDENTITIES, len(AZIMUTHS_DEG), -1)
     matrices = np.stack([correlation_dissimilarity(exemplar) for exemplar in views])
     return float(np.mean(mirror_symmetry_index(matrices)))
 

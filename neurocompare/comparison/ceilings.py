@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,8 @@ __all__ = [
 FEWEST_NEURONS = 4
 """Fewer cannot be halved: a half holds at least two."""
 FEWEST_REPETITIONS = {"correlation": 2, "euclidean": 2, "poisson": 2, "crossnobis": 4}
-_JACKKNIFE_GROUPS = 10
+JACKKNIFE_GROUPS = 20
+"""Groups of neurons that are left out in turn for the standard error of a reliability."""
 
 
 def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: np.random.Generator) -> float:
@@ -78,7 +80,7 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
     if not np.isfinite(responses).all():
         raise ValueError("responses hold NaN or infinite values; leave out those neurons or stimuli first")
     population = Population(region="population", subject="", responses=responses)
-    return _neuron_reliability(population, _orders(responses.shape[1], n_splits, rng))
+    return _neuron_reliability(population, neuron_orders(responses.shape[1], n_splits, rng))
 
 
 def spearman_brown(correlation: float, factor: float = 2.0) -> float:
@@ -133,7 +135,7 @@ def neuron_ceilings(
         One row a region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_lower_se,
         ceiling_upper, method, dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected
         fit of an equal sample of new neurons; ``ceiling_lower_se`` its standard error over neurons (jackknife over
-        ten groups of them; for correlation and euclidean RDMs and the measures corr, cosine, spearman and rho-a);
+        twenty groups of them; for correlation and euclidean RDMs and the measures corr, cosine, spearman and rho-a);
         ``ceiling_upper`` its square root, the expected fit of the RDM of infinitely many. NaN where a region has fewer
         than four neurons, or a negative reliability has no root.
 
@@ -157,10 +159,10 @@ def neuron_ceilings(
     for group in groups:
         lower = se = np.nan
         if group.responses.shape[1] >= FEWEST_NEURONS:
-            splits = _orders(group.responses.shape[1], n_splits, rng)
+            splits = neuron_orders(group.responses.shape[1], n_splits, rng)
             lower = _neuron_reliability(group, splits, **made)
             if method in _FAST_METHODS and dissimilarity in ("correlation", "euclidean"):
-                se = _jackknife_se(group, splits, **made)
+                se = _reliability_se(group, splits, **made)
         rows.append(
             _about(group)
             | {
@@ -334,45 +336,93 @@ def _checked_splits(n_splits: int) -> int:
     return n_splits
 
 
-def _orders(n_neurons: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
+def neuron_orders(n_neurons: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
     """Random orders of the neurons, (n_splits, n_neurons); the halves are their beginnings and what follows."""
     return np.stack([rng.permutation(n_neurons) for _ in range(_checked_splits(n_splits))])
 
 
-def _neuron_reliability(
+def _neuron_fits(
     population: Population,
     orders: np.ndarray,
     *,
     method: str = "corr",
     dissimilarity: str = "correlation",
     normalize: str | None = None,
-) -> float:
-    """Corrected mean agreement of the RDMs of halves of the neurons; of an odd number, one sits out."""
-    n_neurons, half = population.responses.shape[1], orders.shape[1] // 2
+) -> np.ndarray:
+    """Agreement of the RDMs of the two halves of the neurons in every order; of an odd number, one sits out."""
+    half = orders.shape[1] // 2
     fits = []
     for order in orders:
         sides = (_neurons(population, chosen) for chosen in (order[:half], order[half : 2 * half]))
         vectors = [_rdm_vector(side, dissimilarity=dissimilarity, normalize=normalize) for side in sides]
         fits.append(_agreement(*vectors, method))
-    return spearman_brown(_mean(fits), n_neurons / half)
+    return np.array(fits)
 
 
-def _jackknife_se(population: Population, orders: np.ndarray, **made: str | None) -> float:
-    """Standard error of a reliability over the neurons that were sampled: groups of them are left out in turn.
+def _neuron_reliability(population: Population, orders: np.ndarray, **made: str | None) -> float:
+    """Corrected mean agreement of halves of the neurons."""
+    half = orders.shape[1] // 2
+    return spearman_brown(_mean(_neuron_fits(population, orders, **made)), orders.shape[1] / half)
 
-    Every group uses the same orders, so that they differ by the neurons left out and not by the splits.
-    """
+
+def _reliability_se(population: Population, orders: np.ndarray, **made: str | None) -> float:
+    """Standard error of a reliability over the neurons that were sampled: groups of them are left out in turn."""
     n_neurons = population.responses.shape[1]
-    n_groups = min(_JACKKNIFE_GROUPS, n_neurons // 2)
-    membership = np.argsort(np.argsort(orders[0])) % n_groups
+    factor = n_neurons / (n_neurons // 2)
+    by_group = []
+    for kept in orders_without_groups(orders):
+        fits = _neuron_fits(population, kept, **made)
+        mean = fits.mean()
+        # To first order, what each split contributes to the corrected value.
+        slope = factor / (1 + (factor - 1) * mean) ** 2
+        by_group.append(spearman_brown(mean, factor) + slope * (fits - mean))
+    return float(np.sqrt(grouped_jackknife_variance(np.array(by_group))))
+
+
+def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:
+    """Some of the orders, without each of up to twenty random groups of neurons in turn.
+
+    Parameters
+    ----------
+    orders : integer array of shape (n_splits, n_neurons)
+        Random orders of the neurons, whose beginnings and continuations are halves.
+
+    Returns
+    -------
+    list of integer arrays of shape (n_fewer_splits, n_kept)
+        One a group; none where fewer than four neurons would be kept.
+    """
+    n_neurons = orders.shape[1]
+    n_groups = min(JACKKNIFE_GROUPS, n_neurons // 2)
+    membership = np.argsort(orders[0]) % n_groups
     fewer = orders[: max(len(orders) // 5, min(10, len(orders)))]
-    estimates = []
-    for group in range(n_groups):
-        kept = np.array([order[membership[order] != group] for order in fewer])
-        if kept.shape[1] < FEWEST_NEURONS:
-            return float("nan")
-        estimates.append(_neuron_reliability(population, kept, **made))
-    return float(np.sqrt((n_groups - 1) * np.var(estimates)))
+    kept = [np.array([order[membership[order] != group] for order in fewer]) for group in range(n_groups)]
+    return [part for part in kept if part.shape[1] >= FEWEST_NEURONS]
+
+
+def grouped_jackknife_variance(by_group: np.ndarray) -> float:
+    """Variance of an estimate over the neurons sampled, free of what the finite number of splits adds.
+
+    Parameters
+    ----------
+    by_group : array of shape (n_groups, n_splits)
+        Estimates without each group, by split; their mean over splits is the estimate without that group.
+
+    Returns
+    -------
+    float
+        Jackknife variance of the means less the share that splits have in it (they are the same in all groups, so what
+        remains is their interaction with groups); at least 0. NaN with fewer than two groups or splits, or where an
+        estimate is undefined.
+    """
+    if by_group.ndim != 2 or min(by_group.shape) < 2:
+        return float("nan")
+    n_groups, n_splits = by_group.shape
+    means = by_group.mean(axis=1, keepdims=True)
+    rest = by_group - means - by_group.mean(axis=0) + by_group.mean()
+    noise = (rest**2).sum() / ((n_groups - 1) * (n_splits - 1)) / n_splits
+    variance = (n_groups - 1) * means.var() - (n_groups - 1) ** 2 / n_groups * noise
+    return float(np.maximum(variance, 0.0))
 
 
 def _neurons(population: Population, chosen: np.ndarray) -> Population:
@@ -411,7 +461,7 @@ def _pooled(vectors: np.ndarray, method: str) -> np.ndarray:
         return pool_rdm(RDMs(vectors), method=method).get_vectors()[0]
 
 
-def _mean(fits: list[float]) -> float:
+def _mean(fits: Sequence[float] | np.ndarray) -> float:
     """Mean over splits in which the fit is defined; NaN where it is in none."""
     defined = np.isfinite(fits)
     return float(np.asarray(fits)[defined].mean()) if defined.any() else float("nan")

@@ -19,22 +19,26 @@ from scipy import stats
 from neural_data.errors import InputError
 from neural_data.recordings import stimuli_of
 from neural_data.stimuli import StimulusSet
-from neurocompare.comparison.ceilings import FEWEST_NEURONS, spearman_brown
+from neurocompare.comparison.ceilings import (
+    FEWEST_NEURONS,
+    grouped_jackknife_variance,
+    neuron_orders,
+    orders_without_groups,
+    spearman_brown,
+)
 from neurocompare.representations.neural_rdms import populations
 from neurocompare.representations.rdms import ROUNDING, view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
 __all__ = ["corrected_indices"]
 
-_GROUPS = 20
-
 
 @dataclass(frozen=True)
 class _Estimate:
-    """What the halves of one population say of each exemplar, all of shape (n_exemplars,); NaN where undefined.
+    """What the halves of one population say of each exemplar; NaN where undefined.
 
-    ``indices`` of all neurons; mean ``correlation`` of the RDMs of two halves; their mean ``covariance``, and that of
-    the one with the mirror image of the other (``mirrored``).
+    ``indices`` (n_exemplars,) of all neurons; ``correlation`` of the RDMs of two halves, their ``covariance``, and that
+    of the one with the mirror image of the other (``mirrored``), all of shape (n_splits, n_exemplars).
     """
 
     indices: np.ndarray
@@ -44,13 +48,19 @@ class _Estimate:
     factor: float
 
     def reliability(self) -> float:
-        """Mean over exemplars, Spearman-Brown corrected."""
+        """Mean over splits and exemplars, Spearman-Brown corrected."""
         return spearman_brown(_nanmean(self.correlation), self.factor)
 
     def corrected(self, exemplars: np.ndarray | slice = slice(None)) -> float:
-        """Mirror-image covariance in units of the covariance, summed over exemplars; NaN where halves share nothing."""
-        shared = np.nansum(self.covariance[exemplars])
-        return float(np.nansum(self.mirrored[exemplars]) / shared) if shared > 0 else float("nan")
+        """Mirror-image covariance in units of the covariance, both summed; NaN where halves share nothing."""
+        shared = np.nansum(self.covariance[:, exemplars])
+        return float(np.nansum(self.mirrored[:, exemplars]) / shared) if shared > 0 else float("nan")
+
+    def corrected_by_split(self) -> np.ndarray:
+        """The corrected value plus what each split contributes to it, to first order, (n_splits,)."""
+        value = self.corrected()
+        covariance = np.nansum(self.covariance, axis=1)
+        return value + (np.nansum(self.mirrored, axis=1) - value * covariance) / covariance.mean()
 
 
 def corrected_indices(
@@ -115,7 +125,7 @@ def corrected_indices(
                 f"{FEWEST_NEURONS}"
             )
         views = scores[positions]
-        orders = np.stack([rng.permutation(views.shape[2]) for _ in range(n_splits)])
+        orders = neuron_orders(views.shape[2], n_splits, rng)
         whole = _estimate(views, orders)
         index, reliability, corrected = _nanmean(whole.indices), whole.reliability(), whole.corrected()
         variance, df = _variance(views, orders, whole)
@@ -158,11 +168,7 @@ def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:
         mirrored[split] = ((first * second_mirrored).sum(axis=1) + (first_mirrored * second).sum(axis=1)) / 2
         scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
         np.divide(covariance[split], scale, out=correlation[split], where=scale > 0)
-    defined = np.isfinite(correlation).any(axis=0)
-    means = [np.full(len(views), np.nan) for _ in range(3)]
-    for mean, values in zip(means, (correlation, covariance, mirrored), strict=True):
-        mean[defined] = np.nanmean(values[:, defined], axis=0)
-    return _Estimate(indices, *means, n_used / half)
+    return _Estimate(indices, correlation, covariance, mirrored, n_used / half)
 
 
 def _entries(matrices: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,24 +181,11 @@ def _entries(matrices: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def _variance(views: np.ndarray, orders: np.ndarray, whole: _Estimate) -> tuple[float, int]:
     """Jackknife variance of the corrected index over exemplars plus that over neurons, and degrees of freedom."""
-    n_exemplars, n_neurons = len(views), views.shape[2]
-    everyone = np.arange(n_exemplars)
-    over_exemplars = [whole.corrected(everyone != left_out) for left_out in everyone]
-    n_groups = min(_GROUPS, n_neurons // 2)
-    membership = np.argsort(orders[0]) % n_groups
-    # A few of the splits serve every group alike: groups then differ by their neurons and not by their splits.
-    fewer = orders[: max(len(orders) // 5, min(10, len(orders)))]
-    over_neurons = []
-    for group in range(n_groups):
-        kept = np.array([order[membership[order] != group] for order in fewer])
-        if kept.shape[1] >= FEWEST_NEURONS:
-            over_neurons.append(_estimate(views, kept).corrected())
-    df = min(n_exemplars, len(over_neurons)) - 1
-    return _jackknife_variance(over_exemplars) + _jackknife_variance(over_neurons), df
-
-
-def _jackknife_variance(estimates: list[float]) -> float:
-    return (len(estimates) - 1) * float(np.var(estimates)) if len(estimates) > 1 else float("nan")
+    everyone = np.arange(len(views))
+    left_out = [whole.corrected(everyone != exemplar) for exemplar in everyone]
+    over_exemplars = (len(views) - 1) * float(np.var(left_out)) if len(views) > 1 else float("nan")
+    by_group = np.array([_estimate(views, kept).corrected_by_split() for kept in orders_without_groups(orders)])
+    return over_exemplars + grouped_jackknife_variance(by_group), min(len(views), len(by_group)) - 1
 
 
 def _view_matrices(views: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from neural_data.recordings import condition_means
 from neural_data.simulation import draw_trials, simulate_rates
 from neurocompare.comparison.ceilings import (
     _agreement,
+    grouped_jackknife_variance,
     neuron_ceilings,
     spearman_brown,
     split_half_reliability,
@@ -109,6 +110,16 @@ def test_agreement_is_what_rsatoolbox_compares(rng, method):
     first, second = rng.random((2, 45))
     expected = compare(RDMs(first[None]), RDMs(second[None]), method)[0, 0]
     assert _agreement(first, second, method) == pytest.approx(expected, abs=1e-10)
+
+
+def test_the_jackknife_is_free_of_the_noise_of_splits(rng):
+    groups = rng.standard_normal((20, 1))
+    exact = 19 * groups.var()
+    assert grouped_jackknife_variance(groups + rng.standard_normal(30)) == pytest.approx(exact), "splits in common"
+    noisy = [grouped_jackknife_variance(groups + rng.standard_normal((20, 30))) for _ in range(400)]
+    assert np.mean(noisy) == pytest.approx(exact, rel=0.05)
+    assert grouped_jackknife_variance(1e-3 * rng.standard_normal((20, 3)) ** 2) >= 0
+    assert np.isnan(grouped_jackknife_variance(np.ones((20, 1))))
 
 
 def test_jackknife_error_matches_the_scatter_of_estimates(many_faces):

@@ -93,3 +93,5 @@ def test_wrong_input_is_refused(recording):
         corrected_indices(recording.isel(neuroid=[0, 1, 2]), rng=np.random.default_rng(0))
     with pytest.raises(InputError, match="confidence must lie between 0 and 1"):
         corrected_indices(recording, rng=np.random.default_rng(0), confidence=95)
+    with pytest.raises(InputError, match="n_splits must be at least 1"):
+        corrected_indices(recording, rng=np.random.default_rng(0), n_splits=0)

@@ -1,0 +1,296 @@
+"""Stimulus sets and folders: render a set into one, and read folders of images that have no table.
+
+A rendered folder holds ``stimulus_set.csv``, ``images/``, ``contact_sheet.png`` and ``provenance.json``. Images are
+written one by one, each whole or not at all; the table comes last, so a folder with a table is complete, and a
+rendering that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw
+
+from neural_data import StimulusSet, read_stimuli
+from neural_data.errors import InputError
+from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Plan, Progress, plan_set, render_plan
+
+__all__ = ["contact_sheet", "read_folder", "render_set"]
+
+DEFAULT_SIZE = {"objects": 224, "faces": 224, "training": 32}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm")
+NUMBER = r"[-+]?\d+(?:\.\d+)?"
+
+
+def render_set(
+    kind: str,
+    out: str | Path,
+    *,
+    seed: int = 0,
+    size: int | None = None,
+    n_exemplars: int | None = None,
+    training: str = "symmetric",
+    n: int = 20_000,
+    n_jobs: int = 1,
+    progress: Progress | None = None,
+) -> StimulusSet:
+    """Render a stimulus set into a folder.
+
+    Parameters
+    ----------
+    kind : {"objects", "faces", "training"}
+        The sets of ``object_views``, ``face_views`` and ``training_set``.
+    out : str or Path
+        Folder, made where it does not exist. A rendering of the same set that was stopped there is completed; one that
+        is complete is read and returned.
+    seed : int
+    size : int or None
+        Height and width, pixels; None takes 224, for training sets 32.
+    n_exemplars : int or None
+        Exemplars a category; None takes 25, for training sets 40.
+    training : {"symmetric", "chiral", "objects"}
+        Which training set; other kinds do not use it.
+    n : int
+        Images of a training set; other kinds do not use it.
+    n_jobs : int
+        Worker processes. The files are the same for any number.
+    progress : callable or None
+        Called with the number of images done and their total.
+
+    Returns
+    -------
+    StimulusSet
+        As read from the folder.
+
+    Raises
+    ------
+    InputError
+        If an argument is not possible, or the folder cannot be written or holds something else.
+    """
+    out = Path(out)
+    plan = plan_set(
+        kind,
+        size=DEFAULT_SIZE.get(kind, 224) if size is None else size,
+        seed=seed,
+        n_exemplars=n_exemplars,
+        training=training,
+        n=n,
+    )
+    table = plan.table()
+    provenance = _provenance(plan, kind, seed, table)
+    csv = out / "stimulus_set.csv"
+    _claim(out, provenance)
+    if not csv.exists():
+        _write_images(plan, table, out / "images", n_jobs, progress)
+        pictures = StimulusSet(table, files=out / "images", name=plan.name)
+        _write(out / "contact_sheet.png", _png(contact_sheet(pictures)))
+        _write(csv, table.to_csv(index_label="stimulus_id", lineterminator="\n").encode())
+    elif progress is not None:
+        progress(len(table), len(table))
+    return read_stimuli(csv)
+
+
+def _provenance(plan: Plan, kind: str, seed: int, table: pd.DataFrame) -> dict:
+    digest = hashlib.sha256()
+    for exemplar in plan.exemplars:
+        digest.update(exemplar.measures.tobytes())
+    return {
+        "set": plan.name,
+        "kind": kind,
+        "seed": seed,
+        "size": plan.size,
+        "n_images": len(table),
+        "n_exemplars": len(plan.exemplars),
+        "background": 0.5,
+        "foreground_mean": FOREGROUND_MEAN,
+        "foreground_sd": FOREGROUND_SD,
+        "measures_sha256": digest.hexdigest(),
+        "table_sha256": hashlib.sha256(table.to_csv(float_format="%.12g").encode()).hexdigest(),
+        "versions": {name: version(name) for name in ("numpy", "scipy", "embreex", "pillow")},
+        "source": "rendered by neurocompare.stimuli; shapes are generated, no scanned or licensed material is used",
+    }
+
+
+def _claim(out: Path, provenance: dict) -> None:
+    """Make the folder ours, or make sure that it is, before anything is rendered."""
+    path = out / "provenance.json"
+    content = (json.dumps(provenance, indent=2) + "\n").encode()
+    try:
+        if path.is_file():
+            if path.read_bytes() != content:
+                raise InputError(
+                    f"{out} holds another stimulus set (see its provenance.json); choose an empty folder or remove it"
+                )
+        elif out.is_dir() and any(out.iterdir()):
+            raise InputError(f"{out} is not empty and holds no rendering of ours; choose an empty or a new folder")
+        else:
+            out.mkdir(parents=True, exist_ok=True)
+            _write(path, content)
+        (out / "images").mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _write_images(plan: Plan, table: pd.DataFrame, folder: Path, n_jobs: int, progress: Progress | None) -> None:
+    counts = [len(e.azimuths_deg) for e in plan.exemplars]
+    starts = np.cumsum([0, *counts])
+    names = table["filename"].to_numpy()
+    there = {path.name for path in folder.iterdir()}
+    complete = frozenset(k for k in range(len(counts)) if there.issuperset(names[starts[k] : starts[k + 1]]))
+    done = sum(counts[k] for k in complete)
+    if progress is not None:
+        progress(done, len(names))
+    for k, images in render_plan(plan, n_jobs=n_jobs, skip=complete):
+        for name, image in zip(names[starts[k] : starts[k + 1]], images, strict=True):
+            _write(folder / name, _png(Image.fromarray(image)))
+        done += counts[k]
+        if progress is not None:
+            progress(done, len(names))
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def contact_sheet(
+    stimuli: StimulusSet, *, thumbnail: int = 72, rows_per_category: int = 4, columns: int = 9
+) -> Image.Image:
+    """Overview of a set: identities as rows, views as columns.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+    thumbnail : int
+        Height and width of each picture, pixels.
+    rows_per_category : int
+        Identities shown of each category, the first ones.
+    columns : int
+        Views shown of each identity, evenly spread over those it has.
+
+    Returns
+    -------
+    PIL.Image.Image
+    """
+    table = stimuli.table.assign(place=np.arange(len(stimuli)))
+    rows = []
+    for _, members in table.groupby("category", sort=False):
+        for identity in members["identity"].drop_duplicates()[:rows_per_category]:
+            own = members[members["identity"] == identity].sort_values(["elevation_deg", "azimuth_deg"])
+            shown = np.linspace(0, len(own) - 1, min(columns, len(own))).round().astype(int)
+            rows.append((identity, own["place"].to_numpy()[shown]))
+    widest = max(len(places) for _, places in rows)
+    margin = 84
+    sheet = Image.new("RGB", (margin + widest * thumbnail, len(rows) * thumbnail), "white")
+    draw = ImageDraw.Draw(sheet)
+    for r, (identity, places) in enumerate(rows):
+        draw.text((4, r * thumbnail + thumbnail // 2 - 6), str(identity)[:13], fill="black")
+        for c, image in enumerate(stimuli.take(places).images(thumbnail)):
+            picture = Image.fromarray(np.rint(image.transpose(1, 2, 0) * 255).astype(np.uint8))
+            sheet.paste(picture, (margin + c * thumbnail, r * thumbnail))
+    return sheet
+
+
+def read_folder(folder: str | Path, pattern: str, *, category: str = "", name: str | None = None) -> StimulusSet:
+    """Stimulus set from a folder of images whose names say what they show.
+
+    Parameters
+    ----------
+    folder : str or Path
+    pattern : str
+        Path of an image inside the folder, with fields in braces: ``"{category}/{identity}_{azimuth_deg}.png"``.
+        ``identity`` and ``azimuth_deg`` are needed; ``category``, ``elevation_deg`` and any other name may follow.
+        Fields of angles hold numbers; ``{azimuth_deg:L45=-45,R45=45,front=0}`` spells out the words that names use.
+        ``*`` stands for any characters within one name.
+    category : str
+        Of all images, where the pattern has no such field.
+    name : str or None
+        Of the set; None takes the folder's.
+
+    Returns
+    -------
+    StimulusSet
+        Sorted by file name; ``stimulus_id`` is the path without its suffix, slashes as underscores.
+
+    Raises
+    ------
+    InputError
+        If the folder is missing, the pattern lacks a field or matches no image.
+
+    Examples
+    --------
+    >>> read_folder("photos", "{identity}_{azimuth_deg:left=-90,front=0,right=90}.jpg")  # doctest: +SKIP
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder of images")
+    expression, words = _compiled(pattern)
+    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    rows = []
+    for file in files:
+        match = expression.fullmatch(file)
+        if match:
+            fields = {key: words[key][text] if key in words else text for key, text in match.groupdict().items()}
+            rows.append(
+                {"stimulus_id": str(Path(file).with_suffix("")).replace(os.sep, "_"), "filename": file, **fields}
+            )
+    if not rows:
+        found = ", ".join(files[:3]) + (f", ... ({len(files)} images)" if len(files) > 3 else "")
+        raise InputError(
+            f"{folder}: the pattern {pattern!r} matches none of its images ({found or 'there are none'}); write it as "
+            "a path inside the folder, such as '{identity}_{azimuth_deg}.png'"
+        )
+    table = pd.DataFrame(rows)
+    table["category"] = table.get("category", category)
+    return StimulusSet(table.set_index("stimulus_id"), files=folder, name=name or folder.name)
+
+
+def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:
+    """Regular expression of a naming pattern, and the words that stand for angles in it."""
+    parts, words, fields = [], {}, set()
+    for text, field, spelled in re.findall(r"([^{}]*)(?:\{(\w+)(?::([^}]*))?\})?", pattern):
+        parts.append(".*".join(re.escape(piece) for piece in text.split("*")).replace(".*", "[^/]*"))
+        if not field:
+            continue
+        if field in fields:
+            raise InputError(f"pattern {pattern!r}: the field {field!r} occurs twice")
+        fields.add(field)
+        if spelled:
+            words[field] = _spelled(spelled, pattern)
+            options = "|".join(re.escape(word) for word in sorted(words[field], key=len, reverse=True))
+        else:
+            options = NUMBER if field.endswith("_deg") else "[^/]+?"
+        parts.append(f"(?P<{field}>{options})")
+    for needed in ("identity", "azimuth_deg"):
+        if needed not in fields:
+            raise InputError(
+                f"pattern {pattern!r} has no field {{{needed}}}; a stimulus set needs identity and azimuth_deg, as in "
+                "'{identity}_{azimuth_deg}.png'"
+            )
+    return re.compile("".join(parts)), words
+
+
+def _spelled(text: str, pattern: str) -> dict[str, str]:
+    pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if len(pairs) != len(text.split(",")) or not all(re.fullmatch(NUMBER, value) for value in pairs.values()):
+        raise InputError(f"pattern {pattern!r}: {text!r} must be words and degrees, such as 'left=-90,front=0'")
+    return pairs

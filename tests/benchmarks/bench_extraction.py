@@ -101,8 +101,10 @@ CASES = {
 TODAY = "alexnet, all pairs, every layer in memory and rsatoolbox.calc_rdm"
 
 
-def extraction_table(n_images: int = N_IMAGES, cases: Sequence[str] = (*CASES, TODAY)) -> pd.DataFrame:
-    """Time and peak memory of each case, one row a case.
+def extraction_table(
+    n_images: int = N_IMAGES, cases: Sequence[str] = (*CASES, TODAY), *, n_threads: int | None = None
+) -> pd.DataFrame:
+    """Time and peak memory of each case, one row a case; on a busy machine one thread gives the steadier ratios.
 
     ``seconds`` stands beside ``passes_seconds``, the bare forward passes that the case needs; ``ratio`` is the first
     over the second and ``processor_ratio`` the same of processor time. ``full_passes`` is how many whole passes over
@@ -111,6 +113,7 @@ def extraction_table(n_images: int = N_IMAGES, cases: Sequence[str] = (*CASES, T
     rows = []
     for case in cases:
         command = [sys.executable, "-m", "tests.benchmarks.bench_extraction", "--one", case, "--images", str(n_images)]
+        command += ["--threads", str(n_threads)] if n_threads else []
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
         rows.append({"case": case, **json.loads(done.stdout.splitlines()[-1])})
     return pd.DataFrame(rows)
@@ -121,13 +124,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=N_IMAGES, help=f"a multiple of {N_VIEWS}")
     parser.add_argument("--cases", nargs="*", default=[*CASES, TODAY], choices=[*CASES, TODAY])
+    parser.add_argument("--threads", type=int, help="of each process; by default as many as torch takes")
     parser.add_argument("--one", choices=[*CASES, TODAY], help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     if options.one:
         print(json.dumps(_run_today(options.images) if options.one == TODAY else _run(options.one, options.images)))
         return
     with pd.option_context("display.max_colwidth", None, "display.width", 200):
-        print(extraction_table(options.images, options.cases).round(2).to_string(index=False))
+        print(
+            extraction_table(options.images, options.cases, n_threads=options.threads).round(2).to_string(index=False)
+        )
 
 
 def _run(case: str, n_images: int) -> dict[str, float]:

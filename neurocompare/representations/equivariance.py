@@ -8,8 +8,8 @@ and a few numbers a unit, whatever the number of images.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,11 @@ import torch
 
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
+from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import resolve_layers
-from neurocompare.representations.maps import has_map, layer_maps, most_images
+from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, working_device, working_dtype
+from neurocompare.representations.maps import Shown, has_map, layer_outputs, present
+from neurocompare.representations.products import UnitStatistics
 from neurocompare.stimuli.transforms import flip_vertical, mirror, rotate90
 
 __all__ = ["EQUIVARIANCE_COLUMNS", "MEASURES", "TRANSFORMS", "measure_equivariance"]
@@ -31,8 +33,6 @@ EQUIVARIANCE_COLUMNS = (
     *("transform", "measure", "image_set", "mean", "sd", "n"),
 )
 MEASURES = ("invariance", "equivariance")
-ROUNDING = 1e-6
-"""A unit that varies by less than this part of its largest response is constant but for float32 rounding."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class Transform:
     of_maps: Callable[[torch.Tensor], torch.Tensor]
     fixed: Callable[[int, int], torch.Tensor]
 
-    def applies_to(self, output: torch.Tensor) -> bool:
-        """Whether the transformed map has the shape of the map."""
-        return has_map(output) and self.of_maps(output[:1]).shape == output[:1].shape
+    def applies_to(self, layer: Layer) -> bool:
+        """Whether the layer has a map, and the transformed map its shape."""
+        return has_map(layer) and self.of_maps(torch.empty(1, *layer.shape)).shape[1:] == layer.shape
 
 
 def _central(length: int) -> torch.Tensor:
@@ -81,8 +81,8 @@ def measure_equivariance(
     transforms: Sequence[str] = tuple(TRANSFORMS),
     measures: Sequence[str] = MEASURES,
     image_set: str | None = None,
-    batch_size: int = 64,
-    memory_mb: float = 1024.0,
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
 ) -> pd.DataFrame:
     """Invariance and equivariance of layers to transformations of the image.
 
@@ -135,36 +135,35 @@ def measure_equivariance(
             f"equivariance z-scores units over images and needs at least three of them; {stimuli.name} has "
             f"{len(stimuli)}"
         )
-    names = resolve_layers(network, layers)
-    probe = layer_maps(network, stimuli.take([0]).images(network.preprocessing.image_size), names)
+    chosen = network.select(layers)
     if "invariance" not in measures:
-        flat = [name for name in names if not has_map(probe[name])]
+        flat = [layer.name for layer in chosen if not has_map(layer)]
         if flat:
             raise InputError(
                 f"{network.name}: equivariance needs layers with a map (channels, height, width), and {flat[:5]} have "
                 "none; leave them out, or ask for invariance"
             )
-    batch_size = min(batch_size, most_images(probe, memory_mb / (1 + len(transforms))))
-    moments = _presented_moments(network, stimuli, names, transforms, batch_size)
+    # One pass of the correlations holds the original responses of a batch and those to one transformed set.
+    bytes_per_image = 2 * working_dtype(network.dtype).itemsize * sum(layer.n_units for layer in chosen)
+    batch_size = max(1, min(batch_size, int(memory_mb * 1e6 / bytes_per_image)))
+    scores = _unit_scores(network, stimuli, chosen, transforms, batch_size)
     wanted = [
-        (name, transform, measure)
-        for name in names
+        (layer, transform, measure)
+        for layer in chosen
         for transform in transforms
         for measure in measures
-        if measure == "invariance" or TRANSFORMS[transform].applies_to(probe[name])
+        if measure == "invariance" or TRANSFORMS[transform].applies_to(layer)
     ]
-    correlations = _presented_correlations(network, stimuli, wanted, moments, batch_size)
-    known_order = network.layer_names()
     rows = []
-    for (name, transform, measure), values in correlations.items():
+    for (layer, transform, measure), values in _correlated_images(network, stimuli, wanted, scores, batch_size).items():
         defined = values[~np.isnan(values)]
         rows.append(
             {
                 "model": network.name,
                 "regime": network.regime,
                 "seed": network.seed,
-                "layer": name,
-                "layer_index": known_order.index(name),
+                "layer": layer.name,
+                "layer_index": network.layer_index(layer),
                 "transform": transform,
                 "measure": measure,
                 "image_set": stimuli.name if image_set is None else image_set,
@@ -176,102 +175,103 @@ def measure_equivariance(
     return pd.DataFrame(rows, columns=list(EQUIVARIANCE_COLUMNS))
 
 
-@dataclass
-class _Moments:
-    """Mean and spread of every unit over images, batch by batch (Chan, Golub & LeVeque 1983)."""
-
-    n: int = 0
-    mean: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
-    squares: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
-    largest: torch.Tensor = field(default_factory=lambda: torch.zeros(()))
-
-    def add(self, responses: torch.Tensor) -> None:
-        """Add images: responses of shape (n_images, ...)."""
-        batch = responses.double()
-        n, mean = len(batch), batch.mean(0)
-        total = self.n + n
-        difference = mean - self.mean
-        self.squares = self.squares + (batch - mean).square_().sum(0) + difference**2 * (self.n * n / total)
-        self.mean = self.mean + difference * (n / total)
-        self.largest = torch.maximum(self.largest, responses.abs().amax(0))
-        self.n = total
-
-    def finish(self) -> _Scores:
-        """What is needed to z-score responses."""
-        sd = (self.squares / self.n).sqrt()
-        varying = sd > ROUNDING * self.largest
-        scale = torch.where(varying, 1 / sd.clamp_min(torch.finfo(sd.dtype).tiny), 0.0)
-        return _Scores(self.mean.float(), scale.float(), varying)
-
-
 @dataclass(frozen=True)
 class _Scores:
-    """Mean, inverse standard deviation (0 for constant units) and which units vary, each of the shape of one map."""
+    """Mean and inverse standard deviation (0 for constant units) of a layer's units, each of the layer's shape."""
 
     mean: torch.Tensor
     scale: torch.Tensor
-    varying: torch.Tensor
 
     def of(self, responses: torch.Tensor) -> torch.Tensor:
-        return (responses.float() - self.mean) * self.scale
+        return (responses.to(self.mean) - self.mean) * self.scale
+
+    @property
+    def varying(self) -> torch.Tensor:
+        return self.scale > 0
 
 
-def _presented_moments(
-    network: Network, stimuli: StimulusSet, layers: Sequence[str], transforms: Sequence[str], batch_size: int
-) -> dict[tuple[str, str], _Scores]:
+def _shown(network: Network, stimuli: StimulusSet, batch_size: int, kinds: Sequence[str]) -> Iterator[dict[str, Shown]]:
+    """Batches of images, original (key ``""``) and transformed after they were resized."""
+    for start in range(0, len(stimuli), batch_size):
+        batch = stimuli.take(slice(start, start + batch_size))
+        images = batch.images(network.preprocessing.image_size)
+        shown = {"": Shown(images, batch.ids)}
+        for kind in kinds:
+            shown[kind] = Shown(TRANSFORMS[kind].of_images(images), [f"{name}, {kind}" for name in batch.ids])
+        yield shown
+
+
+def _unit_scores(
+    network: Network, stimuli: StimulusSet, layers: Sequence[Layer], kinds: Sequence[str], batch_size: int
+) -> dict[tuple[Layer, str], _Scores]:
     """Z-scoring of every layer for the original images (key ``""``) and for each transformed set."""
-    moments = {(layer, kind): _Moments() for layer in layers for kind in ("", *transforms)}
-    for images in stimuli.batches(batch_size, network.preprocessing.image_size):
-        for kind in ("", *transforms):
-            for layer, output in layer_maps(network, _transformed(images, kind), layers).items():
-                moments[layer, kind].add(output)
-    for (layer, _), found in moments.items():
-        if not torch.isfinite(found.mean).all():
-            raise InputError(
-                f"{network.name}: layer {layer!r} gives a response that is not a finite number; check the weights and "
-                "the preprocessing"
-            )
+    place = working_device(network)
+    statistics = {(layer, kind): UnitStatistics(layer.n_units, place) for layer in layers for kind in ("", *kinds)}
+    for shown in _shown(network, stimuli, batch_size, kinds):
+        for kind, images in shown.items():
+
+            def add(layer: Layer, responses: torch.Tensor, kind: str = kind) -> None:
+                responses = responses.to(place, working_dtype(responses.dtype))
+                scratch = torch.empty_like(responses)
+                statistics[layer, kind].add(responses, slice(None), scratch=scratch)
+                statistics[layer, kind].n += len(responses)
+
+            present(network, images, layers, add)
     scores = {}
-    for key in list(moments):
-        scores[key] = moments.pop(key).finish()
-        n_constant = int((~scores[key].varying).sum())
+    for layer, kind in list(statistics):
+        mean, scale = statistics.pop((layer, kind)).finish(len(stimuli), network.dtype)
+        scores[layer, kind] = _Scores(mean.reshape(layer.shape), scale.reshape(layer.shape))
+        n_constant = int((scale == 0).sum())
         if n_constant:
-            log.info("%s, %s, %s: %d constant units dropped", network.name, key[0], key[1] or "original", n_constant)
+            log.info("%s, %s, %s: %d constant units dropped", network.name, layer.name, kind or "original", n_constant)
     return scores
 
 
-def _presented_correlations(
+def _correlated_images(
     network: Network,
     stimuli: StimulusSet,
-    wanted: Sequence[tuple[str, str, str]],
-    scores: dict[tuple[str, str], _Scores],
+    wanted: Sequence[tuple[Layer, str, str]],
+    scores: dict[tuple[Layer, str], _Scores],
     batch_size: int,
-) -> dict[tuple[str, str, str], np.ndarray]:
+) -> dict[tuple[Layer, str, str], np.ndarray]:
     """Correlation of every image with its transformed self, by (layer, transform, measure)."""
     layers = list(dict.fromkeys(layer for layer, _, _ in wanted))
-    found: dict[tuple[str, str, str], list[np.ndarray]] = {key: [] for key in wanted}
-    for images in stimuli.batches(batch_size, network.preprocessing.image_size):
-        original = layer_maps(network, images, layers)
-        original = {layer: scores[layer, ""].of(output) for layer, output in original.items()}
-        for kind in dict.fromkeys(kind for _, kind, _ in wanted):
-            transform = TRANSFORMS[kind]
-            presented = layer_maps(network, _transformed(images, kind), layers)
-            for layer, kind_of, measure in wanted:
-                if kind_of != kind:
-                    continue
-                answers = scores[layer, kind].of(presented[layer])
-                expected, varying = original[layer], scores[layer, ""].varying
-                if measure == "equivariance":
-                    expected, varying = transform.of_maps(expected), transform.of_maps(varying[None])[0]
-                kept = varying & scores[layer, kind].varying
-                if transform.applies_to(answers):
-                    kept = kept & ~transform.fixed(*answers.shape[2:]).to(kept.device)
-                found[layer, kind, measure].append(_correlations(answers[:, kept], expected[:, kept]))
+    kinds = list(dict.fromkeys(kind for _, kind, _ in wanted))
+    found: dict[tuple[Layer, str, str], list[np.ndarray]] = {key: [] for key in wanted}
+    for shown in _shown(network, stimuli, batch_size, kinds):
+        plain = layer_outputs(network, shown[""], layers)
+        original = {layer: scores[layer, ""].of(plain.pop(layer.name)) for layer in layers}
+        for kind in kinds:
+
+            def compare(
+                layer: Layer, responses: torch.Tensor, kind: str = kind, original: dict[Layer, torch.Tensor] = original
+            ) -> None:
+                answers = scores[layer, kind].of(responses.unflatten(1, layer.shape))
+                for measure in MEASURES:
+                    if (layer, kind, measure) in found:
+                        pairs = _paired_units(layer, kind, measure, answers, original[layer], scores)
+                        found[layer, kind, measure].append(_correlations(*pairs))
+
+            present(network, shown[kind], layers, compare)
     return {key: np.concatenate(values) for key, values in found.items()}
 
 
-def _transformed(images: np.ndarray, kind: str) -> np.ndarray:
-    return TRANSFORMS[kind].of_images(images) if kind else images
+def _paired_units(
+    layer: Layer,
+    kind: str,
+    measure: str,
+    answers: torch.Tensor,
+    expected: torch.Tensor,
+    scores: dict[tuple[Layer, str], _Scores],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Units whose answers to transformed images are compared, and what they are compared with: (n_images, n_kept)."""
+    transform, varying = TRANSFORMS[kind], scores[layer, ""].varying
+    if measure == "equivariance":
+        expected, varying = transform.of_maps(expected), transform.of_maps(varying[None])[0]
+    kept = varying & scores[layer, kind].varying
+    if transform.applies_to(layer):
+        kept = kept & ~transform.fixed(*layer.shape[1:]).to(kept.device)
+    return answers[:, kept], expected[:, kept]
 
 
 def _correlations(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:

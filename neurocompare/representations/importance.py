@@ -16,8 +16,9 @@ from scipy import ndimage, signal
 from torch.nn import functional
 
 from neural_data.errors import InputError
+from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.maps import layer_maps
+from neurocompare.representations.maps import Shown, present
 
 __all__ = [
     "Masks",
@@ -134,7 +135,9 @@ def importance_maps(
     """
     if images.shape[2:] != (masks.size, masks.size):
         raise ValueError(f"masks are of {masks.size} x {masks.size} pixels and images of {images.shape[2:]}")
+    (chosen,) = network.select([layer])
     units = np.asarray(units, dtype=int)
+    names = [f"masked image {number}" for number in range(len(masks))]
     weighted = np.zeros((len(images), len(units), masks.size**2))
     plain = np.zeros(masks.size**2)
     for start in range(0, len(masks), batch_size):
@@ -143,12 +146,19 @@ def importance_maps(
         plain += flat.sum(axis=0)
         for position, image in enumerate(images):
             dimmed = background + (image[None] - np.float32(background)) * pixels[:, None]
-            output = layer_maps(network, dimmed.astype(np.float32), [layer])[layer].flatten(1)
-            responses = output[:, torch.from_numpy(units)].double().cpu().numpy()
-            weighted[position] += responses.T @ flat
+            shown = Shown(dimmed.astype(np.float32), names[start : start + len(pixels)])
+            weighted[position] += _unit_responses(network, shown, chosen, units).T @ flat
     with np.errstate(divide="ignore", invalid="ignore"):
         maps = weighted / plain
     return maps.reshape(len(images), len(units), masks.size, masks.size)
+
+
+def _unit_responses(network: Network, shown: Shown, layer: Layer, units: np.ndarray) -> np.ndarray:
+    """Responses (n_images, n_units) of single units of a layer."""
+    responses: list[np.ndarray] = []
+    wanted = torch.from_numpy(units)
+    present(network, shown, [layer], lambda _, r: responses.append(r[:, wanted.to(r.device)].double().cpu().numpy()))
+    return responses[0]
 
 
 def foreground_mask(images: np.ndarray, *, background: float = BACKGROUND, tolerance: float = 0.02) -> np.ndarray:

@@ -15,7 +15,7 @@ import pandas as pd
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import resolve_layers, unit_blocks
+from neurocompare.representations.activations import unit_blocks
 from neurocompare.representations.importance import (
     BACKGROUND,
     draw_masks,
@@ -93,10 +93,9 @@ def measure_local_features(
     A unit's map is divided by the standard deviation of its responses to the whole images, so that maps of units with
     large responses do not outweigh the others. An image is ranked by its own maps.
     """
-    (layer,) = resolve_layers(network, [layer])
     views = stimuli.yaw_views()
     exemplars, positions = view_order(views)
-    images = views.images(network.preprocessing.size)
+    images = views.images(network.preprocessing.image_size)
     foreground = foreground_mask(images, background=background)
     empty = np.flatnonzero(~foreground.any(axis=(1, 2)))
     if len(empty):
@@ -106,7 +105,7 @@ def measure_local_features(
         )
     responses = np.concatenate([block for _, block in unit_blocks(network, views, [layer])], axis=1)
     azimuths = views.table["azimuth_deg"].to_numpy()[positions[0]]
-    masks = draw_masks(n_masks, network.preprocessing.size, rng=rng)
+    masks = draw_masks(n_masks, network.preprocessing.image_size, rng=rng)
     importance = np.zeros(foreground.shape)
     for category, rows in exemplars.reset_index().groupby("category", sort=False):
         members = positions[rows.index].ravel()

@@ -1,70 +1,88 @@
-"""Layer outputs as they are, with their channels and places: what equivariance and pooling need and RDMs do not.
+"""Layer outputs to images at hand, with their channels and places: what equivariance and importance need.
 
-Takes a network and one batch of images; gives one tensor a layer.
+Takes a network and one batch of images that no stimulus set holds (transformed, masked); gives one tensor a layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import watched_layers
+from neurocompare.representations.activations import stream_responses
 
-__all__ = ["has_map", "layer_maps", "most_images"]
+__all__ = ["Shown", "has_map", "layer_outputs", "present"]
 
 
-def layer_maps(network: Network, images: np.ndarray, layers: Iterable[str]) -> dict[str, torch.Tensor]:
-    """Outputs of layers to one batch of images, from one forward pass without gradients.
+@dataclass(frozen=True)
+class Shown:
+    """One batch of images, presented as a stimulus set is.
+
+    Parameters
+    ----------
+    images : array of shape (n_images, 3, height, width), float32
+        Values in 0..1, at the size that the network's preprocessing names (``image_size``).
+    ids : list of str
+        Names for messages.
+    """
+
+    images: np.ndarray
+    ids: list[str]
+
+    def batches(self, _batch_size: int, _size: int) -> Iterator[np.ndarray]:
+        """The images, all at once and as they are."""
+        yield self.images
+
+
+def present(
+    network: Network, shown: Shown, layers: Sequence[Layer], receive: Callable[[Layer, torch.Tensor], None]
+) -> None:
+    """Show images once and hand over the responses of layers while the forward pass runs.
 
     Parameters
     ----------
     network : Network
-        Run in evaluation mode, on the device of its weights.
-    images : array of shape (n_images, 3, height, width), float32
-        Values in 0..1, at the size that the network's preprocessing names.
-    layers : iterable of str
-        Names from ``activations.resolve_layers``.
-
-    Returns
-    -------
-    dict of str to torch.Tensor of shape (n_images, ...)
-        ``(n_images, channels, height, width)`` for convolutional layers, ``(n_images, n_units)`` for fully connected
-        ones.
+    shown : Shown
+    layers : sequence of Layer
+        From ``network.select``.
+    receive : callable
+        ``receive(layer, responses)``, responses of shape ``(n_images, n_units)``; the network may write over them as
+        soon as the call returns.
 
     Raises
     ------
     InputError
-        If there is no such layer, or it is not computed for these images.
+        If a layer is not computed or a response is not finite.
     """
-    outputs: dict[str, torch.Tensor] = {}
-
-    def keep(layer: Layer, output: object) -> None:
-        # A clone, since an in-place operation that follows must not change what is kept.
-        outputs[layer.name] = layer.tensor(output).clone()
-
-    with watched_layers(network, network.select(list(layers)), keep) as show:
-        show(images)
-    return outputs
+    stream_responses(network, shown, layers, lambda layer, _rows, responses: receive(layer, responses[0]))
 
 
-def has_map(output: torch.Tensor) -> bool:
-    """Whether an output (n_images, channels, height, width) extends over more than one place."""
-    return output.dim() == 4 and output.shape[2] * output.shape[3] > 1
-
-
-def most_images(outputs: dict[str, torch.Tensor], memory_mb: float) -> int:
-    """Images a batch whose outputs take at most so many megabytes, at least one.
+def layer_outputs(network: Network, shown: Shown, layers: Sequence[Layer]) -> dict[str, torch.Tensor]:
+    """Outputs of layers to images.
 
     Parameters
     ----------
-    outputs : dict of str to torch.Tensor of shape (1, ...)
-        From :func:`layer_maps` on one image.
-    memory_mb : float
-        Budget, megabytes.
+    network, shown, layers
+        See :func:`present`.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of shape (n_images, ...)
+        By the layer's name, each of the layer's own shape.
     """
-    bytes_per_image = sum(output.element_size() * output[0].numel() for output in outputs.values())
-    return max(1, int(memory_mb * 1e6 / max(bytes_per_image, 1)))
+    held: dict[str, torch.Tensor] = {}
+
+    def hold(layer: Layer, responses: torch.Tensor) -> None:
+        held[layer.name] = responses.clone().unflatten(1, layer.shape)
+
+    present(network, shown, layers, hold)
+    return held
+
+
+def has_map(layer: Layer) -> bool:
+    """Whether a layer's output (channels, height, width) extends over more than one place."""
+    return len(layer.shape) == 3 and layer.shape[1] * layer.shape[2] > 1

@@ -111,11 +111,10 @@ def _kernels(network: Network) -> list[tuple[str, np.ndarray]]:
         for name, part in network.module.named_modules()
         if not list(part.children()) or isinstance(part, (nn.Conv2d, nn.Linear))
     ]
-    size = network.preprocessing.size
+    size = network.preprocessing.image_size
     noise = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
     try:
-        with torch.inference_mode():
-            network.module.eval()(network.preprocessing(noise, network.device))
+        network.forward(noise)
     finally:
         for handle in handles:
             handle.remove()

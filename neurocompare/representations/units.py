@@ -17,7 +17,7 @@ from statsmodels.stats.proportion import proportion_confint
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import resolve_layers, unit_blocks
+from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
 from neurocompare.representations.rdms import view_order
 
 __all__ = [
@@ -204,8 +204,8 @@ def count_mirror_symmetric_units(
     azimuths_deg: Sequence[float] = FIVE_VIEWS_DEG,
     alpha: float = 0.05,
     threshold: float = 0.001,
-    batch_size: int = 64,
-    memory_mb: float = 1024.0,
+    batch_size: int = BATCH_SIZE,
+    memory_mb: float = MEMORY_MB,
 ) -> pd.DataFrame:
     """Shares of mirror-symmetrically tuned units in each layer, among all units and among face-selective ones.
 
@@ -251,12 +251,12 @@ def count_mirror_symmetric_units(
     place = {stimulus_id: position for position, stimulus_id in enumerate(stimuli.ids)}
     _, order = view_order(views)
     positions = np.array([place[stimulus_id] for stimulus_id in views.ids])[order]
-    names = resolve_layers(network, layers)
+    indices = {layer.name: network.layer_index(layer) for layer in network.select(layers)}
     populations = ("all", "face-selective") if several else ("all",)
     kinds = [(criterion, kind) for criterion in CRITERIA for kind in (*KINDS, "any")]
-    found = {(layer, *kind, population): 0 for layer in names for kind in kinds for population in populations}
-    sizes = {(layer, population): 0 for layer in names for population in populations}
-    for layer, block in unit_blocks(network, stimuli, names, batch_size=batch_size, memory_mb=memory_mb):
+    found = {(layer, *kind, population): 0 for layer in indices for kind in kinds for population in populations}
+    sizes = {(layer, population): 0 for layer in indices for population in populations}
+    for layer, block in unit_blocks(network, stimuli, list(indices), batch_size=batch_size, memory_mb=memory_mb):
         for start in range(0, block.shape[1], _UNITS_AT_ONCE):
             responses = block[:, start : start + _UNITS_AT_ONCE]
             tuning = view_tuning(responses[positions], alpha=alpha)
@@ -268,10 +268,9 @@ def count_mirror_symmetric_units(
                 for criterion, kind in kinds:
                     tuned = getattr(tuning, criterion) if kind == "any" else tuning.of_kind(criterion, kind)
                     found[layer, criterion, kind, population] += int((tuned & inside).sum())
-    known_order = network.layer_names()
     table = pd.DataFrame(
         [
-            (network.name, network.regime, network.seed, layer, known_order.index(layer), *rest, population, count)
+            (network.name, network.regime, network.seed, layer, indices[layer], *rest, population, count)
             for (layer, *rest, population), count in found.items()
         ],
         columns=list(UNIT_COLUMNS[: UNIT_COLUMNS.index("n_found") + 1]),

@@ -11,6 +11,8 @@ from torch import nn
 from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS, measure_equivariance
+from neurocompare.representations.model_rdms import compute_model_rdms
+from neurocompare.representations.viewpoint import index_table
 
 SIZE = 12
 
@@ -71,6 +73,21 @@ def test_pooling_an_equivariant_layer_makes_it_invariant_and_leaves_no_map(noise
     assert means(pooled, "invariance")["left-right"] == pytest.approx(1, abs=1e-4)
     assert means(pooled, "invariance")["up-down"] < 0.99
     assert means(table, "invariance", "1")["left-right"] < 0.5
+
+
+def test_pooling_an_equivariant_layer_gives_mirror_symmetric_view_tuning(noise):
+    # Views of an object whose right views are mirror images of its left ones; the frontal one is its own mirror image.
+    left, frontal = noise.pixels[:8].reshape(2, 4, SIZE, SIZE, 3)[:, :2], noise.pixels[8:]
+    frontal = np.maximum(frontal, frontal[:, :, ::-1])[:, None]
+    pixels = np.concatenate([left, frontal, left[:, ::-1, :, ::-1]], axis=1).reshape(-1, SIZE, SIZE, 3)
+    rows = [(f"{i}_{azimuth}", "none", i, azimuth) for i in "ab" for azimuth in (-90, -45, 0, 45, 90)]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "filename", "identity", "azimuth_deg"]).set_index("stimulus_id")
+    views = StimulusSet(table, pixels=pixels, name="views")
+    network = network_of(convolution(left_right), nn.ReLU())
+    rdms = compute_model_rdms(network, views, ["1", "avgpool(1)"], within="identity")
+    index = index_table(rdms).groupby("layer")["index"].mean()
+    assert index["avgpool(1)"] == pytest.approx(1, abs=1e-4)
+    assert index["1"] < 0.5
 
 
 @pytest.mark.parametrize("size", [SIZE, SIZE - 1])

@@ -15,6 +15,7 @@ from scipy import stats
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.refitting import MOST_PARTS
+from neurocompare.comparison.regimes import regime_notes
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 
@@ -146,6 +147,7 @@ class FitResult:
             for factor, n in self.n_redrawn.items()
             if n
         ]
+        notes += regime_notes(self.factors, self.variance, self.sizes)
         return tuple(notes)
 
     def to_frame(self, correction: str = "bh") -> pd.DataFrame:

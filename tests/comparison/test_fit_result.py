@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
 from neurocompare.comparison.refitting import bootstrap_deviations
+from neurocompare.comparison.regimes import regime_notes
 
 
 def result_of(estimates, draws, *, factors=("stimulus",), sizes=None, **more) -> FitResult:
@@ -127,3 +128,20 @@ def test_summary_prints_a_table(draws):
     assert "[11] stimulus" in text
     assert "0.300" in text
     assert result_of([0.1, 0.3, 0.25], draws).to_frame().columns.tolist() == list(FIT_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("factors", "variance", "sizes", "says"),
+    [
+        (("identity", "neuron"), "jackknife", (25, 60), None),
+        (("identity", "neuron"), "jackknife", (25, 120), "100 neurons or more"),
+        (("identity", "neuron"), "jackknife", (5, 60), "5 identities: intervals were too wide"),
+        (("stimulus",), "bootstrap", (175,), "for the same neurons"),
+        (("neuron",), "jackknife", (60,), "for the same stimuli"),
+        (("identity", "subject"), "jackknife", (25, 2), "2 subjects leave 1 degree"),
+        (("identity", "neuron"), "bootstrap", (25, 60), "too cautious"),
+    ],
+)
+def test_regimes_off_calibration_are_named(factors, variance, sizes, says):
+    found = regime_notes(factors, variance, {f: np.array([n]) for f, n in zip(factors, sizes, strict=True)})
+    assert (not found) if says is None else any(says in note for note in found)

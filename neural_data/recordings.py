@@ -221,7 +221,7 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
         )
     within = recording.isel(time_bin=inside)
     # A bin that was not measured leaves the whole response unmeasured: a shorter window would be another quantity.
-    summed = recording.attrs["units"] == "counts"
+    summed = recording.attrs.get("units") == "counts"
     reduced = within.sum("time_bin", skipna=False) if summed else within.mean("time_bin", skipna=False)
     return reduced.assign_attrs(
         {**recording.attrs, "window_ms": [float(start[inside].min()), float(end[inside].max())]}

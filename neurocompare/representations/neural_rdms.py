@@ -17,6 +17,7 @@ from rsatoolbox.rdm import RDMs, calc_rdm
 
 from neural_data.errors import InputError, closest
 from neural_data.recordings import (
+    checked_recording,
     condition_means,
     match_stimulus_set,
     regions_of,
@@ -113,6 +114,7 @@ def compute_neural_rdms(
         If stimuli were not recorded, cells are missing, there are too few neurons or trials, an exemplar lacks a
         view, or a measure does not go with the normalisation.
     """
+    recording = _in_form(recording)
     _check_request(recording, dissimilarity, normalize, within)
     patterns, groups = populations(
         recording,
@@ -177,7 +179,7 @@ def populations(
     """
     if missing == "keep":
         raise InputError("an RDM cannot hold missing cells: choose missing='drop_neurons' or missing='drop_stimuli'")
-    flat = select_window(recording)
+    flat = select_window(_in_form(recording))
     patterns = stimulus_table(flat) if stimuli is None else stimuli.table
     ids = patterns.index.tolist() if stimuli is None else match_stimulus_set(flat, stimuli)
     means = condition_means(flat, ids, missing=missing)
@@ -242,6 +244,14 @@ def dissimilarities(
     return correlation_dissimilarity(responses), n_constant
 
 
+def _in_form(recording: xr.DataArray) -> xr.DataArray:
+    """The recording in the form that ``neural_data`` gives, also where xarray alone opened it.
+
+    One that does not say its units may be anything, also z-scored.
+    """
+    return checked_recording(recording, units=recording.attrs.get("units", "normalized"))
+
+
 def _check_request(recording: xr.DataArray, dissimilarity: str, normalize: str | None, within: str | None) -> None:
     if dissimilarity not in NEURAL_DISSIMILARITIES:
         raise InputError(
@@ -257,7 +267,9 @@ def _check_request(recording: xr.DataArray, dissimilarity: str, normalize: str |
             else "poisson takes rates or counts, which z-scores are not; use normalize=None with it"
         )
     if dissimilarity == "poisson" and recording.attrs["units"] == "normalized":
-        raise InputError("poisson takes rates or counts, and this recording is normalized; use 'correlation'")
+        raise InputError(
+            "poisson takes rates or counts, and this recording is normalized or does not say: set attrs['units']"
+        )
 
 
 def _refuse_few_neurons(group: Population, n_varying: int, dissimilarity: str) -> None:

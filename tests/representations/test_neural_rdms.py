@@ -147,6 +147,18 @@ def test_missing_cells_go_the_way_that_is_chosen(recording, faces):
         compute_neural_rdms(partial, missing="drop_stimuli", stimuli=faces, within="identity")
 
 
+def test_an_array_that_xarray_alone_opened_is_good_enough(recording, faces):
+    """Legacy names, other order of dims, no attributes, values below zero."""
+    bare = recording.rename(stimulus_id="image_id", subject="animal").transpose("neuroid", "presentation") - 20.0
+    bare = bare.drop_vars("repetition").drop_attrs()
+    for measure in ("correlation", "crossnobis"):
+        np.testing.assert_allclose(
+            compute_neural_rdms(bare, dissimilarity=measure, stimuli=faces).get_vectors(),
+            compute_neural_rdms(recording, dissimilarity=measure, stimuli=faces).get_vectors(),
+            atol=1e-9,
+        )
+
+
 def test_crossnobis_uses_as_many_repetitions_as_every_cell_has(recording, faces):
     values = recording.values.copy()
     values[0, :12] = np.nan  # one trial of the first stimulus
@@ -186,7 +198,7 @@ def test_too_few_neurons_or_trials_are_refused(recording, faces):
     with pytest.raises(InputError, match="at least two responses"):
         compute_neural_rdms(recording.isel(presentation=slice(0, len(faces))), dissimilarity="crossnobis")
     scores = recording.assign_attrs(units="normalized")
-    with pytest.raises(InputError, match="this recording is normalized"):
+    with pytest.raises(InputError, match="this recording is normalized or does not say"):
         compute_neural_rdms(scores, dissimilarity="poisson")
 
 

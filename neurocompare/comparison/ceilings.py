@@ -143,6 +143,12 @@ def neuron_ceilings(
     ------
     InputError
         If the method is unknown, or the RDMs cannot be computed.
+
+    Notes
+    -----
+    On simulated patches of 30 and 100 neurons (``analyses/ceilings_check``) the bias of both bounds stays within 0.025.
+    Estimates are skewed towards low values: 95 % intervals of two standard errors covered the truth in 70 to 93 % of
+    experiments, least near 1, so take the standard error as a lower bound.
     """
     check_method(method)
     _, groups = populations(
@@ -366,9 +372,11 @@ def _neuron_reliability(population: Population, orders: np.ndarray, **made: str 
 
 
 def _reliability_se(population: Population, orders: np.ndarray, **made: str | None) -> float:
-    """Standard error of a reliability over the neurons that were sampled: groups of them are left out in turn."""
+    """Standard error of a reliability: groups of neurons are left out in turn, and splits are finite in number."""
     n_neurons = population.responses.shape[1]
     factor = n_neurons / (n_neurons // 2)
+    fits = _neuron_fits(population, orders, **made)
+    of_splits = np.var(fits) / len(fits) * (factor / (1 + (factor - 1) * fits.mean()) ** 2) ** 2
     by_group = []
     for kept in orders_without_groups(orders):
         fits = _neuron_fits(population, kept, **made)
@@ -376,7 +384,7 @@ def _reliability_se(population: Population, orders: np.ndarray, **made: str | No
         # To first order, what each split contributes to the corrected value.
         slope = factor / (1 + (factor - 1) * mean) ** 2
         by_group.append(spearman_brown(mean, factor) + slope * (fits - mean))
-    return float(np.sqrt(grouped_jackknife_variance(np.array(by_group))))
+    return float(np.sqrt(grouped_jackknife_variance(np.array(by_group)) + of_splits))
 
 
 def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:

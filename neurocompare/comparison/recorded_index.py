@@ -108,7 +108,9 @@ def corrected_indices(
     Notes
     -----
     The variance is the sum of two jackknives, over exemplars and over groups of neurons; their interaction is counted
-    in both, so the interval errs to the wide side. Degrees of freedom are those of the factor with fewer parts.
+    in both, so the interval errs to the wide side. Degrees of freedom are those of the factor with fewer parts. On
+    simulated patches (``analyses/ceilings_check``) 95 % intervals covered the truth in 95 to 100 % of experiments; the
+    corrected index was off by up to 0.05 with 30 neurons and by less than 0.01 with 100.
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1; got {confidence}")

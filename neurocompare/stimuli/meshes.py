@@ -234,32 +234,46 @@ def _lines(path: Path):
 
 
 def _with_normals(vertices: np.ndarray, faces: np.ndarray, albedo: np.ndarray) -> Shape:
-    """Shape with smooth normals where the surface is smooth and a normal of its own for each corner at creases."""
+    """Shape with smooth normals where the surface is smooth and a normal of its own for each corner at creases.
+
+    Vertices lie within -1..1. Triangles without area are left out.
+    """
+    place, first = _places(vertices)
+    if np.array_equal(albedo, albedo[first][place]):
+        # Files that repeat a vertex for every triangle (STL) share it from here on.
+        vertices, albedo, faces, place = vertices[first], albedo[first], place[faces], np.arange(len(first))
     corners = vertices[faces]
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     area = np.linalg.norm(flat, axis=1)
     kept = area > 0
     faces, flat, area = faces[kept], flat[kept], area[kept]
-    # Vertices that files repeat for every triangle (STL) or texture seam are one place.
-    _, place = np.unique(np.round(vertices, 7), axis=0, return_inverse=True)
-    place = place.ravel()
-    sums = np.zeros((place.max() + 1, 3))
+    at_place = place[faces]
+    sums = np.zeros((len(first), 3))
     for axis in range(3):
-        sums[:, axis] = np.bincount(place[faces].ravel(), weights=np.repeat(flat[:, axis], 3), minlength=len(sums))
+        sums[:, axis] = np.bincount(at_place.ravel(), weights=np.repeat(flat[:, axis], 3), minlength=len(sums))
     length = np.linalg.norm(sums, axis=1, keepdims=True)
     smooth = np.divide(sums, length, out=np.zeros_like(sums), where=length > 0)
     own = flat / area[:, None]
-    cosine = np.einsum("fcx,fx->fc", smooth[place[faces]], own)
-    creased = (cosine < np.cos(np.deg2rad(CREASE_DEG))).any(axis=1)
-    # A creased triangle gets corners of its own; all others share theirs by place and colour.
-    shared, split = faces[~creased], faces[creased]
-    at = split.ravel()
-    soft = cosine[creased].ravel() >= np.cos(np.deg2rad(CREASE_DEG))
-    normals = np.where(soft[:, None], smooth[place[at]], np.repeat(own[creased], 3, axis=0))
-    new = np.arange(len(at)).reshape(-1, 3) + len(vertices)
+    soft = np.einsum("fcx,fx->fc", smooth[at_place], own) >= np.cos(np.deg2rad(CREASE_DEG))
+    creased = ~soft.all(axis=1)
+    # A creased triangle gets corners of its own; all others share theirs.
+    split = faces[creased].ravel()
+    normals = np.where(soft[creased].ravel()[:, None], smooth[place[split]], np.repeat(own[creased], 3, axis=0))
+    new = np.arange(len(split)).reshape(-1, 3) + len(vertices)
+    faces = np.concatenate([faces[~creased], new])
+    used = np.zeros(len(vertices) + len(split), dtype=bool)
+    used[faces] = True
     return Shape(
-        np.concatenate([vertices, vertices[at]]),
-        np.concatenate([shared, new]),
-        np.concatenate([smooth[place], normals]),
-        np.concatenate([albedo, albedo[at]]),
+        np.concatenate([vertices, vertices[split]])[used],
+        (np.cumsum(used) - 1)[faces],
+        np.concatenate([smooth[place], normals])[used],
+        np.concatenate([albedo, albedo[split]])[used],
     )
+
+
+def _places(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct positions, to one millionth: the number of each vertex's, and a vertex of each."""
+    steps = np.rint((vertices + 1.0) * 1e6).astype(np.int64)
+    keys = (steps[:, 0] << 42) | (steps[:, 1] << 21) | steps[:, 2]
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    return place.ravel(), first

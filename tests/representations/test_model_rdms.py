@@ -52,7 +52,8 @@ def responses_by_hand(network, images, layer) -> np.ndarray:
 
 def zscored(responses, precision=torch.float64):
     """Units whose variation is no rounding of their mean, z-scored."""
-    varying = responses.std(axis=0) > 4 * torch.finfo(precision).eps * np.abs(responses.mean(axis=0))
+    rounding = 4 * torch.finfo(precision).eps * np.abs(responses.mean(axis=0))
+    varying = (np.ptp(responses, axis=0) > 0) & (responses.std(axis=0) > rounding)
     responses = responses[:, varying]
     return (responses - responses.mean(axis=0)) / responses.std(axis=0)
 

@@ -39,8 +39,8 @@ NORMALIZATIONS = ("zscore", None)
 PARTS = ("whole", "invariant", "sensitive")
 _BLOCK_BYTES = 4_000_000
 """Of responses that are worked on at once: about what a processor keeps near."""
-_FEWEST_UNITS = 4096
-"""Worked on at once, however many stimuli: fewer would make the products slow."""
+_FEWEST_UNITS, _MOST_UNITS = 4096, 8192
+"""Worked on at once, however many stimuli: fewer make products slow, more make the rounding of float32 sums large."""
 _STATISTICS_BYTES = 32
 """Memory of one unit's statistics while views are streamed."""
 _CHEAP_PRODUCTS, _CHEAP_RESPONSES = 5e10, 5e7
@@ -203,7 +203,7 @@ def _hold_blocks(
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer from blocks of units that are held over all stimuli."""
     mirrored = any(job.part != "whole" for job in jobs.values())
-    at_once = max(_FEWEST_UNITS, _BLOCK_BYTES // (4 * len(stimuli)))
+    at_once = _units_at_once(len(stimuli))
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
@@ -337,11 +337,12 @@ def _fitting(layers: list[Layer], memory_mb: float) -> list[list[Layer]]:
     return groups
 
 
+def _units_at_once(n_stimuli: int) -> int:
+    return int(np.clip(_BLOCK_BYTES // (4 * n_stimuli), _FEWEST_UNITS, _MOST_UNITS))
+
+
 def _unit_slices(responses: torch.Tensor) -> list[slice]:
-    n_units = responses.shape[2]
-    at_once = max(_FEWEST_UNITS, _BLOCK_BYTES // (4 * responses.shape[1]))
-    if responses.device.type != "cpu":
-        at_once *= 16
+    n_units, at_once = responses.shape[2], _units_at_once(responses.shape[1])
     return [slice(start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
 
 

@@ -109,6 +109,7 @@ class PatternSums:
         self.n_units = self.n_constant = 0
         # The last two rows are the group's mean pattern and ones, which give the sums that the mean took away.
         self.sums = np.zeros((n_groups, size + 2, size + 2))
+        self.squares = np.zeros(n_groups)
         # Sum of squares of what was taken away from the responses: their rounding is relative to it.
         self.removed = np.zeros(n_groups)
         self.level: float | None = None
@@ -148,13 +149,15 @@ class PatternSums:
         else:
             patterns[:, size + 1] = varying
             mean *= varying
+        sums = self.sums[groups]
         if len(patterns) > 1:
-            self.sums[groups] += torch.bmm(patterns, patterns.transpose(1, 2)).cpu().numpy()
-            return
-        target = self.sums[groups][0]
-        for start in range(0, size + 2, _ROWS_AT_ONCE):
-            rows = patterns[0, start : start + _ROWS_AT_ONCE]
-            target[start : start + len(rows), start:] += (rows @ patterns[0, start:].T).cpu().numpy()
+            sums += torch.bmm(patterns, patterns.transpose(1, 2)).cpu().numpy()
+        else:
+            for start in range(0, size + 2, _ROWS_AT_ONCE):
+                rows = patterns[0, start : start + _ROWS_AT_ONCE]
+                sums[0, start : start + len(rows), start:] += (rows @ patterns[0, start:].T).cpu().numpy()
+        # A sum of squares alone: in float32 its rounding has one sign, and every dissimilarity hangs on it.
+        self.squares[groups] += mean.double().square().sum(dim=1).cpu().numpy()
 
     def dissimilarities(self, measure: str) -> np.ndarray:
         """Dissimilarity matrices of the groups.
@@ -170,17 +173,17 @@ class PatternSums:
             Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by rounding.
         """
         matrices = np.empty((len(self.sums), self.size, self.size))
-        for matrix, sums, removed in zip(matrices, self.sums, self.removed, strict=True):
-            matrix[...] = self._dissimilarity(sums, removed, measure)
+        for matrix, sums, square, removed in zip(matrices, self.sums, self.squares, self.removed, strict=True):
+            matrix[...] = self._dissimilarity(sums, square, removed, measure)
         return matrices
 
-    def _dissimilarity(self, sums: np.ndarray, removed: float, measure: str) -> np.ndarray:
+    def _dissimilarity(self, sums: np.ndarray, square: float, removed: float, measure: str) -> np.ndarray:
         size = self.size
         # Products of one large group fill the upper triangle alone.
         deviations = np.triu(sums[:size, :size])
         deviations += np.triu(deviations, 1).T
         with_mean, totals = sums[:size, size], sums[:size, size + 1]
-        products = deviations + with_mean[:, None] + with_mean[None, :] + sums[size, size]
+        products = deviations + with_mean[:, None] + with_mean[None, :] + square
         matrix = dissimilarity_from_products(
             products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
         )

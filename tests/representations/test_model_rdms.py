@@ -52,7 +52,8 @@ def responses_by_hand(network, images, layer) -> np.ndarray:
 
 def zscored(responses, precision=torch.float64):
     """Units whose variation is no rounding of their mean, z-scored."""
-    varying = responses.std(axis=0) > 4 * torch.finfo(precision).eps * np.abs(responses.mean(axis=0))
+    rounding = 4 * torch.finfo(precision).eps * np.abs(responses.mean(axis=0))
+    varying = (np.ptp(responses, axis=0) > 0) & (responses.std(axis=0) > rounding)
     responses = responses[:, varying]
     return (responses - responses.mean(axis=0)) / responses.std(axis=0)
 
@@ -163,6 +164,26 @@ def test_small_dissimilarities_keep_their_precision(faces):
     found = compute_model_rdms(network, faces, "1", normalize=None).get_matrices()[0]
     assert expected.max() < 1e-5
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-15)
+
+
+@pytest.mark.parametrize("memory_mb", [1024, 4])
+@pytest.mark.parametrize("within", [None, "identity"])
+@pytest.mark.parametrize("normalize", ["zscore", None])
+def test_large_layers_which_are_worked_on_in_float32_are_right_to_1e_6(
+    faces, monkeypatch, within, normalize, memory_mb
+):
+    monkeypatch.setattr(module_under_test, "_CHEAP_PRODUCTS", 0)
+    monkeypatch.setattr(module_under_test, "_CHEAP_RESPONSES", 0)
+    network = load_model("cnn-small", seed=3)
+    layers = ["conv1", "conv4", "pool2"]
+    found = compute_model_rdms(network, faces, layers, normalize=normalize, within=within, memory_mb=memory_mb)
+    for layer, rows in rdm_table(found).groupby("layer").groups.items():
+        responses = responses_by_hand(network, faces.images(32), layer)
+        expected = rdms_by_hand(responses if normalize is None else zscored(responses, torch.float32))
+        size = 5 if within else 30
+        expected = np.stack([expected[k : k + size, k : k + size] for k in range(0, 30, size)])
+        error = np.linalg.norm(found.get_matrices()[rows] - expected) / np.linalg.norm(expected)
+        assert error < 1e-6
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01), ("float64", 1e-5)])

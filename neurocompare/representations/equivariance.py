@@ -263,23 +263,32 @@ def _paired_units(
     answers: torch.Tensor,
     expected: torch.Tensor,
     scores: dict[tuple[Layer, str], _Scores],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Units whose answers to transformed images are compared, and what they are compared with: (n_images, n_kept)."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Answers to transformed images and what they are compared with, each (n_images, n_units), and the units kept."""
     transform, varying = TRANSFORMS[kind], scores[layer, ""].varying
     if measure == "equivariance":
         expected, varying = transform.of_maps(expected), transform.of_maps(varying[None])[0]
     kept = varying & scores[layer, kind].varying
     if transform.applies_to(layer):
         kept = kept & ~transform.fixed(*layer.shape[1:]).to(kept.device)
-    return answers[:, kept], expected[:, kept]
+    return answers.flatten(1), expected.flatten(1), kept.flatten()
 
 
-def _correlations(first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
-    """Pearson's r of every row of (n_images, n_units) with the same row; NaN where a row is constant."""
-    if first.shape[1] < 2:
+def _correlations(first: torch.Tensor, second: torch.Tensor, kept: torch.Tensor) -> np.ndarray:
+    """Pearson's r over the kept units of every row of (n_images, n_units) with the same row; NaN where one is constant.
+
+    Units are left out by a factor of 0, which is several times faster than taking the others out. The sums of products
+    about zero lose nothing, as z-scores lie around it.
+    """
+    n = int(kept.sum())
+    if n < 2:
         return np.full(len(first), np.nan)
-    first = first - first.mean(1, keepdim=True)
-    second = second - second.mean(1, keepdim=True)
-    power = (first.square().sum(1) * second.square().sum(1)).double()
-    products = (first * second).sum(1).double()
-    return torch.where(power > 0, products / power.sqrt(), torch.nan).clamp(-1, 1).cpu().numpy()
+    first, second = first * kept, second * kept
+    power = [torch.linalg.vecdot(row, row).double() / n for row in (first, second)]
+    means = [row.sum(1).double() / n for row in (first, second)]
+    variances = [p - m**2 for p, m in zip(power, means, strict=True)]
+    covariance = torch.linalg.vecdot(first, second).double() / n - means[0] * means[1]
+    rounding = n**0.5 * torch.finfo(first.dtype).eps
+    varying = (variances[0] > rounding * power[0]) & (variances[1] > rounding * power[1])
+    r = covariance / (variances[0] * variances[1]).clamp_min(0).sqrt()
+    return torch.where(varying, r.clamp(-1, 1), torch.nan).cpu().numpy()

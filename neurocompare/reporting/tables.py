@@ -7,12 +7,6 @@ from pathlib import Path
 import pandas as pd
 
 from neurocompare.comparison.fit_result import FIT_COLUMNS
-from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
-from neurocompare.comparison.shapley import REFLECTION_COLUMNS
-from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
-from neurocompare.representations.local_features import LOCAL_FEATURE_COLUMNS
-from neurocompare.representations.symmetry import KERNEL_COLUMNS
-from neurocompare.representations.units import UNIT_COLUMNS
 
 __all__ = ["COLUMNS", "markdown_table", "ordered", "write_table"]
 
@@ -31,12 +25,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
         *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
     ),
-    "equivariance": EQUIVARIANCE_COLUMNS,
-    "hypotheses": HYPOTHESIS_COLUMNS,
-    "kernels": KERNEL_COLUMNS,
-    "local_features": LOCAL_FEATURE_COLUMNS,
-    "reflection": REFLECTION_COLUMNS,
-    "units": UNIT_COLUMNS,
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -237,7 +237,8 @@ def decide(
     -------
     pandas.DataFrame
         Columns ``HYPOTHESIS_COLUMNS``; one row a hypothesis, or one a combination of the values of its ``each``
-        (``name[face, fc1]``). ``n`` counts units. NaN where a test cannot be made (too few units, no variation).
+        (``name[face, fc1]``, and the statement says so too). ``n`` counts units. NaN where a test cannot be made (too
+        few units, no variation).
 
     Raises
     ------
@@ -252,9 +253,9 @@ def decide(
     if correction not in ALLOWED_CORRECTIONS:
         raise InputError(f"there is no correction {correction!r}: {closest(correction, ALLOWED_CORRECTIONS)}")
     tested = [
-        (hypothesis, label, _outcome(hypothesis, rows))
+        (hypothesis, cell, _outcome(hypothesis, rows))
         for hypothesis in hypotheses
-        for label, rows in _each(hypothesis, _checked_table(hypothesis, tables))
+        for cell, rows in _each(hypothesis, _checked_table(hypothesis, tables))
     ]
     families = [
         (
@@ -270,15 +271,15 @@ def decide(
         adjusted[members] = adjust(p[members], family[1])
     rows = [
         {
-            "hypothesis": hypothesis.name + label,
-            "statement": hypothesis.statement,
+            "hypothesis": f"{hypothesis.name}[{cell}]" if cell else hypothesis.name,
+            "statement": f"{hypothesis.statement} ({cell})" if cell else hypothesis.statement,
             **{name: getattr(outcome, name) for name in HYPOTHESIS_COLUMNS if hasattr(outcome, name)},
             "df": np.nan if np.isinf(outcome.df) else outcome.df,
             "p_adjusted": adjusted[number],
             "correction": families[number][1],
             "verdict": verdict(hypothesis, outcome, adjusted[number]),
         }
-        for number, (hypothesis, label, outcome) in enumerate(tested)
+        for number, (hypothesis, cell, outcome) in enumerate(tested)
     ]
     return pd.DataFrame(rows, columns=list(HYPOTHESIS_COLUMNS))
 
@@ -394,13 +395,11 @@ def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -
 
 
 def _each(hypothesis: Hypothesis, table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Label and rows of every combination of the columns ``each``; all rows, unlabelled, where there are none."""
+    """Name (``face, fc1``) and rows of every combination of the columns ``each``; all rows where there are none."""
     if not hypothesis.each:
         return [("", table)]
     shared = _select(table, hypothesis.where)
-    return [
-        (f"[{', '.join(map(str, values))}]", rows) for values, rows in shared.groupby(list(hypothesis.each), sort=False)
-    ]
+    return [(", ".join(map(str, values)), rows) for values, rows in shared.groupby(list(hypothesis.each), sort=False)]
 
 
 def _outcome(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:

@@ -1,8 +1,8 @@
 """Image transforms: arrays of shape (n, channels, height, width) in, new arrays of that form out.
 
 The reflections, rotations and shifts are what equivariance and invariance are measured under; they move pixels and
-never interpolate. :class:`GrayBackground` is a callable for ``StimulusSet.with_transform``: it changes images one by
-one and its ``repr`` says everything that it does, so that checksums hold it.
+never interpolate. :class:`GrayBackground` and :class:`Shifted` are callables for ``StimulusSet.with_transform``: they
+change images one by one and their ``repr`` says everything that they do, so that checksums hold it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from neural_data.errors import InputError
 
-__all__ = ["GrayBackground", "background_mask", "flip_vertical", "mirror", "rotate90", "shift"]
+__all__ = ["GrayBackground", "Shifted", "background_mask", "flip_vertical", "mirror", "rotate90", "shift"]
 
 
 def mirror(images: np.ndarray) -> np.ndarray:
@@ -71,6 +71,36 @@ def shift(images: np.ndarray, dx: int, dy: int = 0) -> np.ndarray:
     rows = np.clip(np.arange(height) - dy, 0, height - 1)
     columns = np.clip(np.arange(width) - dx, 0, width - 1)
     return images[..., rows[:, None], columns]
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """Shifts every image of a set by a share of its width and height, for tests of position tolerance.
+
+    What comes in from outside repeats the edge, which on a uniform background is background.
+
+    Parameters
+    ----------
+    right, down : float
+        Shares of the width and of the height, -1 to 1, rounded to whole pixels.
+
+    Examples
+    --------
+    >>> Shifted(right=0.25)(np.arange(4.0).reshape(1, 1, 1, 4))
+    array([[[[0., 0., 1., 2.]]]])
+    """
+
+    right: float = 0.0
+    down: float = 0.0
+
+    def __post_init__(self):
+        if not (-1 <= self.right <= 1 and -1 <= self.down <= 1):
+            raise ValueError(f"shifts are shares of the image, -1 to 1; got {self.right} and {self.down}")
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images of shape (n, channels, height, width), shifted."""
+        height, width = images.shape[-2:]
+        return shift(images, round(self.right * width), round(self.down * height))
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,7 @@ def test_each_category_and_layer_is_corrected_by_the_false_discovery_rate(viewpo
     decision = decide([JUMP, trained], {"viewpoint": viewpoint})
     cells = decision[decision["hypothesis"] != "jump"]
     assert cells["hypothesis"].tolist() == [f"trained[{c}, {layer}]" for c in ("face", "flower") for layer in LAYERS]
+    assert cells["statement"].iloc[0] == f"{JUMP.statement} (face, conv1)"
     np.testing.assert_allclose(cells["p_adjusted"], multipletests(cells["p"], method="fdr_bh")[1])
     assert set(cells["correction"]) == {"bh"}
     assert cells.set_index("hypothesis").loc["trained[face, fc1]", "verdict"] == "supported"

@@ -127,3 +127,23 @@ def test_the_trend_is_pages_test_in_the_stated_order():
     correlations = [stats.spearmanr(row, [1, 2, 3]).statistic for row in table]
     assert outcome.estimate == pytest.approx(np.mean(correlations))
     assert trend_outcome(table.astype(float)).estimate == pytest.approx(-outcome.estimate)
+
+
+@pytest.mark.parametrize(
+    ("test", "shape"),
+    [
+        (mean_outcome, (1, 9)),
+        (rank_sum_outcome, (2, 10)),
+        (pearson_outcome, (2, 10)),
+    ],
+)
+def test_without_an_effect_one_test_in_twenty_rejects_and_as_many_intervals_miss(test, shape):
+    rng = np.random.default_rng(17)
+    outcomes = [test(*samples) for samples in rng.standard_normal((1500, *shape))]
+    assert np.mean([outcome.p < 0.05 for outcome in outcomes]) == pytest.approx(0.05, abs=0.015)
+    assert np.mean([outcome.ci_low <= 0 <= outcome.ci_high for outcome in outcomes]) == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_trend_without_an_effect_is_seen_in_one_of_twenty(rng):
+    outcomes = [trend_outcome(values) for values in rng.standard_normal((400, 10, 4))]
+    assert np.mean([outcome.p < 0.05 for outcome in outcomes]) < 0.075

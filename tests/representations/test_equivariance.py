@@ -90,16 +90,18 @@ def test_pooling_an_equivariant_layer_gives_mirror_symmetric_view_tuning(noise):
     assert index["1"] < 0.5
 
 
+@pytest.mark.parametrize("normalize", ["zscore", None])
 @pytest.mark.parametrize("size", [SIZE, SIZE - 1])
-def test_both_measures_equal_numpy_written_out(noise, size):
+def test_both_measures_equal_numpy_written_out(noise, size, normalize):
     torch.manual_seed(1)
     network = Network("built", nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU()).eval(), Preprocessing(size=size))
     images = noise.images(size)
     with torch.no_grad():
         plain = network.module(network.preprocessing(images)).double().numpy()
         flipped = network.module(network.preprocessing(images[..., ::-1].copy())).double().numpy()
-    plain = (plain - plain.mean(0)) / plain.std(0)
-    flipped = (flipped - flipped.mean(0)) / flipped.std(0)
+    if normalize:
+        plain = (plain - plain.mean(0)) / plain.std(0)
+        flipped = (flipped - flipped.mean(0)) / flipped.std(0)
     kept = [column for column in range(size) if not (size % 2 and column == size // 2)]
     oracle = {
         "invariance": [
@@ -110,7 +112,8 @@ def test_both_measures_equal_numpy_written_out(noise, size):
             for a, b in zip(plain, flipped, strict=True)
         ],
     }
-    table = measure_equivariance(network, noise, ["1"], transforms=["left-right"]).set_index("measure")
+    table = measure_equivariance(network, noise, ["1"], transforms=["left-right"], normalize=normalize)
+    table = table.set_index("measure")
     for measure, values in oracle.items():
         assert table.loc[measure, "mean"] == pytest.approx(np.mean(values), abs=1e-5)
         assert table.loc[measure, "sd"] == pytest.approx(np.std(values, ddof=1), abs=1e-5)
@@ -172,6 +175,7 @@ def test_equivariance_of_a_layer_without_a_map_is_refused(noise):
         ({"transforms": ["left-rigth"]}, "did you mean 'left-right'"),
         ({"measures": ["variance"]}, "did you mean 'invariance'"),
         ({"layers": ["conv9"]}, "no layer 'conv9'"),
+        ({"normalize": "z"}, "normalize must be one of 'zscore', None"),
     ],
 )
 def test_unknown_names_are_refused(noise, options, message):

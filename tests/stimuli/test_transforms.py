@@ -5,7 +5,7 @@ import pytest
 
 from neural_data import read_stimuli
 from neural_data.errors import InputError
-from neurocompare.stimuli.transforms import GrayBackground, flip_vertical, mirror, rotate90, shift
+from neurocompare.stimuli.transforms import GrayBackground, Shifted, flip_vertical, mirror, rotate90, shift
 
 
 @pytest.fixture
@@ -107,3 +107,12 @@ def test_white_background_of_real_renderings_becomes_gray(real_data):
     background = (white == 1).all(axis=1)
     assert 0.3 < background.mean() < 0.8
     assert (gray[:, 0][background] == 0.5).mean() > 0.99
+
+
+def test_a_shifted_set_moves_by_a_share_of_its_size_and_repeats_the_edge():
+    images = np.arange(2 * 8.0).reshape(1, 1, 2, 8)
+    np.testing.assert_array_equal(Shifted(right=0.25)(images), shift(images, 2))
+    np.testing.assert_array_equal(Shifted(right=-0.5, down=0.5)(images), shift(images, -4, 1))
+    assert repr(Shifted(right=0.25)) == "Shifted(right=0.25, down=0.0)"
+    with pytest.raises(ValueError, match="shares of the image"):
+        Shifted(right=20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 
 # One thread, before NumPy is loaded: processor time is then the time that one core needs.
@@ -13,7 +14,6 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
-import rsatoolbox  # noqa: E402
 
 from tests.benchmarks import fits  # noqa: E402
 
@@ -32,7 +32,7 @@ def main() -> None:
             "  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{value}" for key, value in found.items())
         )
     table = pd.DataFrame(rows)
-    table["machine"] = f"{os.cpu_count()} cores, numpy {np.__version__}, rsatoolbox {rsatoolbox.__version__}"
+    table["machine"] = f"{os.cpu_count()} cores, numpy {np.__version__}, rsatoolbox {version('rsatoolbox')}"
     table["python"] = platform.python_version()
     arguments.out.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.out / "fits.csv", index=False, float_format="%.4g")

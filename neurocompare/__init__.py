@@ -17,7 +17,7 @@ _HOMES = {
     "compare_rdms": "neurocompare.comparison.fits",
     "fits_on_draws": "neurocompare.comparison.fits",
     "infer_fits": "neurocompare.comparison.inference",
-    "run_study": "neurocompare.study.steps",
+    "run_study": "neurocompare.study.runner",
 }
 __all__ = ["__version__", *_HOMES]
 

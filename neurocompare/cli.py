@@ -6,19 +6,24 @@ commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from neural_data.errors import InputError
 from neurocompare import __version__
+
+if TYPE_CHECKING:
+    from neurocompare.study.cache import Cache
+    from neurocompare.study.planning import Plan
 
 __all__ = ["app", "main"]
 
@@ -39,33 +44,63 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the study, such as comparison.n_draws=200."),
 ]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, help="Worker processes; results do not depend on their number.")
+]
+Dask = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Dask scheduler: tcp://HOST:PORT.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A first look: fewer seeds, identities, neurons and draws.")]
+Check = Annotated[bool, typer.Option("--check", help="Check all input, compute and write nothing.")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="Print the steps, what is kept already and the likely time.")]
 
 
 @app.command()
-def demo(out: Out = Path("neurocompare_demo"), settings: Overrides = None, quiet: Quiet = False) -> None:
+def demo(
+    out: Out = Path("neurocompare_demo"),
+    settings: Overrides = None,
+    jobs: Jobs = None,
+    quick: Quick = False,
+    plan: ShowPlan = False,
+    quiet: Quiet = False,
+) -> None:
     """Run the built-in study: rendered faces in five views, an untrained network, simulated patches."""
     from importlib.resources import as_file, files
 
     with as_file(files("neurocompare") / "demo.toml") as study:
-        _run(study, out, settings, quiet)
+        if plan:
+            _plan(study, _overrides(settings), "auto", quick)
+        else:
+            _run(study, out, _overrides(settings), quiet, n_jobs=jobs, quick=quick)
 
 
 @app.command()
 def run(
     study: Annotated[Path, typer.Argument(help="Study file (TOML).")],
-    out: Out,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the run: new, empty, or an earlier run.")
+    ] = None,
     settings: Overrides = None,
-    check: Annotated[bool, typer.Option("--check", help="Only check the study file.")] = False,
+    jobs: Jobs = None,
+    dask: Dask = None,
+    device: Device = "auto",
+    quick: Quick = False,
+    check: Check = False,
+    plan: ShowPlan = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study file and write tables, figures, RDMs, a report and its provenance."""
-    if check:
-        from neurocompare.study.grammar import load_study
+    overrides = _overrides(settings)
+    if plan:
+        _plan(study, overrides, device, quick)
+    elif check:
+        from neurocompare.study.runner import plan_study
 
-        load_study(study, _overrides(settings))
+        plan_study(study, overrides=overrides, device=device, quick=quick)
         _say(f"{study}: no problem found")
-        return
-    _run(study, out, settings, quiet)
+    elif out is None:
+        raise InputError("--out is missing; name a folder for the run: --out DIR")
+    else:
+        _run(study, out, overrides, quiet, n_jobs=jobs, dask=dask, device=device, quick=quick)
 
 
 @app.command()
@@ -77,6 +112,63 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
     if not (run_dir / MARK).is_file():
         raise InputError(f"{run_dir}: no finished run (it has no {MARK}); name the folder that --out named")
     _say(f"report: {write_report(run_dir)}")
+
+
+@app.command("check-recording")
+def check_recording(
+    path: Annotated[Path, typer.Argument(help="File or folder of a recording.")],
+    stimulus: Annotated[str | None, typer.Option(help="Label of the file that tells stimuli apart.")] = None,
+    window_ms: Annotated[
+        tuple[float, float] | None, typer.Option("--window-ms", help="Window after stimulus onset: from, to.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="File format, where its content does not tell.")] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="CSV of the stimulus set that was shown.")] = None,
+) -> None:
+    """Say what a recording holds and what in it would mislead an RDM."""
+    from neural_data.checking import check_recording as check
+    from neural_data.stimuli import read_stimuli
+
+    shown = None if stimuli is None else read_stimuli(stimuli)
+    found = check(path, format=format, stimulus=stimulus, window_ms=window_ms, stimuli=shown)
+    _say(found.to_text())
+    if not found.usable:
+        raise typer.Exit(2)
+
+
+@app.command()
+def models(name: Annotated[str | None, typer.Argument(help="A network; its layers are listed.")] = None) -> None:
+    """List the package's own networks, or the layers of one network of any source."""
+    from neurocompare.models.registry import OWN_NETWORKS, layer_table, load_model
+
+    if name is None:
+        _say("\n".join(OWN_NETWORKS))
+        _say("Others by 'torchvision:NAME', 'timm:NAME' or 'package.module:callable'.")
+        return
+    _say(layer_table(load_model(name, device="cpu", start="own")).to_string(index=False))
+
+
+@app.command()
+def cache(
+    prune: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")
+    ] = None,
+) -> None:
+    """Show the finished steps that are kept for later runs, or remove some (0 days: all)."""
+    from neurocompare.study.cache import open_cache
+
+    kept = open_cache()
+    if prune is not None:
+        removed = kept.prune(unused_days=prune)
+        _say(f"removed {len(removed)} steps, {_size(sum(entry.n_bytes for entry in removed))}")
+    _say(_cache_overview(kept))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from neurocompare.study.grammar import study_schema
+
+    _say(json.dumps(study_schema(), indent=2))
 
 
 @app.callback(invoke_without_command=True)
@@ -94,7 +186,9 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str or None
         Without the program's name; None reads ``sys.argv``.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.WARNING)
     try:
         app(arguments)
     except InputError as error:
@@ -122,21 +216,62 @@ def _overrides(settings: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _run(study: Path, out: Path, settings: list[str] | None, quiet: bool) -> None:
-    from neurocompare.study.steps import run_study
+def _run(study: Path, out: Path, overrides: dict[str, str], quiet: bool, **options: Any) -> None:
+    from neurocompare.study.runner import run_study
 
     with _progress(quiet) as tell:
-        finished = run_study(study, out=out, overrides=_overrides(settings), progress=tell)
+        finished = run_study(study, out=out, overrides=overrides, progress=tell, **options)
     if quiet:
         return
     from neurocompare.reporting.report import summary_sentences
 
-    tables = finished.tables
-    for sentence in summary_sentences(tables["fits"], tables["viewpoint_summary"], tables["viewpoint_patches_summary"]):
+    for sentence in summary_sentences(finished.tables):
         _say(f"- {sentence}")
-    if tables["fits"]["simulated"].any():
+    if finished.tables["fits"]["simulated"].any():
         _say("The recording is simulated.")
     _say(f"report: {finished.out / 'report.html'}")
+
+
+def _plan(study: Path, overrides: dict[str, str], device: str, quick: bool) -> None:
+    from neurocompare.study.cache import open_cache
+    from neurocompare.study.runner import plan_study
+
+    plan = plan_study(study, overrides=overrides, device=device, quick=quick)
+    _say(_plan_overview(plan, open_cache()))
+
+
+def _plan_overview(plan: Plan, kept: Cache) -> str:
+    """Steps of a plan, one a line, and the likely time of all that is left."""
+    expected = plan.expected_seconds(kept)
+    width = max(len(step.label) for step in plan.steps)
+    lines = [
+        f"{step.label:<{width}}  " + ("kept" if kept.has(step.key) else f"about {_duration(expected[step.key])}")
+        for step in plan.steps
+    ]
+    n_left = sum(not kept.has(step.key) for step in plan.steps)
+    total = _duration(sum(expected.values()))
+    return "\n".join([*lines, f"{n_left} of {len(lines)} steps to compute, about {total} on one worker"])
+
+
+def _cache_overview(kept: Cache) -> str:
+    """What a cache holds, by kind of step."""
+    entries = kept.entries()
+    lines = [f"{kept.folder}: {len(entries)} steps, {_size(sum(entry.n_bytes for entry in entries))}"]
+    for kind in dict.fromkeys(entry.kind for entry in entries):
+        same = [entry for entry in entries if entry.kind == kind]
+        took = _duration(sum(entry.seconds for entry in same))
+        lines.append(f"  {kind:<12}  {len(same):>5}  {_size(sum(e.n_bytes for e in same)):>9}  took {took}")
+    return "\n".join(lines)
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e6:.1f} MB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
@@ -145,9 +280,9 @@ def _progress(quiet: bool) -> Iterator:
     if quiet or not errors.is_terminal:
         yield None
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description:32}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:40}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True) as progress:
         task = progress.add_task("starting", total=1.0)
         yield lambda name, share: progress.update(task, description=name, completed=share)

@@ -154,7 +154,7 @@ def test_a_defect_of_ours_exits_with_one_and_asks_for_a_report(small_study, tmp_
     def broken(*_arguments, **_options):
         raise ZeroDivisionError
 
-    monkeypatch.setattr("neurocompare.study.steps.run_study", broken)
+    monkeypatch.setattr("neurocompare.study.runner.run_study", broken)
     assert call("run", small_study, "--out", tmp_path / "run") == 1
     assert "defect of neurocompare" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
@@ -11,7 +12,7 @@ import pandas as pd
 
 from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
 
-__all__ = ["write_report"]
+__all__ = ["summary_sentences", "write_report"]
 
 PROFILE = ["model", "regime", "seed", "region"]
 """Columns that say which network is looked at for which patch."""
@@ -40,9 +41,34 @@ FIT_COLUMNS = {
     "p_zero": "p (fit > 0)",
     "p_zero_adjusted": "adjusted p",
     "ceiling_lower": "noise ceiling",
+    "shapley_invariant": "invariant part",
+    "shapley_sensitive": "sensitive part",
     "n_neurons": "neurons",
 }
+HYPOTHESIS_COLUMNS = {
+    "hypothesis": "hypothesis",
+    "statement": "statement",
+    "verdict": "verdict",
+    "estimate": "estimate",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "p_adjusted": "adjusted p",
+    "n": "n",
+}
+EQUIVARIANCE_COLUMNS = {
+    "model": "network",
+    "regime": "regime",
+    "seed": "seed",
+    "layer": "layer",
+    "transform": "transform",
+    "measure": "measure",
+    "mean": "mean r",
+    "sd": "SD",
+    "n": "images",
+}
 INDEX_COLUMNS = {
+    "model": "network",
+    "seed": "seed",
     "layer": "layer or patch",
     "category": "category",
     "index": "mean index",
@@ -78,8 +104,10 @@ def write_report(folder: Path) -> Path:
     )
     page = environment.get_template("report.html.jinja").render(
         title=provenance["study"]["title"],
-        sentences=summary_sentences(fits, tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
-        warnings=[*_warnings(tables), *provenance["notes"]],
+        sentences=summary_sentences(tables),
+        warnings=[*_warnings(tables, quick=provenance.get("quick", False)), *provenance["notes"]],
+        hypotheses=_rows(tables["hypotheses"], HYPOTHESIS_COLUMNS) if "hypotheses" in tables else None,
+        equivariance=_rows(tables["equivariance"], EQUIVARIANCE_COLUMNS) if "equivariance" in tables else None,
         best=_rows(_best_layers(fits), SUMMARY_COLUMNS),
         fits=_rows(fits, FIT_COLUMNS),
         indices=_rows(_index_rows(tables), INDEX_COLUMNS),
@@ -96,20 +124,23 @@ def write_report(folder: Path) -> Path:
     return path
 
 
-def summary_sentences(fits: pd.DataFrame, layers: pd.DataFrame, patches: pd.DataFrame) -> list[str]:
+def summary_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     """What a run found, in plain words.
 
     Parameters
     ----------
-    fits, layers, patches : pandas.DataFrame
-        ``tables/fits``, ``tables/viewpoint_summary`` and ``tables/viewpoint_patches_summary``.
+    tables : mapping of str to pandas.DataFrame
+        The run's tables; ``hypotheses`` may be absent.
 
     Returns
     -------
     list of str
-        One sentence for each network and patch, and one on view tuning.
+        One sentence for each hypothesis, for each network and patch, and one on view tuning.
     """
+    fits, layers, patches = (tables[name] for name in ("fits", "viewpoint_summary", "viewpoint_patches_summary"))
     sentences = []
+    if "hypotheses" in tables:
+        sentences = [f"{row['verdict'].capitalize()}: {row['statement']}" for _, row in tables["hypotheses"].iterrows()]
     for (region, model, regime), best in _best_layers(fits).groupby(["region", "model", "regime"], sort=False):
         network = f"{region}: the best layer of {model} ({regime})"
         ceiling = best["ceiling_lower"].iloc[0]
@@ -155,9 +186,11 @@ def _index_rows(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([tables["viewpoint_summary"], patches], ignore_index=True)
 
 
-def _warnings(tables: dict[str, pd.DataFrame]) -> list[str]:
+def _warnings(tables: Mapping[str, pd.DataFrame], *, quick: bool) -> list[str]:
     """What a reader must know before believing the numbers."""
     fits, found = tables["fits"], []
+    if quick:
+        found.append("A quick look (--quick): fewer seeds, identities, neurons and draws. Report no number of it.")
     if fits["simulated"].any():
         found.append(
             "The recording is simulated: its patches show what they were built to show, nothing about monkeys."
@@ -175,10 +208,21 @@ def _warnings(tables: dict[str, pd.DataFrame]) -> list[str]:
 
 
 def _rows(table: pd.DataFrame, columns: dict[str, str]) -> dict[str, list]:
-    """Headers and formatted cells of the columns that hold anything."""
+    """Headers and cells of the columns that hold anything: each cell as text, and as the number behind it."""
     kept = [name for name in columns if name in table.columns and table[name].notna().any()]
-    cells = [[_cell(name, value) for name, value in zip(kept, row, strict=True)] for row in table[kept].to_numpy()]
-    return {"headers": [columns[name] for name in kept], "rows": cells}
+    cells = [
+        [(_cell(name, value), _number(value)) for name, value in zip(kept, row, strict=True)]
+        for row in table[kept].astype(object).to_numpy()
+    ]
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in kept]
+    return {"headers": list(zip((columns[name] for name in kept), kept, numeric, strict=True)), "rows": cells}
+
+
+def _number(value: object) -> str:
+    """The number of a cell in full, for sorting and downloading; empty for text and where it is undefined."""
+    if isinstance(value, str) or pd.isna(value):
+        return ""
+    return repr(float(value)) if isinstance(value, float) else str(int(value))
 
 
 def _cell(name: str, value: object) -> str:

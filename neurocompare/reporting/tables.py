@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from neurocompare.comparison.fit_result import FIT_COLUMNS
+from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
+from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 
 __all__ = ["COLUMNS", "markdown_table", "ordered", "write_table"]
 
@@ -25,6 +27,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
         *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
     ),
+    "equivariance": EQUIVARIANCE_COLUMNS,
+    "hypotheses": HYPOTHESIS_COLUMNS,
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +44,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
         raise InputError(f"{out} is a file; name a folder for the run")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        _clear_up(out)
+        staging = Path(tempfile.mkdtemp(prefix=_prefix(out, "new"), dir=out.parent))
         if out.exists():
             tempfile.TemporaryFile(dir=out).close()
     except OSError as error:
@@ -51,6 +54,12 @@ def whole_folder(out: Path) -> Iterator[Path]:
         staging.chmod(0o755)
         yield staging
         _replace(staging, out)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise InputError(
+            f"{out} cannot be written: the disk is full; make room and run again, finished steps are kept"
+        ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -60,7 +69,7 @@ def _replace(new: Path, out: Path) -> None:
     if not out.exists():
         os.replace(new, out)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.old.", dir=out.parent))
+    old = Path(tempfile.mkdtemp(prefix=_prefix(out, "old"), dir=out.parent))
     os.replace(out, old / "run")
     try:
         os.replace(new, out)
@@ -69,3 +78,31 @@ def _replace(new: Path, out: Path) -> None:
         raise
     finally:
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _prefix(out: Path, kind: str) -> str:
+    """Start of the name of a folder beside ``out`` that belongs to this process."""
+    return f".{out.name}.{kind}.{socket.gethostname()}.{os.getpid()}."
+
+
+def _clear_up(out: Path) -> None:
+    """Remove what killed runs on this machine left beside ``out``; put an earlier run back that one of them moved."""
+    for kind in ("old", "new"):
+        start = f".{out.name}.{kind}.{socket.gethostname()}."
+        for left in sorted(out.parent.glob(f"{start}*")):
+            owner = left.name.removeprefix(start).partition(".")[0]
+            if not owner.isdigit() or _is_running(int(owner)):
+                continue
+            if kind == "old" and (left / "run").is_dir() and not out.exists():
+                os.replace(left / "run", out)
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -97,6 +97,7 @@ class Outputs(_Section):
     """``[outputs]``: what is measured and written beyond fits and view tuning."""
 
     equivariance: bool = Field(False, description="invariance and equivariance of layers under flips and rotation")
+    reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
 
 
 class Study(_Section):

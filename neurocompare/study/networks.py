@@ -14,14 +14,13 @@ from pathlib import Path
 
 import torch
 
-from neural_data.errors import InputError
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.grammar import Model, Study
 
-__all__ = ["NetworkRecord", "checked_device", "identify_networks", "loaded"]
+__all__ = ["NetworkRecord", "identify_networks", "loaded"]
 
-KNOWN_CODE = ("torch", "neurocompare", "torchvision", "timm")
+KNOWN_CODE = ("torch", "torchvision", "timm")
 """Packages whose code is known by their version alone."""
 
 
@@ -44,7 +43,9 @@ class NetworkRecord:
     sha256 : str
         Of the weights.
     identity : str
-        SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers.
+        SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
+    device : str
+        Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     """
 
     model: Model
@@ -54,6 +55,7 @@ class NetworkRecord:
     n_weights: int
     sha256: str
     identity: str
+    device: str
 
     @property
     def label(self) -> str:
@@ -61,60 +63,33 @@ class NetworkRecord:
         return f"{self.model.name}, {self.regime}, seed {self.seed}"
 
 
-def identify_networks(settings: Study) -> list[NetworkRecord]:
+def identify_networks(settings: Study, device: str = "auto") -> list[NetworkRecord]:
     """Load every network of a study once, in its order, and say what it is.
 
     Raises
     ------
     InputError
-        If a network, its weights or a layer does not exist.
+        If a network, its weights, a layer or the device does not exist.
     """
-    return [_identified(model, seed) for model in settings.models for seed in model.seeds]
+    return [_identified(model, seed, device) for model in settings.models for seed in model.seeds]
 
 
-def loaded(record: NetworkRecord, device: str = "cpu") -> Network:
-    """The network of a record, its weights on a device."""
-    network = _load(record.model, record.seed)
-    network.module.to(device)
-    return network
+def loaded(record: NetworkRecord) -> Network:
+    """The network of a record, on its device."""
+    return _load(record.model, record.seed, record.device)
 
 
-def checked_device(device: str | None) -> str:
-    """Name of a device that is there.
-
-    Parameters
-    ----------
-    device : str or None
-        ``cpu``, ``cuda``, ``cuda:1``, ``mps``, or ``auto`` for an accelerator where there is one. None: ``cpu``.
-
-    Raises
-    ------
-    InputError
-        If there is no such device.
-    """
-    if device in (None, "cpu"):
-        return "cpu"
-    if device == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return "cpu" if accelerator is None else accelerator.type
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"device {device!r} cannot be used ({reason}); leave --device out to use the CPU") from error
-    return device
-
-
-def _load(model: Model, seed: int) -> Network:
+def _load(model: Model, seed: int, device: str) -> Network:
     weights = None if model.weights is None else model.weights.replace("{seed}", str(seed))
-    return load_model(model.name, weights=weights, regime=model.regime, seed=seed, start=model.start)
+    return load_model(model.name, weights=weights, regime=model.regime, seed=seed, start=model.start, device=device)
 
 
-def _identified(model: Model, seed: int) -> NetworkRecord:
-    network = _load(model, seed)
+def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
+    network = _load(model, seed, device)
     layers = resolve_layers(network, model.layers)
     weights = _weights_checksum(network)
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
+    parts += [str(seed), network.device.type]
     return NetworkRecord(
         model=model,
         seed=seed,
@@ -123,6 +98,7 @@ def _identified(model: Model, seed: int) -> NetworkRecord:
         n_weights=sum(weight.numel() for weight in network.module.parameters()),
         sha256=weights,
         identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
+        device=str(network.device),
     )
 
 
@@ -142,6 +118,8 @@ def _code_of(network: Network) -> list[str]:
         home = type(module).__module__
         package = home.partition(".")[0]
         file = getattr(sys.modules.get(home), "__file__", None)
+        if package == "neurocompare":
+            continue  # part of every key
         if package in KNOWN_CODE:
             found.add(f"{package} {importlib.metadata.version(package)}")
         elif file is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import sys
@@ -10,13 +9,13 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
 from neurocompare import __version__
-from neurocompare.models.registry import Network
 from neurocompare.study.grammar import Study
+from neurocompare.study.networks import NetworkRecord
+from neurocompare.study.planning import recording_checksum
 
 __all__ = ["write_provenance"]
 
@@ -40,8 +39,9 @@ def write_provenance(
     *,
     stimuli: StimulusSet,
     recording: xr.DataArray,
-    networks: Sequence[Network],
+    networks: Sequence[NetworkRecord],
     notes: Sequence[str],
+    quick: bool = False,
 ) -> None:
     """Write ``provenance.json``: enough to say whether two runs saw the same.
 
@@ -55,10 +55,12 @@ def write_provenance(
         Its table, pixels and transforms are summed (SHA-256).
     recording : xarray.DataArray
         Its values and coordinates are summed.
-    networks : sequence of Network
-        Their weights are summed.
+    networks : sequence of NetworkRecord
+        With the checksums of their weights.
     notes : sequence of str
         What the inference warns of.
+    quick : bool
+        Whether less of everything was computed, for a first look.
     """
     record = {
         "neurocompare": __version__,
@@ -78,33 +80,19 @@ def write_provenance(
             "shape": dict(zip(map(str, recording.dims), recording.shape, strict=True)),
             "sha256": recording_checksum(recording),
         },
+        "quick": quick,
         "notes": list(notes),
         "networks": [
             {
-                "model": network.name,
+                "model": network.model.name,
                 "regime": network.regime,
                 "seed": network.seed,
-                "n_weights": sum(weight.numel() for weight in network.module.parameters()),
-                "sha256": weights_checksum(network),
+                "layers": list(network.layers),
+                "n_weights": network.n_weights,
+                "sha256": network.sha256,
+                "device": network.device,
             }
             for network in networks
         ],
     }
     (folder / "provenance.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def recording_checksum(recording: xr.DataArray) -> str:
-    """SHA-256 (hex) of a recording's values and of its coordinates."""
-    digest = hashlib.sha256(np.ascontiguousarray(recording.to_numpy()).tobytes())
-    for name in sorted(map(str, recording.coords)):
-        digest.update(name.encode() + json.dumps(recording[name].to_numpy().tolist(), default=str).encode())
-    return digest.hexdigest()
-
-
-def weights_checksum(network: Network) -> str:
-    """SHA-256 (hex) of a network's state: names, shapes and values."""
-    digest = hashlib.sha256()
-    for name, value in network.module.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -1,15 +1,14 @@
-"""The steps that a study asks for, from stimuli to a run folder.
+"""What each step of a study computes: functions of the settings and of what earlier steps gave, without files or cache.
 
-Each step takes what the steps before it gave and returns it whole; only :func:`run_study` writes, and only at the end.
 Every step draws its random numbers from a stream of its own, named after the step, so that results depend on the
-study's seed alone.
+study's seed alone: not on the order of steps, and not on where they run.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,114 +23,37 @@ from neural_data.recordings import regions_of
 from neural_data.simulation import simulate_patches
 from neural_data.stimuli import StimulusSet, read_stimuli
 from neurocompare.comparison.ceilings import neuron_ceilings
-from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.models.registry import Network, load_model
+from neurocompare.comparison.shapley import shapley_of_fits
 from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms, save_figure
-from neurocompare.reporting.report import write_report
-from neurocompare.reporting.tables import ordered, write_table
-from neurocompare.representations.activations import resolve_layers
+from neurocompare.representations.equivariance import measure_equivariance
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import concat_rdms, rdm_table
 from neurocompare.representations.viewpoint import index_table, summarise_indices
 from neurocompare.stimuli.sets import face_views
 from neurocompare.stimuli.transforms import GrayBackground
-from neurocompare.study.folders import whole_folder
-from neurocompare.study.grammar import Study, load_study
-from neurocompare.study.provenance import write_provenance
+from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.networks import NetworkRecord, loaded
 
-__all__ = ["Run", "run_study"]
+__all__ = [
+    "decide_hypotheses",
+    "draw_figures",
+    "fit_layers",
+    "measure_patches",
+    "obtain_recording",
+    "present",
+    "read_own_stimuli",
+    "render_stimuli",
+    "step_rng",
+    "view_tables",
+    "with_background",
+]
 
-BUILT_IN_STIMULI = ("faces",)
 FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
 SIMULATED_REGIONS = ("ML", "AL", "AM")
-Progress = Callable[[str, float], None]
-"""Told the name of the step that starts, and the share (0..1) of the study that is done."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Parameters
-    ----------
-    out : pathlib.Path
-        The run folder.
-    tables : dict of str to pandas.DataFrame
-        Its tables, as in ``tables/*.csv``.
-    study : Study
-        As it was resolved.
-    """
-
-    out: Path
-    tables: dict[str, pd.DataFrame]
-    study: Study
-
-
-def run_study(
-    study: str | Path | Mapping[str, Any],
-    *,
-    out: str | Path,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-) -> Run:
-    """Run a study and write its run folder.
-
-    Parameters
-    ----------
-    study : str, Path or mapping
-        A study file (TOML) or its content.
-    out : str or Path
-        Run folder: absent, empty, or an earlier run, which is replaced. Written whole or not at all.
-    overrides : mapping of str to value, or None
-        Dotted keys and values that replace those of the study.
-    progress : callable or None
-        Called with the name of each step as it starts and the share of the study that is done.
-
-    Returns
-    -------
-    Run
-
-    Raises
-    ------
-    InputError
-        If anything given is wrong; nothing is written then.
-    """
-    settings = load_study(study, overrides)
-    tell = progress or (lambda _name, _share: None)
-    with whole_folder(Path(out)) as folder:
-        tell("stimuli", 0.0)
-        stimuli = present_stimuli(settings)
-        networks = load_networks(settings)
-        tell("recording", 0.1)
-        recording = obtain_recording(settings, stimuli)
-        layer_rdms = []
-        for number, (network, layers) in enumerate(networks):
-            tell(f"{network.name}, {network.regime}, seed {network.seed}", 0.15 + 0.35 * number / len(networks))
-            layer_rdms.append(present(network, layers, stimuli, settings))
-        fit_rdms, view_rdms = (concat_rdms([rdms[kind] for rdms in layer_rdms]) for kind in ("fits", "views"))
-        tell("patches", 0.5)
-        patch_rdms, patch_views, ceilings = measure_patches(recording, stimuli, settings)
-        tell("fits", 0.55)
-        result = fit_layers(fit_rdms, patch_rdms, recording, ceilings, settings)
-        fits = result.to_frame().assign(simulated=bool(recording.attrs.get("simulated", False)))
-        tables = {"fits": fits, "ceilings": ceilings, **view_tables(view_rdms, patch_views)}
-        tables = {name: ordered(table, name) for name, table in tables.items()}
-        tell("figures", 0.7)
-        write_run(folder, tables, fit_rdms, patch_rdms)
-        write_provenance(
-            folder,
-            settings,
-            stimuli=stimuli,
-            recording=recording,
-            networks=[network for network, _ in networks],
-            notes=result.notes,
-        )
-        tell("report", 0.95)
-        write_report(folder)
-    tell("done", 1.0)
-    return Run(Path(out), tables, settings)
+PARTS = ("whole", "invariant", "sensitive")
 
 
 def step_rng(seed: int, step: str) -> np.random.Generator:
@@ -140,40 +62,39 @@ def step_rng(seed: int, step: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
 
-def present_stimuli(settings: Study) -> StimulusSet:
-    """The study's yaw views, with every image decoded once so that a broken one is found before any work."""
+def render_stimuli(settings: Study) -> StimulusSet:
+    """The study's built-in stimuli, on the background that they are rendered on."""
     chosen = settings.stimuli
-    if chosen.source in BUILT_IN_STIMULI:
-        azimuths = chosen.azimuths_deg or FACE_VIEWS_DEG
-        stimuli = face_views(n_identities=chosen.n_identities, azimuths_deg=azimuths, seed=settings.seed)
-    else:
-        if not Path(chosen.source).suffix and not Path(chosen.source).exists():
-            raise InputError(
-                f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
-                f"{closest(chosen.source, BUILT_IN_STIMULI)}"
-            )
-        stimuli = read_stimuli(chosen.source, images=chosen.images)
-    stimuli = stimuli.yaw_views(chosen.azimuths_deg)
+    azimuths = chosen.azimuths_deg or FACE_VIEWS_DEG
+    stimuli = face_views(n_identities=chosen.n_identities, azimuths_deg=azimuths, seed=settings.seed)
+    return stimuli.yaw_views(chosen.azimuths_deg)
+
+
+def read_own_stimuli(settings: Study) -> StimulusSet:
+    """The yaw views of a stimulus set on disk."""
+    chosen = settings.stimuli
+    if not Path(chosen.source).suffix and not Path(chosen.source).exists():
+        raise InputError(
+            f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
+            f"{closest(chosen.source, BUILT_IN_STIMULI)}"
+        )
+    stimuli = read_stimuli(chosen.source, images=chosen.images).yaw_views(chosen.azimuths_deg)
     if len(stimuli.identities) < 2:
         raise InputError(f"{stimuli.name} shows one identity; RDMs across faces need at least two")
-    if chosen.background is not None:
-        stimuli = stimuli.with_transform(GrayBackground(level=chosen.background))
-    stimuli.checksum()
     return stimuli
 
 
-def load_networks(settings: Study) -> list[tuple[Network, list[str]]]:
-    """Every network of the study with the layers that are looked at, in the order of the study file."""
-    networks = []
-    for model in settings.models:
-        for seed in model.seeds:
-            network = load_model(model.name, weights=model.weights, regime=model.regime, seed=seed, start=model.start)
-            networks.append((network, resolve_layers(network, model.layers)))
-    return networks
+def with_background(stimuli: StimulusSet, settings: Study) -> StimulusSet:
+    """The stimuli on the background that the study asks for."""
+    level = settings.stimuli.background
+    return stimuli if level is None else stimuli.with_transform(GrayBackground(level=level))
 
 
-def obtain_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
-    """The study's recording, restricted to its regions and to the stimuli that were presented."""
+def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArray:
+    """The study's recording, simulated or read, restricted to its regions.
+
+    A recording that is read must hold the stimuli, where they are given.
+    """
     chosen = settings.recording
     if chosen.source == "simulated":
         return simulate_patches(
@@ -183,7 +104,13 @@ def obtain_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
             n_repetitions=chosen.n_repetitions,
             rng=step_rng(settings.seed, "recording"),
         )
-    recording = neural_data.read_recording(chosen.source)
+    if not Path(chosen.source).exists():
+        hint = "" if Path(chosen.source).suffix else f": {closest(chosen.source, ['simulated'])}"
+        raise InputError(f"recording.source = {chosen.source!r}: no such file or folder{hint}")
+    window = None if chosen.window_ms is None else tuple(chosen.window_ms)
+    recording = neural_data.read_recording(
+        chosen.source, format=chosen.format, stimulus=chosen.stimulus, window_ms=window, stimuli=stimuli
+    )
     known = regions_of(recording)
     for region in chosen.regions or ():
         if region not in known:
@@ -191,50 +118,80 @@ def obtain_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
     return recording.isel(neuroid=np.isin(recording["region"], chosen.regions or known))
 
 
-def present(network: Network, layers: list[str], stimuli: StimulusSet, settings: Study) -> dict[str, RDMs]:
-    """RDMs of all stimuli for the fits, and view RDMs of every exemplar for the index, from one presentation."""
+def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
+    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and equivariance.
+
+    Returns
+    -------
+    dict
+        ``fits`` and ``views``: RDMs. ``parts``: RDMs of the whole responses and of their reflection components, or
+        None. ``equivariance``: a table, or None.
+    """
+    network, layers = loaded(record), list(record.layers)
+    comparison, outputs = settings.comparison, settings.outputs
     requests = {
-        "fits": RdmRequest(settings.comparison.dissimilarity, _normalize(settings)),
+        "fits": RdmRequest(comparison.dissimilarity, _normalize(settings)),
         "views": RdmRequest(within="identity"),
     }
-    return compute_rdm_requests(network, stimuli, layers, requests)
+    if outputs.reflection:
+        requests |= {part: RdmRequest(comparison.dissimilarity, _normalize(settings), part=part) for part in PARTS}
+    rdms = compute_rdm_requests(network, stimuli, layers, requests)
+    return {
+        "fits": rdms["fits"],
+        "views": rdms["views"],
+        "parts": concat_rdms([rdms[part] for part in PARTS]) if outputs.reflection else None,
+        "equivariance": measure_equivariance(network, stimuli, layers) if outputs.equivariance else None,
+    }
 
 
-def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Study) -> tuple[RDMs, RDMs, pd.DataFrame]:
-    """RDMs of all stimuli and view RDMs of every exemplar for each patch, and the patches' noise ceilings."""
-    comparison = settings.comparison
-    normalize = _normalize(settings)
-    neural_rdms = compute_neural_rdms(
-        recording, dissimilarity=comparison.dissimilarity, normalize=normalize, stimuli=stimuli
-    )
-    view_rdms = compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli)
-    ceilings = neuron_ceilings(
-        recording,
-        method=comparison.method,
-        dissimilarity=comparison.dissimilarity,
-        normalize=normalize,
-        n_splits=comparison.n_splits,
-        rng=step_rng(settings.seed, "ceilings"),
-    )
-    return neural_rdms, view_rdms, ceilings
+def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
+    """What the patches give: RDMs of all stimuli (``fits``), view RDMs (``views``) and their noise ``ceilings``."""
+    comparison, normalize = settings.comparison, _normalize(settings)
+    return {
+        "fits": compute_neural_rdms(
+            recording, dissimilarity=comparison.dissimilarity, normalize=normalize, stimuli=stimuli
+        ),
+        "views": compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli),
+        "ceilings": neuron_ceilings(
+            recording,
+            stimuli=stimuli,
+            method=comparison.method,
+            dissimilarity=comparison.dissimilarity,
+            normalize=normalize,
+            n_splits=comparison.n_splits,
+            rng=step_rng(settings.seed, "ceilings"),
+        ),
+    }
 
 
 def fit_layers(
-    layer_rdms: RDMs, neural_rdms: RDMs, recording: xr.DataArray, ceilings: pd.DataFrame, settings: Study
-) -> FitResult:
-    """Fit of every layer of every network to every patch, with what resampling says about it."""
+    presented: Sequence[Mapping[str, Any]], patches: Mapping[str, Any], recording: xr.DataArray, settings: Study
+) -> dict[str, Any]:
+    """Fit of every layer of every network to every patch: the table ``fits``, and ``notes`` on it."""
     comparison = settings.comparison
-    return infer_fits(
-        layer_rdms,
-        neural_rdms,
-        recording=recording,
-        resample=comparison.resample,
-        variance=comparison.variance,
-        n_draws=comparison.n_draws,
-        method=comparison.method,
-        ceilings=ceilings,
-        rng=step_rng(settings.seed, "fits"),
-    )
+
+    def fitted(name: str, step: str):
+        return infer_fits(
+            concat_rdms([rdms[name] for rdms in presented]),
+            patches["fits"],
+            recording=recording,
+            resample=comparison.resample,
+            variance=comparison.variance,
+            n_draws=comparison.n_draws,
+            method=comparison.method,
+            ceilings=patches["ceilings"],
+            rng=step_rng(settings.seed, step),
+        )
+
+    result = fitted("fits", "fits")
+    table = result.to_frame().assign(simulated=bool(recording.attrs.get("simulated", False)))
+    if settings.outputs.reflection:
+        parts = shapley_of_fits(fitted("parts", "reflection parts"))
+        keys = ["model", "regime", "seed", "layer", "region", "subject"]
+        values = parts.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_").reset_index()
+        columns = ["shapley_invariant", "shapley_sensitive"]
+        table = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
+    return {"fits": table, "notes": list(result.notes)}
 
 
 def view_tables(layer_views: RDMs, patch_views: RDMs) -> dict[str, pd.DataFrame]:
@@ -250,21 +207,22 @@ def view_tables(layer_views: RDMs, patch_views: RDMs) -> dict[str, pd.DataFrame]
     }
 
 
-def write_run(folder: Path, tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs) -> None:
-    """Write tables, RDMs and figures into the run folder."""
-    for name in ("tables", "rdms", "figures"):
-        (folder / name).mkdir()
-    for name, table in tables.items():
-        write_table(table, name, folder / "tables")
-    layer_rdms.save(str(folder / "rdms" / "layers.hdf5"))
-    patch_rdms.save(str(folder / "rdms" / "patches.hdf5"))
+def decide_hypotheses(tables: Mapping[str, pd.DataFrame], settings: Study) -> pd.DataFrame:
+    """The study's hypotheses, decided on its tables."""
+    return decide(read_hypotheses(settings.hypotheses), tables, correction=settings.comparison.correction)
+
+
+def draw_figures(tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs) -> dict[str, bytes]:
+    """Files of the figures, by name."""
     figures = {
         "fits_by_layer": draw_fits(tables["fits"]),
         "index_by_layer": draw_indices(tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
         "rdms": draw_rdms(layer_rdms, patch_rdms),
     }
-    for name, figure in figures.items():
-        save_figure(figure, name, folder / "figures")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, figure in figures.items():
+            save_figure(figure, name, Path(folder))
+        return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
 
 
 def _normalize(settings: Study) -> str | None:

@@ -1,0 +1,186 @@
+"""Which steps a study has, under which keys they are kept, and how long they are likely to take.
+
+Making a plan reads and checks everything that the study names (stimuli, networks, layers, recording) and computes
+nothing that takes long: keys of later steps are made of the keys of earlier ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from neural_data.stimuli import StimulusSet
+from neurocompare.study.cache import Cache, step_key
+from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.networks import NetworkRecord, identify_networks
+from neurocompare.study.steps import (
+    FACE_VIEWS_DEG,
+    SIMULATED_REGIONS,
+    obtain_recording,
+    read_own_stimuli,
+    with_background,
+)
+
+__all__ = ["Plan", "Step", "make_plan", "recording_checksum"]
+
+TYPICAL_SECONDS = {"stimuli": 0.1, "presentation": 0.01, "patches": 2e-3, "fits": 1e-6, "figures": 0.05}
+"""Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a study.
+
+    Parameters
+    ----------
+    kind : str
+        ``stimuli``, ``presentation``, ``patches``, ``fits`` or ``figures``.
+    label : str
+        What a person calls it.
+    key : str
+        Under which its result is kept.
+    work : float
+        How much there is to do, in a unit of the kind's own.
+    """
+
+    kind: str
+    label: str
+    key: str
+    work: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study whose input was found and checked.
+
+    Parameters
+    ----------
+    settings : Study
+        As resolved.
+    networks : tuple of NetworkRecord
+        In the order of the study file.
+    stimuli : StimulusSet or None
+        None: to be rendered.
+    recording : xarray.DataArray or None
+        None: to be simulated.
+    rendering : Step or None
+        None where stimuli are on disk.
+    presentations : tuple of Step
+        One a network.
+    patches, fits, figures : Step
+        The others.
+    """
+
+    settings: Study
+    networks: tuple[NetworkRecord, ...]
+    stimuli: StimulusSet | None
+    recording: xr.DataArray | None
+    rendering: Step | None
+    presentations: tuple[Step, ...]
+    patches: Step
+    fits: Step
+    figures: Step
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All steps in the order in which they run."""
+        first = () if self.rendering is None else (self.rendering,)
+        return (*first, *self.presentations, self.patches, self.fits, self.figures)
+
+    def expected_seconds(self, cache: Cache) -> dict[str, float]:
+        """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
+        rates = defaultdict(list)
+        for entry in cache.entries():
+            rates[entry.kind].append(entry.seconds / max(entry.work, 1e-9))
+        rate = {
+            kind: float(np.median(rates[kind])) if kind in rates else TYPICAL_SECONDS[kind] for kind in TYPICAL_SECONDS
+        }
+        return {step.key: 0.0 if cache.has(step.key) else rate[step.kind] * step.work for step in self.steps}
+
+
+def make_plan(settings: Study, *, device: str = "auto") -> Plan:
+    """Find and check what a study names, and lay out its steps.
+
+    Parameters
+    ----------
+    settings : Study
+        From :func:`~neurocompare.study.grammar.load_study`.
+    device : str
+        Where networks run.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If anything that the study names does not exist or cannot be used.
+    """
+    chosen = settings.stimuli
+    networks = tuple(identify_networks(settings, device))
+    if chosen.source in BUILT_IN_STIMULI:
+        stimuli = None
+        n_stimuli = chosen.n_identities * len(chosen.azimuths_deg or FACE_VIEWS_DEG)
+        about = {name: getattr(chosen, name) for name in ("source", "n_identities", "azimuths_deg")}
+        rendering = Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
+        shown = _key("shown", rendering.key, chosen.background)
+    else:
+        stimuli = with_background(read_own_stimuli(settings), settings)
+        rendering, n_stimuli, shown = None, len(stimuli), stimuli.checksum()
+    if settings.recording.source == "simulated":
+        recording, n_regions = None, len(settings.recording.regions or SIMULATED_REGIONS)
+        recorded = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
+    else:
+        recording = obtain_recording(settings, stimuli)
+        recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
+    comparison = settings.comparison.model_dump(mode="json")
+    measure = {name: comparison[name] for name in ("dissimilarity", "normalize")}
+    outputs = settings.outputs.model_dump(mode="json")
+    presentations = tuple(
+        Step(
+            "presentation",
+            network.label,
+            _key("presentation", shown, network.identity, measure, outputs),
+            n_stimuli * len(network.layers) * (1 + 3 * outputs["reflection"] + 4 * outputs["equivariance"]),
+        )
+        for network in networks
+    )
+    ceiling = {name: comparison[name] for name in ("method", "n_splits")}
+    patches = Step(
+        "patches",
+        "RDMs and noise ceilings of the patches",
+        _key("patches", shown, recorded, measure, ceiling, settings.seed),
+        n_regions * comparison["n_splits"],
+    )
+    inference = {name: value for name, value in comparison.items() if name != "correction"}
+    earlier = [step.key for step in presentations]
+    n_layers = sum(len(network.layers) for network in networks)
+    fits = Step(
+        "fits",
+        f"fits of {n_layers} layers to the patches",
+        _key("fits", earlier, patches.key, recorded, inference, outputs, settings.seed),
+        n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
+    )
+    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key), 20 + n_layers)
+    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures)
+
+
+def recording_checksum(recording: xr.DataArray) -> str:
+    """SHA-256 (hex) of a recording's values and of its coordinates."""
+    digest = hashlib.sha256(np.ascontiguousarray(recording.to_numpy()).tobytes())
+    for name in sorted(map(str, recording.coords)):
+        digest.update(name.encode() + json.dumps(recording[name].to_numpy().tolist(), default=str).encode())
+    return digest.hexdigest()
+
+
+def _key(kind: str, *depends: Any) -> str:
+    plain: Mapping[str, Any] = {str(number): value for number, value in enumerate(depends)}
+    return step_key(kind, plain)

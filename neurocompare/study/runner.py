@@ -1,0 +1,297 @@
+"""A study from its file to its run folder: every step made once, kept, and found again by the next run.
+
+Only this module decides what runs where; ``steps`` says what is computed, ``cache`` keeps it, ``workers`` spreads it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+
+from neural_data.stimuli import StimulusSet
+from neurocompare.reporting.report import write_report
+from neurocompare.reporting.tables import ordered, write_table
+from neurocompare.representations.rdms import concat_rdms
+from neurocompare.study.cache import Cache, open_cache
+from neurocompare.study.folders import whole_folder
+from neurocompare.study.grammar import Study, load_study, quick_study
+from neurocompare.study.planning import Plan, Step, make_plan
+from neurocompare.study.provenance import write_provenance
+from neurocompare.study.steps import (
+    decide_hypotheses,
+    draw_figures,
+    fit_layers,
+    measure_patches,
+    obtain_recording,
+    present,
+    render_stimuli,
+    view_tables,
+    with_background,
+)
+from neurocompare.study.workers import run_tasks, threads_per_task
+
+__all__ = ["Run", "plan_study", "run_study"]
+
+log = logging.getLogger(__name__)
+
+LOG_NAME = "run.log"
+WORTH_WORKERS_SECONDS = 20.0
+"""Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
+Progress = Callable[[str, float], None]
+"""Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The run folder.
+    tables : dict of str to pandas.DataFrame
+        Its tables, as in ``tables/*.csv``.
+    study : Study
+        As it was resolved.
+    """
+
+    out: Path
+    tables: dict[str, pd.DataFrame]
+    study: Study
+
+
+def plan_study(
+    study: str | Path | Mapping[str, Any],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    quick: bool = False,
+) -> Plan:
+    """Check everything about a study that can be checked without computing, and lay out its steps.
+
+    Parameters are those of :func:`run_study`.
+
+    Returns
+    -------
+    Plan
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong.
+    """
+    settings = load_study(study, overrides)
+    return make_plan(quick_study(settings) if quick else settings, device=device)
+
+
+def run_study(
+    study: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    n_jobs: int | None = None,
+    dask: str | None = None,
+    device: str = "auto",
+    quick: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Run a study and write its run folder.
+
+    Parameters
+    ----------
+    study : str, Path or mapping
+        A study file (TOML) or its content.
+    out : str or Path
+        Run folder: absent, empty, or an earlier run, which is replaced. Written whole or not at all.
+    overrides : mapping of str to value, or None
+        Dotted keys and values that replace those of the study.
+    n_jobs : int or None
+        Worker processes that networks are presented on. None: as many as there are cores for, where the work is worth
+        it. Results do not depend on it, to the last bit.
+    dask : str or None
+        Address of a Dask scheduler whose workers are used instead.
+    device : str
+        ``auto`` (an accelerator where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    quick : bool
+        A first look, with less of everything.
+    progress : callable or None
+        Called with the name of each step as it starts and the share of the study that is done.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong; nothing is written then. Finished steps stay in the cache.
+    """
+    with whole_folder(Path(out)) as folder, _logged(folder):
+        cache = open_cache()
+        (progress or _silent)("checking", 0.0)
+        plan = plan_study(study, overrides=overrides, device=device, quick=quick)
+        work = _Work(plan, cache, n_jobs=n_jobs, dask=dask, progress=progress or _silent)
+        tables = work.write(folder, quick=quick)
+    (progress or _silent)("done", 1.0)
+    return Run(Path(out), tables, plan.settings)
+
+
+def _silent(_name: str, _share: float) -> None:
+    """Progress that nobody looks at."""
+
+
+class _Work:
+    """The steps of a plan, made or found in the cache."""
+
+    def __init__(self, plan: Plan, cache: Cache, *, n_jobs: int | None, dask: str | None, progress: Progress):
+        self.plan, self.cache, self.settings = plan, cache, plan.settings
+        self.n_jobs, self.dask, self.progress = n_jobs, dask, progress
+        self.expected = plan.expected_seconds(cache)
+        self.done: set[str] = set()
+
+    def write(self, folder: Path, *, quick: bool) -> dict[str, pd.DataFrame]:
+        """Run everything and fill the run folder."""
+        stimuli = self.stimuli()
+        recording = self.plan.recording
+        if recording is None:
+            recording = obtain_recording(self.settings, stimuli)
+        presented = self.presentations(stimuli)
+        patches = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, self.settings))
+        fitted = self.made(self.plan.fits, lambda: fit_layers(presented, patches, recording, self.settings))
+        tables = self.tables(presented, patches, fitted)
+        layer_rdms = concat_rdms([rdms["fits"] for rdms in presented])
+        figures = self.made(self.plan.figures, lambda: draw_figures(tables, layer_rdms, patches["fits"]))
+        self.progress("report", 0.99)
+        _write_run(folder, tables, layer_rdms, patches["fits"], figures)
+        write_provenance(
+            folder,
+            self.settings,
+            stimuli=stimuli,
+            recording=recording,
+            networks=self.plan.networks,
+            notes=fitted["notes"],
+            quick=quick,
+        )
+        write_report(folder)
+        return tables
+
+    def stimuli(self) -> StimulusSet:
+        """What is shown: rendered, found in the cache, or read by the plan."""
+        if self.plan.rendering is None:
+            return self.plan.stimuli
+        rendered = self.made(self.plan.rendering, lambda: render_stimuli(self.settings))
+        return with_background(rendered, self.settings)
+
+    def presentations(self, stimuli: StimulusSet) -> list[dict[str, Any]]:
+        """What every network gives, in the order of the study file; networks without a kept result go to workers.
+
+        What another run is presenting at this moment is waited for at the end, so that no two runs wait for each
+        other.
+        """
+        steps = dict(enumerate(self.plan.presentations))
+        results = {position: self.found(step) for position, step in steps.items()}
+        missing = [position for position, result in results.items() if result is None]
+        with contextlib.ExitStack() as locks:
+            free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
+            tasks = [(present, (self.plan.networks[i], stimuli, self.settings)) for i in free]
+            n_threads = threads_per_task(len(steps))
+            n_jobs = self.n_jobs
+            if n_jobs is None and sum(self.expected[steps[i].key] for i in free) < WORTH_WORKERS_SECONDS:
+                n_jobs = 1
+            self.tell(", ".join(steps[i].label for i in free[:1]) + (", ..." if len(free) > 1 else ""))
+            start = time.perf_counter()
+            for number, result in run_tasks(tasks, n_threads=n_threads, n_jobs=n_jobs, dask=self.dask):
+                step = steps[free[number]]
+                seconds, start = time.perf_counter() - start, time.perf_counter()
+                results[free[number]] = self.kept(step, result, seconds)
+        for i in missing:
+            if results[i] is None:
+                results[i] = self.made(
+                    steps[i], lambda i=i: present(self.plan.networks[i], stimuli, self.settings), waiting=True
+                )
+        return [results[i] for i in steps]
+
+    def tables(self, presented: list[dict], patches: dict, fitted: dict) -> dict[str, pd.DataFrame]:
+        """Tables of the run by name, with their documented columns."""
+        views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches["views"])
+        tables = {"fits": fitted["fits"], "ceilings": patches["ceilings"], **views}
+        if self.settings.outputs.equivariance:
+            tables["equivariance"] = pd.concat([rdms["equivariance"] for rdms in presented], ignore_index=True)
+        if self.settings.hypotheses:
+            tables["hypotheses"] = decide_hypotheses(tables, self.settings)
+        return {name: ordered(table, name) for name, table in tables.items()}
+
+    def made(self, step: Step, make: Callable[[], Any], *, waiting: bool = False) -> Any:
+        """Result of a step, from the cache where it is kept."""
+        self.tell(step.label + (" (waiting for another run)" if waiting else ""))
+        start = time.perf_counter()
+        result = self.cache.obtain(step.key, make, kind=step.kind, label=step.label, work=step.work)
+        self.finish(step, time.perf_counter() - start)
+        return result
+
+    def found(self, step: Step) -> Any | None:
+        """Kept result of a step, or None."""
+        try:
+            result = self.cache.load(step.key)
+        except KeyError:
+            return None
+        self.finish(step, 0.0)
+        return result
+
+    def kept(self, step: Step, result: Any, seconds: float) -> Any:
+        """The result of a step that workers made, as the cache gives it."""
+        result = self.cache.store(step.key, result, kind=step.kind, label=step.label, seconds=seconds, work=step.work)
+        self.finish(step, seconds)
+        return result
+
+    def finish(self, step: Step, seconds: float) -> None:
+        """Note that a step is over."""
+        self.done.add(step.key)
+        log.info("%s: %.2f s", step.label, seconds)
+        self.tell(step.label)
+
+    def tell(self, name: str) -> None:
+        """Say what runs, and the share of the expected time that is over."""
+        total = sum(self.expected.values())
+        over = sum(self.expected[key] for key in self.done)
+        self.progress(name, 0.98 * over / total if total else 0.98)
+
+
+def _write_run(
+    folder: Path, tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs, figures: Mapping[str, bytes]
+) -> None:
+    for name in ("tables", "rdms", "figures"):
+        (folder / name).mkdir()
+    for name, table in tables.items():
+        write_table(table, name, folder / "tables")
+    layer_rdms.save(str(folder / "rdms" / "layers.hdf5"))
+    patch_rdms.save(str(folder / "rdms" / "patches.hdf5"))
+    for name, content in figures.items():
+        (folder / "figures" / name).write_bytes(content)
+
+
+@contextlib.contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Messages of the package also go to the log of the run."""
+    handler = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [logging.getLogger(name) for name in ("neurocompare", "neural_data")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+        handler.close()

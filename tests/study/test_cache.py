@@ -1,0 +1,134 @@
+"""Kept steps: what goes in comes out, whole or not at all, and one process at a time makes a step."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neural_data import InputError
+from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
+from neurocompare.study.cache import Cache, open_cache, step_key
+from neurocompare.study.packing import pack, unpack
+
+ABOUT = {"kind": "fits", "label": "fits", "seconds": 2.0, "work": 4.0}
+
+
+@pytest.fixture
+def cache(tmp_path) -> Cache:
+    return open_cache(tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 3, 0.1, float("inf"), "ü", b"\0\1", [1, "a"], (1, (2,)), {"a": [None, {"b": 2.5}]}],
+    ids=repr,
+)
+def test_plain_values_come_back(value):
+    assert unpack(pack(value)) == value
+    assert type(unpack(pack(value))) is type(value)
+
+
+def test_arrays_tables_rdms_and_stimuli_come_back(faces, rng):
+    table = pd.DataFrame({"name": ["a", "b"], "value": [0.5, np.nan], "n": [1, 2]}, index=["x", "y"])
+    matrices = rng.random((2, 30, 30))
+    rdms = build_rdms(
+        matrices + matrices.transpose(0, 2, 1), patterns=faces.table, rdms={"layer": ["a", "b"]}, dissimilarity="d"
+    )
+    found = unpack(pack({"array": matrices, "table": table, "rdms": rdms, "stimuli": faces}))
+    np.testing.assert_array_equal(found["array"], matrices)
+    pd.testing.assert_frame_equal(found["table"], table)
+    np.testing.assert_array_equal(found["rdms"].dissimilarities, rdms.dissimilarities)
+    pd.testing.assert_frame_equal(pattern_table(found["rdms"]), pattern_table(rdms))
+    pd.testing.assert_frame_equal(rdm_table(found["rdms"]), rdm_table(rdms))
+    assert found["stimuli"].checksum() == faces.checksum()
+
+
+def test_equal_values_give_equal_bytes(rng):
+    values = rng.random(5)
+    assert pack({"a": values}) == pack({"a": values.copy()})
+
+
+@pytest.mark.parametrize("value", [object(), {1: 2}, np.array([object()]), {"a": lambda: 0}], ids=repr)
+def test_what_would_need_a_pickle_is_refused(value):
+    with pytest.raises((TypeError, ValueError)):
+        pack(value)
+
+
+def test_a_step_is_made_once(cache):
+    calls = []
+    for _ in range(3):
+        assert cache.obtain("ab12", lambda: calls.append(1) or {"x": 1}, kind="fits", label="fits") == {"x": 1}
+    assert len(calls) == 1
+
+
+def test_a_damaged_entry_is_made_again(cache, caplog):
+    cache.store("ab12", 1, **ABOUT)
+    (path,) = cache.folder.glob("ab/*.zip")
+    for damage in (path.read_bytes()[:40], b"", path.read_bytes().replace(b"tree", b"flea")):
+        path.write_bytes(damage)
+        with caplog.at_level(logging.WARNING):
+            assert cache.obtain("ab12", lambda: 2, kind="fits", label="fits") == 2
+        assert "damaged" in caplog.text
+
+
+def test_nothing_is_kept_of_a_step_that_fails(cache):
+    with pytest.raises(ZeroDivisionError):
+        cache.obtain("ab12", lambda: 1 / 0, kind="fits", label="fits")
+    assert cache.entries() == []
+    assert cache.obtain("ab12", lambda: 5, kind="fits", label="fits") == 5
+
+
+def test_two_runs_make_a_step_once(cache):
+    calls = []
+
+    def slow():
+        calls.append(1)
+        time.sleep(0.2)
+        return 1
+
+    threads = [
+        threading.Thread(target=cache.obtain, args=("ab12", slow), kwargs={"kind": "fits", "label": "fits"})
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+
+
+def test_a_full_disk_costs_the_entry_and_not_the_result(cache, monkeypatch, caplog):
+    def full(*_arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Cache, "_write", staticmethod(full))
+    with caplog.at_level(logging.WARNING):
+        assert cache.obtain("ab12", lambda: 7, kind="fits", label="fits") == 7
+    assert "No space left" in caplog.text
+
+
+def test_keys_hold_everything_that_a_step_depends_on():
+    keys = [step_key("fits", {"a": 1}), step_key("fits", {"a": 2}), step_key("patches", {"a": 1})]
+    assert len(set(keys)) == 3
+    assert step_key("fits", {"a": 1, "b": 2}) == step_key("fits", {"b": 2, "a": 1})
+
+
+def test_pruning_removes_what_was_not_used_for_some_days(cache):
+    for key in ("ab1", "ab2"):
+        cache.store(key, 1, **ABOUT)
+    assert [entry.key for entry in cache.entries()] == ["ab1", "ab2"]
+    assert cache.prune(unused_days=3) == []
+    later = time.time() + 4 * 86_400
+    assert [entry.key for entry in cache.prune(unused_days=3, now=later)] == ["ab1", "ab2"]
+    assert cache.entries() == []
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/cache cannot be written.*NEUROCOMPARE_CACHE"):
+        open_cache(tmp_path / "file" / "cache")

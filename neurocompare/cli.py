@@ -148,6 +148,35 @@ def models(name: Annotated[str | None, typer.Argument(help="A network; its layer
 
 
 @app.command()
+def render(
+    kind: Annotated[str, typer.Argument(help="objects, faces or training.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for stimulus_set.csv and images/: new or empty.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int | None, typer.Option(min=8, help="Height and width, pixels.")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Exemplars a category; images of a training set.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
+    from neural_data.errors import closest
+
+    if kind not in (kinds := ("objects", "faces", "training")):
+        raise InputError(f"no stimulus set {kind!r}: {closest(kind, kinds)}")
+    from neural_data.stimuli import write_stimuli
+    from neurocompare.stimuli import sets
+    from neurocompare.study.folders import whole_folder
+    from neurocompare.study.workers import n_cores
+
+    make = {"objects": sets.object_views, "faces": sets.face_views, "training": sets.training_set}[kind]
+    options = {} if size is None else {"size": size}
+    if n is not None:
+        options["n" if kind == "training" else "n_identities" if kind == "faces" else "n_exemplars"] = n
+    with whole_folder(out) as folder:
+        stimuli = make(seed=seed, n_jobs=jobs or n_cores(), **options)
+        write_stimuli(stimuli, folder)
+    _say(f"{len(stimuli)} images: {out / 'stimulus_set.csv'}")
+
+
+@app.command()
 def cache(
     prune: Annotated[
         float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")

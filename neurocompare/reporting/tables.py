@@ -10,7 +10,7 @@ from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 
-__all__ = ["COLUMNS", "markdown_table", "ordered", "write_table"]
+__all__ = ["COLUMNS", "latex_table", "markdown_table", "ordered", "shown_fits", "write_table"]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "fits": (*FIT_COLUMNS, "shapley_invariant", "shapley_sensitive", "simulated"),
@@ -98,3 +98,51 @@ def markdown_table(table: pd.DataFrame, *, digits: int = 2) -> str:
     rows = [list(map(str, table.columns)), ["---"] * table.shape[1]]
     rows += [[cell(value) for value in row] for row in table.itertuples(index=False)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def latex_table(table: pd.DataFrame, *, digits: int = 2) -> str:
+    """Table as LaTeX (package ``booktabs``), numbers as in :func:`markdown_table`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Few columns, each with a short name.
+    digits : int
+        Digits after the decimal point of floating-point columns.
+
+    Returns
+    -------
+    str
+        A ``tabular`` environment that ends in a newline.
+    """
+    special = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"})
+
+    def cell(value: object) -> str:
+        if value is None or value != value:
+            return "--"
+        if isinstance(value, float):
+            return f"${value:.{digits}f}$" if value < 0 else f"{value:.{digits}f}"
+        return str(value).translate(special)
+
+    numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
+    lines = [r"\begin{tabular}{" + "".join("r" if right else "l" for right in numeric) + "}", r"\toprule"]
+    lines += [" & ".join(cell(str(name)) for name in table.columns) + r" \\", r"\midrule"]
+    lines += [" & ".join(cell(value) for value in row) + r" \\" for row in table.itertuples(index=False)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the fit table that a paper would print, under short names."""
+    names = {
+        "model": "network",
+        "regime": "regime",
+        "seed": "seed",
+        "layer": "layer",
+        "region": "patch",
+        "fit": "fit",
+        "ci_low": "95 % from",
+        "ci_high": "to",
+        "p_zero_adjusted": "adjusted p",
+        "ceiling_lower": "ceiling",
+    }
+    return fits[list(names)].rename(columns=names)

@@ -20,7 +20,7 @@ from neural_data.errors import InputError, closest
 
 __all__ = ["BUILT_IN_STIMULI", "QUICK", "Study", "load_study", "quick_study", "study_schema"]
 
-BUILT_IN_STIMULI = ("faces",)
+BUILT_IN_STIMULI = ("faces", "objects")
 QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n_seeds": 1}
 """The most of each that a quick look takes."""
 
@@ -42,9 +42,13 @@ class _Section(BaseModel):
 class Stimuli(_Section):
     """``[stimuli]``: what is shown."""
 
-    source: Name = Field("faces", description="'faces' (rendered by the package) or the path of a stimulus set's CSV")
+    source: Name = Field(
+        "faces", description="'faces' or 'objects' (rendered by the package), or the path of a stimulus set's CSV"
+    )
     images: Name | None = Field(None, description="folder or zip of the images; looked for beside the CSV by default")
-    n_identities: int = Field(25, ge=2, le=1000, description="identities to render; built-in stimuli only")
+    n_identities: int = Field(25, ge=2, le=1000, description="identities to render, of each category; built-in stimuli")
+    categories: list[Name] | None = Field(None, min_length=1, description="categories to show; all by default")
+    size: int = Field(224, ge=32, le=1024, description="height and width to render, pixels; built-in stimuli only")
     azimuths_deg: list[float] | None = Field(None, min_length=3, description="views to keep; all by default")
     background: float | None = Field(
         None, ge=0, le=1, description="gray level that replaces the uniform background around the object"

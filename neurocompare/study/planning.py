@@ -21,9 +21,9 @@ from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.steps import (
-    FACE_VIEWS_DEG,
     SIMULATED_REGIONS,
     obtain_recording,
+    planned_stimuli,
     read_own_stimuli,
     with_background,
 )
@@ -128,8 +128,8 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     networks = tuple(identify_networks(settings, device))
     if chosen.source in BUILT_IN_STIMULI:
         stimuli = None
-        n_stimuli = chosen.n_identities * len(chosen.azimuths_deg or FACE_VIEWS_DEG)
-        about = {name: getattr(chosen, name) for name in ("source", "n_identities", "azimuths_deg")}
+        n_stimuli = planned_stimuli(settings)
+        about = chosen.model_dump(mode="json", exclude={"images", "background"})
         rendering = Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
         shown = _key("shown", rendering.key, chosen.background)
     else:

@@ -18,7 +18,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.reporting.report import write_report
-from neurocompare.reporting.tables import ordered, write_table
+from neurocompare.reporting.tables import latex_table, markdown_table, ordered, shown_fits, write_table
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import whole_folder
@@ -36,7 +36,7 @@ from neurocompare.study.steps import (
     view_tables,
     with_background,
 )
-from neurocompare.study.workers import run_tasks, threads_per_task
+from neurocompare.study.workers import n_cores, run_tasks, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
 
@@ -187,7 +187,9 @@ class _Work:
         """What is shown: rendered, found in the cache, or read by the plan."""
         if self.plan.rendering is None:
             return self.plan.stimuli
-        rendered = self.made(self.plan.rendering, lambda: render_stimuli(self.settings))
+        rendered = self.made(
+            self.plan.rendering, lambda: render_stimuli(self.settings, n_jobs=self.n_jobs or n_cores())
+        )
         return with_background(rendered, self.settings)
 
     def presentations(self, stimuli: StimulusSet) -> list[dict[str, Any]]:
@@ -272,6 +274,9 @@ def _write_run(
         (folder / name).mkdir()
     for name, table in tables.items():
         write_table(table, name, folder / "tables")
+    printed = shown_fits(tables["fits"])
+    (folder / "tables" / "fits.md").write_text(markdown_table(printed), encoding="utf-8")
+    (folder / "tables" / "fits.tex").write_text(latex_table(printed), encoding="utf-8")
     layer_rdms.save(str(folder / "rdms" / "layers.hdf5"))
     patch_rdms.save(str(folder / "rdms" / "patches.hdf5"))
     for name, content in figures.items():

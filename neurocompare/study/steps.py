@@ -32,7 +32,7 @@ from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requ
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import concat_rdms, rdm_table
 from neurocompare.representations.viewpoint import index_table, summarise_indices
-from neurocompare.stimuli.sets import face_views
+from neurocompare.stimuli.sets import face_views, object_views, plan_set
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
 from neurocompare.study.networks import NetworkRecord, loaded
@@ -43,6 +43,7 @@ __all__ = [
     "fit_layers",
     "measure_patches",
     "obtain_recording",
+    "planned_stimuli",
     "present",
     "read_own_stimuli",
     "render_stimuli",
@@ -51,7 +52,6 @@ __all__ = [
     "with_background",
 ]
 
-FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
 SIMULATED_REGIONS = ("ML", "AL", "AM")
 PARTS = ("whole", "invariant", "sensitive")
 
@@ -62,11 +62,34 @@ def step_rng(seed: int, step: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
 
-def render_stimuli(settings: Study) -> StimulusSet:
-    """The study's built-in stimuli, on the background that they are rendered on."""
+def planned_stimuli(settings: Study) -> int:
+    """How many built-in stimuli a study asks for; refuses what cannot be rendered."""
     chosen = settings.stimuli
-    azimuths = chosen.azimuths_deg or FACE_VIEWS_DEG
-    stimuli = face_views(n_identities=chosen.n_identities, azimuths_deg=azimuths, seed=settings.seed)
+    if chosen.source == "faces" and chosen.categories not in (None, ["face"]):
+        raise InputError(
+            f"stimuli.categories = {chosen.categories}: the built-in faces are of the category 'face' alone; leave "
+            "categories out, or choose stimuli.source = 'objects'"
+        )
+    plan = plan_set(
+        chosen.source,
+        size=chosen.size,
+        seed=settings.seed,
+        n_exemplars=chosen.n_identities,
+        azimuths_deg=chosen.azimuths_deg,
+        categories=chosen.categories,
+    )
+    return sum(len(exemplar.azimuths_deg) for exemplar in plan.exemplars)
+
+
+def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
+    """The study's built-in stimuli, on the background that they are rendered on; the same for any number of workers."""
+    chosen = settings.stimuli
+    views = {} if chosen.azimuths_deg is None else {"azimuths_deg": chosen.azimuths_deg}
+    how = {"size": chosen.size, "seed": settings.seed, "n_jobs": n_jobs, **views}
+    if chosen.source == "faces":
+        stimuli = face_views(chosen.n_identities, **how)
+    else:
+        stimuli = object_views(chosen.n_identities, categories=chosen.categories, **how)
     return stimuli.yaw_views(chosen.azimuths_deg)
 
 
@@ -78,7 +101,14 @@ def read_own_stimuli(settings: Study) -> StimulusSet:
             f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
             f"{closest(chosen.source, BUILT_IN_STIMULI)}"
         )
-    stimuli = read_stimuli(chosen.source, images=chosen.images).yaw_views(chosen.azimuths_deg)
+    stimuli = read_stimuli(chosen.source, images=chosen.images)
+    if chosen.categories is not None:
+        known = stimuli.table["category"].unique()
+        for category in chosen.categories:
+            if category not in known:
+                raise InputError(f"stimuli.categories: {chosen.source} has no {category!r}: {closest(category, known)}")
+        stimuli = stimuli.select(category=chosen.categories)
+    stimuli = stimuli.yaw_views(chosen.azimuths_deg)
     if len(stimuli.identities) < 2:
         raise InputError(f"{stimuli.name} shows one identity; RDMs across faces need at least two")
     return stimuli

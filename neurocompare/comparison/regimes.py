@@ -60,8 +60,8 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     if variance == "bootstrap" and patterns:
         notes.append(
             "tests against 0 were too cautious in the calibration: an unrelated model was rejected in under 1 % "
-            "instead of 5 %; variance='jackknife' gave 2 to 6 %"
+            "instead of 5 %; variance='jackknife' gave 1 to 6 %"
         )
     if variance == "jackknife" and {"identity", "neuron"} <= set(factors) and smallest["neuron"] >= MANY_NEURONS:
-        notes.append("100 neurons or more: from 10 identities on, intervals covered 92 to 96 % in the calibration")
+        notes.append("100 neurons or more: from 10 identities on, intervals covered 91 to 96 % in the calibration")
     return notes

@@ -122,10 +122,12 @@ def rdm(responses: np.ndarray) -> np.ndarray:
     return matrix[np.triu_indices(len(matrix), 1)]
 
 
-def run_repeats(cell: Cell, seeds: list[np.random.SeedSequence]) -> list[dict]:
+def run_repeats(
+    cell: Cell, seeds: list[np.random.SeedSequence], schemes: tuple[Scheme, ...] | None = None
+) -> list[dict]:
     """One row a repeat, scheme and target: estimate, standard error and what it decided."""
     network = make_network(np.random.default_rng(SEED))
-    schemes = SCHEMES["subjects" if cell.n_subjects > 1 else cell.varies]
+    schemes = schemes or SCHEMES["subjects" if cell.n_subjects > 1 else cell.varies]
     rows = []
     for seed in seeds:
         rng = np.random.default_rng(seed)
@@ -279,10 +281,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, to try the program")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--default-only",
+        nargs=3,
+        type=int,
+        metavar=("IDENTITIES", "NEURONS", "REPEATS"),
+        help="more repeats of the default scheme at one size, into a table of their own",
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     parallel = Parallel(n_jobs=arguments.jobs)
+    if arguments.default_only:
+        n_identities, n_neurons, n_repeats = arguments.default_only
+        cell = Cell(n_identities, n_neurons)
+        chunks = in_chunks(n_repeats, SEED + 2000, 25)
+        parts = parallel(delayed(run_repeats)(cell, chunk, (DEFAULT,)) for chunk in chunks)
+        table = summarise(cell, pd.DataFrame([row for part in parts for row in part]))
+        path = arguments.out / f"default_{n_identities}_{n_neurons}.csv"
+        table.to_csv(path, index=False, float_format="%.4g")
+        return
     tables = []
     for position, (cell, n_repeats) in enumerate(cells(arguments.quick)):
         chunks = in_chunks(n_repeats, SEED + position, 25)

@@ -36,14 +36,14 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     smallest = {factor: int(np.min(size)) for factor, size in sizes.items()}
     patterns = {"stimulus", "identity"} & set(factors)
     if not patterns:
-        most = 96 if variance == "jackknife" else 92
+        covered = "83 to 97" if variance == "jackknife" else "74 to 94"
         notes.append(
-            f"intervals are for the same stimuli: with new ones too they covered 75 to {most} % in the calibration; "
+            f"intervals are for the same stimuli: with new ones too they covered {covered} % in the calibration; "
             "resample identities too"
         )
     if len(factors) == 1 and patterns:
         notes.append(
-            "intervals are for the same neurons: with new ones as well they covered 69 to 99 % in the calibration, "
+            "intervals are for the same neurons: with new ones as well they covered 68 to 99 % in the calibration, "
             "the less the more identities; resample neurons too"
         )
     if "subject" in factors and smallest["subject"] < FEW_SUBJECTS:
@@ -60,8 +60,8 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     if variance == "bootstrap" and patterns:
         notes.append(
             "tests against 0 were too cautious in the calibration: an unrelated model was rejected in under 1 % "
-            "instead of 5 %; variance='jackknife' gave 2 to 6 %"
+            "instead of 5 %; variance='jackknife' gave 1 to 6 %"
         )
     if variance == "jackknife" and {"identity", "neuron"} <= set(factors) and smallest["neuron"] >= MANY_NEURONS:
-        notes.append("100 neurons or more: from 10 identities on, intervals covered 92 to 95 % in the calibration")
+        notes.append("100 neurons or more: from 10 identities on, intervals covered 91 to 96 % in the calibration")
     return notes

@@ -150,7 +150,7 @@ def _skull(m: dict[str, float], detail: float) -> np.ndarray:
         (nose, 9.75 - flat, 0.965 * cheek, -4.0, 0.2, -5.2, 0.68 * occiput),
         (mouth, 9.7 - flat, 0.48 * cheek + 0.53 * jaw, 0.74 * gonion, 0.5, -6.6, 0.62 * occiput),
         (
-            mouth - 1.9,
+            mouth + 0.46 * (chin - mouth),
             9.35 + 0.3 * m["chin_projection"],
             0.24 * cheek + 0.75 * jaw,
             0.90 * gonion,
@@ -158,7 +158,15 @@ def _skull(m: dict[str, float], detail: float) -> np.ndarray:
             -7.6,
             0.55 * occiput,
         ),
-        (chin + 1.1, 9.3 + m["chin_projection"], 0.95 * jaw, gonion - 0.4, 1.4, -8.4, 0.47 * occiput),
+        (
+            mouth + 0.74 * (chin - mouth),
+            9.3 + m["chin_projection"],
+            0.95 * jaw,
+            gonion - 0.4,
+            1.4,
+            -8.4,
+            0.47 * occiput,
+        ),
         (chin + 0.1, 8.9 + m["chin_projection"], 0.84 * jaw, gonion - 1.1, 2.0, -9.0, 0.36 * occiput),
         (chin - 0.25, 7.7 + 0.8 * m["chin_projection"], 0.66 * jaw, gonion - 1.6, 2.4, -9.3, 0.2 * occiput),
         (under - 0.5, 5.5, 0.36 * jaw, gonion - 1.8, 2.6, -9.4, 0.0),
@@ -227,8 +235,8 @@ def _relief(m: dict[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     relief -= 0.22 * _round(x, y, half + 0.1, mouth + m["mouth_curve"], 0.35, 0.45)  # corner
     relief -= 0.15 * _bump(x, 0, 0.26) * _bump(y, 0.5 * (nose + mouth + upper), 0.55)  # philtrum
     relief += 0.10 * _bump(x, 0.48, 0.2) * _bump(y, 0.5 * (nose + mouth + upper), 0.6)
-    relief -= 0.28 * _round(x, y, 0, mouth - 1.75, 2.0, 0.6)  # fold above the chin
-    relief += 0.40 * _round(x, y, 0, chin + 1.2, m["chin_width"], 1.0)
+    relief -= 0.28 * _round(x, y, 0, mouth + 0.43 * (chin - mouth), 2.0, 0.6)  # fold above the chin
+    relief += 0.40 * _round(x, y, 0, mouth + 0.71 * (chin - mouth), m["chin_width"], 1.0)
     # fold from the wing of the nose to the corner of the mouth
     fold = (wing + 0.35) + (half + 0.45 - wing - 0.35) * np.clip((nose + 0.6 - y) / (nose + 0.6 - mouth), 0, 1.2)
     relief -= 0.14 * _bump(x, fold, 0.35) * _bump(y, 0.5 * (nose + mouth), 1.2)
@@ -321,7 +329,7 @@ def _skin_colour(m, x, y, z, skull_z, opening, above) -> np.ndarray:
         * _step(x, inner - 0.35, inner + 0.3)
         * _step(outer - x, -0.1, 0.35)
     )
-    hair = _palette(HAIR, m["hair_colour"]) * 0.9
+    hair = _palette(HAIR, _hair_score(m)) * 0.9
     brow = np.clip(m["brow_darkness"] + 0.1, 0.2, 1) * brow
     colour += brow[..., None] * (hair - colour)
     # lashes and the crease of the lid
@@ -364,7 +372,7 @@ def _hair(m: dict[str, float], points: np.ndarray, albedo: np.ndarray) -> tuple[
     crown = _step(y, 3.0, 10.0)
     volume = crown * np.clip(m["hair_volume"], 0.2, 2.2) + (1 - crown) * np.clip(m["hair_sides"], 0.15, 1.7)
     lift = amount * (0.12 + volume * (0.25 + 0.75 * rise) * _step(y, -7.5, 2.0)) + 0.07 * strand * amount
-    hair = _palette(HAIR, m["hair_colour"]) * (1 + 0.28 * strand)[..., None]
+    hair = _palette(HAIR, _hair_score(m)) * (1 + 0.28 * strand)[..., None]
     moved_points = points + lift[..., None] * outward
     moved_points[x <= 1e-9, 0] = 0.0
     return moved_points, albedo + amount[..., None] * (hair - albedo)
@@ -444,7 +452,7 @@ def _eyeball(m: dict[str, float], centre: np.ndarray) -> Shape:
     profile = np.stack([radius * np.sin(angles), radius * np.cos(angles)], axis=1)
     profile[[0, -1], 0] = 0.0
     iris = _palette(IRIS, m["iris"])
-    tone = np.repeat(np.array([[0.80, 0.78, 0.76]]), len(profile), 0)
+    tone = np.repeat(np.array([[0.68, 0.66, 0.64]]), len(profile), 0)
     size = profile[:, 0]
     tone[(size < 0.58) & (angles < 1)] = iris
     tone[(size > 0.52) & (size < 0.58) & (angles < 1)] = 0.45 * iris
@@ -452,7 +460,7 @@ def _eyeball(m: dict[str, float], centre: np.ndarray) -> Shape:
     ball = lathe(profile, np.repeat(tone[:, None], 36, axis=1), resolution=36)
     ball = moved(ball, turn=rotation("x", 90.0))
     glint = np.hypot(ball.vertices[:, 0], ball.vertices[:, 1] - 0.27) < 0.15
-    ball.albedo[glint & (ball.vertices[:, 2] > 0)] = 1.6
+    ball.albedo[glint & (ball.vertices[:, 2] > 0)] = 1.0
     return moved(ball, to=centre)
 
 
@@ -485,6 +493,11 @@ def _mouth_line(m: dict[str, float], x: np.ndarray) -> np.ndarray:
     """Height of the line between the lips above the mouth's middle."""
     share = x / (m["mouth_width"] / 2)
     return m["mouth_curve"] * share**2 + 0.05 * np.exp(-((np.abs(share) - 0.28) ** 2) / 0.03) - 0.04
+
+
+def _hair_score(m: dict[str, float]) -> float:
+    """Darkness of the hair: darker skin goes with darker hair."""
+    return m["hair_colour"] + 0.8 * m["skin"]
 
 
 def _palette(colours: np.ndarray, score: float) -> np.ndarray:

@@ -158,7 +158,8 @@ def describe_images(images: Iterable[np.ndarray], ids: Iterable[str]) -> pd.Data
     -------
     pandas.DataFrame
         Indexed by ``stimulus_id``; ``mean``, ``contrast`` (standard deviation over the mean), both over all pixels;
-        ``foreground_mean``, ``foreground_sd``, ``foreground_share`` (NaN where an image has no uniform background);
+        ``foreground_mean``, ``foreground_sd``, ``foreground_share`` (NaN where an image has no uniform background;
+        background that the object encloses counts as foreground);
         ``spectral_slope`` (of log amplitude over log spatial frequency, about -1 for natural scenes),
         ``image_symmetry`` and ``symmetry_position`` of its plane (0 left edge, 1 right edge).
     """

@@ -32,8 +32,6 @@ EDGE_CONTRAST = 0.04
 """Pixels that differ by more from a neighbour are sampled finely."""
 SKY_DIRECTIONS = 48
 VERTICES_AT_ONCE = 50_000
-INSIDE = 0.15
-"""Vertices that less light reaches lie inside another part of the object."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +151,8 @@ class Scene:
         self.vertices = (shape.vertices - middle) / extent
         self.faces = shape.faces
         self.normals = shape.normals
+        corners = self.vertices[shape.faces]
+        self.face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
         self.embree = EmbreeScene()
         TriangleMesh(self.embree, self.vertices.astype(np.float32), shape.faces.astype(np.int32))
         exposure = self._exposure(shape.bilateral)
@@ -225,30 +225,34 @@ class Scene:
         n = len(self.vertices) // (2 if mirrored else 1)
         directions = _sphere(SKY_DIRECTIONS)
         parts = (slice(start, start + VERTICES_AT_ONCE) for start in range(0, n, VERTICES_AT_ONCE))
-        exposure = np.concatenate(
-            [self._exposure_of(self.vertices[:n][part], self.normals[:n][part], directions) for part in parts]
+        exposure, inside = np.concatenate(
+            [self._exposure_of(self.vertices[:n][part], self.normals[:n][part], directions) for part in parts], axis=1
         )
-        exposure = _filled_in(exposure, self.faces[: len(self.faces) // (2 if mirrored else 1)])
+        exposure = _filled_in(exposure, inside < 0.5, self.faces[: len(self.faces) // (2 if mirrored else 1)])
         return np.tile(exposure, 2) if mirrored else exposure
 
     def _exposure_of(self, vertices: np.ndarray, normals: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Exposure of vertices, and the share of what they see that is surfaces from behind, (2, n_vertices)."""
         weights = np.maximum(normals @ directions.T, 0.0) * (1 + 0.5 * directions[:, 1])
         total = weights.sum(axis=1)
         vertex, direction = np.nonzero(weights > 0.05)
         origins = (vertices + 2e-3 * normals).astype(np.float32)[vertex]
-        away = self.embree.run(origins, directions.astype(np.float32)[direction], query="DISTANCE")
+        hits = self.embree.run(origins, directions.astype(np.float32)[direction], output=True)
+        hit = hits["primID"] >= 0
+        weight = weights[vertex, direction][hit]
         # What lies farther away than the object's own size does not darken; near things darken most.
-        blocked = np.exp(-np.minimum(away, 1e3) / 0.35) * weights[vertex, direction]
-        lost = np.bincount(vertex, weights=blocked, minlength=len(vertices))
-        return np.where(total > 0, 1 - lost / np.maximum(total, 1e-9), 1.0)
+        lost = np.bincount(vertex[hit], weights=np.exp(-hits["tfar"][hit] / 0.35) * weight, minlength=len(vertices))
+        behind = np.einsum("ij,ij->i", self.face_normals[hits["primID"][hit]], directions[direction[hit]]) > 0
+        inside = np.bincount(vertex[hit], weights=behind * weight, minlength=len(vertices))
+        share = np.where(total > 0, [lost, inside] / np.maximum(total, 1e-9), 0.0)
+        return np.stack([1 - share[0], share[1]])
 
 
-def _filled_in(exposure: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Exposure with that of vertices inside another part replaced by their neighbours'.
+def _filled_in(exposure: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Exposure with that of vertices inside another part (not known) replaced by their neighbours'.
 
     Otherwise triangles that pass through a surface would carry the darkness of the inside out of it.
     """
-    known = exposure > INSIDE
     start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
     start, end = np.concatenate([start, end]), np.concatenate([end, start])
     for _ in range(2):

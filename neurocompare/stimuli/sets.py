@@ -23,7 +23,7 @@ __all__ = ["ExemplarViews", "Plan", "face_views", "object_views", "plan_set", "r
 
 VIEWS_DEG = (-90.0, -67.5, -45.0, -22.5, 0.0, 22.5, 45.0, 67.5, 90.0)
 FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
-FOREGROUND_MEAN, FOREGROUND_SD = 0.5, 0.16
+FOREGROUND_MEAN, FOREGROUND_SD = 0.5, 0.2
 """Gray level that every foreground is matched to: the background's own, so that outlines are no steps in luminance."""
 Progress = Callable[[int, int], None]
 

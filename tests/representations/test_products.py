@@ -1,0 +1,69 @@
+"""Sums over units against NumPy in float64, where float32 sums alone would lose the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from neurocompare.representations.products import PatternSums, UnitStatistics
+
+
+def summed(responses, *, block=1000):
+    """Sums of responses (n_groups, size, n_units) taken in blocks of units."""
+    n_groups, size, n_units = responses.shape
+    sums = PatternSums(n_groups, size, responses.dtype)
+    sums.count(n_units, n_units)
+    for start in range(0, n_units, block):
+        units = responses[:, :, start : start + block]
+        patterns = torch.full((n_groups, size + 2, units.shape[2]), torch.nan, dtype=responses.dtype)
+        patterns[:, :size] = units
+        sums.add(patterns, slice(0, n_groups))
+    return sums
+
+
+@pytest.mark.parametrize("n_groups", [1, 4])
+@pytest.mark.parametrize("level", [0.0, 50.0])
+@pytest.mark.parametrize("spread_of_stimuli", [1.0, 0.02])
+def test_correlations_survive_a_high_level_and_stimuli_that_are_answered_alike(n_groups, level, spread_of_stimuli, rng):
+    units = rng.normal(size=(1, 1, 5000))
+    values = level + 0.3 * (units + spread_of_stimuli * rng.normal(size=(n_groups, 6, 5000)))
+    responses = torch.tensor(values, dtype=torch.float32)
+    found = summed(responses).dissimilarities("correlation")
+    for matrix, group in zip(found, responses.double().numpy(), strict=True):
+        expected = 1 - np.corrcoef(group)
+        np.testing.assert_allclose(matrix, expected, rtol=2e-6, atol=1e-15)
+
+
+def test_more_stimuli_than_fit_in_one_product_fill_the_whole_matrix(rng):
+    responses = torch.tensor(rng.normal(size=(1, 700, 40)))
+    np.testing.assert_allclose(
+        summed(responses).dissimilarities("correlation")[0], 1 - np.corrcoef(responses[0]), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("level", [0.0, 1000.0])
+def test_statistics_of_units_from_batches_equal_those_of_all_stimuli(level, rng):
+    responses = torch.tensor(level + rng.normal(size=(90, 50)) * np.logspace(-1, 2, 50), dtype=torch.float32)
+    responses[:, 3] = 0.1
+    statistics = UnitStatistics(50, torch.device("cpu"))
+    for start, stop in [(0, 7), (7, 60), (60, 90)]:
+        for units in (slice(0, 20), slice(20, 50)):
+            batch = responses[start:stop, units]
+            statistics.add(batch, units, scratch=torch.empty_like(batch))
+        statistics.n += stop - start
+    means, scales = statistics.finish(90, torch.float32)
+    expected = responses.double().numpy()
+    np.testing.assert_allclose(means, expected.mean(axis=0), rtol=1e-6, atol=1e-6)
+    varying = np.arange(50) != 3
+    np.testing.assert_allclose(1 / scales[varying], expected.std(axis=0)[varying], rtol=1e-5)
+    assert scales[3] == 0
+
+
+def test_variation_that_is_rounding_makes_no_unit_vary():
+    responses = torch.full((40, 2), 3.7)
+    responses[::2, 0] = torch.nextafter(responses[0, 0], torch.tensor(10.0))
+    responses[::2, 1] += 1e-4
+    statistics = UnitStatistics(2, torch.device("cpu"))
+    statistics.add(responses, slice(0, 2), scratch=torch.empty_like(responses))
+    assert (statistics.finish(40, torch.float32)[1] > 0).tolist() == [False, True]

@@ -154,7 +154,11 @@ def summary_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
             fitted = f"fits {best['fit'].min():.2f} to {best['fit'].max():.2f}"
             sentences.append(f"{network} over {len(best)} seeds is {chosen}, {fitted}{beside}")
     low, high = layers["index"].min(), layers["index"].max()
-    shown = ", ".join(f"{row['region']} {row['index']:.2f}" for _, row in patches.iterrows())
+    several = patches["category"].nunique() > 1
+    shown = ", ".join(
+        f"{row['region']} {row['index']:.2f}" + (f" ({row['category']})" if several else "")
+        for _, row in patches.iterrows()
+    )
     sentences.append(
         f"Mirror-symmetric viewpoint tuning index: {low:.2f} to {high:.2f} over layers; in the patches {shown}."
     )

@@ -110,7 +110,7 @@ def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tu
             client.submit(_limited, function, arguments, n_threads, pure=False): position
             for position, (function, arguments) in enumerate(tasks)
         }
-        for future in distributed.as_completed(list(futures)):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             try:
                 yield futures[future], future.result()
             except distributed.KilledWorker as error:

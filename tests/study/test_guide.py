@@ -1,0 +1,35 @@
+"""The user guide and the example studies: every command works, every study is understood."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from neurocompare.cli import main
+from neurocompare.study.grammar import load_study
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((REPOSITORY / "analyses" / "examples").glob("*.toml"))
+LINES = (REPOSITORY / "analyses" / "GUIDE.md").read_text().splitlines()
+COMMANDS = [line for line in LINES if line.startswith("neurocompare ")]
+
+
+def test_there_are_five_examples():
+    assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_understood(path):
+    assert load_study(path).title
+
+
+@pytest.mark.slow
+def test_every_command_of_the_guide_works(tmp_path, monkeypatch, capsys):
+    (tmp_path / "analyses").symlink_to(REPOSITORY / "analyses")
+    monkeypatch.chdir(tmp_path)
+    for command in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main(shlex.split(command)[1:])
+        assert stop.value.code == 0, (command, capsys.readouterr().err)

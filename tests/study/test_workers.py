@@ -1,0 +1,90 @@
+"""Tasks give the same results wherever they run, and the death of a worker is survived or said."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from neural_data import InputError
+from neurocompare.study.workers import run_tasks, threads_per_task
+
+TASKS = [(math.sqrt, (value,)) for value in range(5)]
+ROOTS = {position: math.sqrt(position) for position in range(5)}
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_tasks_give_their_results_with_their_positions(n_jobs):
+    assert dict(run_tasks(TASKS, n_threads=1, n_jobs=n_jobs)) == ROOTS
+
+
+def test_nothing_to_do_is_done():
+    assert list(run_tasks([], n_threads=1)) == []
+
+
+def test_threads_do_not_multiply():
+    assert threads_per_task(10_000) == 1
+    assert threads_per_task(1) >= 1
+
+
+def test_a_dead_worker_is_said():
+    tasks = [(os._exit, (1,)), (os._exit, (1,))]
+    with pytest.raises(InputError, match=r"a worker process died.*finished steps are kept"):
+        list(run_tasks(tasks, n_threads=1, n_jobs=2))
+
+
+@pytest.fixture
+def dask_cluster(tmp_path):
+    """A scheduler and two workers in processes of their own; gives the address and the workers."""
+    pytest.importorskip("distributed")
+    python = [sys.executable, "-W", "ignore", "-m", "distributed.cli"]
+    file = tmp_path / "scheduler.json"
+    local = ["--host", "127.0.0.1", "--no-dashboard"]
+    place = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    place["env"] = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    start = [*python[:-1], "distributed.cli.dask_scheduler", "--port", "0", *local, "--scheduler-file", str(file)]
+    processes = [subprocess.Popen(start, **place)]
+    worker = [*python[:-1], "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1"]
+    worker += ["--no-nanny", *local]
+    processes += [subprocess.Popen(worker, **place) for _ in range(2)]
+    try:
+        import distributed
+
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        with distributed.Client(scheduler_file=str(file), set_as_default=False, timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_dask_cluster_gives_the_same_and_survives_the_loss_of_a_worker(dask_cluster):
+    address, workers = dask_cluster
+    assert dict(run_tasks(TASKS, n_threads=1, dask=address)) == ROOTS
+    tasks = [(time.sleep, (0.3,))] * 8
+    done = []
+    for position, result in run_tasks(tasks, n_threads=1, dask=address):
+        done.append(position)
+        assert result is None
+        if len(done) == 1:
+            os.kill(workers[0].pid, signal.SIGKILL)
+    assert sorted(done) == list(range(8))
+
+
+def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("neurocompare.study.workers.CONNECT_SECONDS", 1)
+    with pytest.raises(InputError, match=r"--dask tcp://127.0.0.1:9: no Dask scheduler answers there"):
+        list(run_tasks(TASKS, n_threads=1, dask="tcp://127.0.0.1:9"))

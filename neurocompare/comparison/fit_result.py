@@ -290,7 +290,7 @@ class FitResult:
         Notes
         -----
         The fit of the best layer is too high, being the largest of several noisy numbers: test it on other
-        identities, see ``hypotheses.cross_validated_best_layer``.
+        identities, see ``layer_tests.cross_validated_best_layer``.
         """
         models = self.models.reset_index(drop=True)
         tail = (1 - self.confidence) / 2

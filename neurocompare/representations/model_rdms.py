@@ -43,9 +43,10 @@ _FEWEST_UNITS, _MOST_UNITS = 4096, 8192
 """Worked on at once, however many stimuli: fewer make products slow, more make the rounding of float32 sums large."""
 _STATISTICS_BYTES = 32
 """Memory of one unit's statistics while views are streamed."""
-_CHEAP_PRODUCTS, _CHEAP_RESPONSES = 5e10, 5e7
-"""Below so many products or responses a layer is worked on in float64 whatever the network's precision: large layers,
-in which the rounding of single units averages out, would take twice the time."""
+_CHEAP_PRODUCTS = 5e10
+_SMALL_LAYER = 25_000
+"""Up to so many products between stimuli, or units where views are streamed, a layer is worked on in float64 whatever
+the network's precision. Large layers, in which the rounding of single units averages out, would take twice the time."""
 _REFLECTION_ROUNDING = 32.0
 """A unit that answers an image and its mirror image alike to so many rounding errors of its response is invariant."""
 
@@ -283,7 +284,7 @@ def _stream_group(
     """One pass for the statistics of every unit where they are wanted, and one for the products of views."""
     device, precision = working_device(network), working_dtype(network.dtype)
     workspace = _Workspace()
-    cheap = {layer.name: layer.n_units * len(stimuli) <= _CHEAP_RESPONSES for layer in layers}
+    cheap = {layer.name: layer.n_units <= _SMALL_LAYER for layer in layers}
 
     def blocks(layer: Layer, responses: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         working = torch.float64 if cheap[layer.name] else precision

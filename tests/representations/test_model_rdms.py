@@ -173,7 +173,7 @@ def test_large_layers_which_are_worked_on_in_float32_are_right_to_1e_6(
     faces, monkeypatch, within, normalize, memory_mb
 ):
     monkeypatch.setattr(module_under_test, "_CHEAP_PRODUCTS", 0)
-    monkeypatch.setattr(module_under_test, "_CHEAP_RESPONSES", 0)
+    monkeypatch.setattr(module_under_test, "_SMALL_LAYER", 0)
     network = load_model("cnn-small", seed=3)
     layers = ["conv1", "conv4", "pool2"]
     found = compute_model_rdms(network, faces, layers, normalize=normalize, within=within, memory_mb=memory_mb)

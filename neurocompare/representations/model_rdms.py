@@ -41,7 +41,7 @@ _BLOCK_BYTES = 4_000_000
 """Of responses that are worked on at once: about what a processor keeps near."""
 _FEWEST_UNITS, _MOST_UNITS = 4096, 8192
 """Worked on at once, however many stimuli: fewer make products slow, more make the rounding of float32 sums large."""
-_STATISTICS_BYTES = 32
+_STATISTICS_BYTES = 24
 """Memory of one unit's statistics while views are streamed."""
 _CHEAP_PRODUCTS = 5e10
 _SMALL_LAYER = 25_000

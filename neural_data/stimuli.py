@@ -8,8 +8,11 @@ size can be streamed in batches.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
+import re
+import types
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -216,11 +219,17 @@ class StimulusSet:
         """SHA-256 (hex) of the table, of every image's decoded pixels and of the transforms.
 
         Decodes every image, so it also finds the broken ones.
+
+        Raises
+        ------
+        TypeError
+            If a transform has no description that is the same in every run: a lambda or local function, or an object
+            whose ``repr`` holds an address or an array.
         """
         digest = hashlib.sha256(self.table.to_csv(float_format="%.12g").encode())
         for image in self._raw_images():
             digest.update(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
-        digest.update(repr(self.transforms).encode())
+        digest.update(repr([_described(transform) for transform in self.transforms]).encode())
         return digest.hexdigest()
 
     def _raw_images(self) -> Iterator[np.ndarray]:
@@ -307,6 +316,24 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
     path = folder / "stimulus_set.csv"
     stimuli.table.assign(filename=names).to_csv(path, index_label="stimulus_id", lineterminator="\n")
     return path
+
+
+def _described(value: object) -> str:
+    """What a transform, or a value it is made with, is: the same text in every run; TypeError where there is none."""
+    if isinstance(value, functools.partial):
+        inside = (value.func, *value.args, *(part for pair in sorted(value.keywords.items()) for part in pair))
+        return f"partial({', '.join(map(_described, inside))})"
+    if isinstance(value, (types.FunctionType, type)) and "<" not in value.__qualname__:
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(_described, value))})"
+    text = repr(value)
+    if isinstance(value, (types.FunctionType, type, np.ndarray)) or re.search(r"\b(at 0x|array\()", text):
+        raise TypeError(
+            f"no checksum of the transform {text[:80]}: it is not described the same in every run; take a function "
+            "of a module's top level, a functools.partial of one with numbers or text, or a frozen dataclass of them"
+        )
+    return text
 
 
 def _read_table(path: Path) -> pd.DataFrame:

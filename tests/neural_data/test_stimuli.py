@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import types
 import zipfile
 
 import numpy as np
@@ -93,6 +95,32 @@ def test_the_checksum_follows_pixels_table_and_transforms(faces):
     }
     assert len(sums) == 4
     assert faces.checksum() == type(faces)(faces.table, pixels=faces.pixels, name="other").checksum()
+
+
+def scaled(images, factor=1.0):
+    return images * factor
+
+
+def test_the_checksum_of_a_function_is_the_same_in_every_run(faces):
+    again = types.FunctionType(scaled.__code__, scaled.__globals__, "scaled")
+    again.__qualname__ = scaled.__qualname__
+    assert repr(again) != repr(scaled)  # another address, as in another run
+    assert faces.with_transform(again).checksum() == faces.with_transform(scaled).checksum()
+    halved = [faces.with_transform(functools.partial(f, factor=0.5)).checksum() for f in (scaled, again)]
+    assert halved[0] == halved[1]
+    sums = {faces.checksum(), faces.with_transform(scaled).checksum(), halved[0]}
+    sums.add(faces.with_transform(functools.partial(scaled, factor=0.25)).checksum())
+    assert len(sums) == 4
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [lambda images: images, functools.partial(scaled, factor=np.ones(3)), functools.partial(scaled, factor=object())],
+    ids=["lambda", "array", "address"],
+)
+def test_a_transform_without_a_stable_description_has_no_checksum(faces, transform):
+    with pytest.raises(TypeError, match="not described the same in every run"):
+        faces.with_transform(transform).checksum()
 
 
 def test_legacy_column_names_are_read(folder):

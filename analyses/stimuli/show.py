@@ -96,7 +96,7 @@ def twin_symmetry() -> pd.DataFrame:
         described = describe_images(stimuli.pixels, stimuli.ids)
         bins = pd.cut(stimuli.table["azimuth_deg"].abs(), BINS_DEG, include_lowest=True)
         rows[kind] = described.groupby(bins, observed=True)["image_symmetry"].mean()
-    table = pd.DataFrame(rows).T
+    table = pd.DataFrame(rows).T.rename_axis("objects")
     table.columns = [f"{low} to {high}" for low, high in itertools.pairwise(BINS_DEG)]
     return table
 

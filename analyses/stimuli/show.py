@@ -229,7 +229,7 @@ def _report(table: pd.DataFrame, path: Path, title: str, *, index: bool = False)
     """Print a table and write it."""
     print(title)
     print(table.round(3).to_string(index=index), end="\n\n", flush=True)
-    table.to_csv(path, index=index, float_format="%.4g", lineterminator="\n")
+    table.round(4).to_csv(path, index=index, lineterminator="\n")
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

@@ -233,7 +233,7 @@ def test_parts_and_views_go_together(network, faces):
 
 @pytest.fixture
 def one_thread():
-    """On several threads torch rounds a row of a batch by its place in it, so equal images answer a little unequally."""
+    """On several threads torch rounds a row of a batch by its place in it, so that equal images answer unequally."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -104,13 +104,41 @@ def run(
 
 
 @app.command()
+def power(
+    study: Annotated[Path, typer.Argument(help="Study file (TOML) with a [power] section.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the table and its figure; nothing is kept without.")
+    ] = None,
+    settings: Overrides = None,
+    jobs: Jobs = None,
+    device: Device = "auto",
+    quiet: Quiet = False,
+) -> None:
+    """Say how many identities, neurons and repetitions tell two layers apart, from simulated recordings."""
+    from neurocompare.study.power import power_sentence, run_power
+
+    with _progress(quiet) as tell:
+        found = run_power(study, out=out, overrides=_overrides(settings), n_jobs=jobs, device=device, progress=tell)
+    if quiet:
+        return
+    shown = found.table.drop(columns=["first", "second", "simulated"])
+    first, second = found.table.loc[0, ["first", "second"]]
+    _say(f"Simulated neurons read {first}; to be told from {second}. Trial noise {found.noise:.2f}.")
+    _say(shown.to_string(index=False, float_format="{:.3f}".format))
+    _say(power_sentence(found.table, target=found.target))
+    if out is not None:
+        _say(f"table and figure: {out}")
+
+
+@app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Write the report of a run again, from its tables, figures and provenance."""
     from neurocompare.reporting.report import write_report
     from neurocompare.study.folders import MARK
 
-    if not (run_dir / MARK).is_file():
-        raise InputError(f"{run_dir}: no finished run (it has no {MARK}); name the folder that --out named")
+    needed = MARK if not (run_dir / MARK).is_file() else "tables/fits.csv"
+    if not (run_dir / needed).is_file():
+        raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
     _say(f"report: {write_report(run_dir)}")
 
 

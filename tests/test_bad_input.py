@@ -40,6 +40,7 @@ TEXT = {  # what is replaced in the study file, by what, and what is said
     "no such attribute": ("cnn-small", "torch.nn:Linaer", "no 'Linaer'"),
     "needs arguments": ("cnn-small", "torch.nn:Linear", "cannot be called without arguments"),
     "no module returned": ("cnn-small", "fractions:Fraction", "must return a torch.nn.Module"),
+    "built-in class": ("cnn-small", "collections:OrderedDict", "must return a torch.nn.Module"),
     "pretrained of our own": ("layers = ", 'weights = "pretrained"\nlayers = ', "no pretrained weights"),
     "missing checkpoint": ("layers = ", 'weights = "none.safetensors"\nlayers = ', "none.safetensors"),
     "network twice": ("layers = ", "seeds = [1, 1]\nlayers = ", "is listed twice"),

@@ -265,7 +265,12 @@ def _from_import_path(module_name: str, attribute: str) -> nn.Module:
     if not callable(make):
         raise InputError(f"{where} is a {type(make).__name__}; name a callable that returns a torch.nn.Module")
     try:
-        inspect.signature(make).bind()
+        signature = inspect.signature(make)
+    except ValueError as error:
+        # Some built-in callables have no signature, and none of them makes a network.
+        raise InputError(f"{where} is no Python function or class; it must return a torch.nn.Module") from error
+    try:
+        signature.bind()
     except TypeError as error:
         raise InputError(f"{where} cannot be called without arguments ({error}); wrap it in a function") from error
     try:

@@ -24,7 +24,7 @@ from scipy.stats import rankdata
 
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
-__all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_rdms", "save_figure"]
+__all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_power", "draw_rdms", "save_figure"]
 
 REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -178,6 +178,51 @@ def draw_rdms(model_rdms: RDMs, neural_rdms: RDMs, *, max_layers: int = 10) -> F
         bar.set_label("dissimilarity\n(percentile)", fontsize=6)
         bar.ax.tick_params(labelsize=6)
         bar.outline.set_visible(False)
+    return figure
+
+
+def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
+    """Power over the number of identities, a line for every number of neurons; one panel a number of repetitions.
+
+    Parameters
+    ----------
+    power : pandas.DataFrame
+        ``tables/power.csv``.
+    target : float
+        Power that is wanted: a dashed line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    repetitions, neurons = sorted(power["n_repetitions"].unique()), sorted(power["n_neurons"].unique())
+    shades = mpl.colormaps["viridis"](np.linspace(0.85, 0.1, len(neurons)))
+    identities = sorted(power["n_identities"].unique())
+    # Intervals of several lines at one place stand beside each other.
+    spacing = 0.012 * (max(identities) - min(identities))
+    with _style():
+        figure, panels = _panels(len(repetitions), width=max(2.6, 4.2 / len(repetitions)), height=3.0)
+        for axes, n_repetitions in zip(panels, repetitions, strict=True):
+            for place, (n_neurons, shade) in enumerate(zip(neurons, shades, strict=True)):
+                rows = power[(power["n_repetitions"] == n_repetitions) & (power["n_neurons"] == n_neurons)]
+                rows = rows.sort_values("n_identities")
+                x = rows["n_identities"] + spacing * (place - (len(neurons) - 1) / 2)
+                axes.plot(x, rows["power"], color=shade, linewidth=1.2, label=f"{n_neurons} neurons")
+                _errorbar(axes, x, rows["power"], rows["power_low"], rows["power_high"], shade)
+            axes.axhline(target, color="black", linewidth=0.8, linestyle="--", zorder=1)
+            axes.set_xticks(identities)
+            axes.set_ylim(-0.03, 1.03)
+            axes.set_xlabel("identities")
+            axes.set_title(f"{n_repetitions} repetition" + ("s" if n_repetitions > 1 else ""))
+        panels[0].set_ylabel("power")
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
+        first = power.iloc[0]
+        _note(
+            figure,
+            f"simulated neurons read {first['first']},\nto be told from {first['second']}\n"
+            f"bars: 95 % interval over {first['n_experiments']} experiments; dashed: {target:.0%} power",
+        )
     return figure
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
+from neurocompare.comparison.power import POWER_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 
 __all__ = ["COLUMNS", "latex_table", "markdown_table", "ordered", "shown_fits", "write_table"]
@@ -29,6 +30,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "equivariance": EQUIVARIANCE_COLUMNS,
     "hypotheses": HYPOTHESIS_COLUMNS,
+    "power": ("first", "second", *POWER_COLUMNS),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from neural_data.errors import InputError, closest
 
@@ -25,6 +25,8 @@ QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n
 """The most of each that a quick look takes."""
 
 Name = Annotated[str, Field(min_length=1)]
+SIDES = ("first", "second")
+"""The two layers of a power analysis."""
 PATH_KEYS = {("stimuli", "source"), ("stimuli", "images"), ("recording", "source"), ("models", "weights")}
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
@@ -104,6 +106,37 @@ class Outputs(_Section):
     reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
 
 
+class LayerOfModel(_Section):
+    """One layer of one network among ``[[models]]``."""
+
+    model: Name = Field(description="name of an entry of [[models]]")
+    layer: Name = Field(description="one layer, as 'neurocompare models NAME' lists it")
+    regime: Name | None = Field(None, description="the entry's regime, where several entries have the name")
+    seed: Annotated[int, Field(ge=0)] | None = Field(None, description="one of the entry's seeds; the first by default")
+
+
+class Power(_Section):
+    """``[power]``: the sizes of experiment that ``neurocompare power`` simulates to tell two layers apart."""
+
+    first: LayerOfModel = Field(description="the layer that simulated neurons read")
+    second: LayerOfModel = Field(description="the layer that it is to be told from")
+    n_identities: list[Annotated[int, Field(ge=3)]] | None = Field(
+        None, min_length=1, description="identities shown; 5, 10, 25 and 50 by default, as far as the stimuli go"
+    )
+    n_neurons: list[Annotated[int, Field(ge=4)]] = Field([30, 100, 190], min_length=1)
+    n_repetitions: list[Annotated[int, Field(ge=1)]] = Field([10], min_length=1, description="of each stimulus")
+    n_experiments: int = Field(100, ge=2, le=100_000, description="simulated experiments of each size")
+    noise: float | None = Field(
+        None,
+        ge=0,
+        description="standard deviation of one trial over that of a neuron's mean responses; that of the recording by "
+        "default, 3 where there is none",
+    )
+    read_share: float = Field(0.1, gt=0, le=1, description="share of the layer's units that a neuron reads")
+    alpha: float = Field(0.05, gt=0, lt=1, description="level of the two-sided test of the difference")
+    target: float = Field(0.8, gt=0, lt=1, description="power that is wanted")
+
+
 class Study(_Section):
     """A whole study file."""
 
@@ -115,6 +148,21 @@ class Study(_Section):
     comparison: Comparison = Comparison()
     hypotheses: list[dict[str, Any]] = Field([], description="claims that are decided on the tables of the run")
     outputs: Outputs = Outputs()
+    power: Power | None = Field(None, description="what 'neurocompare power' simulates; runs do not look at it")
+
+    @field_validator("power")
+    @classmethod
+    def _power_names_two_layers(cls, power: Power | None, checked: ValidationInfo) -> Power | None:
+        if power is not None and "models" in checked.data:
+            networks = [_network_of(getattr(power, side), side, checked.data["models"]) for side in SIDES]
+            if networks[0] == networks[1] and power.first.layer == power.second.layer:
+                raise ValueError("power.first and power.second are the same layer of the same network; name two")
+        return power
+
+    def power_networks(self) -> list[Model]:
+        """The entries of ``power.first`` and ``power.second``, each with its one seed and its one layer."""
+        sides = [getattr(self.power, side) for side in SIDES]
+        return [_network_of(chosen, side, self.models) for chosen, side in zip(sides, SIDES, strict=True)]
 
     @model_validator(mode="after")
     def _networks_are_distinct(self) -> Study:
@@ -132,6 +180,27 @@ class Study(_Section):
 
             read_hypotheses(self.hypotheses)
         return self
+
+
+def _network_of(chosen: LayerOfModel, side: str, models: list[Model]) -> Model:
+    """The entry of the models that is meant, with the one seed and layer."""
+    named = [model for model in models if model.name == chosen.model]
+    if not named:
+        raise ValueError(
+            f"power.{side}.model = {chosen.model!r} is none of the models: "
+            f"{closest(chosen.model, [model.name for model in models])}"
+        )
+    meant = [model for model in named if chosen.regime in (None, model.regime)]
+    if len(meant) != 1:
+        regimes = [model.regime for model in named]
+        raise ValueError(
+            f"power.{side} fits {len(meant)} of the models called {chosen.model!r}, whose regimes are {regimes}; give "
+            f"each of them a regime, and power.{side} the regime that is meant"
+        )
+    seed = meant[0].seeds[0] if chosen.seed is None else chosen.seed
+    if seed not in meant[0].seeds:
+        raise ValueError(f"power.{side}.seed = {seed} is none of the seeds of {chosen.model!r}: {meant[0].seeds}")
+    return meant[0].model_copy(update={"seeds": [seed], "layers": [chosen.layer]})
 
 
 def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> Study:
@@ -267,7 +336,7 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
             )
         case _:
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if not path else f"{key} = {problem['input']!r}: "
+            given = "" if not path or isinstance(problem["input"], Mapping) else f"{key} = {problem['input']!r}: "
             return f"{place}: {given}{message[0].lower()}{message[1:]}{more}"
 
 
@@ -279,6 +348,7 @@ def _keys_beside(path: tuple[str | int, ...]) -> list[str]:
         "recording": Recording,
         "comparison": Comparison,
         "outputs": Outputs,
+        "power": LayerOfModel if len(path) == 3 else Power,
     }
     section = Study if len(path) == 1 else sections.get(str(path[0]), Study)
     return list(section.model_fields)

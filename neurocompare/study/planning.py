@@ -28,7 +28,7 @@ from neurocompare.study.steps import (
     with_background,
 )
 
-__all__ = ["Plan", "Step", "make_plan", "recording_checksum"]
+__all__ = ["Plan", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
 
 TYPICAL_SECONDS = {"stimuli": 0.1, "presentation": 0.01, "patches": 2e-3, "fits": 1e-6, "figures": 0.05}
 """Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
@@ -124,17 +124,10 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     InputError
         If anything that the study names does not exist or cannot be used.
     """
-    chosen = settings.stimuli
     networks = tuple(identify_networks(settings, device))
-    if chosen.source in BUILT_IN_STIMULI:
-        stimuli = None
-        n_stimuli = planned_stimuli(settings)
-        about = chosen.model_dump(mode="json", exclude={"images", "background"})
-        rendering = Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
-        shown = _key("shown", rendering.key, chosen.background)
-    else:
-        stimuli = with_background(read_own_stimuli(settings), settings)
-        rendering, n_stimuli, shown = None, len(stimuli), stimuli.checksum()
+    stimuli, rendering = plan_stimuli(settings)
+    n_stimuli = int(rendering.work) if stimuli is None else len(stimuli)
+    shown = _key("shown", rendering.key, settings.stimuli.background) if stimuli is None else stimuli.checksum()
     if settings.recording.source == "simulated":
         recording, n_regions = None, len(settings.recording.regions or SIMULATED_REGIONS)
         recorded = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
@@ -171,6 +164,22 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     )
     figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key), 20 + n_layers)
     return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures)
+
+
+def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:
+    """The stimuli that a study has on disk, or the step that renders them; the other is None.
+
+    Raises
+    ------
+    InputError
+        If there are no such stimuli.
+    """
+    chosen = settings.stimuli
+    if chosen.source not in BUILT_IN_STIMULI:
+        return with_background(read_own_stimuli(settings), settings), None
+    n_stimuli = planned_stimuli(settings)
+    about = chosen.model_dump(mode="json", exclude={"images", "background"})
+    return None, Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
 
 
 def recording_checksum(recording: xr.DataArray) -> str:

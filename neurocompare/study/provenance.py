@@ -38,7 +38,7 @@ def write_provenance(
     settings: Study,
     *,
     stimuli: StimulusSet,
-    recording: xr.DataArray,
+    recording: xr.DataArray | None,
     networks: Sequence[NetworkRecord],
     notes: Sequence[str],
     quick: bool = False,
@@ -53,8 +53,8 @@ def write_provenance(
         The resolved study.
     stimuli : StimulusSet
         Its table, pixels and transforms are summed (SHA-256).
-    recording : xarray.DataArray
-        Its values and coordinates are summed.
+    recording : xarray.DataArray or None
+        Its values and coordinates are summed. None where no recording was looked at.
     networks : sequence of NetworkRecord
         With the checksums of their weights.
     notes : sequence of str
@@ -75,7 +75,9 @@ def write_provenance(
             "transforms": [repr(transform) for transform in stimuli.transforms],
             "sha256": stimuli.checksum(),
         },
-        "recording": {
+        "recording": None
+        if recording is None
+        else {
             "simulated": bool(recording.attrs.get("simulated", False)),
             "shape": dict(zip(map(str, recording.dims), recording.shape, strict=True)),
             "sha256": recording_checksum(recording),

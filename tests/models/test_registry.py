@@ -106,6 +106,8 @@ def test_networks_of_a_users_package_are_found(users_package):
     [
         ("users_package:gives_number", "gives a int; it must return"),
         ("users_package:number", "is a int; name a callable"),
+        ("collections:OrderedDict", "must return a torch.nn.Module"),
+        ("builtins:dict", "must return a torch.nn.Module"),
         ("users_package:needs", "without arguments.*width"),
         ("users_package:gives_numbr", "did you mean 'gives_number'"),
         ("users_package:wants_gpu", "could not be made here"),

@@ -1,0 +1,266 @@
+"""How large an experiment must be to tell two layers of a study's networks apart: the ``[power]`` section, computed.
+
+Stimuli are shown to the networks that the section names; experiments of every size are then simulated by
+``comparison.power``. Nothing is written unless a folder is asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.power import PowerPlan, power_analysis, trial_noise
+from neurocompare.reporting.figures import draw_power, save_figure
+from neurocompare.reporting.tables import ordered, write_table
+from neurocompare.representations.activations import stream_responses
+from neurocompare.study.cache import open_cache
+from neurocompare.study.folders import whole_folder
+from neurocompare.study.grammar import Study, load_study
+from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
+from neurocompare.study.planning import plan_stimuli
+from neurocompare.study.provenance import write_provenance
+from neurocompare.study.steps import obtain_recording, render_stimuli, step_rng, with_background
+from neurocompare.study.workers import n_cores
+
+__all__ = ["PowerFound", "power_sentence", "run_power"]
+
+WORTH_WORKERS = 400
+"""Fewer simulated experiments are made in this process, unless workers are asked for."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PowerFound:
+    """What a power analysis gave.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a size of experiment, as in ``tables/power.csv``.
+    noise : float
+        Trial noise of the simulated neurons, see :func:`~neurocompare.comparison.power.trial_noise`.
+    target : float
+        Power that is wanted.
+    """
+
+    table: pd.DataFrame
+    noise: float
+    target: float
+
+
+def run_power(
+    study: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    n_jobs: int | None = None,
+    device: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
+) -> PowerFound:
+    """Simulate the experiments that a study's ``[power]`` section asks for.
+
+    Parameters
+    ----------
+    study : str, Path or mapping
+        A study file (TOML) or its content.
+    out : str, Path or None
+        Folder for ``tables/power.csv``, ``tables/power.parquet``, ``figures/power.svg`` and ``.png``, and
+        ``provenance.json``; absent, empty, or an earlier run, which is replaced. None writes nothing.
+    overrides : mapping of str to value, or None
+        Dotted keys and values that replace those of the study.
+    n_jobs : int or None
+        Processes to share the sizes among; the results do not depend on it. None: one a core where it is worth it.
+    device : str
+        Where networks run.
+    progress : callable or None
+        Called with the name of each step and the share that is done.
+
+    Returns
+    -------
+    PowerFound
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong; nothing is written then.
+
+    Notes
+    -----
+    Experiments are analysed with the study's ``comparison.method`` and ``comparison.resample`` and jackknife standard
+    errors.
+    """
+    settings = load_study(study, overrides)
+    if out is None:
+        return _simulated(settings, None, n_jobs, device, progress or _silent)
+    with whole_folder(Path(out)) as folder:
+        return _simulated(settings, folder, n_jobs, device, progress or _silent)
+
+
+def power_sentence(table: pd.DataFrame, *, target: float = 0.8) -> str:
+    """The smallest experiment that reaches a power: fewest identities, then fewest neurons, then repetitions.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`run_power`.
+    target : float
+        Power that is wanted, 0..1.
+
+    Returns
+    -------
+    str
+        One sentence; it names the best size where none reaches the target, and says so where the second layer fits
+        better at every size.
+    """
+    sizes = ["n_identities", "n_neurons", "n_repetitions"]
+    enough = table[table["power"] >= target].sort_values(sizes)
+    if len(enough):
+        row = enough.iloc[0]
+        return f"{_size_of(row)} reach {target:.0%} power: {_estimate(row)}."
+    row = table.sort_values("power", ascending=False, kind="stable").iloc[0]
+    opposite = "; the second layer fits neurons that read the first better than the first does"
+    return (
+        f"No size tried reaches {target:.0%} power; the most is {_estimate(row)} with {_size_of(row)}"
+        f"{opposite if (table['difference'] < 0).all() else ''}."
+    )
+
+
+def _size_of(row: pd.Series) -> str:
+    repeated = "1 repetition" if row["n_repetitions"] == 1 else f"{row['n_repetitions']:.0f} repetitions"
+    return f"{row['n_identities']:.0f} identities and {row['n_neurons']:.0f} neurons ({repeated} of each stimulus)"
+
+
+def _estimate(row: pd.Series) -> str:
+    return f"{row['power']:.0%} (95 % interval {row['power_low']:.0%} to {row['power_high']:.0%})"
+
+
+def _silent(_name: str, _share: float) -> None:
+    """Progress that nobody looks at."""
+
+
+def _simulated(
+    settings: Study, folder: Path | None, n_jobs: int | None, device: str, progress: Callable[[str, float], None]
+) -> PowerFound:
+    """Check, present, simulate and, where there is a folder, write."""
+    progress("checking", 0.0)
+    _check(settings)
+    networks = identify_networks(settings.model_copy(update={"models": settings.power_networks()}), device)
+    for side, network in zip(("first", "second"), networks, strict=True):
+        if len(network.layers) != 1:
+            raise InputError(f"power.{side}.layer must be one layer; it is {', '.join(network.layers)}: name one")
+    progress("stimuli", 0.02)
+    stimuli = _stimuli(settings)
+    recording = None if settings.recording.source == "simulated" else obtain_recording(settings, stimuli)
+    plan = _plan(settings, recording, len(stimuli.identities))
+    progress("presenting the stimuli", 0.1)
+    first, second = (_responses(network, stimuli) for network in networks)
+    n_sizes = len(plan.n_identities) * len(plan.n_neurons) * len(plan.n_repetitions)
+    if n_jobs is None:
+        n_jobs = 1 if n_sizes * plan.n_experiments < WORTH_WORKERS else min(n_cores(), n_sizes)
+    progress(f"simulating {n_sizes} sizes of experiment", 0.2)
+    table = power_analysis(
+        first,
+        second,
+        stimuli.table["identity"].tolist(),
+        plan=plan,
+        n_jobs=n_jobs,
+        rng=step_rng(settings.seed, "power"),
+    )
+    names = [f"{network.layers[0]} of {network.label}" for network in networks]
+    table = ordered(table.assign(first=names[0], second=names[1]), "power")
+    target = settings.power.target
+    if folder is not None:
+        for name in ("tables", "figures"):
+            (folder / name).mkdir()
+        write_table(table, "power", folder / "tables")
+        save_figure(draw_power(table, target=target), "power", folder / "figures")
+        notes = [power_sentence(table, target=target), f"trial noise {plan.noise:.4g}"]
+        write_provenance(
+            folder, settings, stimuli=stimuli, recording=recording, networks=networks, notes=notes, quick=False
+        )
+    progress("done", 1.0)
+    return PowerFound(table, plan.noise, target)
+
+
+def _check(settings: Study) -> None:
+    """Refuse what cannot be simulated before anything is loaded."""
+    if settings.power is None:
+        raise InputError(
+            "the study has no [power] section; add one with the two layers to tell apart, such as "
+            '[power] first = {model = "cnn-small", layer = "conv4"}, second = {model = "cnn-small", layer = "fc1"}'
+        )
+    comparison = settings.comparison
+    for key, wanted in (("dissimilarity", "correlation"), ("normalize", "none")):
+        if (found := getattr(comparison, key)) != wanted:
+            raise InputError(
+                f"comparison.{key} = {found!r}: power is simulated for {wanted!r} alone; add "
+                f"--set comparison.{key}={wanted}"
+            )
+    _plan(settings.model_copy(update={"recording": type(settings.recording)()}), None, 3)
+
+
+def _plan(settings: Study, recording: xr.DataArray | None, n_available: int) -> PowerPlan:
+    """The sizes to try; identities that are not given end at those that there are, trial noise is the recording's."""
+    chosen = settings.power
+    identities = chosen.n_identities
+    if identities is None:
+        identities = [*(n for n in PowerPlan.n_identities if n < n_available), n_available]
+    noise = chosen.noise
+    if noise is None:
+        noise = PowerPlan.noise if recording is None else _noise_of(recording)
+    return PowerPlan(
+        n_identities=identities,
+        n_neurons=chosen.n_neurons,
+        n_repetitions=chosen.n_repetitions,
+        noise=noise,
+        n_experiments=chosen.n_experiments,
+        alpha=chosen.alpha,
+        read_share=chosen.read_share,
+        resample=settings.comparison.resample,
+        method=settings.comparison.method,
+    )
+
+
+def _noise_of(recording: xr.DataArray) -> float:
+    try:
+        return trial_noise(recording)
+    except InputError as error:
+        raise InputError(f"{error}; give power.noise") from error
+
+
+def _stimuli(settings: Study) -> StimulusSet:
+    """What is shown: read, rendered, or found among the steps of earlier runs."""
+    stimuli, rendering = plan_stimuli(settings)
+    if stimuli is not None:
+        return stimuli
+    rendered = open_cache().obtain(
+        rendering.key,
+        lambda: render_stimuli(settings, n_jobs=n_cores()),
+        kind=rendering.kind,
+        label=rendering.label,
+        work=rendering.work,
+    )
+    return with_background(rendered, settings)
+
+
+def _responses(record: NetworkRecord, stimuli: StimulusSet) -> np.ndarray:
+    """Responses (n_stimuli, n_units) of the one layer of a network."""
+    network = loaded(record)
+    batches: list[np.ndarray] = []
+
+    def keep(_layer: object, _rows: slice, responses: torch.Tensor) -> None:
+        batches.append(responses[0].to("cpu", torch.float32, copy=True).numpy())
+
+    stream_responses(network, stimuli, network.select(list(record.layers)), keep)
+    return np.concatenate(batches)

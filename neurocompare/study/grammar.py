@@ -336,7 +336,9 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
             )
         case _:
             message = problem["msg"].removeprefix("Value error, ")
-            given = "" if not path or isinstance(problem["input"], Mapping) else f"{key} = {problem['input']!r}: "
+            # A validator of ours that judges a whole table names its keys itself.
+            whole_table = problem["type"] == "value_error" and isinstance(problem["input"], Mapping)
+            given = "" if not path or whole_table else f"{key} = {problem['input']!r}: "
             return f"{place}: {given}{message[0].lower()}{message[1:]}{more}"
 
 

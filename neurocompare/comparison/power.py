@@ -245,13 +245,18 @@ def _power_of(
 def _recorded(
     units: np.ndarray, n_neurons: int, noise: float, read_share: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Mean responses (n_stimuli, n_neurons) of neurons that each read a random part of the units."""
-    varying = units[:, np.ptp(units, axis=0) > 0]
-    if not varying.shape[1]:
+    """Mean responses (n_stimuli, n_neurons) of neurons that each read a random part of the units.
+
+    Units keep their scale and their mean, and patterns are centred over units: a random projection of them keeps their
+    correlations, so with many neurons and no noise the recording has the RDM of the layer.
+    """
+    if not (np.ptp(units, axis=0) > 0).any():
         raise InputError("no unit of the first layer varies over the stimuli; no neuron can read it")
-    scores = (varying - varying.mean(axis=0)) / varying.std(axis=0)
-    read = rng.random((varying.shape[1], n_neurons)) < read_share
+    patterns = units - units.mean(axis=1, keepdims=True)
+    read = rng.random((units.shape[1], n_neurons)) < read_share
     # A neuron reads at least one unit.
-    read[rng.integers(0, varying.shape[1], n_neurons), np.arange(n_neurons)] = True
-    signal = scores @ (read * rng.standard_normal(read.shape))
-    return signal / signal.std(axis=0) + noise * rng.standard_normal(signal.shape)
+    read[rng.integers(0, units.shape[1], n_neurons), np.arange(n_neurons)] = True
+    signal = patterns @ (read * rng.standard_normal(read.shape))
+    # One scale for all neurons: a scale of its own for each would change the geometry.
+    spread = np.sqrt(signal.var(axis=0).mean())
+    return signal / spread + noise * rng.standard_normal(signal.shape)

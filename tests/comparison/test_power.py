@@ -35,6 +35,17 @@ def test_power_grows_with_the_size_of_the_experiment(name, two_layers, rng):
     assert (table["fit_first"] > table["fit_second"]).all()
 
 
+def test_the_layer_that_neurons_read_wins_whatever_the_scale_of_its_units(rng):
+    # A few strong units with large means rule the RDM of raw responses; z-scored, all units count alike.
+    scale = np.where(np.arange(60) < 10, 8.0, 0.5)
+    first = scale * (2 + rng.standard_normal((36, 60)))
+    second = (first - first.mean(axis=0)) / first.std(axis=0)
+    plan = plan_of(n_identities=(12,), n_neurons=(300,), n_experiments=5, noise=0.0, read_share=1.0)
+    table = power_analysis(first, second, IDENTITY, plan=plan, rng=rng)
+    assert table["fit_first"][0] > 0.95
+    assert table["fit_first"][0] > table["fit_second"][0] + 0.1
+
+
 def test_a_layer_is_not_told_from_itself(two_layers, rng):
     table = power_analysis(two_layers[0], two_layers[0], IDENTITY, plan=plan_of(), rng=rng)
     assert table["power"][0] == 0

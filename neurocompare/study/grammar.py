@@ -149,6 +149,13 @@ class Outputs(_Section):
         None, description="invariance and equivariance of layers under flips and rotation"
     )
     reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
+    viewpoint_variants: bool = Field(
+        False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
+    )
+    templates: bool = Field(
+        False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
+    )
+    image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
 
 
 class LayerOfModel(_Section):

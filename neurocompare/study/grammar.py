@@ -149,6 +149,9 @@ class Outputs(_Section):
         None, description="invariance and equivariance of layers under flips and rotation"
     )
     reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
+    layer_tests: bool = Field(
+        False, description="best layers, differences between layers, and between the layer profiles of patches"
+    )
     viewpoint_variants: bool = Field(
         False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.comparison.power import POWER_COLUMNS
+from neurocompare.comparison.regime_contrasts import REGIME_CONTRAST_COLUMNS, REGIME_INTERACTION_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 
 __all__ = ["COLUMNS", "latex_table", "markdown_table", "ordered", "shown_fits", "write_table"]
@@ -30,6 +31,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "equivariance": EQUIVARIANCE_COLUMNS,
     "hypotheses": HYPOTHESIS_COLUMNS,
+    "regime_contrasts": REGIME_CONTRAST_COLUMNS,
+    "regime_interactions": REGIME_INTERACTION_COLUMNS,
     "power": ("first", "second", *POWER_COLUMNS),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""

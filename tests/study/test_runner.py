@@ -26,7 +26,7 @@ def test_a_run_folder_is_complete_and_agrees_with_its_parts(small_study, tmp_pat
     assert sorted(path.name for path in run.out.iterdir()) == [
         *("figures", "provenance.json", "rdms", "report.html", "run.log", "tables"),
     ]
-    optional = {"equivariance", "hypotheses", "power"}
+    optional = {"equivariance", "hypotheses", "power", "regime_contrasts", "regime_interactions"}
     for name in set(COLUMNS) - optional:
         columns = COLUMNS[name]
         from_csv = pd.read_csv(run.out / "tables" / f"{name}.csv")

@@ -88,15 +88,16 @@ class ContrastPlan:
     (too narrow, should they be less alike than chance). Networks that share nothing but the number may be paired too,
     at random as it were: five pairs then cover as they should and find less than five against five.
 
-    With five seeds a regime (``analyses/regime_contrasts/calibration.csv``; ``python
-    analyses/regime_contrasts/calibrate.py --out FOLDER``), tests at 5 % of no difference rejected, and 95 % intervals
-    missed, in: paired t 5 %; Welch 5 % of independent networks, and 1 % where networks of a seed correlate by 0.5 (power
-    0.80 instead of 0.91); a random intercept for seeds with the z test that ``statsmodels`` prints 13 to 14 %; exemplars
-    of a network taken as independent 32 to 52 %. Where the regime's effect differs strongly between exemplars, the
-    paired t over seeds missed the effect on new exemplars in 17 % (10 exemplars) and 12 % (25); ``mixed`` missed it in
-    2 to 5 % everywhere, being cautious. Hence ``t`` by default: it is exact for what it claims, and so is the mixed
-    model's test of one value a network, which is the same. The interaction at 8 layers: F without correction 8 to 10 %,
-    Greenhouse and Geisser 2 to 3 %; permuted profiles 4 % between networks and never within five seeds.
+    With five seeds a regime, tests at 5 % of no difference rejected, and 95 % intervals missed, in the following
+    shares of simulated experiments (``python analyses/regime_contrasts/calibrate.py --out FOLDER``,
+    ``calibration.csv`` there): paired t 5 %; Welch 5 % of independent networks, and 1 % where networks of a seed
+    correlate by 0.5 (power 0.80, paired 0.91); a random intercept for seeds with the z test that ``statsmodels``
+    prints 13 to 14 %; exemplars of a network taken as independent 32 to 52 %. Hence ``t`` by default: it is exact
+    for what it claims, and with one value a network a random intercept for seeds gives the same estimate and
+    standard error. Where the effect differs strongly between exemplars, the paired t missed the effect on new
+    exemplars in 17 % (10 exemplars) and 12 % (25); ``mixed``, paired, missed it in 2 to 5 % everywhere: it is
+    cautious. The interaction over 8 layers: F without correction 8 to 10 %, Greenhouse and Geisser's 2 to 3 %,
+    permuted profiles 4 % between networks and never within five seeds.
     """
 
     paired: bool | None = None

@@ -233,8 +233,8 @@ def _read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     images, labels = np.asarray(held["X"]), np.asarray(held["y"]).ravel()
     if images.ndim != 4 or images.shape[2] != 3 or images.dtype != np.uint8 or images.shape[3] != len(labels):
         raise InputError(
-            f"{path}: X is {images.dtype} {images.shape} and y holds {labels.size}; SVHN keeps uint8 (height, width, 3, "
-            "n) and n labels"
+            f"{path}: X is {images.dtype} {images.shape} and y holds {labels.size}; SVHN keeps uint8 "
+            "(height, width, 3, n) and n labels"
         )
     if labels.size and not (np.isin(labels, np.arange(1, 11))).all():
         wrong = labels[~np.isin(labels, np.arange(1, 11))][0]

@@ -7,6 +7,7 @@ an image and its mirror image one class, ``mirror-distinct`` two.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,8 +164,8 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
     """
     if test is not None and test.classes != data.classes:
         raise InputError(
-            f"test images {test.name} have classes {list(test.classes)[:12]}, training images {list(data.classes)[:12]}; "
-            "they must be the same"
+            f"test images {test.name} have classes {list(test.classes)[:12]}, training images "
+            f"{list(data.classes)[:12]}; they must be the same"
         )
     rng = np.random.default_rng([seed, 1])
     shares = [HELD_OUT] if test is not None else [HELD_OUT, HELD_OUT]
@@ -178,7 +179,7 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
             what = "images" if data.exemplars is None else "exemplars"
             raise InputError(f"{data.name}: class {name!r} has {len(units)} {what}; too few to hold some out")
         bounds = np.cumsum([0, *counts])
-        held_out = [units[start:stop] for start, stop in zip(bounds[:-1], bounds[1:], strict=True)]
+        held_out = [units[start:stop] for start, stop in itertools.pairwise(bounds)]
         for part, chosen in zip(parts[1:], held_out, strict=False):
             part.append(members[np.isin(groups, chosen)])
         parts[0].append(members[np.isin(groups, units[bounds[-1] :])])

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import safetensors.torch
+import torch
 from rsatoolbox.rdm import RDMs
 
+from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare import __version__
 from neurocompare.comparison.fits import compare_rdms
 from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
+from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
-from neurocompare.models.training import train_network
+from neurocompare.models.registry import load_model
+from neurocompare.models.training import STATE_NAME, TrainedNetwork, make_recipe, train_network
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.viewpoint import mirror_symmetry_index
+from neurocompare.study.folders import MARK
 from neurocompare.study.grammar import Model, Study, Training
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
 from neurocompare.study.randomness import step_rng
 from neurocompare.study.recipes import recipe_of
+from neurocompare.study.workers import n_cores
 
-__all__ = ["contrast_tables", "follow", "read_images_to_train_on", "train"]
+__all__ = ["contrast_tables", "follow", "read_images_to_train_on", "train", "train_to_folder"]
 
 KEYS = ("model", "regime", "seed", "layer", "layer_index", "region", "subject", "category", "identity")
 COMPONENTS = ("shapley_invariant", "shapley_sensitive")
@@ -72,6 +81,94 @@ def train(model: Model, seed: int, images: Mapping[str, Any], folder: Path | Non
     )
     kept = {str(epoch): safetensors.torch.save(state) for epoch, state in made.kept.items()}
     return {"weights": safetensors.torch.save(made.state), "curve": made.curve, "kept": kept}
+
+
+def train_to_folder(
+    out: Path,
+    *,
+    dataset: str,
+    test: str | None = None,
+    regime: str = "natural",
+    recipe: str = "fast",
+    epochs: int | None = None,
+    seed: int = 0,
+    architecture: str = "cnn-small",
+    n_images: int | None = None,
+    precision: str = "float32",
+    keep_epochs: Sequence[int] = (),
+    device: str = "auto",
+    n_jobs: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> TrainedNetwork:
+    """Train one network and write what came out, as ``neurocompare train`` does.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Gets ``checkpoint.safetensors``, ``epoch_N.safetensors`` of the kept epochs, ``training.csv`` and
+        ``provenance.json``, and holds the state while training runs: called again after a stop, training goes on.
+    dataset, test, n_images : str, int
+        See :func:`~neurocompare.models.datasets.read_dataset`.
+    regime : str
+        See :func:`~neurocompare.models.datasets.apply_regime`.
+    recipe, epochs, precision : str, int, str
+        See :func:`~neurocompare.models.training.make_recipe`.
+    seed, keep_epochs, device : int, sequence of int, str
+        See :func:`~neurocompare.models.training.train_network`.
+    architecture : str
+        As :func:`~neurocompare.models.registry.load_model` takes it.
+    n_jobs : int or None
+        Worker processes for rendering; None: one a core.
+    progress : callable or None
+
+    Returns
+    -------
+    TrainedNetwork
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong, or ``out`` holds something else.
+    """
+    unfinished = (out / STATE_NAME).is_file()
+    if out.is_dir() and any(out.iterdir()) and not unfinished and not (out / MARK).is_file():
+        raise InputError(f"{out} holds files and no earlier training (it has no {MARK}); name a new or empty folder")
+    chosen = make_recipe(recipe, regime, epochs=epochs, precision=precision)
+    size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
+    options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
+    images, tested = read_dataset(dataset, n_images=n_images, **options)
+    if test is not None:
+        tested = read_dataset(test, **options)[0]
+    splits = split_dataset(images, tested)
+    splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
+    made = train_network(
+        architecture,
+        splits,
+        chosen,
+        seed=seed,
+        device=device,
+        folder=out,
+        keep_epochs=keep_epochs,
+        progress=progress,
+    )
+    for epoch, state in made.kept.items():
+        write_state(out / f"epoch_{epoch}.safetensors", state)
+    made.curve.to_csv(out / "training.csv", index=False, lineterminator="\n")
+    about = {
+        "neurocompare": __version__,
+        "torch": torch.__version__,
+        "architecture": architecture,
+        "dataset": images.name,
+        "regime": regime,
+        "recipe": dataclasses.asdict(chosen),
+        "seed": seed,
+        "n_threads": torch.get_num_threads(),
+        "classes": list(splits.train.classes),
+        "n_images": {name: len(part) for name, part in vars(splits).items()},
+    }
+    write_state(out / "checkpoint.safetensors", made.state, {"training": json.dumps(about)})
+    (out / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return made
 
 
 def follow(

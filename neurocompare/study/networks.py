@@ -46,6 +46,8 @@ class NetworkRecord:
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
         Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    image_size : int
+        Height and width at which it is shown images, pixels.
     """
 
     model: Model
@@ -56,6 +58,7 @@ class NetworkRecord:
     sha256: str
     identity: str
     device: str
+    image_size: int
 
     @property
     def label(self) -> str:
@@ -99,6 +102,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         sha256=weights,
         identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
         device=str(network.device),
+        image_size=network.preprocessing.image_size,
     )
 
 

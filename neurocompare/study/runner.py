@@ -203,7 +203,10 @@ class _Work:
         missing = [position for position, result in results.items() if result is None]
         with contextlib.ExitStack() as locks:
             free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
-            tasks = [(present, (self.plan.networks[i], stimuli, self.settings)) for i in free]
+            # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
+            sizes = () if self.dask else {self.plan.networks[i].image_size for i in free}
+            shown = stimuli.prepare(*sizes)
+            tasks = [(present, (self.plan.networks[i], shown, self.settings)) for i in free]
             n_threads = threads_per_task(len(steps))
             n_jobs = self.n_jobs
             if n_jobs is None and sum(self.expected[steps[i].key] for i in free) < WORTH_WORKERS_SECONDS:

@@ -158,6 +158,7 @@ def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dic
         None. ``equivariance``: a table, or None.
     """
     network, layers = loaded(record), list(record.layers)
+    stimuli = stimuli.prepare(record.image_size)
     comparison, outputs = settings.comparison, settings.outputs
     requests = {
         "fits": RdmRequest(comparison.dissimilarity, _normalize(settings)),

@@ -9,6 +9,9 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.comparison.power import POWER_COLUMNS
+from neurocompare.comparison.regime_contrasts import REGIME_CONTRAST_COLUMNS, REGIME_INTERACTION_COLUMNS
+from neurocompare.comparison.shapley import REFLECTION_COLUMNS
+from neurocompare.models.training import TRAINING_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 
 __all__ = ["COLUMNS", "latex_table", "markdown_table", "ordered", "shown_fits", "write_table"]
@@ -22,14 +25,52 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "viewpoint_patches": ("region", "subject", "category", "identity", "index", "simulated"),
     "viewpoint_patches_summary": (
-        *("region", "subject", "category", "index", "sd", "ci_low", "ci_high", "n", "n_undefined", "simulated"),
+        *("region", "subject", "category", "index", "sd", "ci_low", "ci_high", "n", "n_undefined"),
+        *("n_neurons", "reliability", "corrected_index", "corrected_se", "corrected_ci_low", "corrected_ci_high"),
+        "simulated",
+    ),
+    "viewpoint_variants": (
+        *("model", "regime", "seed", "layer", "layer_index", "category", "identity", "variant", "index"),
     ),
     "ceilings": (
         *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
         *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
     ),
+    "components": (*REFLECTION_COLUMNS, "simulated"),
     "equivariance": EQUIVARIANCE_COLUMNS,
+    "equivariance_exemplars": (*EQUIVARIANCE_COLUMNS[:8], "category", "identity", *EQUIVARIANCE_COLUMNS[8:]),
+    "best_layers": (
+        *("model", "regime", "seed", "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
+        *("depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers", "simulated"),
+    ),
+    "layer_pairs": (
+        *("model", "regime", "seed", "region", "subject", "layer_1", "layer_2"),
+        *("difference", "se", "df", "ci_low", "ci_high", "p", "simulated"),
+    ),
+    "patch_pairs": (
+        *("model", "regime", "seed", "region_1", "subject_1", "region_2", "subject_2"),
+        *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "interaction", "p_interaction"),
+        *("depth_difference", "depth_se", "depth_low", "depth_high", "n_layers", "simulated"),
+    ),
+    "templates": ("model", "regime", "seed", "layer", "layer_index", "template", "weight", "unique", "r2"),
+    "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
+    "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),
     "hypotheses": HYPOTHESIS_COLUMNS,
+    "training": ("model", "regime", "seed", *TRAINING_COLUMNS),
+    "trajectories": (
+        "model",
+        "regime",
+        "seed",
+        "epoch",
+        "layer",
+        "layer_index",
+        "region",
+        "subject",
+        "measure",
+        "value",
+    ),
+    "regime_contrasts": REGIME_CONTRAST_COLUMNS,
+    "regime_interactions": REGIME_INTERACTION_COLUMNS,
     "power": ("first", "second", *POWER_COLUMNS),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""

@@ -17,8 +17,10 @@ import numpy as np
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
+from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.measures import STUDY_MEASURES, images_to_show, measure_dependencies
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.steps import (
     SIMULATED_REGIONS,
@@ -30,7 +32,14 @@ from neurocompare.study.steps import (
 
 __all__ = ["Plan", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
 
-TYPICAL_SECONDS = {"stimuli": 0.1, "presentation": 0.01, "patches": 2e-3, "fits": 1e-6, "figures": 0.05}
+TYPICAL_SECONDS = {
+    "stimuli": 0.1,
+    "presentation": 0.01,
+    "patches": 2e-3,
+    "fits": 1e-6,
+    "measures": 0.01,
+    "figures": 0.05,
+}
 """Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
 
 
@@ -41,7 +50,7 @@ class Step:
     Parameters
     ----------
     kind : str
-        ``stimuli``, ``presentation``, ``patches``, ``fits`` or ``figures``.
+        ``stimuli``, ``presentation``, ``patches``, ``fits``, ``measures`` or ``figures``.
     label : str
         What a person calls it.
     key : str
@@ -76,6 +85,8 @@ class Plan:
         One a network.
     patches, fits, figures : Step
         The others.
+    measures : Step or None
+        Measures of stimuli, layers and patches together; None where none is asked for.
     """
 
     settings: Study
@@ -87,12 +98,14 @@ class Plan:
     patches: Step
     fits: Step
     figures: Step
+    measures: Step | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps in the order in which they run."""
         first = () if self.rendering is None else (self.rendering,)
-        return (*first, *self.presentations, self.patches, self.fits, self.figures)
+        measures = () if self.measures is None else (self.measures,)
+        return (*first, *self.presentations, self.patches, self.fits, *measures, self.figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -126,6 +139,9 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     """
     networks = tuple(identify_networks(settings, device))
     stimuli, rendering = plan_stimuli(settings)
+    views = settings.stimuli.azimuths_deg if stimuli is None else stimuli.table["azimuth_deg"].unique()
+    if views is not None:
+        check_azimuths(sorted(views))
     n_stimuli = int(rendering.work) if stimuli is None else len(stimuli)
     shown = _key("shown", rendering.key, settings.stimuli.background) if stimuli is None else stimuli.checksum()
     if settings.recording.source == "simulated":
@@ -136,13 +152,14 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
     comparison = settings.comparison.model_dump(mode="json")
     measure = {name: comparison[name] for name in ("dissimilarity", "normalize")}
-    outputs = settings.outputs.model_dump(mode="json")
+    reflection, measured = settings.outputs.reflection, measure_dependencies(settings)
+    n_images = n_stimuli * (1 + 3 * reflection) + images_to_show(settings, n_stimuli)
     presentations = tuple(
         Step(
             "presentation",
             network.label,
-            _key("presentation", shown, network.identity, measure, outputs),
-            n_stimuli * len(network.layers) * (1 + 3 * outputs["reflection"] + 4 * outputs["equivariance"]),
+            _key("presentation", shown, network.identity, measure, reflection, measured),
+            n_images * len(network.layers),
         )
         for network in networks
     )
@@ -156,14 +173,23 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     inference = {name: value for name, value in comparison.items() if name != "correction"}
     earlier = [step.key for step in presentations]
     n_layers = sum(len(network.layers) for network in networks)
+    of_fits = [reflection, settings.outputs.layer_tests]
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",
-        _key("fits", earlier, patches.key, recorded, inference, outputs, settings.seed),
+        _key(
+            "fits", earlier, patches.key, recorded, inference, reflection, settings.outputs.layer_tests, settings.seed
+        ),
         n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
     )
-    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key), 20 + n_layers)
-    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures)
+    outputs = settings.outputs.model_dump(mode="json")
+    asked = {name: outputs[name] for name in STUDY_MEASURES if outputs[name]}
+    measures = None
+    if asked:
+        key = _key("measures", shown, earlier, patches.key, comparison["dissimilarity"], settings.stimuli.size, asked)
+        measures = Step("measures", ", ".join(asked).replace("_", " "), key, len(asked) * n_stimuli)
+    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key, outputs), 20 + n_layers)
+    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures, measures)
 
 
 def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:

@@ -1,12 +1,10 @@
 """What each step of a study computes: functions of the settings and of what earlier steps gave, without files or cache.
 
-Every step draws its random numbers from a stream of its own, named after the step, so that results depend on the
-study's seed alone: not on the order of steps, and not on where they run.
+Every step draws its random numbers from a stream of its own, see ``randomness``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,11 +21,15 @@ from neural_data.recordings import regions_of
 from neural_data.simulation import simulate_patches
 from neural_data.stimuli import StimulusSet, read_stimuli
 from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.shapley import shapley_of_fits
-from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms, save_figure
-from neurocompare.representations.equivariance import measure_equivariance
+from neurocompare.reporting.drawing import save_figure
+from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms
+from neurocompare.reporting.measure_figures import FIGURES
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import concat_rdms, rdm_table
@@ -35,7 +37,9 @@ from neurocompare.representations.viewpoint import index_table, summarise_indice
 from neurocompare.stimuli.sets import face_views, object_views, plan_set
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.measures import measure_network
 from neurocompare.study.networks import NetworkRecord, loaded
+from neurocompare.study.randomness import step_rng
 
 __all__ = [
     "decide_hypotheses",
@@ -47,19 +51,12 @@ __all__ = [
     "present",
     "read_own_stimuli",
     "render_stimuli",
-    "step_rng",
     "view_tables",
     "with_background",
 ]
 
 SIMULATED_REGIONS = ("ML", "AL", "AM")
 PARTS = ("whole", "invariant", "sensitive")
-
-
-def step_rng(seed: int, step: str) -> np.random.Generator:
-    """Random numbers of one step: they depend on the study's seed and the step's name, not on other steps."""
-    words = np.frombuffer(hashlib.sha256(step.encode()).digest(), dtype=np.uint32)
-    return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
 
 def planned_stimuli(settings: Study) -> int:
@@ -149,13 +146,13 @@ def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArr
 
 
 def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and equivariance.
+    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and the asked measures.
 
     Returns
     -------
     dict
         ``fits`` and ``views``: RDMs. ``parts``: RDMs of the whole responses and of their reflection components, or
-        None. ``equivariance``: a table, or None.
+        None. ``tables``: those of ``measure_network``, by name.
     """
     network, layers = loaded(record), list(record.layers)
     stimuli = stimuli.prepare(record.image_size)
@@ -171,12 +168,19 @@ def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dic
         "fits": rdms["fits"],
         "views": rdms["views"],
         "parts": concat_rdms([rdms[part] for part in PARTS]) if outputs.reflection else None,
-        "equivariance": measure_equivariance(network, stimuli, layers) if outputs.equivariance else None,
+        "tables": measure_network(network, stimuli, layers, settings),
     }
 
 
 def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What the patches give: RDMs of all stimuli (``fits``), view RDMs (``views``) and their noise ``ceilings``."""
+    """What the patches give.
+
+    Returns
+    -------
+    dict
+        ``fits`` and ``views``: RDMs of all stimuli and of the views of every exemplar. ``ceilings``: noise ceilings.
+        ``indices``: corrected mirror-symmetry indices of every category.
+    """
     comparison, normalize = settings.comparison, _normalize(settings)
     return {
         "fits": compute_neural_rdms(
@@ -192,13 +196,27 @@ def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Stu
             n_splits=comparison.n_splits,
             rng=step_rng(settings.seed, "ceilings"),
         ),
+        "indices": corrected_indices(
+            recording,
+            stimuli=stimuli,
+            by_category=True,
+            n_splits=comparison.n_splits,
+            rng=step_rng(settings.seed, "corrected indices"),
+        ),
     }
 
 
 def fit_layers(
     presented: Sequence[Mapping[str, Any]], patches: Mapping[str, Any], recording: xr.DataArray, settings: Study
 ) -> dict[str, Any]:
-    """Fit of every layer of every network to every patch: the table ``fits``, and ``notes`` on it."""
+    """Fit of every layer of every network to every patch.
+
+    Returns
+    -------
+    dict
+        ``tables``: ``fits``; where reflection is asked for, ``components``; where tests of layers are, those of
+        :func:`_layer_tables`. ``notes`` on them.
+    """
     comparison = settings.comparison
 
     def fitted(name: str, step: str):
@@ -215,26 +233,59 @@ def fit_layers(
         )
 
     result = fitted("fits", "fits")
-    table = result.to_frame().assign(simulated=bool(recording.attrs.get("simulated", False)))
+    simulated = bool(recording.attrs.get("simulated", False))
+    table = result.to_frame().assign(simulated=simulated)
+    tables = {"fits": table}
+    if settings.outputs.layer_tests:
+        tables |= {name: found.assign(simulated=simulated) for name, found in _layer_tables(result).items()}
     if settings.outputs.reflection:
         parts = shapley_of_fits(fitted("parts", "reflection parts"))
         keys = ["model", "regime", "seed", "layer", "region", "subject"]
         values = parts.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_").reset_index()
         columns = ["shapley_invariant", "shapley_sensitive"]
-        table = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
-    return {"fits": table, "notes": list(result.notes)}
+        tables["fits"] = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
+        tables["components"] = parts.assign(simulated=simulated)
+    return {"tables": tables, "notes": list(result.notes)}
 
 
-def view_tables(layer_views: RDMs, patch_views: RDMs) -> dict[str, pd.DataFrame]:
+def _layer_tables(result: FitResult) -> dict[str, pd.DataFrame]:
+    """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
+    pairs = result.pairwise("none")
+    names = [name for name in ("model", "regime", "seed") if f"{name}_1" in pairs]
+    same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
+    pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
+    pairs = pairs.assign(df=pairs["region"].map(dict(zip(result.recordings["region"], result.df, strict=True))))
+    swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
+        difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
+    )
+    columns = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
+    both = pd.concat([pairs, swapped], ignore_index=True)
+    tables = {
+        "best_layers": result.best_layer(),
+        "layer_pairs": both[[name for name in columns if name in both]],
+    }
+    if len(result.recordings) > 1:
+        tables["patch_pairs"] = compare_layer_profiles(result)
+    return tables
+
+
+def view_tables(layer_views: RDMs, patches: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Mirror-symmetry index of every exemplar in every layer and patch, and its mean over exemplars."""
+    patch_views = patches["views"]
     network = ["model", "regime", "seed", "layer", "layer_index", "category"]
     patch = [name for name in ("region", "subject", "category", "simulated") if name in rdm_table(patch_views)]
-    layers, patches = index_table(layer_views), index_table(patch_views)
+    layers, recorded = index_table(layer_views), index_table(patch_views)
+    corrected = patches["indices"].rename(
+        columns={"ci_low": "corrected_ci_low", "ci_high": "corrected_ci_high", "se": "corrected_se"}
+    )
+    added = ["n_neurons", "reliability", *(name for name in corrected if name.startswith("corrected"))]
     return {
         "viewpoint": layers[[*network, "identity", "index"]],
         "viewpoint_summary": summarise_indices(layers, network),
-        "viewpoint_patches": patches[[*patch, "identity", "index"]],
-        "viewpoint_patches_summary": summarise_indices(patches, patch),
+        "viewpoint_patches": recorded[[*patch, "identity", "index"]],
+        "viewpoint_patches_summary": summarise_indices(recorded, patch).merge(
+            corrected[["region", "category", *added]], on=["region", "category"], how="left", validate="one_to_one"
+        ),
     }
 
 
@@ -244,11 +295,12 @@ def decide_hypotheses(tables: Mapping[str, pd.DataFrame], settings: Study) -> pd
 
 
 def draw_figures(tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs) -> dict[str, bytes]:
-    """Files of the figures, by name."""
+    """Files of the figures, by name: those of every run, and one a table of a measure that is there."""
     figures = {
         "fits_by_layer": draw_fits(tables["fits"]),
         "index_by_layer": draw_indices(tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
         "rdms": draw_rdms(layer_rdms, patch_rdms),
+        **{name: draw(tables[name]) for name, (draw, _caption) in FIGURES.items() if name in tables},
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, figure in figures.items():

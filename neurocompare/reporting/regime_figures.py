@@ -126,6 +126,8 @@ def draw_regimes(layers: pd.DataFrame, fits: pd.DataFrame) -> Figure:
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_title(title, fontsize=8)
             axes.set_ylabel(MEASURE_LABELS[value])
+            if value == "fit" and axes is not grid.flat[1]:
+                axes.sharey(grid.flat[1])
         _legend(figure, colours)
         n = fits.groupby(["model", "regime"], dropna=False)["seed"].nunique()
         note(figure, f"a line a network; n = {_span(n)} seeds a regime; dashed across: network of one layer")

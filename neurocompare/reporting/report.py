@@ -131,8 +131,11 @@ INTERACTION_COLUMNS = {
     "n_layers": "layers",
     "method": "test",
 }
+COUNTED = ("seed", "epoch")
+"""Whole numbers that a column with gaps holds as floating-point ones."""
 INDEX_COLUMNS = {
     "model": "network",
+    "regime": "regime",
     "seed": "seed",
     "layer": "layer or patch",
     "category": "category",
@@ -397,7 +400,9 @@ def _cell(name: str, value: object) -> str:
         return "–"
     if not isinstance(value, float):
         return str(value)
-    if name.startswith("p_"):
+    if name in COUNTED:
+        return f"{value:.0f}"
+    if name == "p" or name.startswith("p_"):
         return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
     return f"{value:.0f}" if name.startswith("n") else f"{value:.3f}"
 

@@ -1,7 +1,8 @@
 """What becomes of mirror-symmetric view tuning when the parts of images that drive it are kept, deleted or shuffled.
 
-Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, one row an
-exemplar, condition and threshold. Importance maps and manipulations come from ``importance``.
+Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, and how much of
+single units' tuning is left, one row an exemplar, condition and threshold. Importance maps and manipulations come from
+``importance``.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ from neurocompare.representations.importance import (
 )
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.rdms import view_order
-from neurocompare.representations.units import mirror_tuning_scores
+from neurocompare.representations.units import correlate_columns, mirror_tuning_scores
 from neurocompare.representations.viewpoint import index_table
 
 __all__ = ["CONDITIONS", "LOCAL_FEATURE_COLUMNS", "PERCENTS", "measure_local_features"]
 
 LOCAL_FEATURE_COLUMNS = (
     *("model", "regime", "seed", "layer", "layer_index"),
-    *("condition", "percent", "category", "identity", "index"),
+    *("condition", "percent", "category", "identity", "index", "profile"),
 )
 CONDITIONS = ("insertion", "deletion", "shuffle")
 PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -81,7 +82,10 @@ def measure_local_features(
     Returns
     -------
     pandas.DataFrame
-        Columns ``LOCAL_FEATURE_COLUMNS``. The whole images come first (condition ``intact``, percent 100).
+        Columns ``LOCAL_FEATURE_COLUMNS``. The whole images come first (condition ``intact``, percent 100). ``index`` is
+        the layer's mirror-symmetry index; ``profile`` the correlation over views of a chosen unit's responses with its
+        responses to the whole images, mean over the chosen units (eLife 90256, Figure 5C). Each is NaN where it is
+        undefined.
 
     Raises
     ------
@@ -107,10 +111,12 @@ def measure_local_features(
     azimuths = views.table["azimuth_deg"].to_numpy()[positions[0]]
     masks = draw_masks(n_masks, network.preprocessing.image_size, rng=rng)
     importance = np.zeros(foreground.shape)
+    chosen: dict[str, np.ndarray] = {}
     for category, rows in exemplars.reset_index().groupby("category", sort=False):
         members = positions[rows.index].ravel()
         tuning = responses[positions[rows.index]].mean(axis=0)
         units = _best_units(tuning, azimuths, n_units, where=f"{layer!r} of {network.name}, category {category!r}")
+        chosen[category] = units
         maps = importance_maps(
             network, images[members], layer, units, masks, background=background, batch_size=batch_size
         )
@@ -120,8 +126,14 @@ def measure_local_features(
     for condition, percent, shown in _manipulated(
         images, importance, foreground, percents, conditions, background, rng
     ):
-        rdms = compute_model_rdms(network, _as_stimuli(views, shown), [layer], within="identity", batch_size=batch_size)
-        frames.append(index_table(rdms).assign(condition=condition, percent=percent))
+        manipulated = _as_stimuli(views, shown)
+        rdms = compute_model_rdms(network, manipulated, [layer], within="identity", batch_size=batch_size)
+        now = np.concatenate([block for _, block in unit_blocks(network, manipulated, [layer])], axis=1)
+        profiles = [
+            _mean_or_nan(correlate_columns(responses[rows][:, chosen[category]], now[rows][:, chosen[category]]))
+            for rows, category in zip(positions, exemplars["category"], strict=True)
+        ]
+        frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))
     return pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
 
 
@@ -131,6 +143,12 @@ def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where
     if not len(defined):
         raise InputError(f"layer {where}: no unit's response varies over the views; choose another layer")
     return defined[np.argsort(-scores[defined], kind="stable")[:n_units]]
+
+
+def _mean_or_nan(values: np.ndarray) -> float:
+    """Mean of the values that are defined; NaN where none is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else np.nan
 
 
 def _manipulated(

@@ -23,6 +23,7 @@ from neurocompare.representations.rdms import view_order
 __all__ = [
     "UNIT_COLUMNS",
     "UnitTuning",
+    "correlate_columns",
     "count_mirror_symmetric_units",
     "mirror_tuning_scores",
     "selective_units",
@@ -191,8 +192,8 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
         )
     tuning = np.asarray(tuning, dtype=float)
     sides = np.abs(azimuths) > 1e-6
-    with_profile = _correlations(tuning, np.repeat(np.abs(azimuths)[:, None], tuning.shape[1], axis=1))
-    return np.minimum(with_profile, _correlations(tuning[sides], tuning[::-1][sides]))
+    with_profile = correlate_columns(tuning, np.repeat(np.abs(azimuths)[:, None], tuning.shape[1], axis=1))
+    return np.minimum(with_profile, correlate_columns(tuning[sides], tuning[::-1][sides]))
 
 
 def count_mirror_symmetric_units(
@@ -340,9 +341,22 @@ def _anova_over_views(responses: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return stats.f.sf(ratio, n_views - 1, n_views * (n_identities - 1))
 
 
-def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's r of every column with the same column; NaN where one is constant."""
-    first = first - first.mean(axis=0)
-    second = second - second.mean(axis=0)
+def correlate_columns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's r of every column with the same column of another array.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_views, n_units)
+        Two tuning curves of each unit.
+
+    Returns
+    -------
+    array of shape (n_units,)
+        NaN where one of the two is constant.
+    """
+    # The mean of equal numbers can differ from them by rounding, so that a constant is not seen after centring.
+    varies = (np.ptp(first, axis=0) > 0) & (np.ptp(second, axis=0) > 0)
+    first = first.astype(float) - first.mean(axis=0, dtype=float)
+    second = second.astype(float) - second.mean(axis=0, dtype=float)
     scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    return np.divide((first * second).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    return np.divide((first * second).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=varies & (scale > 0))

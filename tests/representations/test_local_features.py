@@ -56,6 +56,25 @@ def test_tuning_survives_insertion_and_falls_with_deletion_and_shuffling(network
     assert means["insertion", 15] > 0.9
     assert means["deletion", 15] < means["intact", 100] - 0.4
     assert means["shuffle", 15] < means["insertion", 15] - 0.4
+    profiles = table.groupby(["condition", "percent"])["profile"].mean()
+    assert profiles["intact", 100] == pytest.approx(1)
+    assert profiles["insertion", 15] > 0.95
+    assert profiles["shuffle", 15] < 0.5
+    assert np.isnan(profiles["deletion", 60]), "nothing is left of the patch that the chosen units look at"
+
+
+def test_units_that_see_only_what_is_kept_have_the_profile_that_they_had(stimuli, rng):
+    """Two units of one pixel each: with the foreground kept, all of their tuning is left, with it deleted, none."""
+    layer = nn.Linear(3 * SIZE * SIZE, 2)
+    weights = torch.zeros(2, 3, SIZE, SIZE)
+    weights[0, :, 7, 7] = weights[1, :, 8, 8] = 1.0
+    with torch.no_grad():
+        layer.weight.copy_(weights.flatten(1))
+    network = Network("two pixels", nn.Sequential(nn.Flatten(), layer).eval(), Preprocessing(size=SIZE))
+    table = measure_local_features(network, stimuli, "1", n_units=2, percents=[100], n_masks=50, rng=rng)
+    profiles = table.set_index("condition")["profile"]
+    np.testing.assert_allclose(profiles[["intact", "insertion"]], 1)
+    assert profiles["deletion"].isna().all()
 
 
 def test_the_same_random_numbers_give_the_same_table(network, stimuli):

@@ -5,31 +5,31 @@ Colours are those of Okabe and Ito, told apart by colour-blind readers; every ax
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
-from numpy.typing import ArrayLike
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
+from neurocompare.reporting.drawing import (
+    REGION_COLOURS,
+    errorbar,
+    layer_axis,
+    legend,
+    networks,
+    new_figure,
+    note,
+    profile,
+    row_of_panels,
+    style,
+)
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
-__all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_power", "draw_rdms", "save_figure"]
+__all__ = ["CAPTIONS", "draw_fits", "draw_indices", "draw_power", "draw_rdms"]
 
-REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
-NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-NETWORK = ["model", "regime", "seed"]
-"""Columns that tell networks apart."""
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
 CAPTIONS = {
@@ -57,18 +57,6 @@ METHOD_LABELS = {
     "corr_cov": "whitened r",
     "cosine_cov": "whitened cosine",
 }
-_STYLE = {
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "legend.fontsize": 7,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "neurocompare",
-    "figure.dpi": 100,
-}
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:
@@ -84,24 +72,22 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     regions = list(fits["region"].drop_duplicates())
-    with _style():
-        figure, panels = _panels(len(regions), width=2.6, height=2.7)
+    with style():
+        figure, panels = row_of_panels(len(regions), width=2.6, height=2.7)
         for axes, region in zip(panels, regions, strict=True):
             rows = fits[fits["region"] == region]
             _ceiling_band(axes, rows)
-            for look, network in _networks(rows):
-                _profile(axes, network, "fit", look)
+            for look, network in networks(rows):
+                profile(axes, network, "fit", look)
                 clear = network[(network["p_zero_adjusted"] < 0.05) & (len(network) > 1)]
-                axes.plot(
-                    clear["layer_index"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4
-                )
-            _layer_axis(axes, rows)
+                axes.plot(clear["place"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4)
+            layer_axis(axes, rows)
             axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
             axes.axhline(0, color="black", linewidth=0.6)
         panels[0].set_ylabel(f"fit to patch RDM ({METHOD_LABELS[fits['method'].iloc[0]]})")
-        _legend(figure, fits)
+        legend(figure, fits)
         first = fits.iloc[0]
-        _note(
+        note(
             figure,
             f"bars: 95 % interval over {first['resample']}; filled: above 0, adjusted p < 0.05; gray: noise ceiling; "
             f"n = {first['n_stimuli']} stimuli",
@@ -121,25 +107,25 @@ def draw_indices(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    with _style():
-        figure = _figure(6.2, 2.9)
+    with style():
+        figure = new_figure(6.2, 2.9)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3.2, 1])
-        for look, network in _networks(layers):
+        for look, network in networks(layers):
             for _, rows in network.groupby("category", sort=False, dropna=False):
-                _profile(left, rows, "index", look)
-        _layer_axis(left, layers)
+                profile(left, rows, "index", look)
+        layer_axis(left, layers)
         left.set_ylabel("mirror-symmetry index")
         for place, (_, row) in enumerate(patches.iterrows()):
             colour = REGION_COLOURS.get(row["region"], "black")
-            _errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
+            errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
         right.set_xticks(range(len(patches)), patches["region"], rotation=0)
         right.set_xlim(-0.6, len(patches) - 0.4)
         right.set_title("recording" + (" (simulated)" if patches["simulated"].any() else ""))
         left.set_title("network")
         for axes in (left, right):
             axes.axhline(0, color="black", linewidth=0.6)
-        _legend(figure, layers)
-        _note(figure, f"mean over exemplars and its 95 % t interval; n = {layers['n'].max()} exemplars a point")
+        legend(figure, layers)
+        note(figure, f"mean over exemplars and its 95 % t interval; n = {layers['n'].max()} exemplars a point")
     return figure
 
 
@@ -166,8 +152,8 @@ def draw_rdms(model_rdms: RDMs, neural_rdms: RDMs, *, max_layers: int = 10) -> F
         panels = [(layers.loc[i, "layer"], _sorted_ranks(model_rdms, i)) for i in network.index[spaced]]
         panels[0] = (f"{model}, {regime}\n{panels[0][0]}", panels[0][1])
         rows += [panels[start : start + RDM_COLUMNS] for start in range(0, len(panels), RDM_COLUMNS)]
-    with _style():
-        figure = _figure(1.3 * RDM_COLUMNS, 1.55 * len(rows))
+    with style():
+        figure = new_figure(1.3 * RDM_COLUMNS, 1.55 * len(rows))
         grid = figure.subplots(len(rows), RDM_COLUMNS, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
@@ -200,15 +186,15 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
     identities = sorted(power["n_identities"].unique())
     # Intervals of several lines at one place stand beside each other.
     spacing = 0.012 * (max(identities) - min(identities))
-    with _style():
-        figure, panels = _panels(len(repetitions), width=max(2.6, 4.2 / len(repetitions)), height=3.0)
+    with style():
+        figure, panels = row_of_panels(len(repetitions), width=max(2.6, 4.2 / len(repetitions)), height=3.0)
         for axes, n_repetitions in zip(panels, repetitions, strict=True):
             for place, (n_neurons, shade) in enumerate(zip(neurons, shades, strict=True)):
                 rows = power[(power["n_repetitions"] == n_repetitions) & (power["n_neurons"] == n_neurons)]
                 rows = rows.sort_values("n_identities")
                 x = rows["n_identities"] + spacing * (place - (len(neurons) - 1) / 2)
                 axes.plot(x, rows["power"], color=shade, linewidth=1.2, label=f"{n_neurons} neurons")
-                _errorbar(axes, x, rows["power"], rows["power_low"], rows["power_high"], shade)
+                errorbar(axes, x, rows["power"], rows["power_low"], rows["power_high"], shade)
             axes.axhline(target, color="black", linewidth=0.8, linestyle="--", zorder=1)
             axes.set_xticks(identities)
             axes.set_ylim(-0.03, 1.03)
@@ -218,77 +204,12 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))
         first = power.iloc[0]
-        _note(
+        note(
             figure,
             f"simulated neurons read {first['first']},\nto be told from {first['second']}\n"
             f"bars: 95 % interval over {first['n_experiments']} experiments; dashed: {target:.0%} power",
         )
     return figure
-
-
-def save_figure(figure: Figure, name: str, folder: Path) -> None:
-    """Write ``NAME.svg`` and ``NAME.png`` (300 dots an inch); equal figures give equal bytes."""
-    with _style():
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context(_STYLE):
-        yield
-
-
-def _figure(width: float, height: float) -> Figure:
-    """Figure of a size in inches, tied to no window system."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _panels(n: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    figure = _figure(width * n, height)
-    return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
-
-
-@dataclass(frozen=True)
-class _Look:
-    """How one network is drawn: its colour, and how far its points stand beside the layer's place."""
-
-    name: str
-    colour: str
-    shift: float
-
-
-def _networks(table: pd.DataFrame) -> Iterator[tuple[_Look, pd.DataFrame]]:
-    """Each network's rows, sorted by layer, with its look."""
-    groups = list(table.groupby(NETWORK, sort=False, dropna=False))
-    n_profiles = sum(rows["layer"].nunique() > 1 for _, rows in groups)
-    for place, ((model, regime, seed), rows) in enumerate(groups):
-        name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
-        shift = 0.12 * (place - (len(groups) - 1) / 2) if 1 < n_profiles <= 6 else 0.0
-        yield _Look(name, NETWORK_COLOURS[place % len(NETWORK_COLOURS)], shift), rows.sort_values("layer_index")
-
-
-def _profile(axes: Axes, rows: pd.DataFrame, value: str, look: _Look) -> None:
-    """Values over layers with their intervals; a network of one layer is a line across, for comparison."""
-    if len(rows) == 1:
-        row = rows.iloc[0]
-        axes.axhline(row[value], color=look.colour, linewidth=1, linestyle="--", zorder=2)
-        axes.axhspan(row["ci_low"], row["ci_high"], color=look.colour, alpha=0.12, linewidth=0, zorder=1)
-        return
-    places = rows["layer_index"] + look.shift
-    axes.plot(places, rows[value], color=look.colour, linewidth=1, alpha=0.6, zorder=2)
-    _errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], look.colour)
-
-
-def _errorbar(axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> None:
-    """Points with asymmetric intervals; where there is no interval, the point alone."""
-    y, low, high = (np.asarray(values, dtype=float) for values in (y, low, high))
-    lengths = np.nan_to_num(np.clip([y - low, high - y], 0, None))
-    axes.errorbar(
-        x, y, yerr=lengths, fmt="o", color=colour, markerfacecolor="white", markersize=4, linewidth=1, zorder=3
-    )
 
 
 def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
@@ -297,33 +218,6 @@ def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
     if np.isfinite(lower):
         axes.axhspan(lower, upper if np.isfinite(upper) else 1.0, color=CEILING_GRAY, linewidth=0, zorder=0)
         axes.axhline(lower, color="gray", linewidth=0.6, zorder=1)
-
-
-def _layer_axis(axes: Axes, rows: pd.DataFrame) -> None:
-    """Layer names on the x axis, every nth where they would touch; numbers where networks name layers differently."""
-    n_layers = rows.groupby(NETWORK, dropna=False)["layer"].transform("nunique")
-    layers = rows[n_layers == n_layers.max()].drop_duplicates(["layer_index", "layer"]).sort_values("layer_index")
-    shared = layers["layer_index"].is_unique
-    layers = layers.drop_duplicates("layer_index")
-    step = -(-len(layers) // 30)
-    names = layers["layer"] if shared else layers["layer_index"]
-    axes.set_xticks(layers["layer_index"][::step], names[::step], rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_xlabel("layer" if shared else "layer (index)")
-
-
-def _legend(figure: Figure, table: pd.DataFrame) -> None:
-    """Names of the networks above the panels; none where there is one network."""
-    looks = [look for look, _ in _networks(table)]
-    lines = ["--" if len(rows) == 1 else "-" for _, rows in _networks(table.drop_duplicates([*NETWORK, "layer"]))]
-    handles = [
-        Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name)
-        for look, line in zip(looks, lines, strict=True)
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(looks)))
-
-
-def _note(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, fontsize=6.5, color="#555555")
 
 
 def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:

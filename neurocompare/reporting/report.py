@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 
 from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
+from neurocompare.reporting.measure_figures import FIGURES
 
 __all__ = ["summary_sentences", "write_report"]
 
@@ -55,17 +56,23 @@ HYPOTHESIS_COLUMNS = {
     "p_adjusted": "adjusted p",
     "n": "n",
 }
-EQUIVARIANCE_COLUMNS = {
+MEASURE_TABLES = {
+    "equivariance": (
+        "Invariance and equivariance",
+        "Mean correlation over images between a layer's response to an image and to its transform (invariance), or "
+        "between the latter and the transformed response (equivariance); equations 2 and 3 of eLife 90256.",
+    ),
+}
+"""Tables of optional measures that the report shows where they are: title and caption."""
+MEASURE_HEADERS = {
     "model": "network",
-    "regime": "regime",
-    "seed": "seed",
-    "layer": "layer",
-    "transform": "transform",
-    "measure": "measure",
+    "image_set": "image set",
     "mean": "mean r",
     "sd": "SD",
-    "n": "images",
+    "ci_low": "95 % from",
+    "ci_high": "to",
 }
+"""Headers of their columns, where a column's own name is not shown; ``layer_index`` is left out."""
 INDEX_COLUMNS = {
     "model": "network",
     "seed": "seed",
@@ -107,11 +114,19 @@ def write_report(folder: Path) -> Path:
         sentences=summary_sentences(tables),
         warnings=[*_warnings(tables, quick=provenance.get("quick", False)), *provenance["notes"]],
         hypotheses=_rows(tables["hypotheses"], HYPOTHESIS_COLUMNS) if "hypotheses" in tables else None,
-        equivariance=_rows(tables["equivariance"], EQUIVARIANCE_COLUMNS) if "equivariance" in tables else None,
+        measures=[
+            (name, title, caption, _rows(tables[name], _measure_columns(tables[name])))
+            for name, (title, caption) in MEASURE_TABLES.items()
+            if name in tables
+        ],
         best=_rows(_best_layers(fits), SUMMARY_COLUMNS),
         fits=_rows(fits, FIT_COLUMNS),
         indices=_rows(_index_rows(tables), INDEX_COLUMNS),
-        figures=[(name, caption, _image(folder, name)) for name, caption in CAPTIONS.items()],
+        figures=[
+            (name, caption, _image(folder, name))
+            for name, caption in (CAPTIONS | {table: caption for table, (_draw, caption) in FIGURES.items()}).items()
+            if (folder / "figures" / f"{name}.svg").is_file()
+        ],
         method=METHOD_LABELS[fits["method"].iloc[0]],
         first=fits.iloc[0].to_dict(),
         ceiling=tables["ceilings"].iloc[0].to_dict(),
@@ -220,6 +235,11 @@ def _rows(table: pd.DataFrame, columns: dict[str, str]) -> dict[str, list]:
     ]
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in kept]
     return {"headers": list(zip((columns[name] for name in kept), kept, numeric, strict=True)), "rows": cells}
+
+
+def _measure_columns(table: pd.DataFrame) -> dict[str, str]:
+    """Columns of a measure's table and their headers."""
+    return {name: MEASURE_HEADERS.get(name, name.replace("_", " ")) for name in table.columns if name != "layer_index"}
 
 
 def _number(value: object) -> str:

@@ -12,23 +12,38 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from neural_data.errors import InputError, closest
 
 __all__ = ["BUILT_IN_STIMULI", "QUICK", "Study", "load_study", "quick_study", "study_schema"]
 
 BUILT_IN_STIMULI = ("faces", "objects")
-QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n_seeds": 1}
-"""The most of each that a quick look takes."""
+QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n_images": 20, "n_seeds": 1}
+"""The most of each that a quick look takes, in whichever section it stands."""
 
 Name = Annotated[str, Field(min_length=1)]
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
-PATH_KEYS = {("stimuli", "source"), ("stimuli", "images"), ("recording", "source"), ("models", "weights")}
-_HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-]+)\s*\]")
+PATH_KEYS = {
+    ("stimuli", "source"),
+    ("stimuli", "images"),
+    ("recording", "source"),
+    ("models", "weights"),
+    ("outputs", "equivariance", "images"),
+}
+_HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
 
 
@@ -99,10 +114,40 @@ class Comparison(_Section):
     correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
 
 
-class Outputs(_Section):
-    """``[outputs]``: what is measured and written beyond fits and view tuning."""
+def _switch(section: type[_Section]) -> BeforeValidator:
+    """Lets ``true`` stand for a section with its defaults, and ``false`` for none."""
 
-    equivariance: bool = Field(False, description="invariance and equivariance of layers under flips and rotation")
+    def switched(value: Any) -> Any:
+        if isinstance(value, bool):
+            return {} if value else None
+        if value is None or isinstance(value, (Mapping, section)):
+            return value
+        raise ValueError("write true, false, or a table of its settings")
+
+    return BeforeValidator(switched, json_schema_input_type=bool | section)
+
+
+class Equivariance(_Section):
+    """``[outputs.equivariance]``: of layers, to flips and rotation of the stimuli and of other images."""
+
+    measures: list[Literal["invariance", "equivariance"]] = Field(
+        ["invariance", "equivariance"],
+        min_length=1,
+        description="invariance also of layers without a map; equivariance alone refuses such layers",
+    )
+    images: Name | None = Field(
+        None, description="folder or Parquet file of other images, such as photographs, to show as well"
+    )
+    noise: bool = Field(False, description="whether to show white noise as well")
+    n_images: int = Field(200, ge=3, description="of the other images, taken at random, and of noise")
+
+
+class Outputs(_Section):
+    """``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings."""
+
+    equivariance: Annotated[Equivariance | None, _switch(Equivariance)] = Field(
+        None, description="invariance and equivariance of layers under flips and rotation"
+    )
     reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
 
 
@@ -245,17 +290,26 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
 
 def quick_study(study: Study) -> Study:
     """The study with less of everything: for a first look, not for numbers to report; see :data:`QUICK`."""
-    stimuli, recording, comparison = study.stimuli, study.recording, study.comparison
     return study.model_copy(
         update={
-            "stimuli": stimuli.model_copy(update={"n_identities": min(stimuli.n_identities, QUICK["n_identities"])}),
             "models": [model.model_copy(update={"seeds": model.seeds[: QUICK["n_seeds"]]}) for model in study.models],
-            "recording": recording.model_copy(update={"n_neurons": min(recording.n_neurons, QUICK["n_neurons"])}),
-            "comparison": comparison.model_copy(
-                update={name: min(getattr(comparison, name), QUICK[name]) for name in ("n_draws", "n_splits")}
-            ),
+            **{
+                name: _quick_section(getattr(study, name)) for name in ("stimuli", "recording", "comparison", "outputs")
+            },
         }
     )
+
+
+def _quick_section(section: _Section) -> _Section:
+    """A section, and those in it, with no more of anything than :data:`QUICK` says."""
+    less: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, _Section):
+            less[name] = _quick_section(value)
+        elif name in QUICK:
+            less[name] = min(value, QUICK[name])
+    return section.model_copy(update=less)
 
 
 def study_schema() -> dict[str, Any]:
@@ -289,9 +343,12 @@ def _copied(content: Any) -> Any:
 
 def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
     """Make the relative paths of a study file independent of the folder that the run starts from."""
-    for section, key in PATH_KEYS:
-        tables = content.get(section)
-        for table in tables if isinstance(tables, list) else [tables]:
+    for *sections, key in PATH_KEYS:
+        tables = [content]
+        for section in sections:
+            inner = [table.get(section) for table in tables if isinstance(table, dict)]
+            tables = [entry for part in inner for entry in (part if isinstance(part, list) else [part])]
+        for table in tables:
             value = table.get(key) if isinstance(table, dict) else None
             if isinstance(value, str) and ("{seed}" in value or (folder / value).exists()):
                 table[key] = str(folder / value)
@@ -344,16 +401,18 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
 
 def _keys_beside(path: tuple[str | int, ...]) -> list[str]:
     """Known keys of the table that holds the last part of the path."""
-    sections = {
-        "stimuli": Stimuli,
-        "models": Model,
-        "recording": Recording,
-        "comparison": Comparison,
-        "outputs": Outputs,
-        "power": LayerOfModel if len(path) == 3 else Power,
-    }
-    section = Study if len(path) == 1 else sections.get(str(path[0]), Study)
+    section: type[BaseModel] = Study
+    for part in path[:-1]:
+        if isinstance(part, str) and part in section.model_fields:
+            section = _section_in(section.model_fields[part].annotation) or section
     return list(section.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, as itself, optionally or in a list."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
 
 
 def _line_of(text: str, path: tuple[str | int, ...]) -> int | None:
@@ -364,7 +423,7 @@ def _line_of(text: str, path: tuple[str | int, ...]) -> int | None:
     for number, line in enumerate(text.splitlines(), start=1):
         if header := _HEADER.match(line):
             name = header["name"]
-            table = (name, entries[name]) if header["array"] else (name,)
+            table = (*name.split("."), entries[name]) if header["array"] else tuple(name.split("."))
             entries[name] += 1
             place = table
         elif key := _KEY.match(line):

@@ -19,6 +19,7 @@ import xarray as xr
 from neural_data.stimuli import StimulusSet
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.measures import images_to_show, measure_dependencies
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.steps import (
     SIMULATED_REGIONS,
@@ -136,13 +137,14 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
     comparison = settings.comparison.model_dump(mode="json")
     measure = {name: comparison[name] for name in ("dissimilarity", "normalize")}
-    outputs = settings.outputs.model_dump(mode="json")
+    reflection, measured = settings.outputs.reflection, measure_dependencies(settings)
+    n_images = n_stimuli * (1 + 3 * reflection) + images_to_show(settings, n_stimuli)
     presentations = tuple(
         Step(
             "presentation",
             network.label,
-            _key("presentation", shown, network.identity, measure, outputs),
-            n_stimuli * len(network.layers) * (1 + 3 * outputs["reflection"] + 4 * outputs["equivariance"]),
+            _key("presentation", shown, network.identity, measure, reflection, measured),
+            n_images * len(network.layers),
         )
         for network in networks
     )
@@ -159,10 +161,11 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",
-        _key("fits", earlier, patches.key, recorded, inference, outputs, settings.seed),
+        _key("fits", earlier, patches.key, recorded, inference, reflection, settings.seed),
         n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
     )
-    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key), 20 + n_layers)
+    outputs = settings.outputs.model_dump(mode="json")
+    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key, outputs), 20 + n_layers)
     return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures)
 
 

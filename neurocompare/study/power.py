@@ -20,7 +20,8 @@ import xarray as xr
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.power import PowerPlan, power_analysis, trial_noise
-from neurocompare.reporting.figures import draw_power, save_figure
+from neurocompare.reporting.drawing import save_figure
+from neurocompare.reporting.figures import draw_power
 from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
 from neurocompare.study.cache import open_cache
@@ -29,7 +30,8 @@ from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
 from neurocompare.study.planning import plan_stimuli
 from neurocompare.study.provenance import write_provenance
-from neurocompare.study.steps import obtain_recording, render_stimuli, step_rng, with_background
+from neurocompare.study.randomness import step_rng
+from neurocompare.study.steps import obtain_recording, render_stimuli, with_background
 from neurocompare.study.workers import n_cores
 
 __all__ = ["PowerFound", "power_sentence", "run_power"]

@@ -225,8 +225,8 @@ class _Work:
         """Tables of the run by name, with their documented columns."""
         views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches["views"])
         tables = {"fits": fitted["fits"], "ceilings": patches["ceilings"], **views}
-        if self.settings.outputs.equivariance:
-            tables["equivariance"] = pd.concat([rdms["equivariance"] for rdms in presented], ignore_index=True)
+        for name in presented[0]["tables"]:
+            tables[name] = pd.concat([rdms["tables"][name] for rdms in presented], ignore_index=True)
         if self.settings.hypotheses:
             tables["hypotheses"] = decide_hypotheses(tables, self.settings)
         return {name: ordered(table, name) for name, table in tables.items()}

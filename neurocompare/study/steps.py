@@ -1,12 +1,10 @@
 """What each step of a study computes: functions of the settings and of what earlier steps gave, without files or cache.
 
-Every step draws its random numbers from a stream of its own, named after the step, so that results depend on the
-study's seed alone: not on the order of steps, and not on where they run.
+Every step draws its random numbers from a stream of its own, see ``randomness``.
 """
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,8 +24,9 @@ from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.shapley import shapley_of_fits
-from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms, save_figure
-from neurocompare.representations.equivariance import measure_equivariance
+from neurocompare.reporting.drawing import save_figure
+from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms
+from neurocompare.reporting.measure_figures import FIGURES
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import concat_rdms, rdm_table
@@ -35,7 +34,9 @@ from neurocompare.representations.viewpoint import index_table, summarise_indice
 from neurocompare.stimuli.sets import face_views, object_views, plan_set
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.measures import measure_network
 from neurocompare.study.networks import NetworkRecord, loaded
+from neurocompare.study.randomness import step_rng
 
 __all__ = [
     "decide_hypotheses",
@@ -47,19 +48,12 @@ __all__ = [
     "present",
     "read_own_stimuli",
     "render_stimuli",
-    "step_rng",
     "view_tables",
     "with_background",
 ]
 
 SIMULATED_REGIONS = ("ML", "AL", "AM")
 PARTS = ("whole", "invariant", "sensitive")
-
-
-def step_rng(seed: int, step: str) -> np.random.Generator:
-    """Random numbers of one step: they depend on the study's seed and the step's name, not on other steps."""
-    words = np.frombuffer(hashlib.sha256(step.encode()).digest(), dtype=np.uint32)
-    return np.random.default_rng(np.random.SeedSequence([seed, *words.tolist()]))
 
 
 def planned_stimuli(settings: Study) -> int:
@@ -149,13 +143,13 @@ def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArr
 
 
 def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and equivariance.
+    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and the asked measures.
 
     Returns
     -------
     dict
         ``fits`` and ``views``: RDMs. ``parts``: RDMs of the whole responses and of their reflection components, or
-        None. ``equivariance``: a table, or None.
+        None. ``tables``: those of ``measure_network``, by name.
     """
     network, layers = loaded(record), list(record.layers)
     comparison, outputs = settings.comparison, settings.outputs
@@ -170,7 +164,7 @@ def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dic
         "fits": rdms["fits"],
         "views": rdms["views"],
         "parts": concat_rdms([rdms[part] for part in PARTS]) if outputs.reflection else None,
-        "equivariance": measure_equivariance(network, stimuli, layers) if outputs.equivariance else None,
+        "tables": measure_network(network, stimuli, layers, settings),
     }
 
 
@@ -243,11 +237,12 @@ def decide_hypotheses(tables: Mapping[str, pd.DataFrame], settings: Study) -> pd
 
 
 def draw_figures(tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs) -> dict[str, bytes]:
-    """Files of the figures, by name."""
+    """Files of the figures, by name: those of every run, and one a table of a measure that is there."""
     figures = {
         "fits_by_layer": draw_fits(tables["fits"]),
         "index_by_layer": draw_indices(tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
         "rdms": draw_rdms(layer_rdms, patch_rdms),
+        **{name: draw(tables[name]) for name, (draw, _caption) in FIGURES.items() if name in tables},
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, figure in figures.items():

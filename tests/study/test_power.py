@@ -14,8 +14,9 @@ from neurocompare.models.registry import load_model
 from neurocompare.representations.activations import save_activations
 from neurocompare.study.grammar import load_study, study_schema
 from neurocompare.study.power import power_sentence, run_power
+from neurocompare.study.randomness import step_rng
 from neurocompare.study.runner import plan_study
-from neurocompare.study.steps import read_own_stimuli, step_rng
+from neurocompare.study.steps import read_own_stimuli
 
 POWER = """
 [power]

@@ -1,0 +1,164 @@
+"""What figures of a run share: their style, colours, panels, layer axes and intervals.
+
+Colours are those of Okabe and Ito, told apart by colour-blind readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+__all__ = [
+    "NETWORK",
+    "NETWORK_COLOURS",
+    "REGION_COLOURS",
+    "Look",
+    "errorbar",
+    "layer_axis",
+    "legend",
+    "networks",
+    "new_figure",
+    "note",
+    "profile",
+    "row_of_panels",
+    "save_figure",
+    "style",
+]
+
+REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
+NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+NETWORK = ["model", "regime", "seed"]
+"""Columns that tell networks apart."""
+_STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "legend.fontsize": 7,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "neurocompare",
+    "figure.dpi": 100,
+}
+
+
+def save_figure(figure: Figure, name: str, folder: Path) -> None:
+    """Write ``NAME.svg`` and ``NAME.png`` (300 dots an inch); equal figures give equal bytes."""
+    with style():
+        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+        figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Fonts and lines of every figure, while the block runs."""
+    with mpl.rc_context(_STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Figure of a size in inches, tied to no window system."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def row_of_panels(n: int, *, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """Panels beside each other that share their y axis; width and height of one, inches."""
+    figure = new_figure(width * n, height)
+    return figure, list(figure.subplots(1, n, sharey=True, squeeze=False)[0])
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one network is drawn: its colour, and how far its points stand beside the layer's place."""
+
+    name: str
+    colour: str
+    shift: float
+
+
+def networks(table: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
+    """Each network's rows, sorted by layer, with its look; column ``place`` is where the layer stands on the axis."""
+    table, _ = _placed(table)
+    groups = list(table.groupby(NETWORK, sort=False, dropna=False))
+    n_profiles = sum(rows["layer"].nunique() > 1 for _, rows in groups)
+    for place, ((model, regime, seed), rows) in enumerate(groups):
+        name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
+        shift = 0.12 * (place - (len(groups) - 1) / 2) if 1 < n_profiles <= 6 else 0.0
+        yield Look(name, NETWORK_COLOURS[place % len(NETWORK_COLOURS)], shift), rows.sort_values("place", kind="stable")
+
+
+def profile(axes: Axes, rows: pd.DataFrame, value: str, look: Look) -> None:
+    """Values over layers with their intervals; a network of one layer is a line across, for comparison."""
+    if len(rows) == 1:
+        row = rows.iloc[0]
+        axes.axhline(row[value], color=look.colour, linewidth=1, linestyle="--", zorder=2)
+        axes.axhspan(row["ci_low"], row["ci_high"], color=look.colour, alpha=0.12, linewidth=0, zorder=1)
+        return
+    places = rows["place"] + look.shift
+    axes.plot(places, rows[value], color=look.colour, linewidth=1, alpha=0.6, zorder=2)
+    errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], look.colour)
+
+
+def errorbar(axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str) -> None:
+    """Points with asymmetric intervals; where there is no interval, the point alone."""
+    y, low, high = (np.asarray(values, dtype=float) for values in (y, low, high))
+    lengths = np.nan_to_num(np.clip([y - low, high - y], 0, None))
+    axes.errorbar(
+        x, y, yerr=lengths, fmt="o", color=colour, markerfacecolor="white", markersize=4, linewidth=1, zorder=3
+    )
+
+
+def layer_axis(axes: Axes, rows: pd.DataFrame) -> None:
+    """Layer names on the x axis, every nth where they would touch; numbers where networks name layers differently."""
+    rows, order = _placed(rows)
+    ticks = list(range(len(order))) if order else sorted(rows["place"].unique())
+    step = -(-len(ticks) // 30)
+    names = order or ticks
+    axes.set_xticks(ticks[::step], names[::step], rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_xlabel("layer" if order else "layer (index)")
+
+
+def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The table with the ``place`` of each layer, and the layers in order where all networks share them, else none.
+
+    Networks with fewer layers than others are no obstacle: controls of one layer are drawn across.
+    """
+    n_layers = table.groupby(NETWORK, dropna=False)["layer"].transform("nunique")
+    deepest = table[n_layers == n_layers.max()].drop_duplicates([*NETWORK, "layer"])
+    deepest = deepest.sort_values("layer_index", kind="stable")
+    orders = {tuple(rows["layer"]) for _, rows in deepest.groupby(NETWORK, dropna=False)}
+    if len(orders) > 1:
+        return table.assign(place=table["layer_index"]), []
+    order = list(orders.pop())
+    places = table["layer"].map({name: place for place, name in enumerate(order)})
+    return table.assign(place=places.fillna(table["layer_index"])), order
+
+
+def legend(figure: Figure, table: pd.DataFrame) -> None:
+    """Names of the networks above the panels; none where there is one network."""
+    looks = [look for look, _ in networks(table)]
+    lines = ["--" if len(rows) == 1 else "-" for _, rows in networks(table.drop_duplicates([*NETWORK, "layer"]))]
+    handles = [
+        Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name)
+        for look, line in zip(looks, lines, strict=True)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(looks)))
+
+
+def note(figure: Figure, text: str) -> None:
+    """Small print under the panels."""
+    figure.supxlabel(text, fontsize=6.5, color="#555555")

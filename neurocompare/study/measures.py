@@ -1,0 +1,135 @@
+"""Measures of a network that a study may ask for: one entry each, under the measure's key in ``[outputs]``.
+
+A new measure is a function from (network, stimuli, layers, settings) to tables by name, and
+
+- its entry in :data:`NETWORK_MEASURES`, and its key in ``grammar.Outputs``;
+- the columns of its tables in ``reporting.tables.COLUMNS``;
+- where it is to be seen, a drawing function and a caption in ``reporting.measure_figures.FIGURES``, under the name of
+  the table, and a title in ``reporting.report.MEASURE_TABLES``.
+
+Running, caching, joining over networks, writing and hypotheses follow from these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from neural_data.stimuli import StimulusSet
+from neurocompare.models.registry import Network
+from neurocompare.representations.equivariance import TRANSFORMS, measure_equivariance
+from neurocompare.stimuli.image_sets import noise_images, read_images
+from neurocompare.study.grammar import Study
+from neurocompare.study.randomness import step_rng
+
+__all__ = ["NETWORK_MEASURES", "Measure", "images_to_show", "measure_dependencies", "measure_network"]
+
+Tables = dict[str, pd.DataFrame]
+
+
+def _equivariance(network: Network, stimuli: StimulusSet, layers: Sequence[str], settings: Study) -> Tables:
+    measures = settings.outputs.equivariance.measures
+    shown = [stimuli, *_other_images(settings, network.preprocessing.image_size)]
+    rows = [measure_equivariance(network, images, layers, measures=measures) for images in shown]
+    return {"equivariance": pd.concat(rows, ignore_index=True)}
+
+
+def _other_images(settings: Study, size: int) -> list[StimulusSet]:
+    """Photographs and noise that equivariance is also measured on, the same for every network of a study."""
+    asked = settings.outputs.equivariance
+    sets = []
+    if asked.images is not None:
+        sets.append(read_images(asked.images, n_images=asked.n_images, rng=step_rng(settings.seed, "photographs")))
+    if asked.noise:
+        sets.append(noise_images(asked.n_images, size, rng=step_rng(settings.seed, "noise images")))
+    return sets
+
+
+def _equivariance_images(settings: Study, n_stimuli: int) -> int:
+    asked = settings.outputs.equivariance
+    return (1 + len(TRANSFORMS)) * (n_stimuli + asked.n_images * ((asked.images is not None) + asked.noise))
+
+
+def _photographs(settings: Study) -> list[str]:
+    """Checksums of the photographs that are shown."""
+    asked = settings.outputs.equivariance
+    if asked.images is None:
+        return []
+    return [read_images(asked.images, n_images=asked.n_images, rng=step_rng(settings.seed, "photographs")).checksum()]
+
+
+class Measure(NamedTuple):
+    """One optional measure of a network.
+
+    Parameters
+    ----------
+    tables : callable
+        ``tables(network, stimuli, layers, settings)`` gives tables by name, the same names for every network; the
+        columns ``model, regime, seed`` say whose rows they are. Random numbers come from
+        ``step_rng(settings.seed, NAME)``.
+    n_images : callable
+        ``n_images(settings, n_stimuli)``: how many images it shows to the network, to foretell how long it takes.
+    depends : callable or None
+        ``depends(settings)``: what it depends on beyond the stimuli, the network and the settings, such as checksums
+        of files that the settings name, as JSON holds it. Called before any work starts: the place to refuse them.
+    """
+
+    tables: Callable[[Network, StimulusSet, Sequence[str], Study], Tables]
+    n_images: Callable[[Study, int], float]
+    depends: Callable[[Study], Any] | None = None
+
+
+NETWORK_MEASURES: dict[str, Measure] = {
+    "equivariance": Measure(_equivariance, _equivariance_images, _photographs),
+}
+"""Every optional measure of a network, by its key in ``[outputs]``."""
+
+
+def measure_network(network: Network, stimuli: StimulusSet, layers: Sequence[str], settings: Study) -> Tables:
+    """Tables of all measures that a study asks for.
+
+    Parameters
+    ----------
+    network : Network
+    stimuli : StimulusSet
+    layers : sequence of str
+        Names of the layers that are looked at.
+    settings : Study
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+    """
+    tables: Tables = {}
+    for measure in _asked(settings).values():
+        tables |= measure.tables(network, stimuli, layers, settings)
+    return tables
+
+
+def images_to_show(settings: Study, n_stimuli: int) -> float:
+    """How many images the measures of a study show to each network, see :class:`Measure`."""
+    return sum(measure.n_images(settings, n_stimuli) for measure in _asked(settings).values())
+
+
+def measure_dependencies(settings: Study) -> dict[str, Any]:
+    """What the tables of :func:`measure_network` depend on beyond network and stimuli; {} where nothing is asked.
+
+    Raises
+    ------
+    InputError
+        If something that the settings of a measure name does not exist.
+    """
+    return {
+        name: {
+            "settings": settings.outputs.model_dump(mode="json")[name],
+            "seed": settings.seed,
+            "depends": measure.depends(settings) if measure.depends else None,
+        }
+        for name, measure in _asked(settings).items()
+    }
+
+
+def _asked(settings: Study) -> dict[str, Measure]:
+    return {name: measure for name, measure in NETWORK_MEASURES.items() if getattr(settings.outputs, name)}

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from neurocompare.reporting.drawing import layer_axis, networks, new_figure, note, style
+from neurocompare.reporting.mechanism_figures import draw_kernels, draw_local_features, draw_position, draw_units
 
 __all__ = ["FIGURES", "draw_equivariance"]
 
@@ -74,6 +75,26 @@ FIGURES: dict[str, tuple[Callable[[pd.DataFrame], Figure], str]] = {
         draw_equivariance,
         "Equivariance (correlation of the response to a transformed image with the transformed response) and "
         "invariance (correlation of the responses to an image and to its transform) of each layer, mean over images.",
+    ),
+    "kernels_summary": (
+        draw_kernels,
+        "Symmetry of kernels: correlation of one half of each output channel's weights with the mirror image of the "
+        "other half, mean over channels. The first fully connected layer is reshaped to the map that feeds it.",
+    ),
+    "units_summary": (
+        draw_units,
+        "Share of units with mirror-symmetric view tuning by the criterion of Baek et al. (2021) and by the revised "
+        "one of eLife 90256 (also: second peak opposite the preferred view, frontal view lowest).",
+    ),
+    "local_features_summary": (
+        draw_local_features,
+        "View tuning with the most important part of each image kept (insertion), grayed (deletion) or its pieces "
+        "moved to random places (shuffle): correlation of single units' tuning with that to the whole images, and "
+        "mirror-symmetry index of the layer.",
+    ),
+    "position_summary": (
+        draw_position,
+        "Mirror-symmetry index with the stimuli in place and shifted to the right, down, or both.",
     ),
 }
 """Drawing function and caption of each table that has a figure; the figure bears the table's name."""

@@ -298,13 +298,16 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     -------
     pandas.DataFrame
         One row a model, regime, layer, criterion, kind and population: ``share`` (mean over seeds), ``ci_low,
-        ci_high`` and ``n_seeds``. With one seed, the binomial interval that came in; NaN shares are left out.
+        ci_high``, ``n_found`` and ``n_units`` (sums over seeds) and ``n_seeds``. With one seed, the binomial interval
+        that came in; NaN shares are left out.
     """
     keys = ["model", "regime", "layer", "layer_index", "criterion", "kind", "population"]
     grouped = shares.groupby(keys, sort=False, dropna=False)
     table = grouped.agg(
         share=("share", "mean"),
         sd=("share", "std"),
+        n_found=("n_found", "sum"),
+        n_units=("n_units", "sum"),
         n_seeds=("share", "count"),
         ci_low=("ci_low", "first"),
         ci_high=("ci_high", "first"),
@@ -314,7 +317,7 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     half = stats.t.ppf((1 + confidence) / 2, df) * table["sd"] / np.sqrt(np.maximum(table["n_seeds"], 1))
     table["ci_low"] = table["ci_low"].where(~several, table["share"] - half)
     table["ci_high"] = table["ci_high"].where(~several, table["share"] + half)
-    return table.reset_index()[[*keys, "share", "ci_low", "ci_high", "n_seeds"]]
+    return table.reset_index()[[*keys, "share", "ci_low", "ci_high", "n_found", "n_units", "n_seeds"]]
 
 
 def _local_peaks(curve: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 A new measure is a function from (network, stimuli, layers, settings) to tables by name, and
 
 - its entry in :data:`NETWORK_MEASURES`, and its key in ``grammar.Outputs``;
+- where its rows are to be summed up over networks, an entry in ``mechanisms.SUMMARIES``;
 - the columns of its tables in ``reporting.tables.COLUMNS``;
 - where it is to be seen, a drawing function and a caption in ``reporting.measure_figures.FIGURES``, under the name of
   the table, and a title in ``reporting.report.MEASURE_TABLES``.
@@ -21,6 +22,7 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.equivariance import TRANSFORMS, measure_equivariance
 from neurocompare.stimuli.image_sets import noise_images, read_images
+from neurocompare.study import mechanisms
 from neurocompare.study.grammar import Study
 from neurocompare.study.randomness import step_rng
 
@@ -83,6 +85,10 @@ class Measure(NamedTuple):
 
 NETWORK_MEASURES: dict[str, Measure] = {
     "equivariance": Measure(_equivariance, _equivariance_images, _photographs),
+    "kernels": Measure(mechanisms.kernels, lambda _settings, _n_stimuli: 1),
+    "units": Measure(mechanisms.units, lambda _settings, n_stimuli: 4 * n_stimuli),
+    "local_features": Measure(mechanisms.local_features, mechanisms.masked_images),
+    "position": Measure(mechanisms.position, mechanisms.shifted_images),
 }
 """Every optional measure of a network, by its key in ``[outputs]``."""
 

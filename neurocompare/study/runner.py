@@ -23,6 +23,7 @@ from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Study, load_study, quick_study
+from neurocompare.study.mechanisms import summarise_measures
 from neurocompare.study.planning import Plan, Step, make_plan
 from neurocompare.study.provenance import write_provenance
 from neurocompare.study.steps import (
@@ -227,6 +228,7 @@ class _Work:
         tables = {"fits": fitted["fits"], "ceilings": patches["ceilings"], **views}
         for name in presented[0]["tables"]:
             tables[name] = pd.concat([rdms["tables"][name] for rdms in presented], ignore_index=True)
+        tables |= summarise_measures(tables)
         if self.settings.hypotheses:
             tables["hypotheses"] = decide_hypotheses(tables, self.settings)
         return {name: ordered(table, name) for name, table in tables.items()}

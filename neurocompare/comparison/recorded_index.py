@@ -69,6 +69,7 @@ def corrected_indices(
     rng: np.random.Generator,
     stimuli: StimulusSet | None = None,
     by_subject: bool = False,
+    by_category: bool = False,
     missing: str = "refuse",
     n_splits: int = 100,
     confidence: float = 0.95,
@@ -85,6 +86,8 @@ def corrected_indices(
         Every identity in every view; None takes what the recording says of its stimuli.
     by_subject, missing
         See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`.
+    by_category : bool
+        Whether the exemplars of each category are averaged by themselves.
     n_splits : int
         Random splits of the neurons into halves.
     confidence : float
@@ -93,7 +96,8 @@ def corrected_indices(
     Returns
     -------
     pandas.DataFrame
-        One row a region (and subject): ``region, subject, n_neurons, n_exemplars, n_undefined, index, reliability,
+        One row a region (and subject, and category): ``region, subject, category`` (None where all are averaged
+        together), ``n_neurons, n_exemplars, n_undefined, index, reliability,
         index_over_reliability, corrected_index, se, ci_low, ci_high, n_splits, simulated``. Neurons are z-scored over
         all stimuli. ``index`` is the mean over exemplars (``n_undefined`` of them have none), ``reliability`` the mean
         correlation of view RDMs of split halves, Spearman-Brown corrected, and ``index_over_reliability`` their
@@ -117,7 +121,9 @@ def corrected_indices(
     patterns, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing)
     shown = stimuli_of(recording) if stimuli is None else stimuli
     shown = shown.take(shown.table.index.get_indexer(patterns.index))
-    _, positions = view_order(shown)
+    exemplars, positions = view_order(shown)
+    categories = exemplars["category"].to_numpy()
+    parts = list(dict.fromkeys(categories)) if by_category else [None]
     rows = []
     for group in groups:
         scores, _ = zscore_units(group.responses)
@@ -126,30 +132,32 @@ def corrected_indices(
                 f"{group.region} has {scores.shape[1]} neurons that vary; a split-half reliability needs at least "
                 f"{FEWEST_NEURONS}"
             )
-        views = scores[positions]
-        orders = neuron_orders(views.shape[2], n_splits, rng)
-        whole = _estimate(views, orders)
-        index, reliability, corrected = _nanmean(whole.indices), whole.reliability(), whole.corrected()
-        variance, df = _variance(views, orders, whole)
-        half_width = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance) if df > 0 else np.nan
-        rows.append(
-            {
-                "region": group.region,
-                "subject": group.subject,
-                "n_neurons": views.shape[2],
-                "n_exemplars": len(views),
-                "n_undefined": int(np.isnan(whole.indices).sum()),
-                "index": index,
-                "reliability": reliability,
-                "index_over_reliability": index / reliability if reliability > 0 else np.nan,
-                "corrected_index": corrected,
-                "se": np.sqrt(variance),
-                "ci_low": corrected - half_width,
-                "ci_high": corrected + half_width,
-                "n_splits": n_splits,
-                "simulated": group.simulated,
-            }
-        )
+        orders = neuron_orders(scores.shape[1], n_splits, rng)
+        for category in parts:
+            views = scores[positions if category is None else positions[categories == category]]
+            whole = _estimate(views, orders)
+            index, reliability, corrected = _nanmean(whole.indices), whole.reliability(), whole.corrected()
+            variance, df = _variance(views, orders, whole)
+            half_width = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance) if df > 0 else np.nan
+            rows.append(
+                {
+                    "region": group.region,
+                    "subject": group.subject,
+                    "category": category,
+                    "n_neurons": views.shape[2],
+                    "n_exemplars": len(views),
+                    "n_undefined": int(np.isnan(whole.indices).sum()),
+                    "index": index,
+                    "reliability": reliability,
+                    "index_over_reliability": index / reliability if reliability > 0 else np.nan,
+                    "corrected_index": corrected,
+                    "se": np.sqrt(variance),
+                    "ci_low": corrected - half_width,
+                    "ci_high": corrected + half_width,
+                    "n_splits": n_splits,
+                    "simulated": group.simulated,
+                }
+            )
     return pd.DataFrame(rows)
 
 

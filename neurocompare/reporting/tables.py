@@ -9,6 +9,7 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.comparison.power import POWER_COLUMNS
+from neurocompare.comparison.shapley import REFLECTION_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 from neurocompare.representations.local_features import LOCAL_FEATURE_COLUMNS
 from neurocompare.representations.position import POSITION_COLUMNS
@@ -28,12 +29,18 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "viewpoint_patches": ("region", "subject", "category", "identity", "index", "simulated"),
     "viewpoint_patches_summary": (
-        *("region", "subject", "category", "index", "sd", "ci_low", "ci_high", "n", "n_undefined", "simulated"),
+        *("region", "subject", "category", "index", "sd", "ci_low", "ci_high", "n", "n_undefined"),
+        *("n_neurons", "reliability", "corrected_index", "corrected_se", "corrected_ci_low", "corrected_ci_high"),
+        "simulated",
+    ),
+    "viewpoint_variants": (
+        *("model", "regime", "seed", "layer", "layer_index", "category", "identity", "variant", "index"),
     ),
     "ceilings": (
         *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
         *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
     ),
+    "components": (*REFLECTION_COLUMNS, "simulated"),
     "equivariance": EQUIVARIANCE_COLUMNS,
     "kernels": KERNEL_COLUMNS,
     "kernels_summary": (*NETWORK_COLUMNS, "transform", *SUMMARY_COLUMNS),
@@ -46,6 +53,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "local_features_summary": (*NETWORK_COLUMNS, "condition", "percent", "measure", *SUMMARY_COLUMNS),
     "position": POSITION_COLUMNS,
     "position_summary": (*NETWORK_COLUMNS, "category", "shift_right_px", "shift_down_px", *SUMMARY_COLUMNS),
+    "templates": ("model", "regime", "seed", "layer", "layer_index", "template", "weight", "unique", "r2"),
+    "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
+    "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),
     "hypotheses": HYPOTHESIS_COLUMNS,
     "power": ("first", "second", *POWER_COLUMNS),
 }

@@ -48,7 +48,7 @@ class Entry:
     key : str
         Name of the entry.
     kind : str
-        ``stimuli``, ``presentation``, ``patches``, ``fits`` or ``figures``.
+        ``stimuli``, ``presentation``, ``patches``, ``fits``, ``measures`` or ``figures``.
     label : str
         What a person calls it.
     seconds, work : float

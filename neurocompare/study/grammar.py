@@ -222,6 +222,13 @@ class Outputs(_Section):
     position: Annotated[Position | None, _switch(Position)] = Field(
         None, description="mirror-symmetry index of layers with the stimuli in place and shifted"
     )
+    viewpoint_variants: bool = Field(
+        False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
+    )
+    templates: bool = Field(
+        False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
+    )
+    image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
 
 
 class LayerOfModel(_Section):

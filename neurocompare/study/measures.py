@@ -1,8 +1,9 @@
-"""Measures of a network that a study may ask for: one entry each, under the measure's key in ``[outputs]``.
+"""Measures that a study may ask for: one entry each, under the measure's key in ``[outputs]``.
 
-A new measure is a function from (network, stimuli, layers, settings) to tables by name, and
+A new measure of networks is a function from (network, stimuli, layers, settings) to tables by name, and one of stimuli,
+layers and patches together is a function from (stimuli, layer RDMs, patch RDMs, settings) to tables; either needs
 
-- its entry in :data:`NETWORK_MEASURES`, and its key in ``grammar.Outputs``;
+- its entry in :data:`NETWORK_MEASURES` or in :data:`STUDY_MEASURES`, and its key in ``grammar.Outputs``;
 - where its rows are to be summed up over networks, an entry in ``mechanisms.SUMMARIES``;
 - the columns of its tables in ``reporting.tables.COLUMNS``;
 - where it is to be seen, a drawing function and a caption in ``reporting.measure_figures.FIGURES``, under the name of
@@ -13,22 +14,38 @@ Running, caching, joining over networks, writing and hypotheses follow from thes
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
-from neurocompare.models.registry import Network
+from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.equivariance import TRANSFORMS, measure_equivariance
+from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
+from neurocompare.representations.rdms import rdm_table
+from neurocompare.representations.templates import idealised_mirror_index, template_contributions
+from neurocompare.representations.viewpoint import mirror_symmetry_index
 from neurocompare.stimuli.image_sets import noise_images, read_images
+from neurocompare.stimuli.luminance import describe_images
 from neurocompare.study import mechanisms
 from neurocompare.study.grammar import Study
 from neurocompare.study.randomness import step_rng
 
-__all__ = ["NETWORK_MEASURES", "Measure", "images_to_show", "measure_dependencies", "measure_network"]
+__all__ = [
+    "NETWORK_MEASURES",
+    "STUDY_MEASURES",
+    "Measure",
+    "images_to_show",
+    "measure_dependencies",
+    "measure_network",
+    "measure_study",
+]
 
 Tables = dict[str, pd.DataFrame]
+IMAGES_AT_ONCE = 64
 
 
 def _equivariance(network: Network, stimuli: StimulusSet, layers: Sequence[str], settings: Study) -> Tables:
@@ -62,6 +79,46 @@ def _photographs(settings: Study) -> list[str]:
     return [read_images(asked.images, n_images=asked.n_images, rng=step_rng(settings.seed, "photographs")).checksum()]
 
 
+def _viewpoint_variants(network: Network, stimuli: StimulusSet, layers: Sequence[str], _settings: Study) -> Tables:
+    """The index with and without z-scoring of units, and the measure of Yildirim et al. on the z-scored RDMs."""
+    requests = {
+        "zscore": RdmRequest(within="identity"),
+        "raw": RdmRequest(within="identity", normalize=None),
+    }
+    rdms = compute_rdm_requests(network, stimuli, layers, requests)
+    values = {
+        "zscore": mirror_symmetry_index(rdms["zscore"]),
+        "raw": mirror_symmetry_index(rdms["raw"]),
+        "idealised": idealised_mirror_index(rdms["zscore"]),
+    }
+    names = ["model", "regime", "seed", "layer", "layer_index", "category", "identity"]
+    exemplars = rdm_table(rdms["zscore"])[names]
+    rows = [exemplars.assign(variant=variant, index=index) for variant, index in values.items()]
+    return {"viewpoint_variants": pd.concat(rows, ignore_index=True)}
+
+
+def _templates(stimuli: StimulusSet, layer_rdms: RDMs, patch_rdms: RDMs, settings: Study) -> Tables:
+    """Idealised templates in the RDMs of layers and patches, the RDM of the images themselves beside them."""
+    pixels = compute_model_rdms(
+        load_model("pixels"), stimuli, dissimilarity=settings.comparison.dissimilarity, normalize=None
+    )
+    networks = ["model", "regime", "seed", "layer", "layer_index"]
+    patches = [name for name in ("region", "subject", "simulated") if name in rdm_table(patch_rdms)]
+    found = ["template", "weight", "unique", "r2"]
+    return {
+        "templates": template_contributions(layer_rdms, pixels)[[*networks, *found]],
+        "templates_patches": template_contributions(patch_rdms, pixels)[[*patches, *found]],
+    }
+
+
+def _image_symmetry(stimuli: StimulusSet, _layer_rdms: RDMs, _patch_rdms: RDMs, settings: Study) -> Tables:
+    """Best plane of mirror symmetry of every image."""
+    images = itertools.chain.from_iterable(stimuli.batches(IMAGES_AT_ONCE, settings.stimuli.size))
+    found = describe_images(images, stimuli.ids)[["image_symmetry", "symmetry_position"]]
+    about = stimuli.table[["category", "identity", "azimuth_deg"]]
+    return {"image_symmetry": about.join(found).rename_axis("stimulus_id").reset_index()}
+
+
 class Measure(NamedTuple):
     """One optional measure of a network.
 
@@ -89,8 +146,15 @@ NETWORK_MEASURES: dict[str, Measure] = {
     "units": Measure(mechanisms.units, lambda _settings, n_stimuli: 4 * n_stimuli),
     "local_features": Measure(mechanisms.local_features, mechanisms.masked_images),
     "position": Measure(mechanisms.position, mechanisms.shifted_images),
+    "viewpoint_variants": Measure(_viewpoint_variants, lambda _settings, n_stimuli: n_stimuli),
 }
 """Every optional measure of a network, by its key in ``[outputs]``."""
+STUDY_MEASURES: dict[str, Callable[[StimulusSet, RDMs, RDMs, Study], Tables]] = {
+    "templates": _templates,
+    "image_symmetry": _image_symmetry,
+}
+"""Every optional measure of stimuli, layers and patches together, by its key in ``[outputs]``; the RDMs are those of
+the fits."""
 
 
 def measure_network(network: Network, stimuli: StimulusSet, layers: Sequence[str], settings: Study) -> Tables:
@@ -111,6 +175,27 @@ def measure_network(network: Network, stimuli: StimulusSet, layers: Sequence[str
     tables: Tables = {}
     for measure in _asked(settings).values():
         tables |= measure.tables(network, stimuli, layers, settings)
+    return tables
+
+
+def measure_study(stimuli: StimulusSet, layer_rdms: RDMs, patch_rdms: RDMs, settings: Study) -> Tables:
+    """Tables of the measures of stimuli, layers and patches that a study asks for.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet
+    layer_rdms, patch_rdms : rsatoolbox.rdm.RDMs
+        Those of the fits.
+    settings : Study
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+    """
+    tables: Tables = {}
+    for name, measure in STUDY_MEASURES.items():
+        if getattr(settings.outputs, name):
+            tables |= measure(stimuli, layer_rdms, patch_rdms, settings)
     return tables
 
 

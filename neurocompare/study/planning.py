@@ -19,7 +19,7 @@ import xarray as xr
 from neural_data.stimuli import StimulusSet
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
-from neurocompare.study.measures import images_to_show, measure_dependencies
+from neurocompare.study.measures import STUDY_MEASURES, images_to_show, measure_dependencies
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.steps import (
     SIMULATED_REGIONS,
@@ -31,7 +31,14 @@ from neurocompare.study.steps import (
 
 __all__ = ["Plan", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
 
-TYPICAL_SECONDS = {"stimuli": 0.1, "presentation": 0.01, "patches": 2e-3, "fits": 1e-6, "figures": 0.05}
+TYPICAL_SECONDS = {
+    "stimuli": 0.1,
+    "presentation": 0.01,
+    "patches": 2e-3,
+    "fits": 1e-6,
+    "measures": 0.01,
+    "figures": 0.05,
+}
 """Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
 
 
@@ -42,7 +49,7 @@ class Step:
     Parameters
     ----------
     kind : str
-        ``stimuli``, ``presentation``, ``patches``, ``fits`` or ``figures``.
+        ``stimuli``, ``presentation``, ``patches``, ``fits``, ``measures`` or ``figures``.
     label : str
         What a person calls it.
     key : str
@@ -77,6 +84,8 @@ class Plan:
         One a network.
     patches, fits, figures : Step
         The others.
+    measures : Step or None
+        Measures of stimuli, layers and patches together; None where none is asked for.
     """
 
     settings: Study
@@ -88,12 +97,14 @@ class Plan:
     patches: Step
     fits: Step
     figures: Step
+    measures: Step | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps in the order in which they run."""
         first = () if self.rendering is None else (self.rendering,)
-        return (*first, *self.presentations, self.patches, self.fits, self.figures)
+        measures = () if self.measures is None else (self.measures,)
+        return (*first, *self.presentations, self.patches, self.fits, *measures, self.figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -165,8 +176,13 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
     )
     outputs = settings.outputs.model_dump(mode="json")
+    asked = {name: outputs[name] for name in STUDY_MEASURES if outputs[name]}
+    measures = None
+    if asked:
+        key = _key("measures", shown, earlier, patches.key, comparison["dissimilarity"], settings.stimuli.size, asked)
+        measures = Step("measures", ", ".join(asked).replace("_", " "), key, len(asked) * n_stimuli)
     figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key, outputs), 20 + n_layers)
-    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures)
+    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures, measures)
 
 
 def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:

@@ -23,6 +23,7 @@ from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Study, load_study, quick_study
+from neurocompare.study.measures import measure_study
 from neurocompare.study.mechanisms import summarise_measures
 from neurocompare.study.planning import Plan, Step, make_plan
 from neurocompare.study.provenance import write_provenance
@@ -167,8 +168,13 @@ class _Work:
         presented = self.presentations(stimuli)
         patches = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, self.settings))
         fitted = self.made(self.plan.fits, lambda: fit_layers(presented, patches, recording, self.settings))
-        tables = self.tables(presented, patches, fitted)
         layer_rdms = concat_rdms([rdms["fits"] for rdms in presented])
+        measured = {}
+        if self.plan.measures is not None:
+            measured = self.made(
+                self.plan.measures, lambda: measure_study(stimuli, layer_rdms, patches["fits"], self.settings)
+            )
+        tables = self.tables(presented, patches, fitted, measured)
         figures = self.made(self.plan.figures, lambda: draw_figures(tables, layer_rdms, patches["fits"]))
         self.progress("report", 0.99)
         _write_run(folder, tables, layer_rdms, patches["fits"], figures)
@@ -222,10 +228,10 @@ class _Work:
                 )
         return [results[i] for i in steps]
 
-    def tables(self, presented: list[dict], patches: dict, fitted: dict) -> dict[str, pd.DataFrame]:
+    def tables(self, presented: list[dict], patches: dict, fitted: dict, measured: dict) -> dict[str, pd.DataFrame]:
         """Tables of the run by name, with their documented columns."""
-        views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches["views"])
-        tables = {"fits": fitted["fits"], "ceilings": patches["ceilings"], **views}
+        views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches)
+        tables = {**fitted["tables"], "ceilings": patches["ceilings"], **views, **measured}
         for name in presented[0]["tables"]:
             tables[name] = pd.concat([rdms["tables"][name] for rdms in presented], ignore_index=True)
         tables |= summarise_measures(tables)

@@ -23,6 +23,7 @@ from neural_data.stimuli import StimulusSet, read_stimuli
 from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.shapley import shapley_of_fits
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms
@@ -169,7 +170,14 @@ def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dic
 
 
 def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What the patches give: RDMs of all stimuli (``fits``), view RDMs (``views``) and their noise ``ceilings``."""
+    """What the patches give.
+
+    Returns
+    -------
+    dict
+        ``fits`` and ``views``: RDMs of all stimuli and of the views of every exemplar. ``ceilings``: noise ceilings.
+        ``indices``: corrected mirror-symmetry indices of every category.
+    """
     comparison, normalize = settings.comparison, _normalize(settings)
     return {
         "fits": compute_neural_rdms(
@@ -185,13 +193,26 @@ def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Stu
             n_splits=comparison.n_splits,
             rng=step_rng(settings.seed, "ceilings"),
         ),
+        "indices": corrected_indices(
+            recording,
+            stimuli=stimuli,
+            by_category=True,
+            n_splits=comparison.n_splits,
+            rng=step_rng(settings.seed, "corrected indices"),
+        ),
     }
 
 
 def fit_layers(
     presented: Sequence[Mapping[str, Any]], patches: Mapping[str, Any], recording: xr.DataArray, settings: Study
 ) -> dict[str, Any]:
-    """Fit of every layer of every network to every patch: the table ``fits``, and ``notes`` on it."""
+    """Fit of every layer of every network to every patch.
+
+    Returns
+    -------
+    dict
+        ``tables``: ``fits`` and, where reflection is asked for, ``components``. ``notes`` on them.
+    """
     comparison = settings.comparison
 
     def fitted(name: str, step: str):
@@ -208,26 +229,36 @@ def fit_layers(
         )
 
     result = fitted("fits", "fits")
-    table = result.to_frame().assign(simulated=bool(recording.attrs.get("simulated", False)))
+    simulated = bool(recording.attrs.get("simulated", False))
+    table = result.to_frame().assign(simulated=simulated)
+    tables = {"fits": table}
     if settings.outputs.reflection:
         parts = shapley_of_fits(fitted("parts", "reflection parts"))
         keys = ["model", "regime", "seed", "layer", "region", "subject"]
         values = parts.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_").reset_index()
         columns = ["shapley_invariant", "shapley_sensitive"]
-        table = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
-    return {"fits": table, "notes": list(result.notes)}
+        tables["fits"] = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
+        tables["components"] = parts.assign(simulated=simulated)
+    return {"tables": tables, "notes": list(result.notes)}
 
 
-def view_tables(layer_views: RDMs, patch_views: RDMs) -> dict[str, pd.DataFrame]:
+def view_tables(layer_views: RDMs, patches: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
     """Mirror-symmetry index of every exemplar in every layer and patch, and its mean over exemplars."""
+    patch_views = patches["views"]
     network = ["model", "regime", "seed", "layer", "layer_index", "category"]
     patch = [name for name in ("region", "subject", "category", "simulated") if name in rdm_table(patch_views)]
-    layers, patches = index_table(layer_views), index_table(patch_views)
+    layers, recorded = index_table(layer_views), index_table(patch_views)
+    corrected = patches["indices"].rename(
+        columns={"ci_low": "corrected_ci_low", "ci_high": "corrected_ci_high", "se": "corrected_se"}
+    )
+    added = ["n_neurons", "reliability", *(name for name in corrected if name.startswith("corrected"))]
     return {
         "viewpoint": layers[[*network, "identity", "index"]],
         "viewpoint_summary": summarise_indices(layers, network),
-        "viewpoint_patches": patches[[*patch, "identity", "index"]],
-        "viewpoint_patches_summary": summarise_indices(patches, patch),
+        "viewpoint_patches": recorded[[*patch, "identity", "index"]],
+        "viewpoint_patches_summary": summarise_indices(recorded, patch).merge(
+            corrected[["region", "category", *added]], on=["region", "category"], how="left", validate="one_to_one"
+        ),
     }
 
 

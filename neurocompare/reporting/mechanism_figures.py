@@ -19,9 +19,10 @@ __all__ = ["draw_kernels", "draw_local_features", "draw_position", "draw_units"]
 
 FLIP_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2"}
 CONDITION_COLOURS = {"insertion": "#D55E00", "deletion": "#0072B2", "shuffle": "#009E73"}
-CRITERIA = {"baek2021": "Baek et al. 2021", "revised": "revised"}
+CRITERIA = {"baek2021": "Baek et al.'s", "revised": "revised"}
 POPULATIONS = {"all": "all units", "face-selective": "face-selective units"}
-DIRECTIONS = {"right": "#D55E00", "down": "#0072B2", "both": "#222222"}
+DIRECTION_COLOURS = ("#D55E00", "#0072B2", "#222222", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+WHOLE_GRAY = "#777777"
 COLUMN_INCHES = 3.4
 """Width of one column of a journal's page."""
 
@@ -39,32 +40,30 @@ def draw_kernels(summary: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     shown = list(_each_network(summary))
+    layers = summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
     with style():
-        figure = new_figure(max(COLUMN_INCHES, 1.9 * len(shown)), 2.7)
-        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        figure = new_figure(COLUMN_INCHES, 1.1 + 1.2 * len(shown))
+        panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, (name, rows) in zip(panels, shown, strict=True):
-            layers = rows.drop_duplicates("layer").sort_values("layer_index")
             for (flip, colour), shift in zip(FLIP_COLOURS.items(), (-0.12, 0.12), strict=True):
-                one = layers[["layer"]].merge(rows[rows["transform"] == flip], on="layer", how="left")
-                places = np.arange(len(one)) + shift
+                one = rows[rows["transform"] == flip].set_index("layer").reindex(layers)
+                places = np.arange(len(layers)) + shift
                 axes.vlines(
                     places, one["mean"] - one["sd"], one["mean"] + one["sd"], color=colour, alpha=0.3, linewidth=3
                 )
                 errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], colour)
-            counts = rows.drop_duplicates("layer").set_index("layer")["n"]
-            ticks = [f"{layer} ({counts[layer]})" for layer in layers["layer"]]
-            axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor")
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_title(name, fontsize=7)
-            axes.set_xlabel("layer (n channels)")
-        panels[0].set_ylabel("kernel symmetry (r)")
+            axes.set_ylabel("symmetry (r)")
+        channels = summary.drop_duplicates("layer").set_index("layer")["n"]
+        _layers(panels[-1], [f"{layer} ({channels[layer]})" for layer in layers], "layer (n channels)")
         _colours(figure, FLIP_COLOURS)
         note(figure, "mean over channels, 95 % t interval; pale: standard deviation")
     return figure
 
 
 def draw_units(summary: pd.DataFrame) -> Figure:
-    """Share of mirror-symmetric units by layer; a row a population, a column a criterion.
+    """Share of mirror-symmetric units by layer; a panel a population and criterion, a colour a network.
 
     Parameters
     ----------
@@ -75,41 +74,39 @@ def draw_units(summary: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    populations = list(summary["population"].drop_duplicates())
-    layers = summary.drop_duplicates("layer").sort_values("layer_index")["layer"].tolist()
+    layers = summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
     shown = list(_each_network(summary[summary["kind"] == "any"]))
+    colours = {name: NETWORK_COLOURS[number % len(NETWORK_COLOURS)] for number, (name, _) in enumerate(shown)}
+    kinds = [
+        (population, criterion) for population in summary["population"].drop_duplicates() for criterion in CRITERIA
+    ]
     with style():
-        figure = new_figure(2 * COLUMN_INCHES, 1.2 + 1.9 * len(populations))
-        grid = figure.subplots(len(populations), len(CRITERIA), sharex=True, sharey=True, squeeze=False)
-        for axes_row, population in zip(grid, populations, strict=True):
-            for axes, (criterion, title) in zip(axes_row, CRITERIA.items(), strict=True):
-                for number, (_, rows) in enumerate(shown):
-                    one = rows[(rows["population"] == population) & (rows["criterion"] == criterion)]
-                    one = one.set_index("layer").reindex(layers)
-                    colour = NETWORK_COLOURS[number % len(NETWORK_COLOURS)]
-                    places = np.arange(len(layers)) + 0.16 * (number - (len(shown) - 1) / 2)
-                    percent = 100 * one[["share", "ci_low", "ci_high"]]
-                    errorbar(axes, places, percent["share"], percent["ci_low"], percent["ci_high"], colour)
-                    if population != "all":
-                        _counts(axes, one["n_units"], colour, number)
-                axes.set_title(
-                    f"{POPULATIONS.get(population, population)}, {title}",
-                    fontsize=7,
-                    pad=4 + 6 * len(shown) * (population != "all"),
-                )
-                axes.set_ylim(-4, 104)
-            axes_row[0].set_ylabel("mirror-symmetric (%)")
+        figure = new_figure(COLUMN_INCHES, 1.4 + 1.3 * len(kinds))
+        panels = figure.subplots(len(kinds), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, (population, criterion) in zip(panels, kinds, strict=True):
+            selected = population != "all"
+            for number, (name, rows) in enumerate(shown):
+                one = rows[(rows["population"] == population) & (rows["criterion"] == criterion)]
+                one = one.set_index("layer").reindex(layers)
+                places = np.arange(len(layers)) + 0.18 * (number - (len(shown) - 1) / 2)
+                percent = 100 * one[["share", "ci_low", "ci_high"]]
+                errorbar(axes, places, percent["share"], percent["ci_low"], percent["ci_high"], colours[name])
+                if selected:
+                    _counts(axes, one["n_units"], colours[name], number)
+            title = f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion"
+            axes.set_title(title, fontsize=7, pad=3 + 6 * len(shown) * selected)
+            axes.set_ylim(-4, 104)
+            axes.set_ylabel("share (%)")
         sizes = summary[summary["population"] == "all"].drop_duplicates("layer").set_index("layer")
         sizes = (sizes["n_units"] / sizes["n_seeds"]).reindex(layers)
-        ticks = [f"{layer} ({size:.0f})" for layer, size in sizes.items()]
-        for axes in grid[-1]:
-            axes.set_xticks(range(len(layers)), ticks, rotation=60, ha="right", rotation_mode="anchor")
-            axes.set_xlabel("layer (n units)")
-        _colours(figure, {name: NETWORK_COLOURS[k % len(NETWORK_COLOURS)] for k, (name, _) in enumerate(shown)})
+        _layers(
+            panels[-1], [f"{layer} ({size:.0f})" for layer, size in sizes.items()], "layer (n units of one network)"
+        )
+        _colours(figure, colours)
         note(
             figure,
-            "95 % interval: binomial of one network, t over several random starts; "
-            "small numbers: n face-selective units (no point where there is none)",
+            "95 % interval: binomial of one network, t over several seeds\n"
+            "small numbers: n face-selective units, of all seeds",
         )
     return figure
 
@@ -126,44 +123,42 @@ def draw_local_features(summary: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    measures = {"profile": "r with tuning to\nwhole images", "index": "mirror-symmetry index"}
+    measures = {"profile": "r with tuning to whole images", "index": "mirror-symmetry index"}
     shown = list(_each_network(summary))
     conditions = [name for name in CONDITION_COLOURS if (summary["condition"] == name).any()]
     with style():
-        figure = new_figure(5.2, 0.9 + 1.9 * len(shown))
+        figure = new_figure(COLUMN_INCHES, 0.9 + 1.7 * len(shown))
         grid = figure.subplots(len(shown), len(measures), sharex=True, sharey=True, squeeze=False)
         for axes_row, (name, rows) in zip(grid, shown, strict=True):
             for axes, (measure, label) in zip(axes_row, measures.items(), strict=True):
                 ours = rows[rows["measure"] == measure]
                 for number, condition in enumerate(conditions):
-                    one = ours[ours["condition"] == condition]
-                    visible = 100 - one["percent"] if condition == "deletion" else one["percent"]
-                    order = np.argsort(visible.to_numpy())
-                    one, visible = one.iloc[order], visible.iloc[order] + 1.2 * (number - (len(conditions) - 1) / 2)
-                    axes.plot(visible, one["mean"], color=CONDITION_COLOURS[condition], linewidth=1, alpha=0.6)
-                    errorbar(axes, visible, one["mean"], one["ci_low"], one["ci_high"], CONDITION_COLOURS[condition])
+                    one = _by_visible(ours[ours["condition"] == condition])
+                    places = one["visible"] + 1.6 * (number - (len(conditions) - 1) / 2)
+                    axes.plot(places, one["mean"], color=CONDITION_COLOURS[condition], linewidth=1, alpha=0.6)
+                    errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], CONDITION_COLOURS[condition])
                 whole = ours[ours["condition"] == "intact"]
-                if len(whole) and measure == "index":
-                    axes.axhline(whole["mean"].iloc[0], color="#777777", linewidth=1, linestyle="--")
+                if measure == "index" and len(whole):
+                    axes.axhline(whole["mean"].iloc[0], color=WHOLE_GRAY, linewidth=1, linestyle="--")
                 axes.axhline(0, color="black", linewidth=0.6)
-                axes.set_title(f"{name}, {ours['layer'].iloc[0]}, n = {ours['n'].max()} exemplars", fontsize=7)
-                axes.set_ylabel(label)
-                axes.tick_params(labelleft=True)
+                axes.set_title(f"{name}\n{label}", fontsize=6.5)
+            axes_row[0].set_ylabel(f"r, or index ({ours['layer'].iloc[0]})")
         for axes in grid[-1]:
             axes.set_xticks(range(0, 101, 20))
             axes.set_xlabel("foreground shown (%)")
         handles = [Line2D([], [], color=CONDITION_COLOURS[name], linewidth=1.5, label=name) for name in conditions]
-        handles.append(Line2D([], [], color="#777777", linestyle="--", linewidth=1, label="whole images"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+        handles.append(Line2D([], [], color=WHOLE_GRAY, linestyle="--", linewidth=1, label="whole"))
+        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0)
         note(
             figure,
-            "insertion, shuffle: the most important pixels shown; deletion: the least important; 95 % t interval",
+            "insertion, shuffle: the most important pixels; deletion: the least important\n"
+            f"95 % t interval over n = {summary['n'].max()} exemplars",
         )
     return figure
 
 
 def draw_position(summary: pd.DataFrame) -> Figure:
-    """Index over the size of the shift, a line a direction; one panel a layer of a network, categories averaged apart.
+    """Index over the size of the shift, a line a direction and category; one panel a layer of a network.
 
     Parameters
     ----------
@@ -175,41 +170,69 @@ def draw_position(summary: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     shown = list(_each_network(summary, (*NETWORK, "layer")))
-    n_columns = min(4, len(shown))
+    n_columns = min(2, len(shown))
     n_rows = -(-len(shown) // n_columns)
-    categories = list(summary["category"].drop_duplicates())
+    # Without any shift there is one line, of one point.
+    names = _directions(summary) or [""]
+    present = {name: DIRECTION_COLOURS[k % len(DIRECTION_COLOURS)] for k, name in enumerate(names)}
     with style():
-        figure = new_figure(max(COLUMN_INCHES, 1.75 * n_columns), 0.9 + 1.8 * n_rows)
+        figure = new_figure(COLUMN_INCHES, 0.9 + 1.45 * n_rows)
         grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
         for axes in grid.flat[len(shown) :]:
             axes.axis("off")
         for axes, (name, rows) in zip(grid.flat, shown, strict=False):
-            for category in categories:
-                ours = rows[rows["category"] == category]
-                for direction, colour in DIRECTIONS.items():
-                    one, pixels = _along(ours, direction)
-                    if len(one) > 1:
-                        axes.plot(pixels, one["mean"], color=colour, linewidth=1, alpha=0.6)
-                        errorbar(axes, pixels, one["mean"], one["ci_low"], one["ci_high"], colour)
+            for _, ours in rows.groupby("category", sort=False, dropna=False):
+                for direction, colour in present.items():
+                    one = _along(ours, direction)
+                    axes.plot(one["pixels"], one["mean"], color=colour, linewidth=1, alpha=0.6)
+                    errorbar(axes, one["pixels"], one["mean"], one["ci_low"], one["ci_high"], colour)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{name}\n{rows['layer'].iloc[0]}", fontsize=7)
-            axes.set_ylim(-1.05, 1.05)
-        for axes in grid[-1]:
-            axes.set_xlabel("shift (px)")
+            axes.set_title(f"{name}\n{rows['layer'].iloc[0]}", fontsize=6.5)
+            axes.set_ylim(-1.05, 1.1)
+        for number, axes in enumerate(grid.flat[: len(shown)]):
+            if number + n_columns >= len(shown):
+                axes.tick_params(labelbottom=True)
+                axes.set_xlabel(f"shift (px of {summary['image_size_px'].iloc[0]:g})")
         for axes in grid[:, 0]:
-            axes.set_ylabel("mirror-symmetry index")
-        present = {name: colour for name, colour in DIRECTIONS.items() if len(_along(summary, name)[0]) > len(shown)}
-        _colours(figure, {"right and down" if name == "both" else name: colour for name, colour in present.items()})
-        note(figure, f"mean over exemplars, 95 % t interval; n = {summary['n'].max()} exemplars a point")
+            axes.set_ylabel("mirror index")
+        _colours(figure, present)
+        note(figure, f"mean over n = {summary['n'].max()} exemplars, 95 % t interval")
     return figure
 
 
-def _along(rows: pd.DataFrame, direction: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Rows whose shift goes one way, no shift among them, and its size in that way, rising."""
-    right, down = rows["shift_right_px"], rows["shift_down_px"]
-    fits = {"right": down == 0, "down": right == 0, "both": right == down}[direction]
-    one = rows[fits].assign(pixels=(down if direction == "down" else right)[fits]).sort_values("pixels", kind="stable")
-    return one, one["pixels"]
+def _by_visible(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one condition with the share of the foreground that is ``visible`` (%), rising."""
+    deleted = rows["condition"] == "deletion"
+    return rows.assign(visible=rows["percent"].where(~deleted, 100 - rows["percent"])).sort_values("visible")
+
+
+def _directions(rows: pd.DataFrame) -> list[str]:
+    """Names of the directions of shifts, in order of appearance; no shift has none."""
+    return [name for name in _direction_of(rows).drop_duplicates() if name]
+
+
+def _direction_of(rows: pd.DataFrame) -> pd.Series:
+    """Direction of each row's shift, such as ``right and down``; where it is no diagonal, its ratio is added."""
+    names = []
+    for right, down in zip(rows["shift_right_px"], rows["shift_down_px"], strict=True):
+        sideways = {1: "right", -1: "left"}.get(np.sign(right))
+        upright = {1: "down", -1: "up"}.get(np.sign(down))
+        slope = f" {abs(right / down):.2g}:1" if right and down and abs(right) != abs(down) else ""
+        names.append(" and ".join(filter(None, (sideways, upright))) + slope)
+    return pd.Series(names, index=rows.index)
+
+
+def _along(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Rows whose shift goes one way, no shift among them, and the larger of its parts (``pixels``), rising."""
+    one = rows[_direction_of(rows).isin([direction, ""])]
+    pixels = one[["shift_right_px", "shift_down_px"]].abs().max(axis=1)
+    return one.assign(pixels=pixels).sort_values("pixels", kind="stable")
+
+
+def _layers(axes: Axes, ticks: Sequence[str], label: str) -> None:
+    """Layers under the lowest panel."""
+    axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    axes.set_xlabel(label)
 
 
 def _counts(axes: Axes, counts: pd.Series, colour: str, line: int) -> None:
@@ -233,4 +256,6 @@ def _each_network(table: pd.DataFrame, by: Sequence[str] = NETWORK) -> Iterator[
 def _colours(figure: Figure, colours: dict[str, str]) -> None:
     """Legend above the panels."""
     handles = [Line2D([], [], color=colour, linewidth=1.5, label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=min(2 if max(map(len, colours)) > 15 else 3, len(handles))
+    )

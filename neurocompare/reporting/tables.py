@@ -52,7 +52,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "local_features": LOCAL_FEATURE_COLUMNS,
     "local_features_summary": (*NETWORK_COLUMNS, "condition", "percent", "measure", *SUMMARY_COLUMNS),
     "position": POSITION_COLUMNS,
-    "position_summary": (*NETWORK_COLUMNS, "category", "shift_right_px", "shift_down_px", *SUMMARY_COLUMNS),
+    "position_summary": (
+        *(*NETWORK_COLUMNS, "category", "shift_right_px", "shift_down_px", "image_size_px"),
+        *SUMMARY_COLUMNS,
+    ),
     "templates": ("model", "regime", "seed", "layer", "layer_index", "template", "weight", "unique", "r2"),
     "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
     "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),

@@ -248,6 +248,8 @@ def count_mirror_symmetric_units(
         )
     categories = stimuli.table["category"].astype(str).tolist()
     several = len(set(categories)) > 1
+    if several and face not in categories:
+        raise InputError(f"{stimuli.name} has no stimulus of the category {face!r}: {closest(face, set(categories))}")
     views = (stimuli.select(category=face) if several else stimuli).yaw_views(azimuths)
     place = {stimulus_id: position for position, stimulus_id in enumerate(stimuli.ids)}
     _, order = view_order(views)

@@ -123,7 +123,7 @@ SUMMARIES: dict[str, tuple[str, Callable[[pd.DataFrame], pd.DataFrame]]] = {
     "position_summary": (
         "position",
         lambda table: summarise_values(
-            table, (*NETWORK, "category", "shift_right_px", "shift_down_px"), ["index"]
+            table, (*NETWORK, "category", "shift_right_px", "shift_down_px", "image_size_px"), ["index"]
         ).drop(columns="measure"),
     ),
 }

@@ -71,6 +71,12 @@ OVERRIDES = {  # key of the study, value, and what is said
     "no such images": ("stimuli.images", "nowhere", "nowhere"),
     "two views": ("stimuli.azimuths_deg", "[0, 90]", "stimuli.azimuths_deg"),
     "views no numbers": ("stimuli.azimuths_deg", '["left", "mid", "right"]', "stimuli.azimuths_deg.0"),
+    "views not symmetric": (
+        "stimuli.azimuths_deg",
+        "[-90, -45, 0, 90]",
+        "symmetric about 0 degrees; these are -90, -45, 0, 90",
+    ),
+    "views of one side": ("stimuli.azimuths_deg", "[0, 45, 90]", "symmetric about 0 degrees"),
     "view not shown": ("stimuli.azimuths_deg", "[-90, 0, 30]", "azimuth_deg 30 is missing"),
     "background above 1": ("stimuli.background", "128", "stimuli.background = 128"),
     "background below 0": ("stimuli.background", "-0.5", "stimuli.background = -0.5"),
@@ -129,6 +135,10 @@ def edit(path, old, new):
     path.write_text(text.replace(old, new, 1))
 
 
+def keep_rows(folder, wanted):
+    csv(folder).write_text("\n".join(row for row in csv(folder).read_text().splitlines() if wanted(row)))
+
+
 def use_weights(folder, name):
     edit(folder / "study.toml", "layers = ", f'weights = "{name}"\nlayers = ')
     return folder / name
@@ -153,6 +163,8 @@ FILES = {  # damage to a file, and what is said
     "angle no number": (lambda f: edit(csv(f), "-45.0", "left"), "azimuth_deg 'left'"),
     "angle infinite": (lambda f: edit(csv(f), "-45.0", "inf"), "azimuth_deg"),
     "view elsewhere": (lambda f: edit(csv(f), "-45.0", "-44.0"), "identity"),
+    "one view": (lambda f: keep_rows(f, lambda row: row.split("_")[1].startswith(("0", "id"))), "at least three views"),
+    "mirror view missing": (lambda f: keep_rows(f, lambda row: not row.startswith("s2_45")), "deg 45 is missing"),
     "image missing": (lambda f: image(f).unlink(), "s2_45.png of s2_45 is missing"),
     "image empty": (lambda f: image(f).write_bytes(b""), "is empty (0 bytes)"),
     "image of text": (lambda f: image(f).write_text("no image"), "is not a readable image"),

@@ -91,14 +91,20 @@ class Look:
 
 
 def networks(table: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
-    """Each network's rows, sorted by layer, with its look; column ``place`` is where the layer stands on the axis."""
+    """Each network's rows, sorted by layer, with its look; column ``place`` is where the layer stands on the axis.
+
+    Seeds of one network share a colour, unless there is no other network.
+    """
     table, _ = _placed(table)
     groups = list(table.groupby(NETWORK, sort=False, dropna=False))
+    kinds = list(dict.fromkeys((model, regime) for (model, regime, _), _ in groups))
     n_profiles = sum(rows["layer"].nunique() > 1 for _, rows in groups)
     for place, ((model, regime, seed), rows) in enumerate(groups):
-        name = f"{model}, {regime}" + (f", seed {seed}" if table["seed"].nunique() > 1 else "")
+        colour = place if len(kinds) == 1 else kinds.index((model, regime))
+        name = f"{model}, {regime}" + (f", seed {seed}" if len(kinds) == 1 and len(groups) > 1 else "")
         shift = 0.12 * (place - (len(groups) - 1) / 2) if 1 < n_profiles <= 6 else 0.0
-        yield Look(name, NETWORK_COLOURS[place % len(NETWORK_COLOURS)], shift), rows.sort_values("place", kind="stable")
+        look = Look(name, NETWORK_COLOURS[colour % len(NETWORK_COLOURS)], shift)
+        yield look, rows.sort_values("place", kind="stable")
 
 
 def profile(axes: Axes, rows: pd.DataFrame, value: str, look: Look) -> None:
@@ -150,13 +156,11 @@ def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def legend(figure: Figure, table: pd.DataFrame) -> None:
     """Names of the networks above the panels; none where there is one network."""
-    looks = [look for look, _ in networks(table)]
-    lines = ["--" if len(rows) == 1 else "-" for _, rows in networks(table.drop_duplicates([*NETWORK, "layer"]))]
-    handles = [
-        Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name)
-        for look, line in zip(looks, lines, strict=True)
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(looks)))
+    handles: dict[str, Line2D] = {}
+    for look, rows in networks(table.drop_duplicates([*NETWORK, "layer"])):
+        line = "--" if len(rows) == 1 else "-"
+        handles.setdefault(look.name, Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name))
+    figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=min(3, len(handles)))
 
 
 def note(figure: Figure, text: str) -> None:

@@ -107,6 +107,8 @@ def draw_indices(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
+    if layers["category"].nunique() > 1:
+        return _indices_of_categories(layers, patches)
     with style():
         figure = new_figure(6.2, 2.9)
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3.2, 1])
@@ -126,6 +128,43 @@ def draw_indices(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
             axes.axhline(0, color="black", linewidth=0.6)
         legend(figure, layers)
         note(figure, f"mean over exemplars and its 95 % t interval; n = {layers['n'].max()} exemplars a point")
+    return figure
+
+
+def _indices_of_categories(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
+    """One panel a category, patches beside the layers."""
+    categories = list(layers["category"].drop_duplicates())
+    n_columns = min(3, len(categories))
+    n_rows = -(-len(categories) // n_columns)
+    regions = list(patches["region"].drop_duplicates())
+    with style():
+        figure = new_figure(2.3 * n_columns, 0.9 + 1.55 * n_rows)
+        grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
+        for axes in grid.flat[len(categories) :]:
+            axes.axis("off")
+        for axes, category in zip(grid.flat, categories, strict=False):
+            shown = layers[layers["category"] == category]
+            for look, network in networks(shown):
+                profile(axes, network, "index", look)
+            layer_axis(axes, shown)
+            ticks, names = list(axes.get_xticks()), [label.get_text() for label in axes.get_xticklabels()]
+            start = max(ticks) + 1.5
+            for place, (_, row) in enumerate(patches[patches["category"] == category].iterrows()):
+                colour = REGION_COLOURS.get(row["region"], "black")
+                errorbar(axes, [start + place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
+            ticks += [start + place for place in range(len(regions))]
+            axes.set_xticks(ticks, names + regions, rotation=60, ha="right", rotation_mode="anchor", fontsize=6)
+            axes.axvline(start - 0.75, color="gray", linewidth=0.6)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_title(f"{category}, n = {shown['n'].max()}", fontsize=8)
+            axes.set_xlabel("")
+        for axes in grid[:, 0]:
+            axes.set_ylabel("index")
+        legend(figure, layers)
+        recorded = "simulated recording" if patches["simulated"].any() else "recording"
+        note(
+            figure, f"layers, then patches ({recorded}); mean over n exemplars of the category and its 95 % t interval"
+        )
     return figure
 
 

@@ -5,7 +5,7 @@ Takes tables; nothing is computed here but positions on the page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from neurocompare.reporting.drawing import NETWORK, NETWORK_COLOURS, errorbar, new_figure, note, style
 
-__all__ = ["draw_kernels", "draw_local_features", "draw_position", "draw_units"]
+__all__ = ["MECHANISM_FIGURES", "draw_kernels", "draw_local_features", "draw_position", "draw_units"]
 
 FLIP_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2"}
 CONDITION_COLOURS = {"insertion": "#D55E00", "deletion": "#0072B2", "shuffle": "#009E73"}
@@ -259,3 +259,28 @@ def _colours(figure: Figure, colours: dict[str, str]) -> None:
     figure.legend(
         handles=handles, loc="outside upper center", ncols=min(2 if max(map(len, colours)) > 15 else 3, len(handles))
     )
+
+
+MECHANISM_FIGURES: dict[str, tuple[Callable[[pd.DataFrame], Figure], str]] = {
+    "kernels_summary": (
+        draw_kernels,
+        "Symmetry of kernels: correlation of one half of each output channel's weights with the mirror image of the "
+        "other half, mean over channels. The first fully connected layer is reshaped to the map that feeds it.",
+    ),
+    "units_summary": (
+        draw_units,
+        "Share of units with mirror-symmetric view tuning by the criterion of Baek et al. (2021) and by the revised "
+        "one of eLife 90256 (also: second peak opposite the preferred view, frontal view lowest).",
+    ),
+    "local_features_summary": (
+        draw_local_features,
+        "View tuning with the most important part of each image kept (insertion), grayed (deletion) or its pieces "
+        "moved to random places (shuffle): correlation of single units' tuning with that to the whole images, and "
+        "mirror-symmetry index of the layer.",
+    ),
+    "position_summary": (
+        draw_position,
+        "Mirror-symmetry index with the stimuli in place and shifted to the right, down, or both.",
+    ),
+}
+"""Drawing function and caption of each table, as in ``measure_figures.FIGURES``."""

@@ -62,6 +62,13 @@ MEASURE_TABLES = {
         "Mean correlation over images between a layer's response to an image and to its transform (invariance), or "
         "between the latter and the transformed response (equivariance); equations 2 and 3 of eLife 90256.",
     ),
+    "components": (
+        "Reflection components",
+        "Shapley values of the reflection-invariant and -sensitive parts of each fit, and their difference; p is "
+        "two-sided against 0 and not corrected.",
+    ),
+    "templates": ("Templates in layers", "Non-negative weights of idealised RDMs in the RDM of each layer."),
+    "templates_patches": ("Templates in patches", "Non-negative weights of idealised RDMs in the RDM of each patch."),
     "kernels_summary": (
         "Symmetry of kernels",
         "Correlation of one half of each output channel's weights with the mirror image of the other half, mean over "

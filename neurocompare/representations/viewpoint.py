@@ -15,7 +15,14 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.representations.rdms import as_matrices, pattern_table, rdm_table
 
-__all__ = ["index_table", "mirror_symmetry_index", "summarise_indices", "summarise_values"]
+__all__ = [
+    "check_azimuths",
+    "check_views",
+    "index_table",
+    "mirror_symmetry_index",
+    "summarise_indices",
+    "summarise_values",
+]
 
 
 def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
@@ -80,6 +87,7 @@ def index_table(view_rdms: RDMs) -> pd.DataFrame:
 
 
 def check_views(rdms: RDMs | np.ndarray) -> None:
+    """Refuse RDMs whose patterns are no views that the index is defined for; arrays carry nothing to check."""
     if not isinstance(rdms, RDMs):
         return
     patterns = pattern_table(rdms)
@@ -88,9 +96,31 @@ def check_views(rdms: RDMs | np.ndarray) -> None:
             "the mirror-symmetry index needs view RDMs with the pattern descriptor 'azimuth_deg'; compute them with "
             'within="identity"'
         )
-    azimuths = patterns["azimuth_deg"].to_numpy(dtype=float)
+    check_azimuths(patterns["azimuth_deg"].to_numpy(dtype=float))
+
+
+def check_azimuths(azimuths_deg: Sequence[float]) -> None:
+    """Refuse views that the mirror-symmetry index is not defined for.
+
+    Parameters
+    ----------
+    azimuths_deg : sequence of float
+        Of the views of one exemplar, degrees.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three, or they are not rising and symmetric about 0. An even number, without a frontal
+        view, is fine.
+    """
+    azimuths = np.asarray(azimuths_deg, dtype=float)
+    shown = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
+    if len(azimuths) < 3:
+        raise InputError(
+            f"the mirror-symmetry index needs at least three views of each exemplar, and there are {len(azimuths)} "
+            f"({shown} degrees); show more of them"
+        )
     if np.any(np.diff(azimuths) <= 0) or not np.allclose(azimuths, -azimuths[::-1], atol=1e-6):
-        shown = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
         raise InputError(
             f"the mirror-symmetry index needs views in rising order and symmetric about 0 degrees; these are {shown}; "
             "choose views that come in left-right pairs (stimuli.azimuths_deg in a study)"

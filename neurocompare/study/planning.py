@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
+from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
 from neurocompare.study.measures import STUDY_MEASURES, images_to_show, measure_dependencies
@@ -138,6 +139,9 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     """
     networks = tuple(identify_networks(settings, device))
     stimuli, rendering = plan_stimuli(settings)
+    views = settings.stimuli.azimuths_deg if stimuli is None else stimuli.table["azimuth_deg"].unique()
+    if views is not None:
+        check_azimuths(sorted(views))
     n_stimuli = int(rendering.work) if stimuli is None else len(stimuli)
     shown = _key("shown", rendering.key, settings.stimuli.background) if stimuli is None else stimuli.checksum()
     if settings.recording.source == "simulated":

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 
 from neurocompare.reporting.drawing import NETWORK, NETWORK_COLOURS, errorbar, new_figure, note, style
 
-__all__ = ["MECHANISM_FIGURES", "draw_kernels", "draw_local_features", "draw_position", "draw_units"]
+__all__ = ["MECHANISM_FIGURES", "draw_importance", "draw_kernels", "draw_local_features", "draw_position", "draw_units"]
 
 FLIP_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2"}
 CONDITION_COLOURS = {"insertion": "#D55E00", "deletion": "#0072B2", "shuffle": "#009E73"}
@@ -157,6 +157,58 @@ def draw_local_features(summary: pd.DataFrame) -> Figure:
     return figure
 
 
+def draw_importance(maps: pd.DataFrame) -> Figure:
+    """Importance of the parts of images: each example in its views, and below it the map of every network.
+
+    Parameters
+    ----------
+    maps : pandas.DataFrame
+        ``tables/importance.csv``; importance is drawn as its percentile within the foreground, five views at most.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    examples = list(maps.groupby("identity", sort=False))
+    views = sorted(maps["azimuth_deg"].unique())
+    views = [views[k] for k in np.unique(np.linspace(0, len(views) - 1, min(5, len(views))).round().astype(int))]
+    rows = [
+        (identity, name, network)
+        for identity, example in examples
+        for name, network in [("image", next(_each_network(example))[1]), *_each_network(example)]
+    ]
+    with style():
+        figure = new_figure(COLUMN_INCHES, 0.7 + 0.56 * len(rows))
+        grid = figure.subplots(len(rows), len(views), squeeze=False)
+        for axes_row, (identity, name, network) in zip(grid, rows, strict=True):
+            for axes, azimuth in zip(axes_row, views, strict=True):
+                one = network[network["azimuth_deg"] == azimuth]
+                axes.imshow(_grid(one, "gray"), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+                if name != "image":
+                    ranks = one.assign(rank=100 * one["importance"].rank(pct=True))
+                    image = axes.imshow(_grid(ranks, "rank"), cmap="cividis", vmin=0, vmax=100, interpolation="nearest")
+                axes.set_xticks([])
+                axes.set_yticks([])
+                for spine in axes.spines.values():
+                    spine.set_visible(False)
+                if axes in grid[0]:
+                    axes.set_title(f"{azimuth:g}°", fontsize=7, pad=2)
+            label = identity if name == "image" else name.replace(", ", "\n")
+            axes_row[0].set_ylabel(label, fontsize=5.5, rotation=0, ha="right", va="center")
+        bar = figure.colorbar(
+            image, ax=grid.ravel().tolist(), location="bottom", shrink=0.6, aspect=30, pad=0.02, ticks=[0, 50, 100]
+        )
+        bar.set_label("importance (percentile of the foreground)", fontsize=6.5)
+        bar.ax.tick_params(labelsize=6)
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _grid(rows: pd.DataFrame, value: str) -> np.ndarray:
+    """Values of one view as the picture that they are of."""
+    return rows.pivot(index="row", columns="column", values=value).to_numpy()
+
+
 def draw_position(summary: pd.DataFrame) -> Figure:
     """Index over the size of the shift, a line a direction and category; one panel a layer of a network.
 
@@ -277,6 +329,11 @@ MECHANISM_FIGURES: dict[str, tuple[Callable[[pd.DataFrame], Figure], str]] = {
         "View tuning with the most important part of each image kept (insertion), grayed (deletion) or its pieces "
         "moved to random places (shuffle): correlation of single units' tuning with that to the whole images, and "
         "mirror-symmetry index of the layer.",
+    ),
+    "importance": (
+        draw_importance,
+        "Importance of the parts of example images (RISE): mean response of the units with the most mirror-symmetric "
+        "tuning when a place is seen, over their standard deviation, mean over units.",
     ),
     "position_summary": (
         draw_position,

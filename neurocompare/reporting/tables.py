@@ -11,7 +11,7 @@ from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.comparison.power import POWER_COLUMNS
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
-from neurocompare.representations.local_features import LOCAL_FEATURE_COLUMNS
+from neurocompare.representations.local_features import IMPORTANCE_COLUMNS, LOCAL_FEATURE_COLUMNS
 from neurocompare.representations.position import POSITION_COLUMNS
 from neurocompare.representations.symmetry import KERNEL_COLUMNS
 from neurocompare.representations.units import UNIT_COLUMNS
@@ -50,6 +50,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("share", "ci_low", "ci_high", "n_found", "n_units", "n_seeds"),
     ),
     "local_features": LOCAL_FEATURE_COLUMNS,
+    "importance": IMPORTANCE_COLUMNS,
     "local_features_summary": (*NETWORK_COLUMNS, "condition", "percent", "measure", *SUMMARY_COLUMNS),
     "position": POSITION_COLUMNS,
     "position_summary": (

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn import functional
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
@@ -31,14 +34,47 @@ from neurocompare.representations.rdms import view_order
 from neurocompare.representations.units import correlate_columns, mirror_tuning_scores
 from neurocompare.representations.viewpoint import index_table
 
-__all__ = ["CONDITIONS", "LOCAL_FEATURE_COLUMNS", "PERCENTS", "measure_local_features"]
+__all__ = [
+    "CONDITIONS",
+    "IMPORTANCE_COLUMNS",
+    "LOCAL_FEATURE_COLUMNS",
+    "PERCENTS",
+    "LocalFeatures",
+    "measure_local_features",
+]
 
 LOCAL_FEATURE_COLUMNS = (
     *("model", "regime", "seed", "layer", "layer_index"),
     *("condition", "percent", "category", "identity", "index", "profile"),
 )
+IMPORTANCE_COLUMNS = (
+    *("model", "regime", "seed", "layer", "layer_index"),
+    *("category", "identity", "azimuth_deg", "row", "column", "gray", "importance"),
+)
+MAP_CELLS = 32
+"""Rows and columns of a map at most: masks are smooth, so that finer maps say no more."""
 CONDITIONS = ("insertion", "deletion", "shuffle")
 PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+
+
+class LocalFeatures(NamedTuple):
+    """What :func:`measure_local_features` gives.
+
+    Parameters
+    ----------
+    tuning : pandas.DataFrame
+        Columns ``LOCAL_FEATURE_COLUMNS``: one row an exemplar, condition and threshold, whole images first (condition
+        ``intact``, percent 100). ``index`` is the layer's mirror-symmetry index; ``profile`` the correlation over views
+        of a chosen unit's responses with its responses to the whole images, mean over the chosen units (eLife 90256,
+        Figure 5C). Each is NaN where it is undefined.
+    maps : pandas.DataFrame
+        Columns ``IMPORTANCE_COLUMNS``: the importance of the places of each view of some exemplars, in standard
+        deviations of the responses to whole images, and the image's gray level there (0 to 1). ``row`` and ``column``
+        count from the top left, at most ``MAP_CELLS`` of each; importance is NaN where there is no foreground.
+    """
+
+    tuning: pd.DataFrame
+    maps: pd.DataFrame
 
 
 def measure_local_features(
@@ -50,11 +86,12 @@ def measure_local_features(
     percents: Sequence[float] = PERCENTS,
     conditions: Sequence[str] = CONDITIONS,
     n_masks: int = 5000,
+    n_maps: int = 0,
     background: float = BACKGROUND,
     batch_size: int = 128,
     rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Mirror-symmetry index of a layer with the most important parts of the images kept, deleted or shuffled.
+) -> LocalFeatures:
+    """View tuning of a layer with the most important parts of the images kept, deleted or shuffled.
 
     Parameters
     ----------
@@ -72,6 +109,8 @@ def measure_local_features(
     conditions : sequence of {"insertion", "deletion", "shuffle"}
     n_masks : int
         Masks of RISE; each is a forward pass for every image.
+    n_maps : int
+        Categories whose first exemplar's importance is given, the first ones.
     background : float
         Gray level around the objects, and of what is masked.
     batch_size : int
@@ -81,11 +120,7 @@ def measure_local_features(
 
     Returns
     -------
-    pandas.DataFrame
-        Columns ``LOCAL_FEATURE_COLUMNS``. The whole images come first (condition ``intact``, percent 100). ``index`` is
-        the layer's mirror-symmetry index; ``profile`` the correlation over views of a chosen unit's responses with its
-        responses to the whole images, mean over the chosen units (eLife 90256, Figure 5C). Each is NaN where it is
-        undefined.
+    LocalFeatures
 
     Raises
     ------
@@ -134,7 +169,40 @@ def measure_local_features(
             for rows, category in zip(positions, exemplars["category"], strict=True)
         ]
         frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))
-    return pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
+    tuning = pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
+    shown = exemplars.reset_index(drop=True).drop_duplicates("category").index[:n_maps]
+    maps = [_map_table(views, row, images[row], importance[row], foreground[row]) for row in positions[shown].ravel()]
+    maps = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS[5:]))
+    return LocalFeatures(tuning, pd.concat([_named(tuning, len(maps)), maps], axis=1)[list(IMPORTANCE_COLUMNS)])
+
+
+def _named(tuning: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The network and layer of a table, in ``n`` rows."""
+    columns = list(IMPORTANCE_COLUMNS[:5])
+    return pd.DataFrame({name: np.repeat(tuning[name].to_numpy()[:1], n) for name in columns})
+
+
+def _map_table(
+    views: StimulusSet, position: int, image: np.ndarray, importance: np.ndarray, foreground: np.ndarray
+) -> pd.DataFrame:
+    """Importance and gray level of one image (3, height, width), one row a place; means over places of large images."""
+    cells = tuple(min(MAP_CELLS, size) for size in foreground.shape)
+    sums = torch.from_numpy(np.stack([image.mean(axis=0), importance * foreground, foreground]).astype(float))
+    gray, weighted, share = functional.adaptive_avg_pool2d(sums, cells).numpy()
+    mean = np.divide(weighted, share, out=np.full(cells, np.nan), where=share >= 0.5)
+    rows, columns = np.indices(cells)
+    about = views.table.iloc[position]
+    return pd.DataFrame(
+        {
+            "category": about["category"],
+            "identity": about["identity"],
+            "azimuth_deg": about["azimuth_deg"],
+            "row": rows.ravel(),
+            "column": columns.ravel(),
+            "gray": gray.ravel(),
+            "importance": mean.ravel(),
+        }
+    )
 
 
 def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where: str) -> np.ndarray:

@@ -178,6 +178,7 @@ class LocalFeatures(_Section):
     n_exemplars: int = Field(3, ge=1, description="exemplars of each category that are shown, the first ones")
     n_masks: int = Field(1000, ge=10, description="masked copies of each image; 5,000 in eLife 90256")
     n_units: int = Field(10, ge=1, description="units a category, those of the most mirror-symmetric tuning")
+    n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
     conditions: list[Literal["insertion", "deletion", "shuffle"]] = Field(
         ["insertion", "deletion", "shuffle"], min_length=1
     )

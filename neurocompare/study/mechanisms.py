@@ -57,9 +57,9 @@ def units(network: Network, stimuli: StimulusSet, layers: Sequence[str], setting
 
 
 def local_features(network: Network, stimuli: StimulusSet, _layers: Sequence[str], settings: Study) -> Tables:
-    """``local_features``: view tuning of one layer with important parts of the images kept, deleted or shuffled."""
+    """View tuning of one layer with parts of the images kept, deleted or shuffled, and their ``importance``."""
     asked = settings.outputs.local_features
-    table = measure_local_features(
+    found = measure_local_features(
         network,
         _first_exemplars(stimuli, asked.n_exemplars),
         asked.layer,
@@ -67,10 +67,11 @@ def local_features(network: Network, stimuli: StimulusSet, _layers: Sequence[str
         percents=asked.percents,
         conditions=asked.conditions,
         n_masks=asked.n_masks,
+        n_maps=asked.n_maps,
         background=BACKGROUND if settings.stimuli.background is None else settings.stimuli.background,
         rng=step_rng(settings.seed, "local features"),
     )
-    return {"local_features": table}
+    return {"local_features": found.tuning} | ({"importance": found.maps} if asked.n_maps else {})
 
 
 def masked_images(settings: Study, n_stimuli: int) -> float:

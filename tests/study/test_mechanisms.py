@@ -32,6 +32,7 @@ n_masks = 20
 n_units = 4
 conditions = ["insertion", "deletion"]
 percents = [20]
+n_maps = 1
 
 [outputs.position]
 shifts_px = [[0, 0], [15, -15]]
@@ -55,7 +56,7 @@ def test_tables_hold_what_the_measures_give(study, tmp_path):
         "kernels": [kernel_symmetry(network) for network in networks],
         "units": [count_mirror_symmetric_units(network, stimuli, layers) for network in networks],
         "local_features": [
-            measure_local_features(network, first_three, "fc1", rng=step_rng(3, "local features"), **how)
+            measure_local_features(network, first_three, "fc1", rng=step_rng(3, "local features"), **how).tuning
             for network in networks
         ],
         "position": [
@@ -72,6 +73,9 @@ def test_tables_hold_what_the_measures_give(study, tmp_path):
         run.tables["units_summary"], summarise_unit_shares(run.tables["units"]), check_dtype=False
     )
     assert set(run.tables["units_summary"]["n_seeds"]) == {2}
+    assert tuple(run.tables["importance"].columns) == COLUMNS["importance"]
+    assert len(run.tables["importance"]) == 2 * 5 * 32 * 32
+    assert (run.out / "figures" / "importance.svg").is_file()
     page = (run.out / "report.html").read_text()
     for title in ("Symmetry of kernels", "Mirror-symmetric units", "Local features", "Position tolerance"):
         assert title in page

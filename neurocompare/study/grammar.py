@@ -37,7 +37,7 @@ QUICK = {
     "n_splits": 10,
     "n_images": 20,
     "n_seeds": 1,
-    "n_masks": 60,
+    "n_masks": 30,
     "n_exemplars": 2,
 }
 """The most of each that a quick look takes, in whichever section it stands."""

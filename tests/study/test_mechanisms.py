@@ -104,7 +104,7 @@ def test_without_a_measure_there_is_no_table_of_it(small_study, tmp_path):
 def test_a_quick_look_takes_fewer_masks_and_exemplars(study):
     full = load_study(study, {"outputs.local_features.n_masks": 5000, "outputs.local_features.n_exemplars": 25})
     features = quick_study(full).outputs.local_features
-    assert (features.n_masks, features.n_exemplars) == (60, 2)
+    assert (features.n_masks, features.n_exemplars) == (30, 2)
 
 
 def test_hypotheses_can_name_the_tables(study, tmp_path):

@@ -131,7 +131,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
         ci_high, p``; ``interaction``, the mean square of what is left when the mean profile and the mean difference are
         taken out, with ``p_interaction`` from draws; ``depth_difference``, the first recording's best layer's relative
-        depth minus the second's, with the interval ``depth_low, depth_high`` over draws; ``p_adjusted`` (Holm, over
+        depth minus the second's, with its standard deviation ``depth_se`` and the interval ``depth_low, depth_high``
+        over draws; ``p_adjusted`` (Holm, over
         the rows) for the slopes.
 
     Raises
@@ -165,9 +166,10 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
             observed = np.var(gap)
             centred = gaps - np.nanmean(gaps, axis=0) if np.isfinite(gap).all() else np.full_like(gaps, np.nan)
             winners = [depth[np.argmax(np.nan_to_num(draws[:, :, r], nan=-np.inf), axis=1)] for r in (a, b)]
+            gaps_of_depth = winners[0] - winners[1]
             known = not np.isnan(fits[:, [a, b]]).all(axis=0).any()
             tail = (1 - result.confidence) / 2
-            low, high = np.quantile(winners[0] - winners[1], [tail, 1 - tail]) if known else (np.nan, np.nan)
+            low, high = np.quantile(gaps_of_depth, [tail, 1 - tail]) if known else (np.nan, np.nan)
             rows.append(
                 labels
                 | _labels(result.recordings.iloc[a], result.recordings.columns, "_1")
@@ -184,6 +186,7 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
                     "depth_difference": depth[np.nanargmax(fits[:, a])] - depth[np.nanargmax(fits[:, b])]
                     if known
                     else np.nan,
+                    "depth_se": gaps_of_depth.std(ddof=1) if known else np.nan,
                     "depth_low": low,
                     "depth_high": high,
                     "n_layers": len(members),

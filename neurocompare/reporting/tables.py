@@ -42,6 +42,25 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "components": (*REFLECTION_COLUMNS, "simulated"),
     "equivariance": EQUIVARIANCE_COLUMNS,
+    "equivariance_exemplars": (*EQUIVARIANCE_COLUMNS[:8], "category", "identity", *EQUIVARIANCE_COLUMNS[8:]),
+    "best_layers": (
+        *("model", "regime", "seed", "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
+        *("depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers", "simulated"),
+    ),
+    "layer_pairs": (
+        *("model", "regime", "seed", "region", "subject", "layer_1", "layer_2"),
+        *("difference", "se", "df", "ci_low", "ci_high", "p", "simulated"),
+    ),
+    "patch_pairs": (
+        *("model", "regime", "seed", "region_1", "subject_1", "region_2", "subject_2"),
+        *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "interaction", "p_interaction"),
+        *("depth_difference", "depth_se", "depth_low", "depth_high", "n_layers", "simulated"),
+    ),
+    "templates": ("model", "regime", "seed", "layer", "layer_index", "template", "weight", "unique", "r2"),
+    "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
+    "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),
+    "hypotheses": HYPOTHESIS_COLUMNS,
+    "power": ("first", "second", *POWER_COLUMNS),
     "kernels": KERNEL_COLUMNS,
     "kernels_summary": (*NETWORK_COLUMNS, "transform", *SUMMARY_COLUMNS),
     "units": UNIT_COLUMNS,
@@ -57,11 +76,6 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *(*NETWORK_COLUMNS, "category", "shift_right_px", "shift_down_px", "image_size_px"),
         *SUMMARY_COLUMNS,
     ),
-    "templates": ("model", "regime", "seed", "layer", "layer_index", "template", "weight", "unique", "r2"),
-    "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
-    "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),
-    "hypotheses": HYPOTHESIS_COLUMNS,
-    "power": ("first", "second", *POWER_COLUMNS),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,14 @@ from neurocompare.representations.maps import Shown, has_map, layer_outputs, pre
 from neurocompare.representations.products import UnitStatistics
 from neurocompare.stimuli.transforms import flip_vertical, mirror, rotate90
 
-__all__ = ["EQUIVARIANCE_COLUMNS", "MEASURES", "TRANSFORMS", "measure_equivariance"]
+__all__ = [
+    "EQUIVARIANCE_COLUMNS",
+    "MEASURES",
+    "TRANSFORMS",
+    "correlate_transformed",
+    "measure_equivariance",
+    "summarise_equivariance",
+]
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +83,30 @@ TRANSFORMS = {
 
 
 def measure_equivariance(
+    network: Network, stimuli: StimulusSet, layers: str | Sequence[str] = "all", **options: Any
+) -> pd.DataFrame:
+    """Invariance and equivariance of layers to transformations of the image, mean over images.
+
+    Parameters
+    ----------
+    network, stimuli, layers, options
+        See :func:`correlate_transformed`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``EQUIVARIANCE_COLUMNS``, one row a layer, transform and measure: ``mean`` and ``sd`` of r over
+        the ``n`` images for which it is defined; NaN and 0 where no unit varies.
+
+    Raises
+    ------
+    InputError
+        See :func:`correlate_transformed`.
+    """
+    return summarise_equivariance(correlate_transformed(network, stimuli, layers, **options))
+
+
+def correlate_transformed(
     network: Network,
     stimuli: StimulusSet,
     layers: str | Sequence[str] = "all",
@@ -86,7 +118,7 @@ def measure_equivariance(
     batch_size: int = BATCH_SIZE,
     memory_mb: float = MEMORY_MB,
 ) -> pd.DataFrame:
-    """Invariance and equivariance of layers to transformations of the image.
+    """Invariance and equivariance of layers to transformations, image by image.
 
     For a layer f and a transformation g, the invariance is the mean over images x of r(f(x), f(gx)), the equivariance
     that of r(f(gx), g f(x)). The places of odd-sized maps that g does not move (central column, row or pixel) are left
@@ -118,8 +150,8 @@ def measure_equivariance(
     Returns
     -------
     pandas.DataFrame
-        Columns ``EQUIVARIANCE_COLUMNS``, one row a layer, transform and measure: ``mean`` and ``sd`` of r over
-        the ``n`` images for which it is defined; NaN and 0 where no unit varies.
+        Columns ``model, regime, seed, layer, layer_index, transform, measure, image_set, stimulus_id, r``, one row a
+        layer, transform, measure and image; r is NaN where no unit varies.
 
     Raises
     ------
@@ -164,10 +196,9 @@ def measure_equivariance(
         for measure in measures
         if measure == "invariance" or TRANSFORMS[transform].applies_to(layer)
     ]
-    rows = []
-    for (layer, transform, measure), values in _correlated_images(network, stimuli, wanted, scores, batch_size).items():
-        defined = values[~np.isnan(values)]
-        rows.append(
+    found = _correlated_images(network, stimuli, wanted, scores, batch_size)
+    frames = [
+        pd.DataFrame(
             {
                 "model": network.name,
                 "regime": network.regime,
@@ -177,12 +208,35 @@ def measure_equivariance(
                 "transform": transform,
                 "measure": measure,
                 "image_set": stimuli.name if image_set is None else image_set,
-                "mean": defined.mean() if len(defined) else np.nan,
-                "sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
-                "n": len(defined),
+                "stimulus_id": stimuli.ids,
+                "r": values,
             }
         )
-    return pd.DataFrame(rows, columns=list(EQUIVARIANCE_COLUMNS))
+        for (layer, transform, measure), values in found.items()
+    ]
+    columns = [*EQUIVARIANCE_COLUMNS[:8], "stimulus_id", "r"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+
+
+def summarise_equivariance(correlations: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
+    """Mean of correlations over images.
+
+    Parameters
+    ----------
+    correlations : pandas.DataFrame
+        From :func:`correlate_transformed`.
+    by : sequence of str
+        Further columns whose values are kept apart, such as ``identity`` where it was joined.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``EQUIVARIANCE_COLUMNS`` and ``by``: ``mean`` and ``sd`` of r over the ``n`` images for which it is
+        defined; NaN and 0 where there is none.
+    """
+    keys = [*EQUIVARIANCE_COLUMNS[:8], *by]
+    table = correlations.groupby(keys, sort=False, dropna=False)["r"].agg(mean="mean", sd="std", n="count")
+    return table.reset_index()[[*EQUIVARIANCE_COLUMNS, *by]]
 
 
 @dataclass(frozen=True)

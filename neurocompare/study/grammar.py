@@ -213,6 +213,16 @@ class Outputs(_Section):
         None, description="invariance and equivariance of layers under flips and rotation"
     )
     reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
+    layer_tests: bool = Field(
+        False, description="best layers, differences between layers, and between the layer profiles of patches"
+    )
+    viewpoint_variants: bool = Field(
+        False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
+    )
+    templates: bool = Field(
+        False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
+    )
+    image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
     kernels: bool = Field(False, description="symmetry of the kernels of convolutions and of the first full layer")
     units: Annotated[Units | None, _switch(Units)] = Field(
         None, description="shares of mirror-symmetrically tuned units, by the criteria of Baek et al. and revised"
@@ -223,13 +233,6 @@ class Outputs(_Section):
     position: Annotated[Position | None, _switch(Position)] = Field(
         None, description="mirror-symmetry index of layers with the stimuli in place and shifted"
     )
-    viewpoint_variants: bool = Field(
-        False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
-    )
-    templates: bool = Field(
-        False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
-    )
-    image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
 
 
 class LayerOfModel(_Section):

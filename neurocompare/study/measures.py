@@ -23,7 +23,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network, load_model
-from neurocompare.representations.equivariance import TRANSFORMS, measure_equivariance
+from neurocompare.representations.equivariance import TRANSFORMS, correlate_transformed, summarise_equivariance
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.templates import idealised_mirror_index, template_contributions
@@ -51,8 +51,17 @@ IMAGES_AT_ONCE = 64
 def _equivariance(network: Network, stimuli: StimulusSet, layers: Sequence[str], settings: Study) -> Tables:
     measures = settings.outputs.equivariance.measures
     shown = [stimuli, *_other_images(settings, network.preprocessing.image_size)]
-    rows = [measure_equivariance(network, images, layers, measures=measures) for images in shown]
-    return {"equivariance": pd.concat(rows, ignore_index=True)}
+    rows, exemplars = [], []
+    for images in shown:
+        correlations = correlate_transformed(network, images, layers, measures=measures)
+        rows.append(summarise_equivariance(correlations))
+        about = images.table[["category", "identity"]]
+        joined = correlations.join(about, on="stimulus_id")
+        exemplars.append(summarise_equivariance(joined, by=["category", "identity"]))
+    return {
+        "equivariance": pd.concat(rows, ignore_index=True),
+        "equivariance_exemplars": pd.concat(exemplars, ignore_index=True),
+    }
 
 
 def _other_images(settings: Study, size: int) -> list[StimulusSet]:

@@ -21,8 +21,10 @@ from neural_data.recordings import regions_of
 from neural_data.simulation import simulate_patches
 from neural_data.stimuli import StimulusSet, read_stimuli
 from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.layer_tests import compare_layer_profiles
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.shapley import shapley_of_fits
 from neurocompare.reporting.drawing import save_figure
@@ -211,7 +213,8 @@ def fit_layers(
     Returns
     -------
     dict
-        ``tables``: ``fits`` and, where reflection is asked for, ``components``. ``notes`` on them.
+        ``tables``: ``fits``; where reflection is asked for, ``components``; where tests of layers are, those of
+        :func:`_layer_tables`. ``notes`` on them.
     """
     comparison = settings.comparison
 
@@ -232,6 +235,8 @@ def fit_layers(
     simulated = bool(recording.attrs.get("simulated", False))
     table = result.to_frame().assign(simulated=simulated)
     tables = {"fits": table}
+    if settings.outputs.layer_tests:
+        tables |= {name: found.assign(simulated=simulated) for name, found in _layer_tables(result).items()}
     if settings.outputs.reflection:
         parts = shapley_of_fits(fitted("parts", "reflection parts"))
         keys = ["model", "regime", "seed", "layer", "region", "subject"]
@@ -240,6 +245,27 @@ def fit_layers(
         tables["fits"] = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
         tables["components"] = parts.assign(simulated=simulated)
     return {"tables": tables, "notes": list(result.notes)}
+
+
+def _layer_tables(result: FitResult) -> dict[str, pd.DataFrame]:
+    """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
+    pairs = result.pairwise("none")
+    names = [name for name in ("model", "regime", "seed") if f"{name}_1" in pairs]
+    same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
+    pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
+    pairs = pairs.assign(df=pairs["region"].map(dict(zip(result.recordings["region"], result.df, strict=True))))
+    swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
+        difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
+    )
+    columns = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
+    both = pd.concat([pairs, swapped], ignore_index=True)
+    tables = {
+        "best_layers": result.best_layer(),
+        "layer_pairs": both[[name for name in columns if name in both]],
+    }
+    if len(result.recordings) > 1:
+        tables["patch_pairs"] = compare_layer_profiles(result)
+    return tables
 
 
 def view_tables(layer_views: RDMs, patches: Mapping[str, Any]) -> dict[str, pd.DataFrame]:

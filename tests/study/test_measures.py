@@ -25,6 +25,7 @@ from neurocompare.study.steps import obtain_recording, read_own_stimuli
 ASKED = """
 [outputs]
 reflection = true
+layer_tests = true
 viewpoint_variants = true
 templates = true
 image_symmetry = true
@@ -59,7 +60,7 @@ def asking(small_study, tmp_path, rng):
 
 
 def test_every_measure_has_a_key_and_every_figure_a_table():
-    assert set(NETWORK_MEASURES) | set(STUDY_MEASURES) | {"reflection"} == set(Outputs.model_fields)
+    assert set(NETWORK_MEASURES) | set(STUDY_MEASURES) | {"reflection", "layer_tests"} == set(Outputs.model_fields)
     assert set(FIGURES) | set(MEASURE_TABLES) <= set(COLUMNS)
 
 
@@ -75,6 +76,10 @@ def test_tables_are_those_of_the_public_functions(asking, tmp_path):
     )
     found = run.tables["equivariance"].query("seed == 1").reset_index(drop=True)
     pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+    exemplars = run.tables["equivariance_exemplars"].query("seed == 1")
+    weighted = exemplars.assign(total=exemplars["mean"] * exemplars["n"])
+    sums = weighted.groupby(["layer", "transform", "measure", "image_set"], sort=False)[["total", "n"]].sum()
+    np.testing.assert_allclose(sums["total"] / sums["n"], expected["mean"], atol=1e-5)
     assert found["image_set"].unique().tolist() == ["set", "photographs", "noise"]
 
     variants = run.tables["viewpoint_variants"].query("seed == 1")
@@ -93,6 +98,15 @@ def test_tables_are_those_of_the_public_functions(asking, tmp_path):
     np.testing.assert_allclose(invariant["shapley"], invariant["shapley_invariant"], atol=1e-12)
     assert (components["ci_low"] < components["shapley"]).all()
     assert (components["shapley"] < components["ci_high"]).all()
+
+    pairs = run.tables["layer_pairs"]
+    assert len(pairs) == 2 * 2 * 3
+    wide = fits.pivot(index=["seed", "region"], columns="layer", values="fit")
+    first = pairs[pairs["layer_1"] == "fc1"].set_index(["seed", "region"])["difference"]
+    np.testing.assert_allclose(first, (wide["fc1"] - wide["conv4"]).reindex(first.index), atol=1e-12)
+    best = run.tables["best_layers"].set_index(["seed", "region"])["layer"]
+    assert (best == wide.idxmax(axis=1).reindex(best.index)).all()
+    assert len(run.tables["patch_pairs"]) == 2 * 3
 
     assert run.tables["hypotheses"]["n"].tolist() == [2 * 2 * 6]
     page = (run.out / "report.html").read_text()

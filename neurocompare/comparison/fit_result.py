@@ -14,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError, closest
+from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.refitting import MOST_PARTS
-from neurocompare.comparison.regimes import regime_notes
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import warnings
@@ -9,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import nn
 
 from neural_data.errors import InputError
 
-__all__ = ["load_checkpoint", "read_checkpoint", "write_checkpoint"]
+__all__ = ["load_checkpoint", "read_checkpoint", "read_state", "with_classes", "write_checkpoint", "write_state"]
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the state dictionary."""
@@ -76,7 +77,8 @@ def load_checkpoint(module: nn.Module, path: str | Path, *, name: str) -> None:
         Changed in place.
     path : str or Path
         See :func:`read_checkpoint`. A prefix that every weight has in common (``module.``, ``_orig_mod.``, ``model.``)
-        and that the network does not know is taken off.
+        and that the network does not know is taken off. The last linear layer takes the number of classes of the
+        checkpoint.
     name : str
         Of the network, for the message.
 
@@ -85,8 +87,9 @@ def load_checkpoint(module: nn.Module, path: str | Path, *, name: str) -> None:
     InputError
         If weights are missing, unexpected or of another shape: how many of each, and which; or if one is not finite.
     """
+    state = _without_prefix(read_checkpoint(path), module.state_dict())
+    _match_classes(module, state, name)
     wanted = dict(module.state_dict())
-    state = _without_prefix(read_checkpoint(path), wanted)
     missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
     shapes = [
         f"{key} {tuple(state[key].shape)} instead of {tuple(weight.shape)}"
@@ -119,13 +122,103 @@ def write_checkpoint(module: nn.Module, path: str | Path) -> Path:
     pathlib.Path
         Where it lies.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     # Shared weights are written under each of their names: safetensors refuses tensors that overlap.
-    save_file({key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}, partial)
-    os.replace(partial, path)
+    state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
+    return write_state(path, state)
+
+
+def write_state(path: str | Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, str] | None = None) -> Path:
+    """Write tensors, and text about them, as safetensors, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its folder is made where it does not exist. A file that is there stays until the new one is whole.
+    tensors : mapping of str to torch.Tensor
+        On the CPU, contiguous, each with memory of its own.
+    about : mapping of str to str, or None
+        Kept in the file's header.
+
+    Returns
+    -------
+    pathlib.Path
+        Where it lies.
+
+    Raises
+    ------
+    InputError
+        If the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            file.write(save(dict(tensors), dict(about or {})))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        full = "the disk is full; make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{error.strerror}"
+        raise InputError(f"{path} cannot be written: {full}. What was written before is still there") from error
     return path
+
+
+def read_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Tensors and text that :func:`write_state` wrote.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is damaged.
+    """
+    tensors = read_checkpoint(path)
+    with safe_open(path, framework="pt") as file:
+        return tensors, dict(file.metadata() or {})
+
+
+def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str = "network") -> None:
+    """Give a network as many outputs as there are classes.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place: its last linear layer is replaced, where it has another number of outputs.
+    n_classes : int
+    seed : int
+        Of the new layer's weights (He-uniform); its biases are zero.
+    where : str
+        Name of the network, for the message.
+
+    Raises
+    ------
+    InputError
+        If the network has no linear layer inside.
+    """
+    linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name]
+    if not linear:
+        raise InputError(f"{where} has no linear layer that could give class scores; it cannot be trained on classes")
+    parent, _, attribute = linear[-1].rpartition(".")
+    old = module.get_submodule(linear[-1])
+    if old.out_features == n_classes:
+        return
+    new = nn.Linear(old.in_features, n_classes, bias=old.bias is not None, device=old.weight.device)
+    nn.init.kaiming_uniform_(new.weight, nonlinearity="relu", generator=torch.Generator().manual_seed(seed))
+    if new.bias is not None:
+        nn.init.zeros_(new.bias)
+    setattr(module.get_submodule(parent), attribute, new.to(old.weight.dtype))
+
+
+def _match_classes(module: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
+    """Give the last linear layer the number of classes of a checkpoint that differs in nothing else."""
+    own = module.state_dict()
+    others = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+    linear = [key for key, part in module.named_modules() if isinstance(part, nn.Linear) and key]
+    if others and linear and set(others) <= {f"{linear[-1]}.weight", f"{linear[-1]}.bias"}:
+        weight = state.get(f"{linear[-1]}.weight")
+        if weight is not None and weight.dim() == 2 and weight.shape[1] == module.get_submodule(linear[-1]).in_features:
+            with_classes(module, weight.shape[0], where=name)
 
 
 def _without_prefix(state: Mapping[str, torch.Tensor], wanted: Mapping[str, object]) -> dict[str, torch.Tensor]:

@@ -9,7 +9,9 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FIT_COLUMNS
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS
 from neurocompare.comparison.power import POWER_COLUMNS
+from neurocompare.comparison.regime_contrasts import REGIME_CONTRAST_COLUMNS, REGIME_INTERACTION_COLUMNS
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS
+from neurocompare.models.training import TRAINING_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
 from neurocompare.representations.local_features import IMPORTANCE_COLUMNS, LOCAL_FEATURE_COLUMNS
 from neurocompare.representations.position import POSITION_COLUMNS
@@ -60,6 +62,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "templates_patches": ("region", "subject", "template", "weight", "unique", "r2", "simulated"),
     "image_symmetry": (*("stimulus_id", "category", "identity", "azimuth_deg", "image_symmetry", "symmetry_position"),),
     "hypotheses": HYPOTHESIS_COLUMNS,
+    "training": ("model", "regime", "seed", *TRAINING_COLUMNS),
+    "trajectories": (
+        "model",
+        "regime",
+        "seed",
+        "epoch",
+        "layer",
+        "layer_index",
+        "region",
+        "subject",
+        "measure",
+        "value",
+    ),
+    "regime_contrasts": REGIME_CONTRAST_COLUMNS,
+    "regime_interactions": REGIME_INTERACTION_COLUMNS,
     "power": ("first", "second", *POWER_COLUMNS),
     "kernels": KERNEL_COLUMNS,
     "kernels_summary": (*NETWORK_COLUMNS, "transform", *SUMMARY_COLUMNS),

@@ -18,9 +18,29 @@ from PIL import Image, UnidentifiedImageError
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import IMAGE_FORMATS, StimulusSet
 
-__all__ = ["noise_images", "read_images"]
+__all__ = ["image_set", "noise_images", "read_images"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm")
+
+
+def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, name: str) -> StimulusSet:
+    """Images in memory as a stimulus set, each an identity of its own.
+
+    Parameters
+    ----------
+    pixels : array of shape (n_images, height, width, 3) or (n_images, height, width), uint8
+    categories : sequence of str or None
+        Class of each image.
+    name : str
+        What tables call the set.
+
+    Returns
+    -------
+    StimulusSet
+        With ids ``image000000``, ``image000001``, ...
+    """
+    ids = [f"image{number:06d}" for number in range(len(pixels))]
+    return StimulusSet(_table(ids, ids, categories), pixels=pixels, name=name)
 
 
 def noise_images(n_images: int, size: int = 224, *, colour: bool = True, rng: np.random.Generator) -> StimulusSet:

@@ -177,9 +177,7 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",
-        _key(
-            "fits", earlier, patches.key, recorded, inference, reflection, settings.outputs.layer_tests, settings.seed
-        ),
+        _key("fits", earlier, patches.key, recorded, inference, of_fits, settings.seed),
         n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
     )
     outputs = settings.outputs.model_dump(mode="json")

@@ -9,9 +9,9 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from neural_data.errors import InputError
+from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
 from neurocompare.comparison.refitting import bootstrap_deviations
-from neurocompare.comparison.regimes import regime_notes
 
 
 def result_of(estimates, draws, *, factors=("stimulus",), sizes=None, **more) -> FitResult:

@@ -1,0 +1,242 @@
+"""Official archives of labelled images, fetched with their checksums, and read without unpacking them to disk.
+
+CIFAR-10 in its binary version (Krizhevsky 2009) and SVHN's cropped digits (Netzer et al. 2011). Gives arrays of pixels
+and labels; what networks are trained on is the business of ``datasets``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import platformdirs
+import pooch
+import requests
+
+from neural_data.errors import InputError, closest
+from neural_data.formats.matlab import read_variables, variable_names
+
+__all__ = ["ARCHIVES", "CIFAR10_CLASSES", "Archive", "fetch_archives", "is_archive", "read_archive"]
+
+CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+SVHN_CLASSES = tuple(str(digit) for digit in range(10))
+RECORD_BYTES = 1 + 3 * 32 * 32
+"""Of one CIFAR-10 image: its label, then the red, green and blue plane."""
+LARGEST_BATCH_BYTES = 100_000 * RECORD_BYTES
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file of an official data set.
+
+    Parameters
+    ----------
+    url : str
+    checksum : str
+        As pooch writes it: ``md5:...`` or ``sha256:...``; the one that the data set's authors or torchvision publish.
+    n_bytes : int
+        For the message of a user who is offline.
+    """
+
+    url: str
+    checksum: str
+    n_bytes: int
+
+    @property
+    def file_name(self) -> str:
+        """Last part of the address."""
+        return self.url.rpartition("/")[2]
+
+
+ARCHIVES: dict[str, tuple[Archive, ...]] = {
+    "cifar10": (
+        Archive(
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            "md5:c32a1d4ab5d03f1284b67883e8d87530",
+            170_052_171,
+        ),
+    ),
+    "svhn": (
+        Archive(
+            "http://ufldl.stanford.edu/housenumbers/train_32x32.mat",
+            "md5:e26dedcc434d2e4c54c9b2d4a06d8373",
+            182_040_794,
+        ),
+        Archive(
+            "http://ufldl.stanford.edu/housenumbers/test_32x32.mat",
+            "md5:eb5a983be6a315427106f1b164d9cef3",
+            64_275_384,
+        ),
+    ),
+}
+
+
+class _Downloads:
+    """The progress bar that pooch wants, as calls of a function with the share that is done."""
+
+    def __init__(self, tell: Callable[[float], None]):
+        self.total, self.done, self.tell = 0, 0, tell
+
+    def update(self, n_bytes: int) -> None:
+        self.done += n_bytes
+        self.tell(self.done / max(self.total, 1))
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        self.tell(1.0)
+
+
+def fetch_archives(
+    name: str, *, folder: str | Path | None = None, progress: Callable[[str, float], None] | None = None
+) -> list[Path]:
+    """Files of an official data set, from the folder where they are kept, or downloaded into it.
+
+    Parameters
+    ----------
+    name : {"cifar10", "svhn"}
+    folder : str, Path or None
+        None: ``datasets`` in the user's cache folder.
+    progress : callable or None
+        Called with the file's name and the share of it that is there.
+
+    Returns
+    -------
+    list of pathlib.Path
+        In the order of :data:`ARCHIVES`; their checksums are right.
+
+    Raises
+    ------
+    InputError
+        If there is no such data set, it cannot be downloaded, or a file's checksum is wrong.
+    """
+    if name not in ARCHIVES:
+        raise InputError(f"no data set {name!r} can be fetched: {closest(name, ARCHIVES)}")
+    place = Path(folder) if folder is not None else platformdirs.user_cache_path("neurocompare") / "datasets"
+    paths = []
+    for archive in ARCHIVES[name]:
+        bar = None
+        if progress is not None:
+            bar = _Downloads(lambda share, file=archive.file_name: progress(file, share))
+        by_hand = (
+            f"download {archive.url} ({archive.n_bytes / 1e6:.0f} MB) where there is a connection and give the path of "
+            "the file instead of the name"
+        )
+        try:
+            found = pooch.retrieve(
+                archive.url,
+                known_hash=archive.checksum,
+                fname=archive.file_name,
+                path=place,
+                downloader=pooch.HTTPDownloader(progressbar=bar or False, timeout=30),
+            )
+        except requests.RequestException as error:
+            raise InputError(f"{name} cannot be downloaded ({type(error).__name__}): {by_hand}") from error
+        except ValueError as error:
+            raise InputError(
+                f"{archive.url}: what arrived has a wrong checksum, so it is not used; {by_hand}"
+            ) from error
+        except OSError as error:
+            raise InputError(f"{place} cannot be written ({error}); name another folder or make room") from error
+        paths.append(Path(found))
+    return paths
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path looks like an archive that :func:`read_archive` reads: by its name alone."""
+    if path.is_dir():
+        return any(path.glob("data_batch_*.bin"))
+    return path.name.endswith((".tar.gz", ".tgz", ".mat", ".bin"))
+
+
+def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tuple[str, ...]]]:
+    """Images and labels of CIFAR-10's binary version (archive, its folder, or one ``.bin``) or an SVHN ``.mat``.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    dict
+        ``"train"`` and, where the archive holds one, ``"test"``: images (n, 32, 32, 3) uint8, labels (n,) int64 from
+        0, and the classes' names.
+
+    Raises
+    ------
+    InputError
+        If it is damaged, cut off, or holds a label that no class has.
+    """
+    path = Path(path)
+    if path.suffix == ".mat":
+        return {"train": _read_svhn(path)}
+    batches = _cifar_batches(path)
+    split = {"train": [], "test": []}
+    for name, content in sorted(batches.items()):
+        split["test" if name.startswith("test") else "train"].append(_cifar_images(content, f"{path}: {name}"))
+    if not split["train"]:
+        raise InputError(f"{path} holds no data_batch_*.bin; is it the binary version of CIFAR-10?")
+    return {
+        part: (np.concatenate([i for i, _ in found]), np.concatenate([k for _, k in found]), CIFAR10_CLASSES)
+        for part, found in split.items()
+        if found
+    }
+
+
+def _cifar_batches(path: Path) -> dict[str, bytes]:
+    """Content of the batches, by file name; nothing is unpacked to disk."""
+    try:
+        if path.is_dir():
+            return {file.name: file.read_bytes() for file in sorted(path.glob("*_batch*.bin"))}
+        if path.suffix == ".bin":
+            return {path.name if "batch" in path.name else "data_batch.bin": path.read_bytes()}
+        batches = {}
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if member.isfile() and name.endswith(".bin") and "_batch" in name:
+                    if member.size > LARGEST_BATCH_BYTES:
+                        raise InputError(f"{path}: {name} claims {member.size:,} bytes; no batch of CIFAR-10 has those")
+                    batches[name] = archive.extractfile(member).read()
+        return batches
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such archive") from None
+    except (OSError, EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or cut off ({error}); download it again") from error
+
+
+def _cifar_images(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
+    if not content or len(content) % RECORD_BYTES:
+        raise InputError(
+            f"{where}: {len(content):,} bytes are no whole number of images of {RECORD_BYTES:,}; is it cut off?"
+        )
+    records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
+    labels = records[:, 0].astype(np.int64)
+    if labels.max() >= len(CIFAR10_CLASSES):
+        raise InputError(f"{where}: label {labels.max()} is out of range; CIFAR-10 has 0 to {len(CIFAR10_CLASSES) - 1}")
+    return records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), labels
+
+
+def _read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    names = variable_names(path)
+    if not {"X", "y"} <= set(names):
+        raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}, not X and y; is it SVHN's *_32x32.mat?")
+    held = read_variables(path, ["X", "y"])
+    images, labels = np.asarray(held["X"]), np.asarray(held["y"]).ravel()
+    if images.ndim != 4 or images.shape[2] != 3 or images.dtype != np.uint8 or images.shape[3] != len(labels):
+        raise InputError(
+            f"{path}: X is {images.dtype} {images.shape} and y holds {labels.size}; SVHN keeps uint8 "
+            "(height, width, 3, n) and n labels"
+        )
+    if labels.size and not (np.isin(labels, np.arange(1, 11))).all():
+        wrong = labels[~np.isin(labels, np.arange(1, 11))][0]
+        raise InputError(f"{path}: label {wrong} is out of range; SVHN has 1 to 10, 10 for the digit 0")
+    return images.transpose(3, 0, 1, 2), labels.astype(np.int64) % 10, SVHN_CLASSES

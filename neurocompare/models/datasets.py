@@ -1,0 +1,291 @@
+"""Labelled images to train networks on: rendered, or of a user's files; their splits, and their mirrored variants.
+
+Takes names and paths; gives arrays in memory. A variant says what the task asks of reflections: ``mirror-same`` makes
+an image and its mirror image one class, ``mirror-distinct`` two.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from neural_data.errors import InputError, closest
+from neural_data.stimuli import StimulusSet
+from neurocompare.models.archives import ARCHIVES, fetch_archives, is_archive, read_archive
+from neurocompare.stimuli.image_sets import image_set, read_images
+from neurocompare.stimuli.sets import training_set
+
+__all__ = ["BUILT_IN_DATASETS", "REGIMES", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
+
+BUILT_IN_DATASETS = ("symmetric", "chiral", "objects")
+"""Rendered by the package, see :func:`neurocompare.stimuli.sets.training_set`."""
+REGIMES = ("natural", "digits", "symmetric", "chiral", "mirror-same", "mirror-distinct")
+"""The first four show images as they are; the names say of what."""
+HELD_OUT = 0.1
+"""Share of the images (or exemplars) that validates, and that tests where there is no test set."""
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and their classes.
+
+    Parameters
+    ----------
+    images : array of shape (n, 3, size, size), uint8
+    labels : array of shape (n,), int64
+        Positions in ``classes``.
+    classes : tuple of str
+    name : str
+        What tables call the set.
+    exemplars : array of shape (n,), or None
+        The object that each image shows; its images stay together when the set is split.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    name: str
+    exemplars: np.ndarray | None = None
+
+    def __post_init__(self):
+        if len(self.images) != len(self.labels) or self.images.dtype != np.uint8:
+            raise ValueError(f"{len(self.images)} {self.images.dtype} images and {len(self.labels)} labels do not fit")
+        if len(self.classes) < 2:
+            raise InputError(f"{self.name} holds one class ({', '.join(self.classes)}); training needs at least two")
+        if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise InputError(f"{self.name}: labels reach from {self.labels.min()} to {self.labels.max()}, out of range")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, positions: np.ndarray) -> LabelledImages:
+        """The images at these positions."""
+        exemplars = None if self.exemplars is None else self.exemplars[positions]
+        return dataclasses.replace(
+            self, images=self.images[positions], labels=self.labels[positions], exemplars=exemplars
+        )
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Images to train on, to watch training by, and to test a finished network with."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
+
+
+def read_dataset(
+    source: str | Path,
+    *,
+    size: int = 32,
+    n_images: int | None = None,
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: Callable[[str, float], None] | None = None,
+) -> tuple[LabelledImages, LabelledImages | None]:
+    """Labelled images, and the test images where the source brings them.
+
+    Parameters
+    ----------
+    source : str or Path
+        A built-in set (:data:`BUILT_IN_DATASETS`); ``"cifar10"`` or ``"svhn"``, fetched from their authors; a Parquet
+        with columns ``image`` and ``label``; a folder of class folders; CIFAR-10's binary archive or its folder;
+        an SVHN ``.mat``.
+    size : int
+        Height and width that images are resized to, pixels.
+    n_images : int or None
+        How many to render (20,000 by default), or to take at random, equally of all classes as far as they go; None
+        takes all. Test images are always all taken.
+    seed : int
+        Of rendering and of the choice.
+    n_jobs : int
+        Worker processes for rendering.
+    progress : callable or None
+        Told of downloads.
+
+    Returns
+    -------
+    train : LabelledImages
+    test : LabelledImages or None
+
+    Raises
+    ------
+    InputError
+        If there is no such source, it is damaged, holds one class alone, or labels are missing.
+    """
+    if str(source) in BUILT_IN_DATASETS:
+        rendered = training_set(str(source), n_images or 20_000, size=size, seed=seed, n_jobs=n_jobs)
+        return _from_stimuli(rendered, size, exemplars=rendered.table["identity"].to_numpy(str)), None
+    path = Path(source)
+    if str(source) in ARCHIVES and not path.exists():
+        found = fetch_archives(str(source), progress=progress)
+        parts = read_archive(found[0])
+        if len(found) > 1:
+            parts["test"] = read_archive(found[1])["train"]
+    elif not path.exists():
+        known = [*BUILT_IN_DATASETS, *ARCHIVES]
+        hint = "" if path.suffix or len(path.parts) > 1 else f": {closest(str(source), known)}"
+        raise InputError(f"training images {str(source)!r}: no such file, folder or built-in set{hint}")
+    elif is_archive(path):
+        parts = read_archive(path)
+    else:
+        return _thinned(_from_stimuli(_labelled(path), size), n_images, seed), None
+    sets = {part: _from_arrays(*content, size=size, name=path.name) for part, content in parts.items()}
+    return _thinned(sets["train"], n_images, seed), sets.get("test")
+
+
+def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, seed: int = 0) -> Splits:
+    """Training, validation and test images; every class in each.
+
+    Parameters
+    ----------
+    data : LabelledImages
+        A tenth of each class validates; another tenth tests where ``test`` is None. Exemplars stay together, so that
+        validation and test show objects that training did not.
+    test : LabelledImages or None
+        Must have the classes of ``data``.
+    seed : int
+
+    Returns
+    -------
+    Splits
+
+    Raises
+    ------
+    InputError
+        If a class has too few images (or exemplars) to be split, or the test set has other classes.
+    """
+    if test is not None and test.classes != data.classes:
+        raise InputError(
+            f"test images {test.name} have classes {list(test.classes)[:12]}, training images "
+            f"{list(data.classes)[:12]}; they must be the same"
+        )
+    rng = np.random.default_rng([seed, 1])
+    shares = [HELD_OUT] if test is not None else [HELD_OUT, HELD_OUT]
+    parts: list[list[np.ndarray]] = [[] for _ in range(3)]
+    for label, name in enumerate(data.classes):
+        members = np.flatnonzero(data.labels == label)
+        groups = members if data.exemplars is None else data.exemplars[members]
+        units = rng.permutation(np.unique(groups))
+        counts = [max(1, round(share * len(units))) for share in shares]
+        if len(units) <= sum(counts):
+            what = "images" if data.exemplars is None else "exemplars"
+            raise InputError(f"{data.name}: class {name!r} has {len(units)} {what}; too few to hold some out")
+        bounds = np.cumsum([0, *counts])
+        held_out = [units[start:stop] for start, stop in itertools.pairwise(bounds)]
+        for part, chosen in zip(parts[1:], held_out, strict=False):
+            part.append(members[np.isin(groups, chosen)])
+        parts[0].append(members[np.isin(groups, units[bounds[-1] :])])
+    train, validation, tested = (data.take(np.sort(np.concatenate(part))) if part else test for part in parts)
+    return Splits(train, validation, tested)
+
+
+def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> LabelledImages:
+    """The images as a training regime shows them.
+
+    Parameters
+    ----------
+    data : LabelledImages
+    regime : str
+        One of :data:`REGIMES`. ``mirror-same``: a random half of each class is flipped left to right and keeps its
+        labels. ``mirror-distinct``: the same half is flipped, and its images are classes of their own. The others:
+        images as they are.
+    seed : int
+        Of the choice of halves; equal for both mirrored regimes, so that they show the same images.
+
+    Returns
+    -------
+    LabelledImages
+        In the same order.
+
+    Raises
+    ------
+    InputError
+        If there is no such regime.
+    """
+    if regime == "untrained":
+        raise InputError("regime 'untrained' is not trained; leave training out")
+    if regime not in REGIMES:
+        raise InputError(f"no training regime {regime!r}: {closest(regime, REGIMES)}")
+    if not regime.startswith("mirror"):
+        return data
+    rng = np.random.default_rng([seed, 2])
+    flipped = np.zeros(len(data), dtype=bool)
+    for label in range(len(data.classes)):
+        members = rng.permutation(np.flatnonzero(data.labels == label))
+        flipped[members[: len(members) // 2]] = True
+    images = data.images.copy()
+    images[flipped] = images[flipped][..., ::-1]
+    name = f"{data.name}, {regime}"
+    if regime == "mirror-same":
+        return dataclasses.replace(data, images=images, name=name)
+    classes = (*data.classes, *(f"mirrored {name}" for name in data.classes))
+    labels = data.labels + len(data.classes) * flipped
+    return dataclasses.replace(data, images=images, labels=labels, classes=classes, name=name)
+
+
+def _labelled(path: Path) -> StimulusSet:
+    """Images of a folder of class folders or of a Parquet, each with a class."""
+    stimuli = read_images(path)
+    categories = stimuli.table["category"]
+    if path.is_dir():
+        if (categories == "").any():
+            loose = stimuli.table.index[categories == ""][0]
+            raise InputError(f"{path}: {loose} lies in no class folder; put the images of each class in a folder")
+        return stimuli
+    wrong = ~categories.astype(str).str.fullmatch(r"\d+|[^\d\s\-].*")
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{path}: row {row} has label {categories.iloc[row]!r}, out of range or missing; labels are whole numbers "
+            "from 0, or names"
+        )
+    return stimuli
+
+
+def _from_stimuli(stimuli: StimulusSet, size: int, *, exemplars: np.ndarray | None = None) -> LabelledImages:
+    names = stimuli.table["category"].astype(str).to_numpy()
+    classes = sorted(set(names), key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name))
+    place = {name: position for position, name in enumerate(classes)}
+    labels = np.array([place[name] for name in names], np.int64)
+    return LabelledImages(_resized(stimuli, size), labels, tuple(classes), stimuli.name, exemplars)
+
+
+def _resized(stimuli: StimulusSet, size: int) -> np.ndarray:
+    """All images (n, 3, size, size), uint8."""
+    images = np.empty((len(stimuli), 3, size, size), np.uint8)
+    start = 0
+    for batch in stimuli.batches(BATCH, size):
+        images[start : start + len(batch)] = np.rint(255 * batch)
+        start += len(batch)
+    return images
+
+
+def _from_arrays(
+    pixels: np.ndarray, labels: np.ndarray, classes: Sequence[str], *, size: int, name: str
+) -> LabelledImages:
+    if pixels.shape[1:3] == (size, size):
+        return LabelledImages(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), labels, tuple(classes), name)
+    stimuli = image_set(np.ascontiguousarray(pixels), name=name)
+    return LabelledImages(_resized(stimuli, size), labels, tuple(classes), name)
+
+
+def _thinned(data: LabelledImages, n_images: int | None, seed: int) -> LabelledImages:
+    """As many images as asked for, as equally many of each class as there are."""
+    if n_images is None or n_images >= len(data):
+        return data
+    rng = np.random.default_rng([seed, 3])
+    order = rng.permutation(len(data))
+    rank = np.empty(len(data), int)
+    for label in range(len(data.classes)):
+        members = order[data.labels[order] == label]
+        rank[members] = np.arange(len(members))
+    chosen = np.argsort(rank * len(data) + np.argsort(order), kind="stable")[:n_images]
+    return data.take(np.sort(chosen))

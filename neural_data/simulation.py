@@ -298,6 +298,7 @@ def simulate_from_layer(
     n_neurons: int = 100,
     n_repetitions: int = 10,
     mixing: float = 0.0,
+    normalize: str | None = "zscore",
     peak_hz: float = 25.0,
     baseline_hz: float = 4.0,
     noise: SpikeNoise | None = None,
@@ -318,10 +319,15 @@ def simulate_from_layer(
         Neurons, and presentations of each stimulus.
     mixing : float
         0 takes single units; above 0 a neuron is a random unit plus ``mixing`` times a random weighted sum of all
-        units (both in units of their standard deviation over stimuli).
+        units (both of the same standard deviation over stimuli, on average over neurons).
+    normalize : {"zscore", None}
+        Which RDM of the layer many neurons have: that of z-scored units, or (None) that of raw responses, in which
+        units with large or varied responses count for more and constant ones are sampled too. Compare with model RDMs
+        of the same ``normalize``: with the other, a layer that was not sampled may fit better.
     peak_hz, baseline_hz : float
-        A neuron's mean rate is ``baseline_hz`` plus half of ``peak_hz``; it reaches down to ``baseline_hz`` or less
-        two standard deviations below its mean.
+        The mean rate is ``baseline_hz`` plus half of ``peak_hz``: of each neuron, which reaches down to
+        ``baseline_hz`` or less two standard deviations below its mean; where ``normalize`` is None of all neurons
+        together, and the smallest response is at ``baseline_hz``.
     noise : SpikeNoise or None
         Trial-to-trial variability; None takes the defaults.
 
@@ -333,7 +339,7 @@ def simulate_from_layer(
     Raises
     ------
     InputError
-        If activations do not fit the stimuli, are not finite, or hold no unit that varies.
+        If activations do not fit the stimuli, are not finite, or hold no unit that varies, or ``normalize`` is unknown.
     """
     units = np.asarray(activations, dtype=float).reshape(len(activations), -1)
     if len(units) != len(stimuli):
@@ -343,16 +349,28 @@ def simulate_from_layer(
     varying = np.flatnonzero(np.ptp(units, axis=0) > 0)
     if not len(varying):
         raise InputError("no unit of the layer varies over the stimuli; a population cannot be sampled from it")
+    if normalize not in ("zscore", None):
+        raise InputError(f"normalize must be 'zscore' or None; got {normalize!r}")
     n_neurons = _whole(n_neurons, "n_neurons")
-    chosen = rng.choice(varying, size=n_neurons, replace=n_neurons > len(varying))
-    scores = _standardised(units[:, chosen])
+    # Z-scoring drops constant units; the RDM of raw responses has them in it.
+    sampled = np.arange(units.shape[1]) if normalize is None else varying
+    scored = units if normalize is None else _standardised(units[:, varying])
+    column = rng.choice(len(sampled), size=n_neurons, replace=n_neurons > len(sampled))
+    chosen, drive = sampled[column], scored[:, column]
     if mixing > 0:
-        weights = rng.standard_normal((len(varying), n_neurons))
-        scores = _standardised(scores + mixing * _standardised(_standardised(units[:, varying]) @ weights))
-    rates = np.maximum(baseline_hz + peak_hz / 2 * (1 + scores / 2), 0.0)
+        # Patterns centred over units, and one scale for all neurons: their geometry is that of the layer, on average.
+        weights = rng.standard_normal((len(sampled), n_neurons))
+        mixed = (scored - scored.mean(axis=1, keepdims=True)) @ weights
+        drive = drive + mixing * mixed * (_spread(drive) / _spread(mixed))
+    if normalize is None:
+        above = drive - drive.min()
+        rates = baseline_hz + peak_hz / 2 * above / above.mean()
+    else:
+        rates = np.maximum(baseline_hz + peak_hz / 2 * (1 + drive / _spread(drive) / 2), 0.0)
     described = {
         "model": "simulate_from_layer",
         "mixing": mixing,
+        "normalize": normalize or "none",
         "peak_hz": peak_hz,
         "baseline_hz": baseline_hz,
         "n_units": int(units.shape[1]),
@@ -455,6 +473,11 @@ def _presentations(stimuli: StimulusSet) -> pd.DataFrame:
 
 def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(axis=0)) / values.std(axis=0)
+
+
+def _spread(responses: np.ndarray) -> float:
+    """Standard deviation over stimuli, root mean square over neurons."""
+    return float(np.sqrt(responses.var(axis=0).mean()))
 
 
 def _tunings(regions: Sequence[str], own: Mapping[str, PatchTuning] | None) -> dict[str, PatchTuning]:

@@ -205,6 +205,59 @@ def render(
 
 
 @app.command()
+def train(
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="symmetric, chiral or objects (rendered); cifar10 or svhn (fetched); or the path of a Parquet, a folder "
+            "of class folders, or an official archive."
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the checkpoint; a stopped training goes on in it.")
+    ],
+    regime: Annotated[
+        str, typer.Option(help="natural, digits, symmetric, chiral (as they are), mirror-same or mirror-distinct.")
+    ] = "natural",
+    test: Annotated[str | None, typer.Option(help="Path of the test images; by default a tenth is held out.")] = None,
+    recipe: Annotated[str, typer.Option(help="fast, or that of the paper.")] = "fast",
+    epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's own.")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    architecture: Annotated[str, typer.Option(help="A network, as 'neurocompare models' names it.")] = "cnn-small",
+    n_images: Annotated[int | None, typer.Option(min=20, help="Images to render, or to take at random.")] = None,
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 on CPUs that multiply it.")] = "float32",
+    keep: Annotated[list[int] | None, typer.Option(min=0, help="An epoch whose weights are kept too.")] = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a network on images of a regime and write its checkpoint and learning curve."""
+    from neurocompare.study.training import train_to_folder
+
+    with _progress(quiet) as tell:
+        made = train_to_folder(
+            out,
+            dataset=dataset,
+            test=test,
+            regime=regime,
+            recipe=recipe,
+            epochs=epochs,
+            seed=seed,
+            architecture=architecture,
+            n_images=n_images,
+            precision=precision,
+            keep_epochs=keep or [],
+            device=device,
+            n_jobs=jobs,
+            progress=tell,
+        )
+    if not quiet:
+        last = made.curve.iloc[-1]
+        _say(f"{made.n_classes} classes, test accuracy {last['test_accuracy']:.1%} after epoch {last['epoch']:.0f}")
+        _say(f"checkpoint: {out / 'checkpoint.safetensors'}")
+
+
+@app.command()
 def cache(
     prune: Annotated[
         float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")

@@ -148,6 +148,11 @@ class FitResult:
             if n
         ]
         notes += regime_notes(self.factors, self.variance, self.sizes)
+        if self.ceilings is not None and self.ceilings["ceiling_lower_se"].notna().any():
+            notes.append(
+                "p_ceiling may be too small: standard errors of ceilings over neurons are lower bounds (intervals made "
+                "of them covered 70 to 93 % in a check, least near 1)"
+            )
         return tuple(notes)
 
     def to_frame(self, correction: str = "bh") -> pd.DataFrame:

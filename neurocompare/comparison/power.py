@@ -24,7 +24,7 @@ from neurocompare.comparison.refitting import Experiment
 from neurocompare.comparison.resampling import check_factors, cluster_codes
 from neurocompare.representations.rdms import correlation_dissimilarity
 
-__all__ = ["POWER_COLUMNS", "PowerPlan", "power_analysis", "trial_noise"]
+__all__ = ["POWER_COLUMNS", "PowerPlan", "power_analysis", "simulate_readers", "trial_noise"]
 
 POWER_COLUMNS = (
     *("n_identities", "n_neurons", "n_repetitions", "fit_first", "fit_second", "difference", "se", "power"),
@@ -85,6 +85,7 @@ def power_analysis(
     second: np.ndarray,
     identity: Sequence[str],
     *,
+    read: np.ndarray | None = None,
     plan: PowerPlan | None = None,
     n_jobs: int = 1,
     rng: np.random.Generator,
@@ -95,9 +96,12 @@ def power_analysis(
     ----------
     first, second : arrays of shape (n_stimuli, n_units)
         Activations of the two layers (of one network, or of the same layer under two regimes) to the same stimuli;
-        ``n_units`` may differ. Neurons read the first.
+        ``n_units`` may differ.
     identity : sequence of str of length n_stimuli
         Identity of each stimulus.
+    read : array of shape (n_stimuli, n_units) or None
+        Activations that neurons read; None takes the first layer. The units of both layers side by side make a
+        population that neither explains better: what is then found is the error of the test.
     plan : PowerPlan or None
         Sizes to try; None takes the defaults, and of the identities those sizes that the stimuli hold.
     n_jobs : int
@@ -122,16 +126,23 @@ def power_analysis(
     -----
     Identities of an experiment are a random part of those given, without replacement: their number is the largest
     size that can be asked for, and near it experiments share most of their identities. Repetitions average trials, so
-    noise falls with their square root.
+    noise falls with their square root. ``analyses/calibration`` compares predicted power with what independent
+    experiments found.
+
+    With many neurons and little noise the layer that is read fits best. Noise lengthens every pattern by the same
+    amount, though, and so lowers the correlations of weak patterns more than those of strong ones. More neurons do not
+    average that out: where a trial is several times as noisy as tuning is strong and few are averaged, another layer
+    may fit better, as it would in a recording. ``difference`` is then below 0 in large experiments too.
     """
     first, second = (np.asarray(layer, dtype=float).reshape(len(layer), -1) for layer in (first, second))
+    read = first if read is None else np.asarray(read, dtype=float).reshape(len(read), -1)
     codes = cluster_codes(identity)
-    if not len(first) == len(second) == len(codes):
+    if not len(first) == len(second) == len(read) == len(codes):
         raise InputError(
             f"two layers and their identities must cover the same stimuli; got {len(first)}, {len(second)} and "
-            f"{len(codes)}"
+            f"{len(codes)}" + (f", and {len(read)} in what neurons read" if len(read) != len(first) else "")
         )
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+    if not all(np.isfinite(layer).all() for layer in (first, second, read)):
         raise InputError("activations hold NaN or infinite values; power cannot be simulated from them")
     available = int(codes.max()) + 1
     if plan is None:
@@ -146,10 +157,55 @@ def power_analysis(
     sizes = list(itertools.product(plan.n_identities, plan.n_neurons, plan.n_repetitions))
     # A stream of its own for each size: results do not depend on the number of processes.
     rows = Parallel(n_jobs=n_jobs)(
-        delayed(_power_of)(size, first, rdms, codes, plan, stream)
+        delayed(_power_of)(size, read, rdms, codes, plan, stream)
         for size, stream in zip(sizes, rng.spawn(len(sizes)), strict=True)
     )
     return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
+
+
+def simulate_readers(
+    units: np.ndarray, n_neurons: int, *, noise: float = 0.0, read_share: float = 0.1, rng: np.random.Generator
+) -> np.ndarray:
+    """Mean responses of neurons that each read a random part of a layer's units, with random weights.
+
+    Parameters
+    ----------
+    units : array of shape (n_stimuli, n_units)
+        Activations of the layer.
+    n_neurons : int
+    noise : float
+        Standard deviation of a mean response over that of the neurons' true responses to the stimuli (root mean square
+        over neurons).
+    read_share : float
+        Share of the units that a neuron reads; at least one.
+    rng : numpy.random.Generator
+        Source of weights and noise.
+
+    Returns
+    -------
+    array of shape (n_stimuli, n_neurons)
+
+    Raises
+    ------
+    InputError
+        If no unit varies over the stimuli.
+
+    Notes
+    -----
+    Units keep their scale and their mean, patterns are centred over units, and all neurons share one scale: inner
+    products of patterns are then kept on average, and with them correlations. With many neurons and no noise the
+    population has the correlation RDM of the layer (of z-scored units where z-scored units are given).
+    """
+    if not (np.ptp(units, axis=0) > 0).any():
+        raise InputError("no unit of the layer to be read varies over the stimuli; no neuron can read it")
+    patterns = units - units.mean(axis=1, keepdims=True)
+    read = rng.random((units.shape[1], n_neurons)) < read_share
+    # A neuron reads at least one unit.
+    read[rng.integers(0, units.shape[1], n_neurons), np.arange(n_neurons)] = True
+    signal = patterns @ (read * rng.standard_normal(read.shape))
+    # One scale for all neurons: a scale of its own for each would change the geometry.
+    spread = np.sqrt(signal.var(axis=0).mean())
+    return signal / spread + noise * rng.standard_normal(signal.shape)
 
 
 def trial_noise(recording: xr.DataArray) -> float:
@@ -190,7 +246,7 @@ def trial_noise(recording: xr.DataArray) -> float:
 
 def _power_of(
     size: tuple[int, int, int],
-    activations: np.ndarray,
+    read: np.ndarray,
     rdms: list[np.ndarray],
     codes: np.ndarray,
     plan: PowerPlan,
@@ -203,7 +259,8 @@ def _power_of(
         chosen = np.sort(rng.permutation(int(codes.max()) + 1)[:n_identities])
         rows = np.flatnonzero(np.isin(codes, chosen))
         upper = np.triu_indices(len(rows), 1)
-        responses = _recorded(activations[rows], n_neurons, plan.noise / np.sqrt(n_repetitions), plan.read_share, rng)
+        noise = plan.noise / np.sqrt(n_repetitions)
+        responses = simulate_readers(read[rows], n_neurons, noise=noise, read_share=plan.read_share, rng=rng)
         experiment = Experiment(
             factors=check_factors(plan.resample),
             models=np.stack([rdm[np.ix_(rows, rows)][upper] for rdm in rdms]),
@@ -240,23 +297,3 @@ def _power_of(
         "n_experiments": plan.n_experiments,
         "simulated": True,
     }
-
-
-def _recorded(
-    units: np.ndarray, n_neurons: int, noise: float, read_share: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Mean responses (n_stimuli, n_neurons) of neurons that each read a random part of the units.
-
-    Units keep their scale and their mean, and patterns are centred over units: a random projection of them keeps their
-    correlations, so with many neurons and no noise the recording has the RDM of the layer.
-    """
-    if not (np.ptp(units, axis=0) > 0).any():
-        raise InputError("no unit of the first layer varies over the stimuli; no neuron can read it")
-    patterns = units - units.mean(axis=1, keepdims=True)
-    read = rng.random((units.shape[1], n_neurons)) < read_share
-    # A neuron reads at least one unit.
-    read[rng.integers(0, units.shape[1], n_neurons), np.arange(n_neurons)] = True
-    signal = patterns @ (read * rng.standard_normal(read.shape))
-    # One scale for all neurons: a scale of its own for each would change the geometry.
-    spread = np.sqrt(signal.var(axis=0).mean())
-    return signal / spread + noise * rng.standard_normal(signal.shape)

@@ -15,8 +15,6 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import platformdirs
-import pooch
-import requests
 
 from neural_data.errors import InputError, closest
 from neural_data.formats.matlab import read_variables, variable_names
@@ -116,6 +114,10 @@ def fetch_archives(
     InputError
         If there is no such data set, it cannot be downloaded, or a file's checksum is wrong.
     """
+    # Only downloads wait for these two.
+    import pooch
+    import requests
+
     if name not in ARCHIVES:
         raise InputError(f"no data set {name!r} can be fetched: {closest(name, ARCHIVES)}")
     place = Path(folder) if folder is not None else platformdirs.user_cache_path("neurocompare") / "datasets"

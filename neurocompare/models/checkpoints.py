@@ -16,8 +16,17 @@ from torch import nn
 
 from neural_data.errors import InputError
 
-__all__ = ["load_checkpoint", "read_checkpoint", "read_state", "with_classes", "write_checkpoint", "write_state"]
+__all__ = [
+    "load_checkpoint",
+    "read_checkpoint",
+    "read_state",
+    "shipped_checkpoint",
+    "with_classes",
+    "write_checkpoint",
+    "write_state",
+]
 
+SHIPPED = Path(__file__).with_name("pretrained")
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the state dictionary."""
 _PREFIXES = ("module.", "_orig_mod.", "model.")
@@ -68,17 +77,47 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
-def load_checkpoint(module: nn.Module, path: str | Path, *, name: str) -> None:
+def shipped_checkpoint(name: str, regime: str | None) -> Path:
+    """Weights of a network that come with the package, in half precision.
+
+    Parameters
+    ----------
+    name : str
+        Of one of the package's own networks.
+    regime : str or None
+        How it was trained; ``README.md`` beside the files says with which command.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If there are none for this network and regime.
+    """
+    regimes = sorted(path.stem.partition("_")[2] for path in SHIPPED.glob(f"{name}_*.safetensors"))
+    if not regimes:
+        raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
+    if regime not in regimes:
+        raise InputError(
+            f"{name} has pretrained weights of the regimes {', '.join(regimes)}, not {regime!r}; name one of them as "
+            "regime, or train the network"
+        )
+    return SHIPPED / f"{name}_{regime}.safetensors"
+
+
+def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.Tensor], *, name: str) -> None:
     """Put the weights of a checkpoint into a network, all of them or none.
 
     Parameters
     ----------
     module : torch.nn.Module
         Changed in place.
-    path : str or Path
-        See :func:`read_checkpoint`. A prefix that every weight has in common (``module.``, ``_orig_mod.``, ``model.``)
-        and that the network does not know is taken off. The last linear layer takes the number of classes of the
-        checkpoint.
+    source : str, Path or mapping
+        A file, see :func:`read_checkpoint`, or a state dictionary. A prefix that every weight has in common
+        (``module.``, ``_orig_mod.``, ``model.``) and that the network does not know is taken off. The last linear layer
+        takes the number of classes of the checkpoint.
     name : str
         Of the network, for the message.
 
@@ -87,7 +126,9 @@ def load_checkpoint(module: nn.Module, path: str | Path, *, name: str) -> None:
     InputError
         If weights are missing, unexpected or of another shape: how many of each, and which; or if one is not finite.
     """
-    state = _without_prefix(read_checkpoint(path), module.state_dict())
+    given = isinstance(source, Mapping)
+    path = "the state dictionary" if given else source
+    state = _without_prefix(source if given else read_checkpoint(source), module.state_dict())
     _match_classes(module, state, name)
     wanted = dict(module.state_dict())
     missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))

@@ -11,7 +11,7 @@ import functools
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from neural_data.errors import InputError, closest
-from neurocompare.models.checkpoints import load_checkpoint
+from neurocompare.models.checkpoints import load_checkpoint, shipped_checkpoint
 from neurocompare.models.gabor import GaborC1
 from neurocompare.models.layers import Layer, find_layers, select_layers
 from neurocompare.models.networks import CnnSmall, Pixels
@@ -143,7 +143,7 @@ def layer_table(network: Network) -> pd.DataFrame:
 def load_model(
     name: str,
     *,
-    weights: str | Path | None = None,
+    weights: str | Path | Mapping[str, torch.Tensor] | None = None,
     regime: str | None = None,
     seed: int = 0,
     start: str = "gaussian",
@@ -159,10 +159,11 @@ def load_model(
         ``"cnn-small"`` or another of :data:`OWN_NETWORKS`; ``"torchvision:alexnet"`` or ``"timm:resnet50.a1_in1k"``
         (extra ``zoo``); or ``"package.module:callable"``, called without arguments, that returns a
         ``torch.nn.Module``. The current folder counts among the places where packages are looked for.
-    weights : str, Path or None
-        A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads);
-        ``"pretrained"`` for a zoo's own weights; None for an untrained network. ``pca`` and ``pca-c1`` are without
-        weights fitted to rendered faces, which the seed chooses.
+    weights : str, Path, mapping or None
+        A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads), or the
+        state dictionary itself; ``"pretrained"`` for a zoo's own weights, or for a network that is shipped with the
+        package, see :func:`~neurocompare.models.checkpoints.shipped_checkpoint`; None for an untrained network.
+        ``pca`` and ``pca-c1`` are without weights fitted to rendered faces, which the seed chooses.
     regime : str or None
         Kept as a label; None says ``untrained`` without weights, else ``trained``.
     seed : int
@@ -193,11 +194,14 @@ def load_model(
     if precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     place = _device(device)
+    if isinstance(weights, str) and weights == "pretrained" and name in OWN_NETWORKS:
+        weights = shipped_checkpoint(name, regime)
+    pretrained = isinstance(weights, str) and weights == "pretrained"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        module, own = _construct(name, pretrained=weights == "pretrained")
+        module, own = _construct(name, pretrained=pretrained)
     label = "untrained" if weights is None else "trained"
-    if weights not in (None, "pretrained"):
+    if weights is not None and not pretrained:
         load_checkpoint(module, weights, name=name)
     elif isinstance(module, PrincipalComponents):
         module, label = fit_to_rendered_faces(name.removeprefix("pca-").replace("pca", "pixels"), seed), "fitted"
@@ -229,8 +233,6 @@ def _device(name: str) -> torch.device:
 
 def _construct(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
     if name in OWN_NETWORKS:
-        if pretrained:
-            raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
         module = OWN_NETWORKS[name]()
         return module, module.preprocessing
     source, separator, rest = name.partition(":")

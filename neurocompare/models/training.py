@@ -22,14 +22,23 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from neural_data.errors import InputError, closest
-from neurocompare import __version__
 from neurocompare.models.checkpoints import read_state, with_classes, write_state
 from neurocompare.models.datasets import LabelledImages, Splits
 from neurocompare.models.preprocessing import Preprocessing
 from neurocompare.models.registry import load_model
 
-__all__ = ["RECIPES", "TRAINING_COLUMNS", "Recipe", "TrainedNetwork", "make_recipe", "train_network"]
+__all__ = [
+    "RECIPES",
+    "TRAINING_COLUMNS",
+    "TRAINING_VERSION",
+    "Recipe",
+    "TrainedNetwork",
+    "make_recipe",
+    "train_network",
+]
 
+TRAINING_VERSION = 1
+"""Raised when a change of this package alters the weights that a recipe gives: trained networks are kept under it."""
 RECIPES = ("fast", "paper")
 TRAINING_COLUMNS = (
     *("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy"),
@@ -403,7 +412,7 @@ def _format_of(value: torch.Tensor) -> torch.memory_format:
 def _training_id(name: str, splits: Splits, recipe: Recipe, seed: int, keep_epochs: Sequence[int]) -> str:
     """SHA-256 of everything that the weights depend on, but for the code and the number of threads."""
     digest = hashlib.sha256()
-    about = [name, dataclasses.asdict(recipe), seed, sorted(keep_epochs), __version__, torch.__version__]
+    about = [name, dataclasses.asdict(recipe), seed, sorted(keep_epochs), TRAINING_VERSION, torch.__version__]
     digest.update(json.dumps(about).encode())
     for data in (splits.train, splits.validation):
         digest.update(np.ascontiguousarray(data.images).data)

@@ -68,7 +68,7 @@ class Entry:
     used: float
 
 
-def step_key(step: str, depends: Mapping[str, Any]) -> str:
+def step_key(step: str, depends: Mapping[str, Any], *, code: str | None = None) -> str:
     """Name under which the result of a step is kept.
 
     Parameters
@@ -77,13 +77,15 @@ def step_key(step: str, depends: Mapping[str, Any]) -> str:
         Name of the step's kind.
     depends : mapping
         Everything that the result depends on, as JSON holds it; keys of earlier steps stand for their results.
+    code : str or None
+        Stands for the code that the step runs; None: that of the whole package.
 
     Returns
     -------
     str
         SHA-256, hexadecimal.
     """
-    content = {"step": step, "code": _code(), "depends": dict(depends)}
+    content = {"step": step, "code": code or _code(), "depends": dict(depends)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -41,6 +41,8 @@ QUICK = {
     "n_exemplars": 2,
 }
 """The most of each that a quick look takes, in whichever section it stands."""
+QUICK_TRAINING = {"n_images": 1000, "epochs": 1}
+"""What a quick look trains with."""
 
 Name = Annotated[str, Field(min_length=1)]
 SIDES = ("first", "second")
@@ -50,6 +52,8 @@ PATH_KEYS = {
     ("stimuli", "images"),
     ("recording", "source"),
     ("models", "weights"),
+    ("models", "training", "dataset"),
+    ("models", "training", "test"),
     ("outputs", "equivariance", "images"),
 }
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
@@ -81,6 +85,30 @@ class Stimuli(_Section):
     )
 
 
+class Training(_Section):
+    """``[models.training]``: the images and the recipe that a network is trained with, once a seed."""
+
+    dataset: Name = Field(
+        "symmetric",
+        description="'symmetric', 'chiral' or 'objects' (rendered); 'cifar10' or 'svhn' (fetched); or the path of a "
+        "Parquet, a folder of class folders, or an official archive",
+    )
+    test: Name | None = Field(None, description="path of the test images; by default a tenth is held out")
+    regime: Literal["natural", "digits", "symmetric", "chiral", "mirror-same", "mirror-distinct"] = Field(
+        "natural",
+        description="what the task asks of reflections; 'mirror-same' flips half of the images and keeps their labels, "
+        "'mirror-distinct' makes flipped images classes of their own, the others show images as they are",
+    )
+    recipe: Literal["fast", "paper"] = Field("fast", description="'paper' is that of eLife 90256, 250 epochs")
+    epochs: int | None = Field(None, ge=1, le=10_000, description="in place of the recipe's own")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; bfloat16 is for new CPUs")
+    n_images: int | None = Field(None, ge=20, description="images to render, or to take at random")
+    data_seed: int = Field(0, ge=0, description="of rendering, splits and flips; equal for all networks by default")
+    keep_epochs: list[Annotated[int, Field(ge=0)]] = Field(
+        [], description="epochs at which index and fits are looked at too, for trajectories; 0 is the random start"
+    )
+
+
 class Model(_Section):
     """``[[models]]``: a network, and the layers that are looked at."""
 
@@ -92,6 +120,21 @@ class Model(_Section):
         None, description="checkpoint, or 'pretrained' for a zoo's own; '{seed}' in a path stands for the seed"
     )
     start: Literal["gaussian", "own"] = Field("gaussian", description="start of the weights where none are given")
+    training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> Model:
+        if self.training is not None:
+            if self.weights is not None:
+                raise ValueError(f"{self.name} has weights and training; give one of them")
+            if self.regime == "untrained":
+                raise ValueError(f"{self.name} is called untrained and has training; remove one of them")
+        return self
+
+    @property
+    def label(self) -> str | None:
+        """How the networks are told apart by training: the regime, where the study names it."""
+        return self.regime or (self.training.regime if self.training else None)
 
 
 class Recording(_Section):
@@ -206,6 +249,16 @@ class Position(_Section):
         return self
 
 
+class RegimeContrasts(_Section):
+    """``[outputs.regime_contrasts]``: differences between training regimes in all that is measured, over layers."""
+
+    pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
+        None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
+    )
+    method: Literal["t", "mixed"] = Field("t", description="'mixed' takes exemplars as random too, beside seeds")
+    correction: Literal["holm", "bh", "max", "none"] = Field("holm", description="over the rows of one quantity")
+
+
 class Outputs(_Section):
     """``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings."""
 
@@ -221,6 +274,9 @@ class Outputs(_Section):
     )
     templates: bool = Field(
         False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
+    )
+    regime_contrasts: Annotated[RegimeContrasts | None, _switch(RegimeContrasts)] = Field(
+        None, description="differences between training regimes, the seed as the random factor"
     )
     image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
     kernels: bool = Field(False, description="symmetry of the kernels of convolutions and of the first full layer")
@@ -295,10 +351,20 @@ class Study(_Section):
 
     @model_validator(mode="after")
     def _networks_are_distinct(self) -> Study:
-        names = [(model.name, model.regime, model.weights, seed) for model in self.models for seed in model.seeds]
+        names = [(model.name, model.label, model.weights, seed) for model in self.models for seed in model.seeds]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"network {name[0]!r} with seed {name[3]} is listed twice; remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _contrasts_name_regimes(self) -> Study:
+        asked = self.outputs.regime_contrasts
+        known = {model.label or ("untrained" if model.weights is None else "trained") for model in self.models}
+        if asked is not None and len(known) < 2:
+            raise ValueError(f"outputs.regime_contrasts needs two regimes; all networks are {', '.join(known)}")
+        for name in sorted({name for pair in (asked and asked.pairs) or [] for name in pair} - known):
+            raise ValueError(f"outputs.regime_contrasts.pairs: no network has regime {name!r}: {closest(name, known)}")
         return self
 
     @model_validator(mode="after")
@@ -376,12 +442,21 @@ def quick_study(study: Study) -> Study:
     """The study with less of everything: for a first look, not for numbers to report; see :data:`QUICK`."""
     return study.model_copy(
         update={
-            "models": [model.model_copy(update={"seeds": model.seeds[: QUICK["n_seeds"]]}) for model in study.models],
+            "models": [_quick_model(model) for model in study.models],
             **{
                 name: _quick_section(getattr(study, name)) for name in ("stimuli", "recording", "comparison", "outputs")
             },
         }
     )
+
+
+def _quick_model(model: Model) -> Model:
+    """A model with fewer seeds, and with less training."""
+    less: dict[str, Any] = {"seeds": model.seeds[: QUICK["n_seeds"]]}
+    if model.training is not None:
+        kept = [epoch for epoch in model.training.keep_epochs if epoch <= QUICK_TRAINING["epochs"]]
+        less["training"] = model.training.model_copy(update={**QUICK_TRAINING, "keep_epochs": kept})
+    return model.model_copy(update=less)
 
 
 def _quick_section(section: _Section) -> _Section:

@@ -6,19 +6,22 @@ a time, however many models and seeds a study has.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.metadata
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import safetensors.torch
 import torch
 
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.grammar import Model, Study
+from neurocompare.study.recipes import training_key
 
-__all__ = ["NetworkRecord", "identify_networks", "loaded"]
+__all__ = ["NetworkRecord", "identify_networks", "loaded", "with_weights"]
 
 KNOWN_CODE = ("torch", "torchvision", "timm")
 """Packages whose code is known by their version alone."""
@@ -46,6 +49,10 @@ class NetworkRecord:
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
         Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    training : str or None
+        Under which key its weights are kept, where the study trains it.
+    weights : bytes or None
+        Of a trained network, safetensors; None until it is trained.
     """
 
     model: Model
@@ -56,6 +63,8 @@ class NetworkRecord:
     sha256: str
     identity: str
     device: str
+    training: str | None = None
+    weights: bytes | None = field(default=None, repr=False)
 
     @property
     def label(self) -> str:
@@ -76,18 +85,31 @@ def identify_networks(settings: Study, device: str = "auto") -> list[NetworkReco
 
 def loaded(record: NetworkRecord) -> Network:
     """The network of a record, on its device."""
-    return _load(record.model, record.seed, record.device)
+    if record.weights is None:
+        return _load(record.model, record.seed, record.device)
+    state = safetensors.torch.load(record.weights)
+    return load_model(record.model.name, weights=state, regime=record.regime, seed=record.seed, device=record.device)
+
+
+def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
+    """The record of a network that was trained."""
+    trained = dataclasses.replace(record, weights=weights)
+    network = loaded(trained)
+    n_weights = sum(weight.numel() for weight in network.module.parameters())
+    return dataclasses.replace(trained, sha256=_weights_checksum(network), n_weights=n_weights)
 
 
 def _load(model: Model, seed: int, device: str) -> Network:
     weights = None if model.weights is None else model.weights.replace("{seed}", str(seed))
-    return load_model(model.name, weights=weights, regime=model.regime, seed=seed, start=model.start, device=device)
+    start = model.start if model.training is None else "own"
+    return load_model(model.name, weights=weights, regime=model.label, seed=seed, start=start, device=device)
 
 
 def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
     network = _load(model, seed, device)
     layers = resolve_layers(network, model.layers)
-    weights = _weights_checksum(network)
+    training = None if model.training is None else training_key(model, seed, device)
+    weights = training or _weights_checksum(network)
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
     parts += [str(seed), network.device.type]
     return NetworkRecord(
@@ -99,6 +121,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         sha256=weights,
         identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
         device=str(network.device),
+        training=training,
     )
 
 

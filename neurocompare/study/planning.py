@@ -9,19 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
+from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
 from neurocompare.study.measures import STUDY_MEASURES, images_to_show, measure_dependencies
 from neurocompare.study.networks import NetworkRecord, identify_networks
+from neurocompare.study.recipes import dataset_key, image_size, recipe_of
 from neurocompare.study.steps import (
     SIMULATED_REGIONS,
     obtain_recording,
@@ -30,17 +33,22 @@ from neurocompare.study.steps import (
     with_background,
 )
 
-__all__ = ["Plan", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
+__all__ = ["Plan", "PlannedTraining", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
 
 TYPICAL_SECONDS = {
+    "dataset": 2e-3,
+    "training": 2e-3,
     "stimuli": 0.1,
     "presentation": 0.01,
     "patches": 2e-3,
     "fits": 1e-6,
+    "trajectory": 0.01,
     "measures": 0.01,
     "figures": 0.05,
 }
 """Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
+TYPICAL_IMAGES = 50_000
+"""Of a data set whose size is known only when it is read."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,8 @@ class Step:
     Parameters
     ----------
     kind : str
-        ``stimuli``, ``presentation``, ``patches``, ``fits``, ``measures`` or ``figures``.
+        ``dataset``, ``training``, ``stimuli``, ``presentation``, ``patches``, ``fits``, ``trajectory``, ``measures``
+        or ``figures``.
     label : str
         What a person calls it.
     key : str
@@ -63,6 +72,13 @@ class Step:
     label: str
     key: str
     work: float
+
+
+class PlannedTraining(NamedTuple):
+    """The steps that give a network its weights."""
+
+    dataset: Step
+    training: Step
 
 
 @dataclass(frozen=True)
@@ -87,6 +103,10 @@ class Plan:
         The others.
     measures : Step or None
         Measures of stimuli, layers and patches together; None where none is asked for.
+    trainings : dict of int to Training
+        Networks that the study trains, by their place among ``networks``.
+    trajectories : dict of int to Step
+        Networks that are looked at in the course of their training.
     """
 
     settings: Study
@@ -99,13 +119,18 @@ class Plan:
     fits: Step
     figures: Step
     measures: Step | None = None
+    trainings: Mapping[int, PlannedTraining] = field(default_factory=dict)
+    trajectories: Mapping[int, Step] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps in the order in which they run."""
         first = () if self.rendering is None else (self.rendering,)
         measures = () if self.measures is None else (self.measures,)
-        return (*first, *self.presentations, self.patches, self.fits, *measures, self.figures)
+        datasets = {planned.dataset.key: planned.dataset for planned in self.trainings.values()}
+        first = (*datasets.values(), *(planned.training for planned in self.trainings.values()), *first)
+        later = (*self.trajectories.values(), *measures, self.figures)
+        return (*first, *self.presentations, self.patches, self.fits, *later)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -173,7 +198,6 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     inference = {name: value for name, value in comparison.items() if name != "correction"}
     earlier = [step.key for step in presentations]
     n_layers = sum(len(network.layers) for network in networks)
-    of_fits = [reflection, settings.outputs.layer_tests]
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",
@@ -187,7 +211,50 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         key = _key("measures", shown, earlier, patches.key, comparison["dissimilarity"], settings.stimuli.size, asked)
         measures = Step("measures", ", ".join(asked).replace("_", " "), key, len(asked) * n_stimuli)
     figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key, outputs), 20 + n_layers)
-    return Plan(settings, networks, stimuli, recording, rendering, presentations, patches, fits, figures, measures)
+    trajectories = {
+        place: Step(
+            "trajectory",
+            f"course of {network.label}",
+            _key("trajectory", shown, network.identity, patches.key, comparison),
+            n_stimuli * len(network.layers) * len(network.model.training.keep_epochs),
+        )
+        for place, network in enumerate(networks)
+        if network.training is not None and network.model.training.keep_epochs
+    }
+    return Plan(
+        settings,
+        networks,
+        stimuli,
+        recording,
+        rendering,
+        presentations,
+        patches,
+        fits,
+        figures,
+        measures,
+        _plan_trainings(networks),
+        trajectories,
+    )
+
+
+def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTraining]:
+    """The steps of all networks that are trained; networks of one data set share the step that reads it."""
+    planned = {}
+    for place, network in enumerate(networks):
+        if network.training is None:
+            continue
+        training = network.model.training
+        n_images = training.n_images or TYPICAL_IMAGES
+        name = Path(training.dataset).name if training.dataset not in BUILT_IN_DATASETS else training.dataset
+        dataset = Step(
+            "dataset",
+            f"training images {name}",
+            dataset_key(training, image_size(network.model.name)),
+            n_images,
+        )
+        work = n_images * recipe_of(training).epochs
+        planned[place] = PlannedTraining(dataset, Step("training", f"train {network.label}", network.training, work))
+    return planned
 
 
 def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:

@@ -25,8 +25,10 @@ from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Study, load_study, quick_study
 from neurocompare.study.measures import measure_study
 from neurocompare.study.mechanisms import summarise_measures
+from neurocompare.study.networks import NetworkRecord, with_weights
 from neurocompare.study.planning import Plan, Step, make_plan
 from neurocompare.study.provenance import write_provenance
+from neurocompare.study.recipes import image_size
 from neurocompare.study.steps import (
     decide_hypotheses,
     draw_figures,
@@ -38,7 +40,8 @@ from neurocompare.study.steps import (
     view_tables,
     with_background,
 )
-from neurocompare.study.workers import n_cores, run_tasks, threads_per_task
+from neurocompare.study.training import contrast_tables, follow, read_images_to_train_on, train
+from neurocompare.study.workers import Task, n_cores, run_tasks, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
 
@@ -161,11 +164,15 @@ class _Work:
 
     def write(self, folder: Path, *, quick: bool) -> dict[str, pd.DataFrame]:
         """Run everything and fill the run folder."""
+        networks, curves, kept = self.networks()
         stimuli = self.stimuli()
         recording = self.plan.recording
         if recording is None:
             recording = obtain_recording(self.settings, stimuli)
-        presented = self.presentations(stimuli)
+        shown = self.many(
+            dict(enumerate(self.plan.presentations)), lambda i: (present, (networks[i], stimuli, self.settings))
+        )
+        presented = list(shown.values())
         patches = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, self.settings))
         fitted = self.made(self.plan.fits, lambda: fit_layers(presented, patches, recording, self.settings))
         layer_rdms = concat_rdms([rdms["fits"] for rdms in presented])
@@ -174,7 +181,15 @@ class _Work:
             measured = self.made(
                 self.plan.measures, lambda: measure_study(stimuli, layer_rdms, patches["fits"], self.settings)
             )
-        tables = self.tables(presented, patches, fitted, measured)
+        if curves is not None:
+            measured = {**measured, "training": curves}
+        courses = self.many(
+            self.plan.trajectories,
+            lambda i: (follow, (networks[i], kept[i], stimuli, patches["fits"], self.settings)),
+        )
+        if courses:
+            measured = {**measured, "trajectories": pd.concat(list(courses.values()), ignore_index=True)}
+        tables, notes = self.tables(presented, patches, fitted, measured)
         figures = self.made(self.plan.figures, lambda: draw_figures(tables, layer_rdms, patches["fits"]))
         self.progress("report", 0.99)
         _write_run(folder, tables, layer_rdms, patches["fits"], figures)
@@ -183,8 +198,8 @@ class _Work:
             self.settings,
             stimuli=stimuli,
             recording=recording,
-            networks=self.plan.networks,
-            notes=fitted["notes"],
+            networks=networks,
+            notes=[*fitted["notes"], *notes],
             quick=quick,
         )
         write_report(folder)
@@ -199,18 +214,42 @@ class _Work:
         )
         return with_background(rendered, self.settings)
 
-    def presentations(self, stimuli: StimulusSet) -> list[dict[str, Any]]:
-        """What every network gives, in the order of the study file; networks without a kept result go to workers.
+    def networks(self) -> tuple[list[NetworkRecord], pd.DataFrame | None, dict[int, dict[str, bytes]]]:
+        """The networks with their weights, the learning curves of those that are trained, and their kept states."""
+        networks, curves, kept = list(self.plan.networks), [], {}
+        planned = self.plan.trainings
+        data: dict[str, Any] = {}
 
-        What another run is presenting at this moment is waited for at the end, so that no two runs wait for each
-        other.
+        def task(place: int) -> Task:
+            network, dataset = networks[place], planned[place].dataset
+            if dataset.key not in data:
+                training, size = network.model.training, image_size(network.model.name)
+                data[dataset.key] = self.made(
+                    dataset, lambda: read_images_to_train_on(training, size, n_jobs=self.n_jobs or n_cores())
+                )
+            state = self.cache.folder / "training" / network.training
+            return train, (network.model, network.seed, data[dataset.key], state, network.device)
+
+        results = self.many({place: steps.training for place, steps in planned.items()}, task)
+        for place, result in results.items():
+            network = with_weights(networks[place], result["weights"])
+            networks[place], kept[place] = network, result["kept"]
+            names = {"model": network.model.name, "regime": network.regime, "seed": network.seed}
+            curves.append(result["curve"].assign(**names))
+            with contextlib.suppress(OSError):
+                (self.cache.folder / "training" / network.training).rmdir()
+        return networks, pd.concat(curves, ignore_index=True) if curves else None, kept
+
+    def many(self, steps: Mapping[int, Step], task: Callable[[int], Task]) -> dict[int, Any]:
+        """Results of steps that do not depend on each other, in their order; those that are not kept go to workers.
+
+        What another run is making at this moment is waited for at the end, so that no two runs wait for each other.
         """
-        steps = dict(enumerate(self.plan.presentations))
-        results = {position: self.found(step) for position, step in steps.items()}
-        missing = [position for position, result in results.items() if result is None]
+        results = {place: self.found(step) for place, step in steps.items()}
+        missing = [place for place, result in results.items() if result is None]
         with contextlib.ExitStack() as locks:
             free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
-            tasks = [(present, (self.plan.networks[i], stimuli, self.settings)) for i in free]
+            tasks = [task(i) for i in free]
             n_threads = threads_per_task(len(steps))
             n_jobs = self.n_jobs
             if n_jobs is None and sum(self.expected[steps[i].key] for i in free) < WORTH_WORKERS_SECONDS:
@@ -223,21 +262,25 @@ class _Work:
                 results[free[number]] = self.kept(step, result, seconds)
         for i in missing:
             if results[i] is None:
-                results[i] = self.made(
-                    steps[i], lambda i=i: present(self.plan.networks[i], stimuli, self.settings), waiting=True
-                )
-        return [results[i] for i in steps]
+                results[i] = self.made(steps[i], lambda i=i: _called(task(i)), waiting=True)
+        return results
 
-    def tables(self, presented: list[dict], patches: dict, fitted: dict, measured: dict) -> dict[str, pd.DataFrame]:
-        """Tables of the run by name, with their documented columns."""
+    def tables(
+        self, presented: list[dict], patches: dict, fitted: dict, measured: dict
+    ) -> tuple[dict[str, pd.DataFrame], list[str]]:
+        """Tables of the run by name, with their documented columns, and notes on their statistics."""
         views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches)
         tables = {**fitted["tables"], "ceilings": patches["ceilings"], **views, **measured}
         for name in presented[0]["tables"]:
             tables[name] = pd.concat([rdms["tables"][name] for rdms in presented], ignore_index=True)
+        notes = []
+        if self.settings.outputs.regime_contrasts is not None:
+            contrasts, notes = contrast_tables(tables, self.settings)
+            tables |= contrasts
         tables |= summarise_measures(tables)
         if self.settings.hypotheses:
             tables["hypotheses"] = decide_hypotheses(tables, self.settings)
-        return {name: ordered(table, name) for name, table in tables.items()}
+        return {name: ordered(table, name) for name, table in tables.items()}, notes
 
     def made(self, step: Step, make: Callable[[], Any], *, waiting: bool = False) -> Any:
         """Result of a step, from the cache where it is kept."""
@@ -273,6 +316,11 @@ class _Work:
         total = sum(self.expected.values())
         over = sum(self.expected[key] for key in self.done)
         self.progress(name, 0.98 * over / total if total else 0.98)
+
+
+def _called(task: Task) -> Any:
+    function, arguments = task
+    return function(*arguments)
 
 
 def _write_run(

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from neural_data.errors import InputError
 
-__all__ = ["n_cores", "run_tasks", "threads_per_task"]
+__all__ = ["Task", "n_cores", "run_tasks", "threads_per_task"]
 
 log = logging.getLogger(__name__)
 

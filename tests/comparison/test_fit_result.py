@@ -109,6 +109,13 @@ def test_fits_against_the_lower_ceiling_are_two_sided(draws):
     np.testing.assert_allclose(result.p_ceiling[:, 0], 2 * stats.t.sf(np.abs([0.2, 0, 0.05]) / result.se[:, 0], 10))
 
 
+@pytest.mark.parametrize(("se", "says"), [(0.01, True), (np.nan, False)])
+def test_a_ceiling_with_a_standard_error_comes_with_a_warning(draws, se, says):
+    ceilings = pd.DataFrame({"ceiling_lower": [0.97], "ceiling_upper": [0.98], "ceiling_lower_se": [se]})
+    notes = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings).notes
+    assert any("p_ceiling may be too small" in note for note in notes) == says
+
+
 def test_undefined_fits_stay_undefined_and_are_counted(draws):
     draws[:, 0] = np.nan
     draws[:7, 1] = np.nan

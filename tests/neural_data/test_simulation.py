@@ -21,6 +21,8 @@ from neural_data.simulation import (
 )
 
 POISSON = SpikeNoise(gain_sd=0.0)
+QUIET = SpikeNoise(gain_sd=0.0, window_ms=(0.0, 1e6))
+"""Spikes counted for so long that hardly any noise is left."""
 
 
 def test_shape_labels_and_truth_travel_with_the_data(faces, rng):
@@ -116,6 +118,24 @@ def test_mixed_neurons_blend_units(faces, rng):
     assert 0.5 < np.mean(r) < 0.9
 
 
+@pytest.mark.parametrize("mixing", [0.0, 2.0])
+@pytest.mark.parametrize("normalize", ["zscore", None])
+def test_many_neurons_have_the_rdm_of_the_layer_so_normalised(faces, rng, normalize, mixing):
+    # A few strong units with large means rule the RDM of raw responses; z-scored, all units count alike.
+    scale = np.where(np.arange(60) < 20, 6.0, 0.5)
+    units = np.maximum(scale * (1 + rng.standard_normal((len(faces), 60))), 0)
+    scores = (units - units.mean(axis=0)) / units.std(axis=0)
+    upper = np.triu_indices(len(faces), 1)
+    raw, scored = (np.corrcoef(layer)[upper] for layer in (units, scores))
+    recording = simulate_from_layer(
+        units, faces, rng=rng, n_neurons=3000, n_repetitions=1, mixing=mixing, normalize=normalize, noise=QUIET
+    )
+    found = np.corrcoef(condition_means(recording, faces.ids).to_numpy())[upper]
+    same, other = (raw, scored) if normalize is None else (scored, raw)
+    assert np.corrcoef(found, same)[0, 1] > 0.97
+    assert np.corrcoef(found, same)[0, 1] > np.corrcoef(found, other)[0, 1] + 0.05
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,3 +165,8 @@ def test_a_population_that_cannot_be_is_refused(faces, rng, arguments, message):
 def test_a_layer_that_cannot_be_sampled_is_refused(faces, rng, activations, message):
     with pytest.raises(InputError, match=message):
         simulate_from_layer(activations, faces, rng=rng)
+
+
+def test_an_unknown_normalisation_is_refused(faces, rng):
+    with pytest.raises(InputError, match="normalize must be 'zscore' or None; got 'none'"):
+        simulate_from_layer(rng.random((30, 4)), faces, rng=rng, normalize="none")

@@ -1,0 +1,120 @@
+"""What the weights of a study's trained networks depend on.
+
+A network is trained once and found again by the content of its recipe: a key holds the images, the recipe, the seed and
+the version of training, and no other code of the package, so that networks outlive changes of how they are analysed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+from neural_data.errors import InputError
+from neurocompare.models.archives import ARCHIVES
+from neurocompare.models.datasets import BUILT_IN_DATASETS, read_dataset
+from neurocompare.models.registry import OWN_NETWORKS, load_model
+from neurocompare.models.training import TRAINING_VERSION, Recipe, make_recipe
+from neurocompare.study.cache import step_key
+from neurocompare.study.grammar import Model, Training
+
+__all__ = ["dataset_key", "image_size", "recipe_of", "training_key"]
+
+RENDERING = ("chiral", "faces", "geometry", "luminance", "nature", "scene", "sets", "shapes", "things", "vehicles")
+"""Modules of ``neurocompare.stimuli`` whose code decides what is rendered."""
+
+
+def recipe_of(training: Training) -> Recipe:
+    """The recipe that an entry of a study asks for."""
+    return make_recipe(training.recipe, training.regime, epochs=training.epochs, precision=training.precision)
+
+
+@functools.cache
+def image_size(name: str) -> int:
+    """Height and width of the images that a network takes, pixels."""
+    return load_model(name, start="own", device="cpu").preprocessing.image_size
+
+
+def dataset_key(training: Training, size: int) -> str:
+    """Name under which decoded images of a data set are kept.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist.
+    """
+    depends = {
+        "source": _checksum(training.dataset),
+        "test": None if training.test is None else _checksum(training.test),
+        "n_images": training.n_images,
+        "size": size,
+        "seed": training.data_seed,
+    }
+    rendering = [f"neurocompare.stimuli.{name}" for name in RENDERING] if training.dataset in BUILT_IN_DATASETS else []
+    return step_key("dataset", depends, code=_code(rendering))
+
+
+def training_key(model: Model, seed: int, device: str) -> str:
+    """Name under which the weights of a trained network are kept.
+
+    Raises
+    ------
+    InputError
+        If a file or folder does not exist, or the recipe is not possible.
+    """
+    training = model.training
+    depends = {
+        "network": model.name,
+        "dataset": dataset_key(training, image_size(model.name)),
+        "regime": training.regime,
+        "recipe": repr(recipe_of(training)),
+        "keep_epochs": training.keep_epochs,
+        "seed": seed,
+        "device": torch.device(device).type if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu"),
+    }
+    home = [] if model.name in OWN_NETWORKS else [model.name.partition(":")[0]]
+    return step_key("training", depends, code=_code(home))
+
+
+def _checksum(source: str) -> str:
+    """SHA-256 of the files of a data set; the name of one that is rendered or fetched with a checksum of its own."""
+    path = Path(source)
+    if source in BUILT_IN_DATASETS or (source in ARCHIVES and not path.exists()):
+        return source
+    if not path.exists():
+        read_dataset(source)
+        raise InputError(f"training.dataset {source}: no such file or folder")
+    return _sum_of(path.resolve(), _state_of(path))
+
+
+@functools.lru_cache(maxsize=16)
+def _sum_of(path: Path, _state: tuple) -> str:
+    digest = hashlib.sha256()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    for file in files:
+        digest.update(str(file.relative_to(path) if file != path else file.name).encode())
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _state_of(path: Path) -> tuple:
+    """Sizes and times of change, by which a file that changes within a process is seen."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+
+
+def _code(modules: Sequence[str]) -> str:
+    """Versions of training and of what it computes with, and SHA-256 of the code of some modules."""
+    versions = [str(TRAINING_VERSION), torch.__version__, metadata.version("pillow")]
+    digest = hashlib.sha256(" ".join(versions).encode())
+    for name in modules:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file is not None:
+            digest.update(name.encode() + Path(file).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,265 @@
+"""Steps of a study that trains networks: reading images, training, looking at the course of it, contrasting regimes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import safetensors.torch
+import torch
+from rsatoolbox.rdm import RDMs
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+from neurocompare import __version__
+from neurocompare.comparison.fits import compare_rdms
+from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
+from neurocompare.models.checkpoints import write_state
+from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
+from neurocompare.models.registry import load_model
+from neurocompare.models.training import STATE_NAME, TrainedNetwork, make_recipe, train_network
+from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
+from neurocompare.representations.rdms import rdm_table
+from neurocompare.representations.viewpoint import mirror_symmetry_index
+from neurocompare.study.folders import MARK
+from neurocompare.study.grammar import Model, Study, Training
+from neurocompare.study.networks import NetworkRecord, loaded, with_weights
+from neurocompare.study.randomness import step_rng
+from neurocompare.study.recipes import recipe_of
+from neurocompare.study.workers import n_cores
+
+__all__ = ["contrast_tables", "follow", "read_images_to_train_on", "train", "train_to_folder"]
+
+KEYS = ("model", "regime", "seed", "layer", "layer_index", "region", "subject", "category", "identity")
+COMPONENTS = ("shapley_invariant", "shapley_sensitive")
+
+
+def read_images_to_train_on(training: Training, size: int, *, n_jobs: int = 1) -> dict[str, Any]:
+    """Images of a data set as arrays that the cache can hold: ``train``, and ``test`` or None."""
+    options = {"size": size, "seed": training.data_seed}
+    train, test = read_dataset(training.dataset, n_images=training.n_images, n_jobs=n_jobs, **options)
+    if training.test is not None:
+        test = read_dataset(training.test, **options)[0]
+    return {"train": _plain(train), "test": None if test is None else _plain(test)}
+
+
+def train(model: Model, seed: int, images: Mapping[str, Any], folder: Path | None, device: str) -> dict[str, Any]:
+    """Train one network of a study.
+
+    Parameters
+    ----------
+    model : Model
+        With ``training``.
+    seed : int
+    images : mapping
+        From :func:`read_images_to_train_on`.
+    folder : pathlib.Path or None
+        Where the state of a training that is stopped is found again.
+    device : str
+
+    Returns
+    -------
+    dict
+        ``weights``: safetensors, as bytes. ``curve``: the learning curve. ``kept``: bytes by epoch.
+    """
+    training = model.training
+    train, test = (None if images[part] is None else LabelledImages(**images[part]) for part in ("train", "test"))
+    splits = split_dataset(train, test, seed=training.data_seed)
+    parts = [apply_regime(part, training.regime, seed=training.data_seed) for part in vars(splits).values()]
+    made = train_network(
+        model.name,
+        Splits(*parts),
+        recipe_of(training),
+        seed=seed,
+        device=device,
+        folder=folder,
+        keep_epochs=training.keep_epochs,
+    )
+    kept = {str(epoch): safetensors.torch.save(state) for epoch, state in made.kept.items()}
+    return {"weights": safetensors.torch.save(made.state), "curve": made.curve, "kept": kept}
+
+
+def train_to_folder(
+    out: Path,
+    *,
+    dataset: str,
+    test: str | None = None,
+    regime: str = "natural",
+    recipe: str = "fast",
+    epochs: int | None = None,
+    seed: int = 0,
+    architecture: str = "cnn-small",
+    n_images: int | None = None,
+    precision: str = "float32",
+    keep_epochs: Sequence[int] = (),
+    device: str = "auto",
+    n_jobs: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> TrainedNetwork:
+    """Train one network and write what came out, as ``neurocompare train`` does.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Gets ``checkpoint.safetensors``, ``epoch_N.safetensors`` of the kept epochs, ``training.csv`` and
+        ``provenance.json``, and holds the state while training runs: called again after a stop, training goes on.
+    dataset, test, n_images : str, int
+        See :func:`~neurocompare.models.datasets.read_dataset`.
+    regime : str
+        See :func:`~neurocompare.models.datasets.apply_regime`.
+    recipe, epochs, precision : str, int, str
+        See :func:`~neurocompare.models.training.make_recipe`.
+    seed, keep_epochs, device : int, sequence of int, str
+        See :func:`~neurocompare.models.training.train_network`.
+    architecture : str
+        As :func:`~neurocompare.models.registry.load_model` takes it.
+    n_jobs : int or None
+        Worker processes for rendering; None: one a core.
+    progress : callable or None
+
+    Returns
+    -------
+    TrainedNetwork
+
+    Raises
+    ------
+    InputError
+        If anything given is wrong, or ``out`` holds something else.
+    """
+    unfinished = (out / STATE_NAME).is_file()
+    if out.is_dir() and any(out.iterdir()) and not unfinished and not (out / MARK).is_file():
+        raise InputError(f"{out} holds files and no earlier training (it has no {MARK}); name a new or empty folder")
+    chosen = make_recipe(recipe, regime, epochs=epochs, precision=precision)
+    size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
+    options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
+    images, tested = read_dataset(dataset, n_images=n_images, **options)
+    if test is not None:
+        tested = read_dataset(test, **options)[0]
+    splits = split_dataset(images, tested)
+    splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
+    made = train_network(
+        architecture,
+        splits,
+        chosen,
+        seed=seed,
+        device=device,
+        folder=out,
+        keep_epochs=keep_epochs,
+        progress=progress,
+    )
+    for epoch, state in made.kept.items():
+        write_state(out / f"epoch_{epoch}.safetensors", state)
+    made.curve.to_csv(out / "training.csv", index=False, lineterminator="\n")
+    about = {
+        "neurocompare": __version__,
+        "torch": torch.__version__,
+        "architecture": architecture,
+        "dataset": images.name,
+        "regime": regime,
+        "recipe": dataclasses.asdict(chosen),
+        "seed": seed,
+        "n_threads": torch.get_num_threads(),
+        "classes": list(splits.train.classes),
+        "n_images": {name: len(part) for name, part in vars(splits).items()},
+    }
+    write_state(out / "checkpoint.safetensors", made.state, {"training": json.dumps(about)})
+    (out / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    return made
+
+
+def follow(
+    record: NetworkRecord,
+    kept: Mapping[str, bytes],
+    stimuli: StimulusSet,
+    patch_rdms: RDMs,
+    settings: Study,
+) -> pd.DataFrame:
+    """Mirror-symmetry index and fits of a network at the epochs that were kept, as ``tables/trajectories.csv``."""
+    comparison = settings.comparison
+    requests = {
+        "fits": RdmRequest(comparison.dissimilarity, None if comparison.normalize == "none" else comparison.normalize),
+        "views": RdmRequest(within="identity"),
+    }
+    tables = []
+    for epoch, weights in kept.items():
+        network = loaded(with_weights(record, weights))
+        rdms = compute_rdm_requests(network, stimuli, list(record.layers), requests)
+        names = ["layer", "layer_index"]
+        index = rdm_table(rdms["views"])[names].assign(value=mirror_symmetry_index(rdms["views"]))
+        tables.append(index.groupby(names, sort=False, as_index=False).mean().assign(measure="index", epoch=int(epoch)))
+        fits = compare_rdms(rdms["fits"], patch_rdms, method=comparison.method)
+        about = rdm_table(rdms["fits"])[names]
+        patches = rdm_table(patch_rdms)
+        for number in range(fits.shape[1]):
+            patch = {name: patches[name].iloc[number] for name in ("region", "subject") if name in patches}
+            tables.append(about.assign(value=fits[:, number], measure="fit", epoch=int(epoch), **patch))
+    found = pd.concat(tables, ignore_index=True)
+    return found.assign(model=record.model.name, regime=record.regime, seed=record.seed)
+
+
+def contrast_tables(tables: Mapping[str, pd.DataFrame], settings: Study) -> tuple[dict[str, pd.DataFrame], list[str]]:
+    """Contrasts of the study's regimes in every quantity that was measured, and notes on them.
+
+    Returns
+    -------
+    tables : dict of str to pandas.DataFrame
+        ``regime_contrasts`` and ``regime_interactions``.
+    notes : list of str
+    """
+    asked = settings.outputs.regime_contrasts
+    pairs = None if asked.pairs is None else [tuple(pair) for pair in asked.pairs]
+    plan = ContrastPlan(method=asked.method, correction=asked.correction)
+    fits = tables["fits"]
+    quantities = [("index", "index", tables["viewpoint"]), ("fit", "fit", fits)]
+    quantities += [(name, name, fits) for name in COMPONENTS if name in fits and fits[name].notna().any()]
+    if "equivariance" in tables:
+        for (measure, transform, image_set), part in tables["equivariance"].groupby(
+            ["measure", "transform", "image_set"], sort=False
+        ):
+            quantities.append((f"{measure} {transform}, {image_set}", "mean", part))
+    found, notes = [], []
+    for measure, value, table in quantities:
+        shown = (
+            table if pairs is None else table[table["regime"].isin(sorted({name for pair in pairs for name in pair}))]
+        )
+        columns = [
+            "model",
+            "regime",
+            "seed",
+            "layer",
+            "layer_index",
+            "region",
+            "subject",
+            "category",
+            "identity",
+            value,
+        ]
+        kept = [name for name in columns if name in shown and (name == value or shown[name].notna().any())]
+        result = contrast_regimes(
+            shown[kept],
+            value=value,
+            measure=measure,
+            pairs=pairs,
+            plan=plan,
+            rng=step_rng(settings.seed, f"contrasts of {measure}"),
+        )
+        found.append(result)
+        notes += [f"{measure}: {note}" for note in result.notes]
+    return {
+        "regime_contrasts": pd.concat([result.contrasts for result in found], ignore_index=True),
+        "regime_interactions": pd.concat([result.interactions for result in found], ignore_index=True),
+    }, notes
+
+
+def _plain(data: LabelledImages) -> dict[str, Any]:
+    return {
+        "images": data.images,
+        "labels": data.labels,
+        "classes": data.classes,
+        "name": data.name,
+        "exemplars": data.exemplars,
+    }

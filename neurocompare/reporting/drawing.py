@@ -128,14 +128,18 @@ def errorbar(axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: Array
     )
 
 
-def layer_axis(axes: Axes, rows: pd.DataFrame) -> None:
-    """Layer names on the x axis, every nth where they would touch; numbers where networks name layers differently."""
+def layer_axis(axes: Axes, rows: pd.DataFrame) -> tuple[list[float], list[str]]:
+    """Layer names on the x axis, every nth where they would touch; numbers where networks name layers differently.
+
+    Returns the ticks and their labels.
+    """
     rows, order = _placed(rows)
     ticks = list(range(len(order))) if order else sorted(rows["place"].unique())
     step = -(-len(ticks) // 30)
-    names = order or ticks
+    names = order or [f"{tick:g}" for tick in ticks]
     axes.set_xticks(ticks[::step], names[::step], rotation=60, ha="right", rotation_mode="anchor")
     axes.set_xlabel("layer" if order else "layer (index)")
+    return ticks[::step], names[::step]
 
 
 def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

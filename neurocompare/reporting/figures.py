@@ -146,8 +146,7 @@ def _indices_of_categories(layers: pd.DataFrame, patches: pd.DataFrame) -> Figur
             shown = layers[layers["category"] == category]
             for look, network in networks(shown):
                 profile(axes, network, "index", look)
-            layer_axis(axes, shown)
-            ticks, names = list(axes.get_xticks()), [label.get_text() for label in axes.get_xticklabels()]
+            ticks, names = layer_axis(axes, shown)
             start = max(ticks) + 1.5
             for place, (_, row) in enumerate(patches[patches["category"] == category].iterrows()):
                 colour = REGION_COLOURS.get(row["region"], "black")

@@ -65,6 +65,25 @@ MEASURE_TABLES = {
     ),
     "templates": ("Templates in layers", "Non-negative weights of idealised RDMs in the RDM of each layer."),
     "templates_patches": ("Templates in patches", "Non-negative weights of idealised RDMs in the RDM of each patch."),
+    "kernels_summary": (
+        "Symmetry of kernels",
+        "Correlation of one half of each output channel's weights with the mirror image of the other half, mean over "
+        "channels and its 95 % t interval.",
+    ),
+    "units_summary": (
+        "Mirror-symmetric units",
+        "Share of units by the criterion of Baek et al. (2021) and by the revised one of eLife 90256, with its 95 % "
+        "interval: binomial of one network, t over several seeds.",
+    ),
+    "local_features_summary": (
+        "Local features",
+        "Mirror-symmetry index of the layer, and correlation of single units' tuning with their tuning to the whole "
+        "images (profile), with part of each image kept, deleted or shuffled: mean over exemplars, 95 % t interval.",
+    ),
+    "position_summary": (
+        "Position tolerance",
+        "Mirror-symmetry index with the stimuli in place and shifted: mean over exemplars and its 95 % t interval.",
+    ),
 }
 """Tables of optional measures that the report shows where they are: title and caption."""
 MEASURE_HEADERS = {

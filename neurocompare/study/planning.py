@@ -198,12 +198,11 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     inference = {name: value for name, value in comparison.items() if name != "correction"}
     earlier = [step.key for step in presentations]
     n_layers = sum(len(network.layers) for network in networks)
+    of_fits = [reflection, settings.outputs.layer_tests]
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",
-        _key(
-            "fits", earlier, patches.key, recorded, inference, reflection, settings.outputs.layer_tests, settings.seed
-        ),
+        _key("fits", earlier, patches.key, recorded, inference, of_fits, settings.seed),
         n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
     )
     outputs = settings.outputs.model_dump(mode="json")

@@ -25,6 +25,7 @@ from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Study, load_study, quick_study
 from neurocompare.study.measures import measure_study
+from neurocompare.study.mechanisms import summarise_measures
 from neurocompare.study.networks import NetworkRecord, with_weights
 from neurocompare.study.planning import Plan, Step, make_plan
 from neurocompare.study.provenance import write_provenance
@@ -282,6 +283,7 @@ class _Work:
         if self.settings.outputs.regime_contrasts is not None:
             contrasts, notes = contrast_tables(tables, self.settings)
             tables |= contrasts
+        tables |= summarise_measures(tables)
         if self.settings.hypotheses:
             tables["hypotheses"] = decide_hypotheses(tables, self.settings)
         return {name: ordered(table, name) for name, table in tables.items()}, notes

@@ -1,0 +1,46 @@
+"""The studies in ``analyses``: each is understood, finds what it names, and runs with little of everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from neural_data import InputError
+from neurocompare import load_model, run_study
+from neurocompare.study.grammar import load_study
+from neurocompare.study.runner import plan_study
+
+ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
+STUDIES = sorted(ANALYSES.glob("*.toml"))
+
+
+@pytest.fixture(scope="module")
+def _shipped_networks():
+    try:
+        load_model("cnn-small", weights="pretrained", regime="symmetric")
+    except InputError as error:
+        pytest.skip(f"this version ships no trained network: {error}")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_is_understood_and_listed(path):
+    assert load_study(path).title
+    assert path.name in (ANALYSES / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("_shipped_networks")
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_finds_what_it_names(path):
+    assert plan_study(path).networks
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_shipped_networks")
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_quick_run_decides_every_hypothesis_of_a_study(path, tmp_path):
+    run = run_study(path, out=tmp_path / "run", quick=True)
+    declared = [hypothesis["name"] for hypothesis in run.study.hypotheses]
+    decided = run.tables["hypotheses"]["hypothesis"] if declared else []
+    assert {name.partition("[")[0] for name in decided} == set(declared)
+    assert (run.out / "report.html").is_file()

@@ -117,7 +117,11 @@ def read_images(
     if len(sizes) > 1:
         raise InputError(f"{path} holds images of {len(sizes)} sizes; save them as files in a folder instead")
     names = [f"row{row:06d}" for row in chosen]
-    return StimulusSet(_table(names, names, list(map(str, labels))), pixels=np.stack(pixels), name=path.parent.name)
+    return StimulusSet(
+        _table(names, names, ["" if label is None else str(label) for label in labels]),
+        pixels=np.stack(pixels),
+        name=path.parent.name,
+    )
 
 
 def _choice(n_found: int, n_images: int | None, rng: np.random.Generator | None, path: Path) -> list[int]:

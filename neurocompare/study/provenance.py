@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
 import sys
@@ -16,6 +17,7 @@ from neurocompare import __version__
 from neurocompare.study.grammar import Study
 from neurocompare.study.networks import NetworkRecord
 from neurocompare.study.planning import recording_checksum
+from neurocompare.study.recipes import recipe_of
 
 __all__ = ["write_provenance"]
 
@@ -92,6 +94,7 @@ def write_provenance(
                 "layers": list(network.layers),
                 "n_weights": network.n_weights,
                 "sha256": network.sha256,
+                "recipe": None if network.training is None else dataclasses.asdict(recipe_of(network.model.training)),
                 "device": network.device,
             }
             for network in networks

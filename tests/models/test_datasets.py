@@ -122,7 +122,8 @@ def test_fewer_images_are_taken_of_all_classes_alike(tmp_path, rng):
     [
         ([1, 1, 1], r"holds one class \(1\)"),
         ([1, -2, 1], "row 1 has label '-2', out of range or missing"),
-        ([1.0, None, 2.0], "row 1 has label"),
+        (["1", None, "2"], "row 1 has label '', out of range or missing"),
+        ([1.5, 2.0], "row 0 has label '1.5'"),
     ],
 )
 def test_wrong_labels_are_refused(tmp_path, rng, labels, said):

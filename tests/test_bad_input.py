@@ -41,7 +41,16 @@ TEXT = {  # what is replaced in the study file, by what, and what is said
     "needs arguments": ("cnn-small", "torch.nn:Linear", "cannot be called without arguments"),
     "no module returned": ("cnn-small", "fractions:Fraction", "must return a torch.nn.Module"),
     "built-in class": ("cnn-small", "collections:OrderedDict", "must return a torch.nn.Module"),
-    "pretrained of our own": ("layers = ", 'weights = "pretrained"\nlayers = ', "no pretrained weights"),
+    "pretrained of no regime": (
+        "layers = ",
+        'weights = "pretrained"\nlayers = ',
+        "of the regimes chiral, symmetric; name one",
+    ),
+    "pretrained control": (
+        '"cnn-small"\nlayers = ["conv4", "fc1"]',
+        '"pixels"\nweights = "pretrained"',
+        "no pretrained weights",
+    ),
     "missing checkpoint": ("layers = ", 'weights = "none.safetensors"\nlayers = ', "none.safetensors"),
     "network twice": ("layers = ", "seeds = [1, 1]\nlayers = ", "is listed twice"),
     "no seeds": ("layers = ", "seeds = []\nlayers = ", "models.0.seeds"),

@@ -101,8 +101,8 @@ def shipped_checkpoint(name: str, regime: str | None) -> Path:
         raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
     if regime not in regimes:
         raise InputError(
-            f"{name} has pretrained weights of the regimes {', '.join(regimes)}, not {regime!r}; name one of them as "
-            "regime, or train the network"
+            f"{name} has pretrained weights of the regimes {', '.join(regimes)}; name one of them as regime"
+            f"{'' if regime is None else f', not {regime!r}'}, or train the network"
         )
     return SHIPPED / f"{name}_{regime}.safetensors"
 

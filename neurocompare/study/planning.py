@@ -198,6 +198,7 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     inference = {name: value for name, value in comparison.items() if name != "correction"}
     earlier = [step.key for step in presentations]
     n_layers = sum(len(network.layers) for network in networks)
+    of_fits = [reflection, settings.outputs.layer_tests]
     fits = Step(
         "fits",
         f"fits of {n_layers} layers to the patches",

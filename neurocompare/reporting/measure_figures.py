@@ -22,6 +22,7 @@ from neurocompare.reporting.drawing import (
     row_of_panels,
     style,
 )
+from neurocompare.reporting.mechanism_figures import MECHANISM_FIGURES
 
 __all__ = [
     "FIGURES",
@@ -273,5 +274,6 @@ FIGURES: dict[str, tuple[Callable[[pd.DataFrame], Figure], str]] = {
         draw_image_symmetry,
         "Correlation of the left with the mirrored right side of the images at the best plane, by category and view.",
     ),
+    **MECHANISM_FIGURES,
 }
 """Drawing function and caption of each table that has a figure; the figure bears the table's name."""

@@ -13,9 +13,15 @@ from neurocompare.comparison.regime_contrasts import REGIME_CONTRAST_COLUMNS, RE
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS
 from neurocompare.models.training import TRAINING_COLUMNS
 from neurocompare.representations.equivariance import EQUIVARIANCE_COLUMNS
+from neurocompare.representations.local_features import IMPORTANCE_COLUMNS, LOCAL_FEATURE_COLUMNS
+from neurocompare.representations.position import POSITION_COLUMNS
+from neurocompare.representations.symmetry import KERNEL_COLUMNS
+from neurocompare.representations.units import UNIT_COLUMNS
 
 __all__ = ["COLUMNS", "latex_table", "markdown_table", "ordered", "shown_fits", "write_table"]
 
+NETWORK_COLUMNS = ("model", "regime", "seed", "layer", "layer_index")
+SUMMARY_COLUMNS = ("mean", "sd", "ci_low", "ci_high", "n", "n_undefined")
 COLUMNS: dict[str, tuple[str, ...]] = {
     "fits": (*FIT_COLUMNS, "shapley_invariant", "shapley_sensitive", "simulated"),
     "viewpoint": ("model", "regime", "seed", "layer", "layer_index", "category", "identity", "index"),
@@ -72,6 +78,21 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "regime_contrasts": REGIME_CONTRAST_COLUMNS,
     "regime_interactions": REGIME_INTERACTION_COLUMNS,
     "power": ("first", "second", *POWER_COLUMNS),
+    "kernels": KERNEL_COLUMNS,
+    "kernels_summary": (*NETWORK_COLUMNS, "transform", *SUMMARY_COLUMNS),
+    "units": UNIT_COLUMNS,
+    "units_summary": (
+        *("model", "regime", "layer", "layer_index", "criterion", "kind", "population"),
+        *("share", "ci_low", "ci_high", "n_found", "n_units", "n_seeds"),
+    ),
+    "local_features": LOCAL_FEATURE_COLUMNS,
+    "importance": IMPORTANCE_COLUMNS,
+    "local_features_summary": (*NETWORK_COLUMNS, "condition", "percent", "measure", *SUMMARY_COLUMNS),
+    "position": POSITION_COLUMNS,
+    "position_summary": (
+        *(*NETWORK_COLUMNS, "category", "shift_right_px", "shift_down_px", "image_size_px"),
+        *SUMMARY_COLUMNS,
+    ),
 }
 """Columns of each table, in the order in which they are written. Empty where a column does not apply."""
 

@@ -1,16 +1,20 @@
 """What becomes of mirror-symmetric view tuning when the parts of images that drive it are kept, deleted or shuffled.
 
-Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, one row an
-exemplar, condition and threshold. Importance maps and manipulations come from ``importance``.
+Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, and how much of
+single units' tuning is left, one row an exemplar, condition and threshold. Importance maps and manipulations come from
+``importance``.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
+from torch.nn import functional
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
@@ -27,17 +31,50 @@ from neurocompare.representations.importance import (
 )
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.rdms import view_order
-from neurocompare.representations.units import mirror_tuning_scores
+from neurocompare.representations.units import correlate_columns, mirror_tuning_scores
 from neurocompare.representations.viewpoint import index_table
 
-__all__ = ["CONDITIONS", "LOCAL_FEATURE_COLUMNS", "PERCENTS", "measure_local_features"]
+__all__ = [
+    "CONDITIONS",
+    "IMPORTANCE_COLUMNS",
+    "LOCAL_FEATURE_COLUMNS",
+    "PERCENTS",
+    "LocalFeatures",
+    "measure_local_features",
+]
 
 LOCAL_FEATURE_COLUMNS = (
     *("model", "regime", "seed", "layer", "layer_index"),
-    *("condition", "percent", "category", "identity", "index"),
+    *("condition", "percent", "category", "identity", "index", "profile"),
 )
+IMPORTANCE_COLUMNS = (
+    *("model", "regime", "seed", "layer", "layer_index"),
+    *("category", "identity", "azimuth_deg", "row", "column", "gray", "importance"),
+)
+MAP_CELLS = 32
+"""Rows and columns of a map at most: masks are smooth, so that finer maps say no more."""
 CONDITIONS = ("insertion", "deletion", "shuffle")
 PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
+
+
+class LocalFeatures(NamedTuple):
+    """What :func:`measure_local_features` gives.
+
+    Parameters
+    ----------
+    tuning : pandas.DataFrame
+        Columns ``LOCAL_FEATURE_COLUMNS``: one row an exemplar, condition and threshold, whole images first (condition
+        ``intact``, percent 100). ``index`` is the layer's mirror-symmetry index; ``profile`` the correlation over views
+        of a chosen unit's responses with its responses to the whole images, mean over the chosen units (eLife 90256,
+        Figure 5C). Each is NaN where it is undefined.
+    maps : pandas.DataFrame
+        Columns ``IMPORTANCE_COLUMNS``: the importance of the places of each view of some exemplars, in standard
+        deviations of the responses to whole images, and the image's gray level there (0 to 1). ``row`` and ``column``
+        count from the top left, at most ``MAP_CELLS`` of each; importance is NaN where there is no foreground.
+    """
+
+    tuning: pd.DataFrame
+    maps: pd.DataFrame
 
 
 def measure_local_features(
@@ -49,11 +86,12 @@ def measure_local_features(
     percents: Sequence[float] = PERCENTS,
     conditions: Sequence[str] = CONDITIONS,
     n_masks: int = 5000,
+    n_maps: int = 0,
     background: float = BACKGROUND,
     batch_size: int = 128,
     rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Mirror-symmetry index of a layer with the most important parts of the images kept, deleted or shuffled.
+) -> LocalFeatures:
+    """View tuning of a layer with the most important parts of the images kept, deleted or shuffled.
 
     Parameters
     ----------
@@ -71,6 +109,8 @@ def measure_local_features(
     conditions : sequence of {"insertion", "deletion", "shuffle"}
     n_masks : int
         Masks of RISE; each is a forward pass for every image.
+    n_maps : int
+        Categories whose first exemplar's importance is given, the first ones.
     background : float
         Gray level around the objects, and of what is masked.
     batch_size : int
@@ -80,8 +120,7 @@ def measure_local_features(
 
     Returns
     -------
-    pandas.DataFrame
-        Columns ``LOCAL_FEATURE_COLUMNS``. The whole images come first (condition ``intact``, percent 100).
+    LocalFeatures
 
     Raises
     ------
@@ -107,10 +146,12 @@ def measure_local_features(
     azimuths = views.table["azimuth_deg"].to_numpy()[positions[0]]
     masks = draw_masks(n_masks, network.preprocessing.image_size, rng=rng)
     importance = np.zeros(foreground.shape)
+    chosen: dict[str, np.ndarray] = {}
     for category, rows in exemplars.reset_index().groupby("category", sort=False):
         members = positions[rows.index].ravel()
         tuning = responses[positions[rows.index]].mean(axis=0)
         units = _best_units(tuning, azimuths, n_units, where=f"{layer!r} of {network.name}, category {category!r}")
+        chosen[category] = units
         maps = importance_maps(
             network, images[members], layer, units, masks, background=background, batch_size=batch_size
         )
@@ -120,9 +161,48 @@ def measure_local_features(
     for condition, percent, shown in _manipulated(
         images, importance, foreground, percents, conditions, background, rng
     ):
-        rdms = compute_model_rdms(network, _as_stimuli(views, shown), [layer], within="identity", batch_size=batch_size)
-        frames.append(index_table(rdms).assign(condition=condition, percent=percent))
-    return pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
+        manipulated = _as_stimuli(views, shown)
+        rdms = compute_model_rdms(network, manipulated, [layer], within="identity", batch_size=batch_size)
+        now = np.concatenate([block for _, block in unit_blocks(network, manipulated, [layer])], axis=1)
+        profiles = [
+            _mean_or_nan(correlate_columns(responses[rows][:, chosen[category]], now[rows][:, chosen[category]]))
+            for rows, category in zip(positions, exemplars["category"], strict=True)
+        ]
+        frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))
+    tuning = pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
+    shown = exemplars.reset_index(drop=True).drop_duplicates("category").index[:n_maps]
+    maps = [_map_table(views, row, images[row], importance[row], foreground[row]) for row in positions[shown].ravel()]
+    maps = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS[5:]))
+    return LocalFeatures(tuning, pd.concat([_named(tuning, len(maps)), maps], axis=1)[list(IMPORTANCE_COLUMNS)])
+
+
+def _named(tuning: pd.DataFrame, n: int) -> pd.DataFrame:
+    """The network and layer of a table, in ``n`` rows."""
+    columns = list(IMPORTANCE_COLUMNS[:5])
+    return pd.DataFrame({name: np.repeat(tuning[name].to_numpy()[:1], n) for name in columns})
+
+
+def _map_table(
+    views: StimulusSet, position: int, image: np.ndarray, importance: np.ndarray, foreground: np.ndarray
+) -> pd.DataFrame:
+    """Importance and gray level of one image (3, height, width), one row a place; means over places of large images."""
+    cells = tuple(min(MAP_CELLS, size) for size in foreground.shape)
+    sums = torch.from_numpy(np.stack([image.mean(axis=0), importance * foreground, foreground]).astype(float))
+    gray, weighted, share = functional.adaptive_avg_pool2d(sums, cells).numpy()
+    mean = np.divide(weighted, share, out=np.full(cells, np.nan), where=share >= 0.5)
+    rows, columns = np.indices(cells)
+    about = views.table.iloc[position]
+    return pd.DataFrame(
+        {
+            "category": about["category"],
+            "identity": about["identity"],
+            "azimuth_deg": about["azimuth_deg"],
+            "row": rows.ravel(),
+            "column": columns.ravel(),
+            "gray": gray.ravel(),
+            "importance": mean.ravel(),
+        }
+    )
 
 
 def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where: str) -> np.ndarray:
@@ -131,6 +211,12 @@ def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where
     if not len(defined):
         raise InputError(f"layer {where}: no unit's response varies over the views; choose another layer")
     return defined[np.argsort(-scores[defined], kind="stable")[:n_units]]
+
+
+def _mean_or_nan(values: np.ndarray) -> float:
+    """Mean of the values that are defined; NaN where none is."""
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else np.nan
 
 
 def _manipulated(

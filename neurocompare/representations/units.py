@@ -23,6 +23,7 @@ from neurocompare.representations.rdms import view_order
 __all__ = [
     "UNIT_COLUMNS",
     "UnitTuning",
+    "correlate_columns",
     "count_mirror_symmetric_units",
     "mirror_tuning_scores",
     "selective_units",
@@ -191,8 +192,8 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
         )
     tuning = np.asarray(tuning, dtype=float)
     sides = np.abs(azimuths) > 1e-6
-    with_profile = _correlations(tuning, np.repeat(np.abs(azimuths)[:, None], tuning.shape[1], axis=1))
-    return np.minimum(with_profile, _correlations(tuning[sides], tuning[::-1][sides]))
+    with_profile = correlate_columns(tuning, np.repeat(np.abs(azimuths)[:, None], tuning.shape[1], axis=1))
+    return np.minimum(with_profile, correlate_columns(tuning[sides], tuning[::-1][sides]))
 
 
 def count_mirror_symmetric_units(
@@ -247,6 +248,8 @@ def count_mirror_symmetric_units(
         )
     categories = stimuli.table["category"].astype(str).tolist()
     several = len(set(categories)) > 1
+    if several and face not in categories:
+        raise InputError(f"{stimuli.name} has no stimulus of the category {face!r}: {closest(face, set(categories))}")
     views = (stimuli.select(category=face) if several else stimuli).yaw_views(azimuths)
     place = {stimulus_id: position for position, stimulus_id in enumerate(stimuli.ids)}
     _, order = view_order(views)
@@ -297,13 +300,16 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     -------
     pandas.DataFrame
         One row a model, regime, layer, criterion, kind and population: ``share`` (mean over seeds), ``ci_low,
-        ci_high`` and ``n_seeds``. With one seed, the binomial interval that came in; NaN shares are left out.
+        ci_high``, ``n_found`` and ``n_units`` (sums over seeds) and ``n_seeds``. With one seed, the binomial interval
+        that came in; NaN shares are left out.
     """
     keys = ["model", "regime", "layer", "layer_index", "criterion", "kind", "population"]
     grouped = shares.groupby(keys, sort=False, dropna=False)
     table = grouped.agg(
         share=("share", "mean"),
         sd=("share", "std"),
+        n_found=("n_found", "sum"),
+        n_units=("n_units", "sum"),
         n_seeds=("share", "count"),
         ci_low=("ci_low", "first"),
         ci_high=("ci_high", "first"),
@@ -313,7 +319,7 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     half = stats.t.ppf((1 + confidence) / 2, df) * table["sd"] / np.sqrt(np.maximum(table["n_seeds"], 1))
     table["ci_low"] = table["ci_low"].where(~several, table["share"] - half)
     table["ci_high"] = table["ci_high"].where(~several, table["share"] + half)
-    return table.reset_index()[[*keys, "share", "ci_low", "ci_high", "n_seeds"]]
+    return table.reset_index()[[*keys, "share", "ci_low", "ci_high", "n_found", "n_units", "n_seeds"]]
 
 
 def _local_peaks(curve: np.ndarray) -> np.ndarray:
@@ -340,9 +346,22 @@ def _anova_over_views(responses: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return stats.f.sf(ratio, n_views - 1, n_views * (n_identities - 1))
 
 
-def _correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's r of every column with the same column; NaN where one is constant."""
-    first = first - first.mean(axis=0)
-    second = second - second.mean(axis=0)
+def correlate_columns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Pearson's r of every column with the same column of another array.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_views, n_units)
+        Two tuning curves of each unit.
+
+    Returns
+    -------
+    array of shape (n_units,)
+        NaN where one of the two is constant.
+    """
+    # The mean of equal numbers can differ from them by rounding, so that a constant is not seen after centring.
+    varies = (np.ptp(first, axis=0) > 0) & (np.ptp(second, axis=0) > 0)
+    first = first.astype(float) - first.mean(axis=0, dtype=float)
+    second = second.astype(float) - second.mean(axis=0, dtype=float)
     scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    return np.divide((first * second).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    return np.divide((first * second).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=varies & (scale > 0))

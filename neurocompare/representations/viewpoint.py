@@ -15,7 +15,14 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.representations.rdms import as_matrices, pattern_table, rdm_table
 
-__all__ = ["check_azimuths", "check_views", "index_table", "mirror_symmetry_index", "summarise_indices"]
+__all__ = [
+    "check_azimuths",
+    "check_views",
+    "index_table",
+    "mirror_symmetry_index",
+    "summarise_indices",
+    "summarise_values",
+]
 
 
 def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
@@ -136,9 +143,37 @@ def summarise_indices(indices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
         Columns ``by``, ``index`` (mean), ``sd`` (over exemplars), ``ci_low, ci_high``, ``n`` (exemplars with a
         defined index) and ``n_undefined``. The interval is NaN with fewer than two exemplars.
     """
-    table = indices.groupby(list(by), sort=False, dropna=False)["index"].agg(
-        index="mean", sd="std", n="count", n_all="size"
-    )
-    half = stats.t.ppf(0.975, np.maximum(table["n"] - 1, 1)) * table["sd"] / np.sqrt(table["n"])
-    table = table.assign(ci_low=table["index"] - half, ci_high=table["index"] + half)
-    return table.assign(n_undefined=table["n_all"] - table["n"]).drop(columns="n_all").reset_index()
+    return summarise_values(indices, by, ["index"]).drop(columns="measure").rename(columns={"mean": "index"})
+
+
+def summarise_values(table: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.DataFrame:
+    """Mean of columns over the rows of each group, with its 95 % t interval.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a unit of observation, such as an exemplar.
+    by : sequence of str
+        Columns that say which rows are averaged together; groups keep their order of appearance.
+    values : sequence of str
+        Columns to average; NaN where undefined.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``by``, ``measure`` (which of ``values``), ``mean``, ``sd``, ``ci_low, ci_high``, ``n`` (rows where it
+        is defined) and ``n_undefined``. The interval is NaN with fewer than two.
+    """
+    frames = []
+    for value in values:
+        means = table.groupby(list(by), sort=False, dropna=False)[value].agg(
+            mean="mean", sd="std", n="count", n_all="size"
+        )
+        half = (
+            stats.t.ppf(0.975, np.maximum(means["n"] - 1, 1)) * means["sd"] / np.sqrt(means["n"].where(means["n"] > 0))
+        )
+        means = means.assign(ci_low=means["mean"] - half, ci_high=means["mean"] + half)
+        means = means.assign(n_undefined=means["n_all"] - means["n"]).drop(columns="n_all").reset_index()
+        means.insert(len(by), "measure", value)
+        frames.append(means)
+    return pd.concat(frames, ignore_index=True)

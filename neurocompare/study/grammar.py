@@ -30,7 +30,16 @@ from neural_data.errors import InputError, closest
 __all__ = ["BUILT_IN_STIMULI", "QUICK", "Study", "load_study", "quick_study", "study_schema"]
 
 BUILT_IN_STIMULI = ("faces", "objects")
-QUICK = {"n_identities": 10, "n_neurons": 40, "n_draws": 100, "n_splits": 10, "n_images": 20, "n_seeds": 1}
+QUICK = {
+    "n_identities": 10,
+    "n_neurons": 40,
+    "n_draws": 100,
+    "n_splits": 10,
+    "n_images": 20,
+    "n_seeds": 1,
+    "n_masks": 30,
+    "n_exemplars": 2,
+}
 """The most of each that a quick look takes, in whichever section it stands."""
 QUICK_TRAINING = {"n_images": 1000, "epochs": 1}
 """What a quick look trains with."""
@@ -58,6 +67,14 @@ class _Section(BaseModel):
     """A table of the study file: unknown keys are refused, values are not changed after the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _without_repeats(names: Any) -> Any:
+    """What was given, unless it is a list that names something twice."""
+    for name, count in Counter(names).items() if isinstance(names, list) else ():
+        if count > 1:
+            raise ValueError(f"{name!r} is listed {count} times; list it once")
+    return names
 
 
 class Stimuli(_Section):
@@ -141,6 +158,18 @@ class Recording(_Section):
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
 
+    @field_validator("regions")
+    @classmethod
+    def _regions_are_distinct(cls, regions: list[str] | None) -> list[str] | None:
+        return _without_repeats(regions)
+
+    @field_validator("window_ms")
+    @classmethod
+    def _window_opens_before_it_closes(cls, window_ms: list[float] | None) -> list[float] | None:
+        if window_ms is not None and not window_ms[0] < window_ms[1]:
+            raise ValueError("the window must close after it opens; write [from, to]")
+        return window_ms
+
 
 class Comparison(_Section):
     """``[comparison]``: how RDMs are made, compared and tested."""
@@ -155,6 +184,11 @@ class Comparison(_Section):
     n_draws: int = Field(1000, ge=50, le=1_000_000)
     n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
     correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
+
+    @field_validator("resample")
+    @classmethod
+    def _factors_are_distinct(cls, resample: str | list[str]) -> str | list[str]:
+        return _without_repeats(resample)
 
 
 def _switch(section: type[_Section]) -> BeforeValidator:
@@ -183,6 +217,61 @@ class Equivariance(_Section):
     )
     noise: bool = Field(False, description="whether to show white noise as well")
     n_images: int = Field(200, ge=3, description="of the other images, taken at random, and of noise")
+
+
+class Units(_Section):
+    """``[outputs.units]``: shares of mirror-symmetrically tuned units, of all and of face-selective ones."""
+
+    face: Name = Field("face", description="category whose views are looked at, and that selective units prefer")
+    azimuths_deg: list[float] = Field(
+        [-90, -45, 0, 45, 90], min_length=5, max_length=5, description="both profiles, both half-profiles, frontal"
+    )
+    alpha: float = Field(0.05, gt=0, lt=1, description="level of the analysis of variance over views")
+    threshold: float = Field(
+        0.001, gt=0, lt=1, description="a selective unit's largest p against another category lies below it"
+    )
+
+    @field_validator("azimuths_deg")
+    @classmethod
+    def _azimuths_come_in_pairs(cls, azimuths: list[float]) -> list[float]:
+        if sorted(azimuths) != sorted(-azimuth for azimuth in azimuths) or len(set(azimuths)) < 5:
+            raise ValueError("give five azimuths symmetric about 0, such as [-90, -45, 0, 45, 90]")
+        return azimuths
+
+
+class LocalFeatures(_Section):
+    """``[outputs.local_features]``: view tuning with the important parts of images kept, deleted or shuffled."""
+
+    layer: Name = Field("fc1", description="the layer that is looked at, of every network")
+    n_exemplars: int = Field(3, ge=1, description="exemplars of each category that are shown, the first ones")
+    n_masks: int = Field(1000, ge=10, description="masked copies of each image; 5,000 in eLife 90256")
+    n_units: int = Field(10, ge=1, description="units a category, those of the most mirror-symmetric tuning")
+    n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
+    conditions: list[Literal["insertion", "deletion", "shuffle"]] = Field(
+        ["insertion", "deletion", "shuffle"], min_length=1
+    )
+    percents: list[Annotated[float, Field(gt=0, lt=100)]] = Field(
+        [10, 20, 30, 40, 50, 60, 70, 80, 90], min_length=1, description="of the foreground, kept or deleted"
+    )
+
+
+class Position(_Section):
+    """``[outputs.position]``: mirror-symmetry index of layers with the stimuli in place and shifted."""
+
+    shifts_px: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
+        [[0, 0], [15, 15]], min_length=1, description="pairs of pixels to the right and down"
+    )
+    image_size_px: float = Field(227, gt=0, description="height and width of the image that these are pixels of")
+    normalize: Literal["none", "zscore"] = Field("zscore", description="of units, over the stimuli of each shift")
+
+    @model_validator(mode="after")
+    def _shifts_stay_within_the_image(self) -> Position:
+        for pair in self.shifts_px:
+            if max(map(abs, pair)) > self.image_size_px:
+                raise ValueError(
+                    f"outputs.position.shifts_px: {pair} is larger than the image of {self.image_size_px:g} pixels"
+                )
+        return self
 
 
 class RegimeContrasts(_Section):
@@ -215,6 +304,16 @@ class Outputs(_Section):
         None, description="differences between training regimes, the seed as the random factor"
     )
     image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
+    kernels: bool = Field(False, description="symmetry of the kernels of convolutions and of the first full layer")
+    units: Annotated[Units | None, _switch(Units)] = Field(
+        None, description="shares of mirror-symmetrically tuned units, by the criteria of Baek et al. and revised"
+    )
+    local_features: Annotated[LocalFeatures | None, _switch(LocalFeatures)] = Field(
+        None, description="view tuning with important parts of the images kept, deleted or shuffled"
+    )
+    position: Annotated[Position | None, _switch(Position)] = Field(
+        None, description="mirror-symmetry index of layers with the stimuli in place and shifted"
+    )
 
 
 class LayerOfModel(_Section):

@@ -4,6 +4,7 @@ A new measure of networks is a function from (network, stimuli, layers, settings
 layers and patches together is a function from (stimuli, layer RDMs, patch RDMs, settings) to tables; either needs
 
 - its entry in :data:`NETWORK_MEASURES` or in :data:`STUDY_MEASURES`, and its key in ``grammar.Outputs``;
+- where its rows are to be summed up over networks, an entry in ``mechanisms.SUMMARIES``;
 - the columns of its tables in ``reporting.tables.COLUMNS``;
 - where it is to be seen, a drawing function and a caption in ``reporting.measure_figures.FIGURES``, under the name of
   the table, and a title in ``reporting.report.MEASURE_TABLES``.
@@ -29,6 +30,7 @@ from neurocompare.representations.templates import idealised_mirror_index, templ
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 from neurocompare.stimuli.image_sets import noise_images, read_images
 from neurocompare.stimuli.luminance import describe_images
+from neurocompare.study import mechanisms
 from neurocompare.study.grammar import Study
 from neurocompare.study.randomness import step_rng
 
@@ -149,6 +151,10 @@ class Measure(NamedTuple):
 
 NETWORK_MEASURES: dict[str, Measure] = {
     "equivariance": Measure(_equivariance, _equivariance_images, _photographs),
+    "kernels": Measure(mechanisms.kernels, lambda _settings, _n_stimuli: 1),
+    "units": Measure(mechanisms.units, lambda _settings, n_stimuli: 4 * n_stimuli),
+    "local_features": Measure(mechanisms.local_features, mechanisms.masked_images),
+    "position": Measure(mechanisms.position, mechanisms.shifted_images),
     "viewpoint_variants": Measure(_viewpoint_variants, lambda _settings, n_stimuli: n_stimuli),
 }
 """Every optional measure of a network, by its key in ``[outputs]``."""

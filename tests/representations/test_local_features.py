@@ -10,7 +10,11 @@ from torch import nn
 
 from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing
-from neurocompare.representations.local_features import LOCAL_FEATURE_COLUMNS, measure_local_features
+from neurocompare.representations.local_features import (
+    IMPORTANCE_COLUMNS,
+    LOCAL_FEATURE_COLUMNS,
+    measure_local_features,
+)
 
 VIEWS = (-90.0, -45.0, 0.0, 45.0, 90.0)
 SIZE = 24
@@ -48,7 +52,7 @@ def network() -> Network:
 
 
 def test_tuning_survives_insertion_and_falls_with_deletion_and_shuffling(network, stimuli, rng):
-    table = measure_local_features(network, stimuli, "1", n_units=4, percents=[15, 60], n_masks=800, rng=rng)
+    table = measure_local_features(network, stimuli, "1", n_units=4, percents=[15, 60], n_masks=800, rng=rng).tuning
     assert table.columns.tolist() == list(LOCAL_FEATURE_COLUMNS)
     assert len(table) == 4 * (1 + 3 * 2)
     means = table.groupby(["condition", "percent"])["index"].mean()
@@ -56,14 +60,53 @@ def test_tuning_survives_insertion_and_falls_with_deletion_and_shuffling(network
     assert means["insertion", 15] > 0.9
     assert means["deletion", 15] < means["intact", 100] - 0.4
     assert means["shuffle", 15] < means["insertion", 15] - 0.4
+    profiles = table.groupby(["condition", "percent"])["profile"].mean()
+    assert profiles["intact", 100] == pytest.approx(1)
+    assert profiles["insertion", 15] > 0.95
+    assert profiles["shuffle", 15] < 0.5
+    assert np.isnan(profiles["deletion", 60]), "nothing is left of the patch that the chosen units look at"
+
+
+def test_units_that_see_only_what_is_kept_have_the_profile_that_they_had(stimuli, rng):
+    """Two units of one pixel each: with the foreground kept, all of their tuning is left, with it deleted, none."""
+    layer = nn.Linear(3 * SIZE * SIZE, 2)
+    weights = torch.zeros(2, 3, SIZE, SIZE)
+    weights[0, :, 7, 7] = weights[1, :, 8, 8] = 1.0
+    with torch.no_grad():
+        layer.weight.copy_(weights.flatten(1))
+    network = Network("two pixels", nn.Sequential(nn.Flatten(), layer).eval(), Preprocessing(size=SIZE))
+    table = measure_local_features(network, stimuli, "1", n_units=2, percents=[100], n_masks=50, rng=rng).tuning
+    profiles = table.set_index("condition")["profile"]
+    np.testing.assert_allclose(profiles[["intact", "insertion"]], 1)
+    assert profiles["deletion"].isna().all()
 
 
 def test_the_same_random_numbers_give_the_same_table(network, stimuli):
     tables = [
-        measure_local_features(network, stimuli, "1", percents=[20], n_masks=50, rng=np.random.default_rng(1))
+        measure_local_features(network, stimuli, "1", percents=[20], n_masks=50, rng=np.random.default_rng(1)).tuning
         for _ in range(2)
     ]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_maps_point_at_the_patch_that_drives_the_units(network, stimuli, rng):
+    maps = measure_local_features(network, stimuli, "1", n_units=4, percents=[50], n_masks=800, n_maps=2, rng=rng).maps
+    assert maps.columns.tolist() == list(IMPORTANCE_COLUMNS)
+    assert set(maps["identity"]) == {"e0"}, "one exemplar of each category, and there is one category"
+    assert len(maps) == len(VIEWS) * SIZE * SIZE
+    profile = maps[maps["azimuth_deg"] == 90].set_index(["row", "column"])
+    foreground = np.abs(stimuli.images()[4, 0] - 0.5) > 0.02
+    np.testing.assert_array_equal(profile["importance"].notna(), foreground.ravel())
+    np.testing.assert_allclose(profile["gray"], stimuli.images()[4, 0].ravel(), atol=1e-6)
+    row, column = profile["importance"].idxmax()
+    assert 6 <= row < 10
+    assert 6 <= column < 10
+
+
+def test_without_maps_their_table_is_empty(network, stimuli, rng):
+    maps = measure_local_features(network, stimuli, "1", percents=[50], n_masks=50, rng=rng).maps
+    assert maps.empty
+    assert maps.columns.tolist() == list(IMPORTANCE_COLUMNS)
 
 
 def test_images_of_background_alone_are_refused(network, stimuli, rng):

@@ -1,0 +1,91 @@
+"""Position tolerance of mirror-symmetric view tuning: its index with the objects in place and shifted.
+
+Takes a network and views of objects on a uniform background; gives the index of every layer for every shift. A
+representation that is mirror-symmetric about the middle of the image alone loses its index with a shift to the side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+from neurocompare.models.registry import Network
+from neurocompare.representations.activations import BATCH_SIZE
+from neurocompare.representations.model_rdms import compute_model_rdms
+from neurocompare.representations.viewpoint import index_table
+from neurocompare.stimuli.transforms import Shifted
+
+__all__ = ["POSITION_COLUMNS", "measure_position_tolerance"]
+
+POSITION_COLUMNS = (
+    *("model", "regime", "seed", "layer", "layer_index"),
+    *("shift_right_px", "shift_down_px", "image_size_px", "category", "identity", "index"),
+)
+
+
+def measure_position_tolerance(
+    network: Network,
+    stimuli: StimulusSet,
+    layers: str | Sequence[str] = "all",
+    *,
+    shifts_px: Sequence[Sequence[float]] = ((0, 0), (15, 15)),
+    image_size_px: float = 227,
+    normalize: str | None = "zscore",
+    batch_size: int = BATCH_SIZE,
+) -> pd.DataFrame:
+    """Mirror-symmetry index of layers for shifted stimuli.
+
+    Parameters
+    ----------
+    network : Network
+        From ``load_model``.
+    stimuli : StimulusSet
+        Yaw views of objects on a uniform background, with room around them for the shifts: what comes in from outside
+        repeats the edge of the image. Azimuths symmetric about 0.
+    layers : "all", str or sequence of str
+        Names or patterns of layers.
+    shifts_px : sequence of pairs of float
+        How far to the right and down, pixels; below 0 to the left and up.
+    image_size_px : float
+        Height and width of the image that these pixels are of. Shifts are applied to the stimuli at their own size, to
+        the nearest whole pixel, before a network's preprocessing makes them smaller.
+    normalize : {"zscore", None}
+        As in ``compute_model_rdms``; the units of shifted stimuli are normalised over these.
+    batch_size : int
+        Images a forward pass.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``POSITION_COLUMNS``: one row a shift, layer and exemplar, in the order of ``shifts_px``.
+
+    Raises
+    ------
+    InputError
+        If there is no shift, it is not a pair or larger than the image, or the views are not symmetric about 0.
+
+    References
+    ----------
+    Farzmahdi et al. (2024), eLife 13:e90256, compares images of 227 x 227 pixels with the same, shifted by 15 pixels in
+    each direction.
+    """
+    if not len(shifts_px):
+        raise InputError("position tolerance needs at least one shift, such as [0, 0]; none is given")
+    frames = []
+    for pair in shifts_px:
+        if len(pair) != 2 or max(map(abs, pair)) > image_size_px:
+            raise InputError(
+                f"a shift is [right, down] in pixels of an image of {image_size_px:g} pixels, and not beyond it; got "
+                f"{list(pair)}"
+            )
+        right, down = pair
+        shifted = stimuli.with_transform(Shifted(right=right / image_size_px, down=down / image_size_px))
+        rdms = compute_model_rdms(
+            network, shifted, layers, normalize=normalize, within="identity", batch_size=batch_size
+        )
+        frames.append(index_table(rdms).assign(shift_right_px=float(right), shift_down_px=float(down)))
+    table = pd.concat(frames, ignore_index=True).assign(image_size_px=float(image_size_px))
+    return table[list(POSITION_COLUMNS)]

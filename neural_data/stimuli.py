@@ -14,7 +14,7 @@ import io
 import re
 import types
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -34,6 +34,10 @@ MAX_PIXELS = 50_000_000
 """Larger images are refused: a few bytes of a hostile file can unpack to gigabytes."""
 ALPHA_BACKGROUND = 0.5
 """Transparent pixels are shown on this gray (0 black, 1 white)."""
+HELD_MB = 256.0
+"""Images that take more memory than this are read again each time they are shown."""
+PREPARED_TOGETHER = 64
+"""Images that are made at a time, so that hardly more memory is taken than what is kept."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class StimulusSet:
         resized. Each must treat images one by one.
     name : str
         What tables and reports call the set.
+    prepared : mapping of int to float32 array of shape (n_stimuli, 3, size, size)
+        What ``images(size)`` gives, for sizes at which it is kept; see :meth:`prepare`.
 
     Examples
     --------
@@ -68,6 +74,7 @@ class StimulusSet:
     pixels: np.ndarray | None = None
     transforms: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
     name: str = "stimuli"
+    prepared: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
         if (self.files is None) == (self.pixels is None):
@@ -103,7 +110,8 @@ class StimulusSet:
         StimulusSet
         """
         pixels = None if self.pixels is None else self.pixels[positions]
-        return dataclasses.replace(self, table=self.table.iloc[positions], pixels=pixels)
+        prepared = {size: images[positions] for size, images in self.prepared.items()}
+        return dataclasses.replace(self, table=self.table.iloc[positions], pixels=pixels, prepared=prepared)
 
     def select(self, **values: object) -> StimulusSet:
         """Stimuli whose columns hold the given values.
@@ -179,7 +187,73 @@ class StimulusSet:
 
     def with_transform(self, transform: Callable[[np.ndarray], np.ndarray]) -> StimulusSet:
         """Copy of the set whose images go through one more transform, see ``transforms``."""
-        return dataclasses.replace(self, transforms=(*self.transforms, transform))
+        return dataclasses.replace(self, transforms=(*self.transforms, transform), prepared={})
+
+    def decode(self, *, max_mb: float = HELD_MB) -> StimulusSet:
+        """The set with its images decoded once and held as they are stored, where they fit into memory.
+
+        Parameters
+        ----------
+        max_mb : float
+            Budget for all images, megabytes.
+
+        Returns
+        -------
+        StimulusSet
+            With ``pixels`` in place of ``files``; it shows the same images and has the same checksum. This set itself
+            where its images exceed the budget, or are not all of one size and number of channels: those are decoded
+            each time they are shown.
+
+        Raises
+        ------
+        InputError
+            If an image is missing or broken.
+        """
+        if self.pixels is not None or not len(self):
+            return self
+        held: np.ndarray | None = None
+        for position, image in enumerate(self._raw_images()):
+            if held is None:
+                if len(self) * image.nbytes > max_mb * 1e6:
+                    return self
+                held = np.empty((len(self), *image.shape), dtype=np.uint8)
+            if image.shape != held.shape[1:]:
+                return self
+            held[position] = image
+        return dataclasses.replace(self, files=None, pixels=held)
+
+    def prepare(self, *sizes: int, max_mb: float = HELD_MB) -> StimulusSet:
+        """The set with its images transformed and resized once, where they fit into memory.
+
+        Parameters
+        ----------
+        *sizes : int
+            Heights and widths that will be asked for, pixels.
+        max_mb : float
+            Budget for the images of all sizes, megabytes.
+
+        Returns
+        -------
+        StimulusSet
+            ``images(size)`` of it gives the same, to the last bit, without making it again; the sizes that do not fit
+            are made each time.
+
+        Raises
+        ------
+        InputError
+            If an image is missing or broken.
+        """
+        prepared = dict(self.prepared)
+        room = max_mb * 1e6 - sum(images.nbytes for images in prepared.values())
+        for size in sorted(set(sizes) - set(prepared)):
+            n_bytes = len(self) * 3 * size * size * np.dtype(np.float32).itemsize
+            if n_bytes <= room:
+                prepared[size] = np.empty((len(self), 3, size, size), dtype=np.float32)
+                for start in range(0, len(self), PREPARED_TOGETHER):
+                    rows = slice(start, start + PREPARED_TOGETHER)
+                    prepared[size][rows] = self.take(rows).images(size)
+                room -= n_bytes
+        return dataclasses.replace(self, prepared=prepared)
 
     def images(self, size: int | tuple[int, int] | None = None) -> np.ndarray:
         """Images of all stimuli.
@@ -199,6 +273,8 @@ class StimulusSet:
         InputError
             If an image is missing, broken, or of another size than the first.
         """
+        if size in self.prepared:
+            return np.array(self.prepared[size])
         images = [_resized(image, size) for image in self._transformed_images()]
         if not images:
             raise InputError(f"{self.name} is empty; at least one stimulus is needed")

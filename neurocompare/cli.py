@@ -209,8 +209,8 @@ def train(
     dataset: Annotated[
         str,
         typer.Option(
-            help="symmetric, chiral or objects (rendered); cifar10 or svhn (fetched); or the path of a Parquet, a folder "
-            "of class folders, or an official archive."
+            help="symmetric, chiral or objects (rendered); cifar10 or svhn (fetched); or the path of a Parquet, a "
+            "folder of class folders, or an official archive."
         ),
     ],
     out: Annotated[

@@ -117,6 +117,14 @@ OVERRIDES = {  # key of the study, value, and what is said
     "unknown output": ("outputs.pictures", "true", "unknown key 'outputs.pictures'"),
     "key below a value": ("title.a.b", "1", "title = "),
     "unknown top key": ("stimulus.source", "faces", "did you mean 'stimuli'?"),
+    "region twice": ("recording.regions", '["ML", "AL", "ML"]', "'ML' is listed 2 times; list it once"),
+    "window backwards": ("recording.window_ms", "[300, 100]", "the window must close after it opens"),
+    "window of no length": ("recording.window_ms", "[100, 100]", "the window must close after it opens"),
+    "factor twice": ("comparison.resample", '["neuron", "neuron"]', "'neuron' is listed 2 times"),
+    "view twice": ("stimuli.azimuths_deg", "[0, 0, 90]", "at least three views"),
+    "unknown measure setting": ("outputs.equivariance.transforms", '["spin"]', "unknown key 'outputs.equivariance"),
+    "layer tests a number": ("outputs.layer_tests", "3", "outputs.layer_tests = 3"),
+    "half a power section": ("power.first.model", "cnn-small", "key 'power.first.layer' is missing"),
     "hypotheses no list": ("hypotheses", "3", "hypotheses = 3"),
 }
 
@@ -213,6 +221,23 @@ COMMANDS = {  # command line, and what is said; FOLDER is the test's
     "render without out": (["render", "faces"], "Missing option"),
     "render no pixels": (["render", "faces", "--out", "FOLDER/set2", "--size", "2"], "--size"),
     "render among files": (["render", "faces", "--out", "FOLDER/set", "--n", "1"], "holds files"),
+    "report without tables": (["report", "FOLDER/half"], "no finished run (it has no tables/fits.csv)"),
+    "scheduler without port": (
+        ["run", "FOLDER/study.toml", "--out", "FOLDER/run", "--dask", "nonsense"], "no Dask scheduler answers there"),
+    "demo among files": (["demo", "--out", "FOLDER/set"], "holds files and is no earlier run"),
+    "demo set without value": (["demo", "--out", "FOLDER/run", "--set", "models"], "write KEY=VALUE"),
+    "power without section": (["power", "FOLDER/study.toml"], "has no [power] section"),
+    "power of nothing": (["power", "FOLDER/none.toml"], "no such study file"),
+    "format of no kind": (["check-recording", "FOLDER/study.toml", "--format", "nwbx"], "did you mean 'nwb'?"),
+    "check with stimuli of nothing": (
+        ["check-recording", "FOLDER/set/stimulus_set.csv", "--stimuli", "FOLDER/none.csv"], "no such stimulus set"),
+    "check of a stimulus set": (["check-recording", "FOLDER/set/stimulus_set.csv"], "neither a long table"),
+    "check of a folder of images": (["check-recording", "FOLDER/set"], "the folder holds no .mat file"),
+    "layers of a class with arguments": (["models", "torch.nn:Linear"], "cannot be called without arguments"),
+    "render with a negative seed": (["render", "faces", "--out", "FOLDER/set2", "--seed", "-1"], "--seed"),
+    "render of no face": (["render", "faces", "--out", "FOLDER/set2", "--n", "0"], "--n"),
+    "prune no number": (["cache", "--prune", "soon"], "--prune"),
+    "schema of something": (["schema", "x"], "unexpected extra argument"),
     "cache of the future": (["cache", "--prune", "-1"], "--prune"),
 }  # fmt: skip
 
@@ -262,6 +287,8 @@ def test_a_wrong_file(small_study, tmp_path, capsys, name):
 def test_a_wrong_command_line(small_study, tmp_path, capsys, monkeypatch, name):
     monkeypatch.setenv("COLUMNS", "300")
     arguments, message = COMMANDS[name]
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "provenance.json").write_text("{}")
     before = tree(tmp_path)
     said = refused([argument.replace("FOLDER", str(tmp_path)) for argument in arguments], capsys)
     assert message in said

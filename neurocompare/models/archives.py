@@ -141,9 +141,7 @@ def fetch_archives(
         except requests.RequestException as error:
             raise InputError(f"{name} cannot be downloaded ({type(error).__name__}): {by_hand}") from error
         except ValueError as error:
-            raise InputError(
-                f"{archive.url}: what arrived has a wrong checksum, so it is not used; {by_hand}"
-            ) from error
+            raise InputError(f"{archive.url}: what arrived has a wrong checksum and is not used; {by_hand}") from error
         except OSError as error:
             raise InputError(f"{place} cannot be written ({error}); name another folder or make room") from error
         paths.append(Path(found))

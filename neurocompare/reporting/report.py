@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jinja2
@@ -12,8 +12,9 @@ import pandas as pd
 
 from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
 from neurocompare.reporting.measure_figures import FIGURES
+from neurocompare.reporting.regime_figures import REGIME_CAPTIONS
 
-__all__ = ["summary_sentences", "write_report"]
+__all__ = ["methods_sentences", "summary_sentences", "write_report"]
 
 PROFILE = ["model", "regime", "seed", "region"]
 """Columns that say which network is looked at for which patch."""
@@ -62,11 +63,6 @@ MEASURE_TABLES = {
         "Mean correlation over images between a layer's response to an image and to its transform (invariance), or "
         "between the latter and the transformed response (equivariance); equations 2 and 3 of eLife 90256.",
     ),
-    "components": (
-        "Reflection components",
-        "Shapley values of the reflection-invariant and -sensitive parts of each fit, and their difference; p is "
-        "two-sided against 0 and not corrected.",
-    ),
     "templates": ("Templates in layers", "Non-negative weights of idealised RDMs in the RDM of each layer."),
     "templates_patches": ("Templates in patches", "Non-negative weights of idealised RDMs in the RDM of each patch."),
     "kernels_summary": (
@@ -99,8 +95,66 @@ MEASURE_HEADERS = {
     "ci_high": "to",
 }
 """Headers of their columns, where a column's own name is not shown; ``layer_index`` is left out."""
+COMPONENT_COLUMNS = {
+    "model": "network",
+    "regime": "regime",
+    "seed": "seed",
+    "layer": "layer",
+    "region": "patch",
+    "component": "component",
+    "shapley": "share of the fit",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "p": "p (not 0)",
+}
+TRAINING_COLUMNS = {
+    "model": "network",
+    "regime": "regime",
+    "seed": "seed",
+    "epoch": "epochs",
+    "train_accuracy": "accuracy: training",
+    "validation_accuracy": "validation",
+    "test_accuracy": "test",
+}
+CONTRAST_COLUMNS = {
+    "measure": "measure",
+    "model": "network",
+    "region": "patch",
+    "category": "category",
+    "layer": "layer",
+    "first": "regime",
+    "second": "minus regime",
+    "estimate": "difference",
+    "ci_low": "95 % from",
+    "ci_high": "to",
+    "effect_size": "effect size",
+    "p": "p",
+    "p_adjusted": "adjusted p",
+    "p_permutation": "p (permutation)",
+    "n_first": "seeds",
+    "n_second": "seeds of the other",
+    "method": "test",
+}
+INTERACTION_COLUMNS = {
+    "measure": "measure",
+    "model": "network",
+    "region": "patch",
+    "first": "regime",
+    "second": "other regime",
+    "statistic": "F",
+    "df": "df",
+    "df_error": "error df",
+    "p": "p",
+    "p_adjusted": "adjusted p",
+    "p_permutation": "p (permutation)",
+    "n_layers": "layers",
+    "method": "test",
+}
+COUNTED = ("seed", "epoch")
+"""Whole numbers that a column with gaps holds as floating-point ones."""
 INDEX_COLUMNS = {
     "model": "network",
+    "regime": "regime",
     "seed": "seed",
     "layer": "layer or patch",
     "category": "category",
@@ -128,6 +182,7 @@ def write_report(folder: Path) -> Path:
     tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))}
     provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     fits = tables["fits"]
+    captions = {table: caption for table, (_draw, caption) in FIGURES.items()}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurocompare.reporting", "templates"),
         autoescape=True,
@@ -139,7 +194,7 @@ def write_report(folder: Path) -> Path:
         title=provenance["study"]["title"],
         sentences=summary_sentences(tables),
         warnings=[*_warnings(tables, quick=provenance.get("quick", False)), *provenance["notes"]],
-        hypotheses=_rows(tables["hypotheses"], HYPOTHESIS_COLUMNS) if "hypotheses" in tables else None,
+        hypotheses=_shown(tables, "hypotheses", HYPOTHESIS_COLUMNS),
         measures=[
             (name, title, caption, _rows(tables[name], _measure_columns(tables[name])))
             for name, (title, caption) in MEASURE_TABLES.items()
@@ -148,11 +203,14 @@ def write_report(folder: Path) -> Path:
         best=_rows(_best_layers(fits), SUMMARY_COLUMNS),
         fits=_rows(fits, FIT_COLUMNS),
         indices=_rows(_index_rows(tables), INDEX_COLUMNS),
-        figures=[
-            (name, caption, _image(folder, name))
-            for name, caption in (CAPTIONS | {table: caption for table, (_draw, caption) in FIGURES.items()}).items()
-            if (folder / "figures" / f"{name}.svg").is_file()
-        ],
+        figures=_figures(folder, CAPTIONS | {name: about for name, about in captions.items() if name != "components"}),
+        decomposition=_shown(tables, "components", COMPONENT_COLUMNS),
+        decomposition_figures=_figures(folder, {"components": captions["components"]}),
+        trained=None if "training" not in tables else _rows(_last_epochs(tables["training"]), TRAINING_COLUMNS),
+        contrasts=_shown(tables, "regime_contrasts", CONTRAST_COLUMNS),
+        interactions=_shown(tables, "regime_interactions", INTERACTION_COLUMNS),
+        regime_figures=_figures(folder, REGIME_CAPTIONS),
+        methods=methods_sentences(tables),
         method=METHOD_LABELS[fits["method"].iloc[0]],
         first=fits.iloc[0].to_dict(),
         ceiling=tables["ceilings"].iloc[0].to_dict(),
@@ -204,6 +262,76 @@ def summary_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         f"Mirror-symmetric viewpoint tuning index: {low:.2f} to {high:.2f} over layers; in the patches {shown}."
     )
     return sentences
+
+
+def methods_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Methods of what only some runs do, with their sources; empty for a run that did none of it.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        The run's tables.
+
+    Returns
+    -------
+    list of str
+    """
+    sentences = []
+    if "training" in tables:
+        last = _last_epochs(tables["training"])
+        epochs = sorted(last["epoch"].astype(int).unique())
+        tested = last["test_accuracy"].dropna()
+        reached = "" if tested.empty else f"; they reached {tested.min():.0%} to {tested.max():.0%} on test images"
+        sentences.append(
+            f"{len(last)} networks were trained for {_span(epochs)} epochs, on {_span(_seed_counts(last))} random "
+            f"starts a regime{reached}. Regimes and recipes follow Farzmahdi et al. (2024); their settings stand in "
+            "the provenance."
+        )
+    if "equivariance" in tables:
+        sentences.append("Invariance and equivariance are equations 2 and 3 of Farzmahdi et al. (2024).")
+    if "components" in tables:
+        sentences.append(
+            "The activations of a layer were split into a reflection-invariant part (half the sum of the responses to "
+            "an image and to its mirror image) and a reflection-sensitive part (half the difference); what each adds "
+            "to the fit is its Shapley value (Shapley 1953; Lundberg and Lee 2017, NeurIPS)."
+        )
+    if "templates" in tables:
+        sentences.append(
+            "Template weights are non-negative least squares of an RDM on idealised RDMs (Yildirim et al. 2020, Sci "
+            "Adv 6:eaax5979)."
+        )
+    if "regime_contrasts" in tables:
+        sentences.append(_contrast_sentence(tables["regime_contrasts"]))
+    return sentences
+
+
+def _contrast_sentence(contrasts: pd.DataFrame) -> str:
+    """How regimes were contrasted, as the rows say it."""
+    methods = [str(method) for method in contrasts["method"].dropna().unique()]
+    text = "Training regimes were contrasted layer by layer with the training seed as the random factor"
+    text += f" ({'; '.join(methods)})"
+    if any("mixed" in method for method in methods):
+        text += ", by linear mixed models with restricted maximum likelihood (Laird and Ware 1982, Biometrics 38:963)"
+    if contrasts["effect_size"].notna().any():
+        text += "; effect sizes are Hedges' g (Hedges 1981)"
+    if contrasts["p_permutation"].notna().any():
+        text += "; permutation p values exchange the regimes of seeds (Ernst 2004, Stat Sci 19:676)"
+    return text + "."
+
+
+def _last_epochs(training: pd.DataFrame) -> pd.DataFrame:
+    """The last row of every network."""
+    ordered = training.sort_values("epoch", kind="stable")
+    return ordered.drop_duplicates(["model", "regime", "seed"], keep="last").sort_index()
+
+
+def _seed_counts(networks: pd.DataFrame) -> list[int]:
+    return sorted(networks.groupby(["model", "regime"], dropna=False)["seed"].nunique())
+
+
+def _span(counts: Sequence[int]) -> str:
+    """Sorted counts as a text: one number, or the range."""
+    return str(counts[0]) if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
 
 
 def _uncertainty(comparison: dict) -> str:
@@ -263,6 +391,17 @@ def _rows(table: pd.DataFrame, columns: dict[str, str]) -> dict[str, list]:
     return {"headers": list(zip((columns[name] for name in kept), kept, numeric, strict=True)), "rows": cells}
 
 
+def _shown(tables: Mapping[str, pd.DataFrame], name: str, columns: dict[str, str]) -> dict[str, list] | None:
+    """A table as the page shows it; None where the run does not have it."""
+    return _rows(tables[name], columns) if name in tables else None
+
+
+def _figures(folder: Path, captions: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Name, caption and address of the figures that the run has."""
+    there = [name for name in captions if (folder / "figures" / f"{name}.svg").is_file()]
+    return [(name, captions[name], _image(folder, name)) for name in there]
+
+
 def _measure_columns(table: pd.DataFrame) -> dict[str, str]:
     """Columns of a measure's table and their headers."""
     return {name: MEASURE_HEADERS.get(name, name.replace("_", " ")) for name in table.columns if name != "layer_index"}
@@ -280,7 +419,9 @@ def _cell(name: str, value: object) -> str:
         return "–"
     if not isinstance(value, float):
         return str(value)
-    if name.startswith("p_"):
+    if name in COUNTED:
+        return f"{value:.0f}"
+    if name == "p" or name.startswith("p_"):
         return f"{value:.2g}" if value >= 1e-4 else "< 0.0001"
     return f"{value:.0f}" if name.startswith("n") else f"{value:.3f}"
 

@@ -84,6 +84,7 @@ def stream_responses(
     *,
     batch_size: int = BATCH_SIZE,
     mirrored: bool = False,
+    refuse_not_finite: bool = True,
 ) -> None:
     """Present the stimuli once and hand over the responses of layers, batch by batch.
 
@@ -103,6 +104,8 @@ def stream_responses(
         Images a batch; mirrored ones are presented beside them.
     mirrored : bool
         Whether to present the mirror image of every stimulus too.
+    refuse_not_finite : bool
+        False only where the same responses have been looked at before: looking costs a reading of all of them.
 
     Raises
     ------
@@ -115,7 +118,8 @@ def stream_responses(
     def hand_over(layer: Layer, output: object) -> None:
         responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
         responses = responses.unflatten(0, (copies, -1))
-        _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
+        if refuse_not_finite:
+            _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
         receive(layer, rows, responses)
 
     with watched_layers(network, layers, hand_over) as show:
@@ -321,6 +325,8 @@ def unit_blocks(
     blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb)
     for block, responses in blocks:
         yield block.layer.name, responses[0].to(working_dtype(responses.dtype)).cpu().numpy()
+        # A whole pass can be one block: it must be gone before the next pass takes its memory.
+        del responses
 
 
 def save_activations(

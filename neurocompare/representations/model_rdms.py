@@ -217,6 +217,8 @@ def _hold_blocks(
                 of_part = {key: job for key, job in jobs.items() if job.part == part}
                 if of_part:
                     _add_units(_part(chunk, part, precision), of_part, sums, workspace)
+        # A whole pass can be one block: it must be gone before the next pass takes its memory.
+        del responses, chunk
         if block.stop == block.layer.n_units:
             yield block.layer, sums
             sums = _new_sums(jobs, precision)
@@ -232,7 +234,8 @@ def _add_units(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Wo
         normalisation = statistics.finish(n_stimuli, next(iter(sums.values())).precision)
     for key, job in jobs.items():
         n_groups, size = job.groups.shape
-        of_groups = responses if n_groups == 1 and size == n_stimuli else responses[job.groups.ravel()]
+        in_order = np.array_equal(job.groups.ravel(), np.arange(n_stimuli))
+        of_groups = responses if in_order else responses[job.groups.ravel()]
         of_job = normalisation if job.normalize else None
         sums[key].count(_n_varying(of_job, n_units), n_units)
         _add_patterns(of_groups.unflatten(0, (-1, size)), slice(0, n_groups), of_job, sums[key], workspace)
@@ -320,7 +323,14 @@ def _stream_group(
                 _add_patterns(views, groups, of_units, sums[layer.name][key], workspace)
 
     whole_exemplars = max(1, batch_size // n_views) * n_views
-    stream_responses(network, stimuli.take(positions.ravel()), layers, multiply, batch_size=whole_exemplars)
+    stream_responses(
+        network,
+        stimuli.take(positions.ravel()),
+        layers,
+        multiply,
+        batch_size=whole_exemplars,
+        refuse_not_finite=not normalisations,
+    )
     return sums
 
 
@@ -384,12 +394,17 @@ class _Collector:
     def __init__(self, request: RdmRequest, n_layers: int):
         self.request = request
         self.counts = pd.DataFrame(0, index=range(n_layers), columns=["n_units", "n_constant"])
-        self.dissimilarities: list[np.ndarray | None] = [None] * n_layers
+        self.n_layers = n_layers
+        self.dissimilarities: np.ndarray | None = None
+        """Of shape (n_layers, n_groups, n_pairs), taken once: RDMs of all pairs of images are large."""
 
     def add(self, sums: PatternSums, position: int) -> None:
-        matrices = sums.dissimilarities(self.request.dissimilarity)
-        upper = np.triu_indices(matrices.shape[1], 1)
-        self.dissimilarities[position] = matrices[:, upper[0], upper[1]]
+        if self.dissimilarities is None:
+            n_pairs = sums.size * (sums.size - 1) // 2
+            self.dissimilarities = np.empty((self.n_layers, len(sums.sums), n_pairs))
+        upper = np.triu(np.ones((sums.size, sums.size), dtype=bool), 1)
+        for group, matrix in enumerate(sums.dissimilarities(self.request.dissimilarity)):
+            self.dissimilarities[position, group] = matrix[upper]
         self.counts.loc[position] = sums.n_units, sums.n_constant
 
     def rdms(
@@ -408,8 +423,9 @@ class _Collector:
             patterns = patterns.iloc[positions[0]][["azimuth_deg"]].reset_index(drop=True)
             described = described.merge(exemplars.reset_index(), how="cross")
         return build_rdms(
-            np.concatenate(self.dissimilarities),
+            self.dissimilarities.reshape(-1, self.dissimilarities.shape[2]),
             patterns=patterns,
             rdms={name: described[name].tolist() for name in described.columns},
             dissimilarity=self.request.dissimilarity,
+            copy=False,
         )

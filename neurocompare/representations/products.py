@@ -7,6 +7,8 @@ smallest, in the precision of the patterns, and added up in float64.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -18,7 +20,7 @@ CONSTANT = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
 ALIKE = 16.0
 """Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
-_ROWS_AT_ONCE = 512
+_ROWS_AT_ONCE = 256
 
 
 class UnitStatistics:
@@ -113,6 +115,7 @@ class PatternSums:
         # Sum of squares of what was taken away from the responses: their rounding is relative to it.
         self.removed = np.zeros(n_groups)
         self.level: float | None = None
+        self._strip: torch.Tensor | None = None
 
     def count(self, n_varying: int, n_units: int) -> None:
         """Count units, once for all groups."""
@@ -154,28 +157,36 @@ class PatternSums:
             sums += torch.bmm(patterns, patterns.transpose(1, 2)).cpu().numpy()
         else:
             for start in range(0, size + 2, _ROWS_AT_ONCE):
-                rows = patterns[0, start : start + _ROWS_AT_ONCE]
-                sums[0, start : start + len(rows), start:] += (rows @ patterns[0, start:].T).cpu().numpy()
+                rows, columns = patterns[0, start : start + _ROWS_AT_ONCE], patterns[0, start:]
+                strip = self._room(len(rows), len(columns), patterns)
+                torch.mm(rows, columns.T, out=strip)
+                sums[0, start : start + len(rows), start:] += strip.cpu().numpy()
         # A sum of squares alone: in float32 its rounding has one sign, and every dissimilarity hangs on it.
         self.squares[groups] += mean.double().square().sum(dim=1).cpu().numpy()
 
-    def dissimilarities(self, measure: str) -> np.ndarray:
-        """Dissimilarity matrices of the groups.
+    def _room(self, n_rows: int, n_columns: int, like: torch.Tensor) -> torch.Tensor:
+        """Memory for products of some rows, used again: getting it anew for each block of units is slow."""
+        if self._strip is None or self._strip.dtype != like.dtype:
+            size = min(_ROWS_AT_ONCE, self.size + 2) * (self.size + 2)
+            self._strip = torch.empty(size, dtype=like.dtype, device=like.device)
+        return self._strip[: n_rows * n_columns].view(n_rows, n_columns)
+
+    def dissimilarities(self, measure: str) -> Iterator[np.ndarray]:
+        """Dissimilarity matrices of the groups, one after the other.
 
         Parameters
         ----------
         measure : {"correlation", "euclidean"}
             See :func:`~neurocompare.representations.rdms.dissimilarity_from_products`.
 
-        Returns
-        -------
-        array of shape (n_groups, size, size)
-            Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by rounding.
+        Yields
+        ------
+        array of shape (size, size)
+            One a group. Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by
+            rounding.
         """
-        matrices = np.empty((len(self.sums), self.size, self.size))
-        for matrix, sums, square, removed in zip(matrices, self.sums, self.squares, self.removed, strict=True):
-            matrix[...] = self._dissimilarity(sums, square, removed, measure)
-        return matrices
+        for sums, square, removed in zip(self.sums, self.squares, self.removed, strict=True):
+            yield self._dissimilarity(sums, square, removed, measure)
 
     def _dissimilarity(self, sums: np.ndarray, square: float, removed: float, measure: str) -> np.ndarray:
         size = self.size
@@ -183,13 +194,17 @@ class PatternSums:
         deviations = np.triu(sums[:size, :size])
         deviations += np.triu(deviations, 1).T
         with_mean, totals = sums[:size, size], sums[:size, size + 1]
-        products = deviations + with_mean[:, None] + with_mean[None, :] + square
-        matrix = dissimilarity_from_products(
-            products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
-        )
-        power = np.diag(deviations)
+        power = np.diag(deviations).copy()
         either = power[:, None] + power[None, :]
         rounding = (ALIKE * torch.finfo(self.precision).eps) ** 2
         same = either - 2 * deviations <= rounding * (either + 2 * removed)
+        del either
+        products = deviations
+        products += with_mean[:, None]
+        products += with_mean[None, :]
+        products += square
+        matrix = dissimilarity_from_products(
+            products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
+        )
         matrix[same & np.isfinite(matrix)] = 0.0
         return matrix

@@ -42,6 +42,7 @@ def build_rdms(
     patterns: pd.DataFrame,
     rdms: Mapping[str, Sequence],
     dissimilarity: str,
+    copy: bool = True,
 ) -> RDMs:
     """RDMs object that shares no dictionary or list with its caller.
 
@@ -55,6 +56,8 @@ def build_rdms(
         RDM descriptors such as ``model``, ``layer`` or ``region``.
     dissimilarity : str
         Name of the measure, kept in ``dissimilarity_measure``.
+    copy : bool
+        False lets the object keep the array of pairs that it is given, which the caller must then leave alone.
 
     Returns
     -------
@@ -66,7 +69,7 @@ def build_rdms(
     table = patterns.reset_index() if patterns.index.name else patterns
     # rsatoolbox writes an 'index' into the dictionaries it is given: they must be ours.
     return RDMs(
-        np.array(dissimilarities, dtype=float),
+        np.array(dissimilarities, dtype=float) if copy else np.asarray(dissimilarities, dtype=float),
         dissimilarity_measure=dissimilarity,
         pattern_descriptors={name: table[name].tolist() for name in table.columns},
         rdm_descriptors={name: list(values) for name, values in rdms.items()},
@@ -232,7 +235,10 @@ def dissimilarity_from_products(
         covariance = products - np.outer(totals, totals) / n_units
         variance = np.diag(covariance)
         sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
-        matrix = 1.0 - np.clip(covariance / np.outer(sd, sd), -1.0, 1.0)
+        # In place: with thousands of stimuli every further matrix is felt.
+        covariance /= sd[:, None]
+        covariance /= sd[None, :]
+        matrix = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
         # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
         matrix[np.abs(matrix) < ROUNDING] = 0.0
     else:

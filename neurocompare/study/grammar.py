@@ -69,6 +69,14 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _without_repeats(names: Any) -> Any:
+    """What was given, unless it is a list that names something twice."""
+    for name, count in Counter(names).items() if isinstance(names, list) else ():
+        if count > 1:
+            raise ValueError(f"{name!r} is listed {count} times; list it once")
+    return names
+
+
 class Stimuli(_Section):
     """``[stimuli]``: what is shown."""
 
@@ -150,6 +158,18 @@ class Recording(_Section):
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
 
+    @field_validator("regions")
+    @classmethod
+    def _regions_are_distinct(cls, regions: list[str] | None) -> list[str] | None:
+        return _without_repeats(regions)
+
+    @field_validator("window_ms")
+    @classmethod
+    def _window_opens_before_it_closes(cls, window_ms: list[float] | None) -> list[float] | None:
+        if window_ms is not None and not window_ms[0] < window_ms[1]:
+            raise ValueError("the window must close after it opens; write [from, to]")
+        return window_ms
+
 
 class Comparison(_Section):
     """``[comparison]``: how RDMs are made, compared and tested."""
@@ -164,6 +184,11 @@ class Comparison(_Section):
     n_draws: int = Field(1000, ge=50, le=1_000_000)
     n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
     correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
+
+    @field_validator("resample")
+    @classmethod
+    def _factors_are_distinct(cls, resample: str | list[str]) -> str | list[str]:
+        return _without_repeats(resample)
 
 
 def _switch(section: type[_Section]) -> BeforeValidator:

@@ -49,6 +49,8 @@ class NetworkRecord:
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
         Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+    image_size : int
+        Height and width at which it is shown images, pixels.
     training : str or None
         Under which key its weights are kept, where the study trains it.
     weights : bytes or None
@@ -63,6 +65,7 @@ class NetworkRecord:
     sha256: str
     identity: str
     device: str
+    image_size: int
     training: str | None = None
     weights: bytes | None = field(default=None, repr=False)
 
@@ -121,6 +124,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         sha256=weights,
         identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
         device=str(network.device),
+        image_size=network.preprocessing.image_size,
         training=training,
     )
 

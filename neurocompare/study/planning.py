@@ -268,7 +268,7 @@ def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:
     """
     chosen = settings.stimuli
     if chosen.source not in BUILT_IN_STIMULI:
-        return with_background(read_own_stimuli(settings), settings), None
+        return with_background(read_own_stimuli(settings).decode(), settings), None
     n_stimuli = planned_stimuli(settings)
     about = chosen.model_dump(mode="json", exclude={"images", "background"})
     return None, Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)

@@ -6,6 +6,7 @@ Only this module decides what runs where; ``steps`` says what is computed, ``cac
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -169,10 +170,7 @@ class _Work:
         recording = self.plan.recording
         if recording is None:
             recording = obtain_recording(self.settings, stimuli)
-        shown = self.many(
-            dict(enumerate(self.plan.presentations)), lambda i: (present, (networks[i], stimuli, self.settings))
-        )
-        presented = list(shown.values())
+        presented = self.presentations(networks, stimuli)
         patches = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, self.settings))
         fitted = self.made(self.plan.fits, lambda: fit_layers(presented, patches, recording, self.settings))
         layer_rdms = concat_rdms([rdms["fits"] for rdms in presented])
@@ -239,6 +237,14 @@ class _Work:
             with contextlib.suppress(OSError):
                 (self.cache.folder / "training" / network.training).rmdir()
         return networks, pd.concat(curves, ignore_index=True) if curves else None, kept
+
+    def presentations(self, networks: list[NetworkRecord], stimuli: StimulusSet) -> list[dict[str, Any]]:
+        """What every network gives, in the order of the study file."""
+        # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
+        sizes = () if self.dask else sorted({network.image_size for network in networks})
+        prepared = functools.cache(lambda: stimuli.prepare(*sizes))
+        steps = dict(enumerate(self.plan.presentations))
+        return list(self.many(steps, lambda i: (present, (networks[i], prepared(), self.settings))).values())
 
     def many(self, steps: Mapping[int, Step], task: Callable[[int], Task]) -> dict[int, Any]:
         """Results of steps that do not depend on each other, in their order; those that are not kept go to workers.

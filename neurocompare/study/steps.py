@@ -30,6 +30,7 @@ from neurocompare.comparison.shapley import shapley_of_fits
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms
 from neurocompare.reporting.measure_figures import FIGURES
+from neurocompare.reporting.regime_figures import draw_regime_figures
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdms import concat_rdms, rdm_table
@@ -155,6 +156,7 @@ def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dic
         None. ``tables``: those of ``measure_network``, by name.
     """
     network, layers = loaded(record), list(record.layers)
+    stimuli = stimuli.prepare(record.image_size)
     comparison, outputs = settings.comparison, settings.outputs
     requests = {
         "fits": RdmRequest(comparison.dissimilarity, _normalize(settings)),
@@ -300,6 +302,7 @@ def draw_figures(tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdm
         "index_by_layer": draw_indices(tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
         "rdms": draw_rdms(layer_rdms, patch_rdms),
         **{name: draw(tables[name]) for name, (draw, _caption) in FIGURES.items() if name in tables},
+        **draw_regime_figures(tables),
     }
     with tempfile.TemporaryDirectory() as folder:
         for name, figure in figures.items():

@@ -7,6 +7,7 @@ threads may differ in their last bits.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,8 @@ __all__ = ["Task", "n_cores", "run_tasks", "threads_per_task"]
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
+DASK_AHEAD = 4
+"""Tasks handed out to a cluster at a time, for each worker that it has at the start."""
 Task = tuple[Callable[..., Any], tuple]
 
 
@@ -105,20 +108,33 @@ def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tu
                 f"--dask {address}: no Dask scheduler answers there ({error}); start one with 'dask scheduler' and "
                 "name the address that it prints, such as tcp://127.0.0.1:8786"
             ) from error
-        log.info("Dask scheduler %s with %d workers", address, len(client.scheduler_info(n_workers=-1)["workers"]))
-        futures = {
-            client.submit(_limited, function, arguments, n_threads, pure=False): position
-            for position, (function, arguments) in enumerate(tasks)
-        }
-        for future in distributed.as_completed(list(futures), loop=client.loop):
+        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        log.info("Dask scheduler %s with %d workers", address, n_workers)
+        # Tasks carry stimuli: no more are handed out than keep the workers busy, so that the scheduler's memory holds.
+        coming = iter(enumerate(tasks))
+        futures = {}
+        done = distributed.as_completed(loop=client.loop)
+
+        def hand_out(n: int) -> None:
+            for position, (function, arguments) in itertools.islice(coming, n):
+                future = client.submit(_limited, function, arguments, n_threads, pure=False)
+                futures[future] = position
+                done.add(future)
+
+        hand_out(DASK_AHEAD * max(1, n_workers))
+        while futures:
+            future = next(done)
             try:
-                yield futures[future], future.result()
+                result = future.result()
             except distributed.KilledWorker as error:
                 raise InputError(
                     f"--dask {address}: the workers that took a step died, most likely because memory ran out; "
                     "finished steps are kept: run again with larger workers"
                 ) from error
+            position = futures.pop(future)
             future.release()
+            hand_out(1)
+            yield position, result
 
 
 def _numbered(position: int, function: Callable[..., Any], arguments: tuple, n_threads: int) -> tuple[int, Any]:

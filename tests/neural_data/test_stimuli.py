@@ -62,6 +62,47 @@ def test_batches_join_to_the_whole(faces):
     np.testing.assert_array_equal(np.concatenate(list(faces.batches(7, 8))), faces.images(8))
 
 
+def halved(images):
+    return images / 2
+
+
+def test_images_in_memory_are_those_on_disk(folder, monkeypatch):
+    streamed = read_stimuli(folder).with_transform(halved)
+    decoded = read_stimuli(folder).decode().with_transform(halved)
+    prepared = decoded.prepare(5, 7)
+    assert decoded.checksum() == prepared.checksum() == streamed.checksum()
+    for size in (None, 5, 7, 9):
+        np.testing.assert_array_equal(prepared.images(size), streamed.images(size))
+    some = [3, 1, 12]
+    np.testing.assert_array_equal(prepared.take(some).images(5), streamed.take(some).images(5))
+    np.testing.assert_array_equal(prepared.with_transform(halved).images(5), streamed.with_transform(halved).images(5))
+    for path in (folder / "images").iterdir():
+        path.unlink()
+    expected = prepared.images(5).copy()
+    monkeypatch.setattr("neural_data.stimuli._resized", None)
+    shown = prepared.images(5)
+    shown[:] = 0
+    np.testing.assert_array_equal(np.concatenate(list(prepared.batches(4, 5))), expected)
+
+
+def test_images_beyond_the_budget_are_left_on_disk(folder):
+    stimuli = read_stimuli(folder)
+    n_bytes = 30 * 12 * 12
+    assert stimuli.decode(max_mb=(n_bytes - 1) / 1e6).pixels is None
+    assert stimuli.decode(max_mb=n_bytes / 1e6).pixels.nbytes == n_bytes
+    small, large = 30 * 3 * 25 * 4, 30 * 3 * 49 * 4
+    assert set(stimuli.prepare(5, 7, max_mb=(small + large - 1) / 1e6).prepared) == {5}
+    assert set(stimuli.prepare(5, max_mb=small / 1e6).prepare(7, max_mb=large / 1e6).prepared) == {5}
+    assert set(stimuli.prepare(5, 7, max_mb=(small + large) / 1e6).prepared) == {5, 7}
+
+
+def test_images_of_several_sizes_are_left_on_disk(folder):
+    Image.new("L", (20, 20)).save(folder / "images" / "s5_90.png")
+    stimuli = read_stimuli(folder)
+    assert stimuli.decode().pixels is None
+    np.testing.assert_array_equal(stimuli.decode().images(8), stimuli.images(8))
+
+
 def test_yaw_views_sort_by_identity_and_azimuth_and_leave_out_other_elevations(faces):
     table = faces.table.copy()
     table.loc["s0_90", "elevation_deg"] = 30.0

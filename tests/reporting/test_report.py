@@ -39,6 +39,17 @@ found.status = block.querySelector("[role=status]").textContent;
 found.csv = block.csv();
 found.unlabelled = [...document.querySelectorAll("img:not([alt]), th:not([scope]), input")].filter(
   element => element.tagName !== "INPUT" || !element.closest("label")).length;
+found.landmarks = ["header", "nav", "main", "section"].filter(name => !document.querySelector(name));
+found.uncaptioned = [...document.querySelectorAll("table")].filter(table => !table.caption?.textContent.trim()).length;
+found.anchors = [...document.querySelectorAll("nav a")].filter(link => !document.querySelector(link.hash)).length;
+found.nameless = [...document.querySelectorAll("section, [role=region], [role=group]")].filter(element => {
+  const named = element.getAttribute("aria-labelledby");
+  return !(element.getAttribute("aria-label") || (named && document.getElementById(named)?.textContent));
+}).length;
+const ids = [...document.querySelectorAll("[id]")].map(element => element.id);
+found.repeated = ids.filter((id, place) => ids.indexOf(id) !== place);
+header.querySelector("button").focus();
+found.focused = document.activeElement.tagName;
 found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
 const result = document.createElement("pre");
 result.id = "found";
@@ -78,7 +89,9 @@ def test_tables_sort_filter_and_download_in_a_browser(small_study, tmp_path, bro
     fits = run.tables["fits"]
     expected = fits[(fits["layer"] == "fc1") & (fits["region"] == "AL")]["fit"].item()
     assert float(dict(zip(header.split(","), row.split(","), strict=True))["fit"]) == expected
-    assert found["unlabelled"] == 0
+    assert found["unlabelled"] == found["uncaptioned"] == found["anchors"] == found["nameless"] == 0
+    assert found["landmarks"] == found["repeated"] == []
+    assert found["focused"] == "BUTTON"
     assert found["overflow"] <= 0, "the page is wider than a phone"
 
 

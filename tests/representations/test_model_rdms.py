@@ -105,6 +105,14 @@ def test_view_rdms_equal_corrcoef_of_zscored_units_within_an_exemplar(network, f
     assert pattern_table(rdms)["azimuth_deg"].tolist() == [-90, -45, 0, 45, 90]
 
 
+def test_views_of_a_single_exemplar_are_sorted_like_those_of_many(network, faces):
+    alone = faces.take([3, 0, 4, 1, 2])
+    rdms = compute_model_rdms(network, alone, ["fc1"], within="identity", normalize=None)
+    assert pattern_table(rdms)["azimuth_deg"].tolist() == [-90, -45, 0, 45, 90]
+    expected = rdms_by_hand(responses_by_hand(network, faces.take(range(5)).images(32), "fc1"))
+    np.testing.assert_allclose(rdms.get_matrices()[0], expected, rtol=1e-5, atol=1e-12)
+
+
 @pytest.mark.parametrize("normalize", ["zscore", None])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-5), (torch.float64, 1e-10)])
 def test_streamed_views_equal_views_from_held_blocks(faces, normalize, dtype, tolerance):

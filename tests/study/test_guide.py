@@ -25,6 +25,25 @@ def test_an_example_is_understood(path):
     assert load_study(path).title
 
 
+def test_the_guide_has_its_chapters():
+    chapters = [line.removeprefix("## ") for line in LINES if line.startswith("## ")]
+    assert chapters == [
+        *("First run", "Bring your model", "Bring your recording", "Choose the right inference"),
+        *("Plan an experiment", "Read the report", "On many machines", "Reproduce the paper"),
+    ]
+    assert len(COMMANDS) >= 11
+
+
+def test_every_line_of_a_shell_block_is_a_command_that_is_run():
+    inside, lines = False, []
+    for line in LINES:
+        if line.startswith("```"):
+            inside = line == "```sh"
+        elif inside:
+            lines.append(line)
+    assert lines == COMMANDS
+
+
 @pytest.mark.slow
 def test_every_command_of_the_guide_works(tmp_path, monkeypatch, capsys):
     (tmp_path / "analyses").symlink_to(REPOSITORY / "analyses")

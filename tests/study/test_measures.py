@@ -60,7 +60,8 @@ def asking(small_study, tmp_path, rng):
 
 
 def test_every_measure_has_a_key_and_every_figure_a_table():
-    assert set(NETWORK_MEASURES) | set(STUDY_MEASURES) | {"reflection", "layer_tests"} == set(Outputs.model_fields)
+    of_fits = {"reflection", "layer_tests", "regime_contrasts"}
+    assert set(NETWORK_MEASURES) | set(STUDY_MEASURES) | of_fits == set(Outputs.model_fields)
     assert set(FIGURES) | set(MEASURE_TABLES) <= set(COLUMNS)
 
 

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from neural_data import InputError
+from neurocompare import run_study
 from neurocompare.study.workers import run_tasks, threads_per_task
 
 TASKS = [(math.sqrt, (value,)) for value in range(5)]
@@ -81,6 +82,31 @@ def test_a_dask_cluster_gives_the_same_and_survives_the_loss_of_a_worker(dask_cl
         if len(done) == 1:
             os.kill(workers[0].pid, signal.SIGKILL)
     assert sorted(done) == list(range(8))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
+    dask_cluster, small_study, tmp_path, monkeypatch
+):
+    address, workers = dask_cluster
+    overrides = {"models.0.seeds": [0, 1, 2, 3]}
+    tables = {}
+    for name, where in {"cluster": {"dask": address}, "alone": {"n_jobs": 1}}.items():
+        monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / f"cache {name}"))
+        presented = set()
+
+        def kill_a_worker_once(label, _share, where=where, presented=presented):
+            presented.add(label)
+            # One network is done, others are at work.
+            if "dask" in where and "cnn-small, untrained" in label and len(presented) == 3:
+                os.kill(workers[0].pid, signal.SIGKILL)
+
+        out = run_study(small_study, out=tmp_path / name, overrides=overrides, progress=kill_a_worker_once, **where).out
+        tables[name] = {path.name: path.read_bytes() for path in out.glob("tables/*.csv")}
+    assert workers[0].wait(timeout=5) == -signal.SIGKILL
+    assert workers[1].poll() is None
+    assert tables["cluster"] == tables["alone"]
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):

@@ -1,0 +1,165 @@
+"""Training regimes and decomposition in the report: drawn and said where a run has the tables, else silent."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neurocompare import run_study
+from neurocompare.reporting.drawing import save_figure
+from neurocompare.reporting.regime_figures import (
+    REGIME_CAPTIONS,
+    draw_contrasts,
+    draw_regime_figures,
+    draw_regimes,
+    draw_training,
+    has_regimes,
+)
+from neurocompare.reporting.report import methods_sentences, write_report
+from neurocompare.reporting.tables import ordered, write_table
+
+REGIMES = ("mirror-same", "natural")
+
+
+def training_table(n_epochs=3):
+    rows = [
+        {
+            "model": "cnn-small",
+            "regime": regime,
+            "seed": seed,
+            "epoch": epoch,
+            "train_loss": 2 / epoch,
+            "train_accuracy": 0.2 * epoch,
+            "validation_loss": 2.2 / epoch,
+            "validation_accuracy": 0.15 * epoch,
+            "test_accuracy": 0.5 + 0.1 * seed if epoch == n_epochs else np.nan,
+        }
+        for regime in REGIMES
+        for seed in (0, 1)
+        for epoch in range(1, n_epochs + 1)
+    ]
+    return ordered(pd.DataFrame(rows), "training")
+
+
+def contrast_table(method="paired t over seeds"):
+    rows = [
+        {
+            "measure": measure,
+            "model": "cnn-small",
+            "region": region,
+            "layer": layer,
+            "layer_index": place,
+            "first": "mirror-same",
+            "second": "natural",
+            "estimate": 0.1 * place,
+            "ci_low": 0.1 * place - 0.1,
+            "ci_high": 0.1 * place + 0.1,
+            "effect_size": 0.5,
+            "statistic": 2.0,
+            "df": 4.0,
+            "p": 0.01,
+            "p_adjusted": 0.04 if place == 2 else 0.2,
+            "p_permutation": 0.0625,
+            "n_first": 5,
+            "n_second": 4,
+            "method": method,
+        }
+        for measure, region in (("index", None), ("fit", "AL"))
+        for place, layer in enumerate(("conv1", "conv4", "fc1"))
+    ]
+    return ordered(pd.DataFrame(rows), "regime_contrasts")
+
+
+def profile_table(columns):
+    rows = [
+        {"model": "cnn-small", "regime": regime, "seed": seed, "layer": layer, "layer_index": place, **columns(place)}
+        for regime in REGIMES
+        for seed in (0, 1)
+        for place, layer in enumerate(("conv1", "conv4", "fc1"))
+    ]
+    return pd.DataFrame(rows)
+
+
+def lines_of(axes, colour=None):
+    return [line for line in axes.lines if len(line.get_xdata()) > 1 and colour in (None, line.get_color())]
+
+
+def test_learning_curves_hold_every_network_and_its_test_accuracy():
+    loss, accuracy = draw_training(training_table()).axes
+    assert len(lines_of(loss)) == len(lines_of(accuracy)) == 4 * 2
+    np.testing.assert_allclose(lines_of(loss)[0].get_ydata(), [2, 1, 2 / 3])
+    diamonds = [line for line in accuracy.lines if line.get_marker() == "D"]
+    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in diamonds[:2]] == [
+        ([3], [0.5]),
+        ([3], [0.6]),
+    ]
+
+
+def test_profiles_of_regimes_have_a_line_a_seed_and_a_colour_a_regime():
+    layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
+    fits = pd.concat([profile_table(lambda place: {"fit": 0.2 * place}).assign(region=r) for r in ("ML", "AL")])
+    panels = draw_regimes(layers, fits).axes[:3]
+    assert [axes.get_title() for axes in panels] == ["index", "fit to ML", "fit to AL"]
+    for axes in panels:
+        profiles = [line for line in axes.lines if len(line.get_xdata()) == 3]
+        assert len(profiles) == 4
+        assert len({line.get_color() for line in profiles}) == 2
+    np.testing.assert_allclose(panels[1].lines[0].get_ydata(), [0, 0.2, 0.4])
+
+
+def test_contrasts_fill_the_points_that_are_significant():
+    index, fit = draw_contrasts(contrast_table()).axes
+    assert (index.get_title(), fit.get_title()) == ("mirror-symmetry index", "fit to AL")
+    filled = [line for line in index.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white"]
+    assert [line.get_ydata().tolist() for line in filled] == [pytest.approx([0.2])]
+
+
+def test_figures_are_drawn_of_what_is_there():
+    one = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).query("regime == 'natural'")
+    assert not has_regimes(one)
+    assert draw_regime_figures({"fits": one}) == {}
+    found = draw_regime_figures({"fits": one, "training": training_table(), "regime_contrasts": contrast_table()})
+    assert set(found) == {"training", "regime_contrasts"}
+    assert set(found) < set(REGIME_CAPTIONS)
+
+
+def test_methods_say_what_was_run_and_nothing_else():
+    assert methods_sentences({}) == []
+    (trained,) = methods_sentences({"training": training_table()})
+    assert "4 networks were trained for 3 epochs, on 2 random starts a regime" in trained
+    assert "50% to 60% on test images" in trained
+    (paired,) = methods_sentences({"regime_contrasts": contrast_table()})
+    assert "(paired t over seeds)" in paired
+    assert "exchange the regimes of seeds" in paired
+    assert "Laird" not in paired
+    table = contrast_table("mixed model, seeds and exemplars crossed").assign(p_permutation=np.nan)
+    (mixed,) = methods_sentences({"regime_contrasts": table})
+    assert "Laird" in mixed
+    assert "permutation" not in mixed
+
+
+@pytest.mark.slow
+def test_the_report_shows_regimes_and_decomposition_where_they_are(small_study, tmp_path):
+    plain = run_study(small_study, out=tmp_path / "plain").out
+    page = (plain / "report.html").read_text()
+    assert 'id="regimes-section"' not in page
+    assert 'id="decomposition-section"' not in page
+    out = run_study(small_study, out=tmp_path / "run", overrides={"outputs.reflection": True}).out
+    tables = {"training": training_table(), "regime_contrasts": contrast_table()}
+    for name, table in tables.items():
+        write_table(table, name, out / "tables")
+    drawn = draw_regime_figures({"fits": pd.read_parquet(out / "tables" / "fits.parquet"), **tables})
+    for name, figure in drawn.items():
+        save_figure(figure, name, out / "figures")
+    page = write_report(out).read_text()
+    regimes = page[page.index('<h2 id="regimes-section">') : page.index('<h2 id="decomposition-section">')]
+    assert regimes.count("<figure") == 2
+    assert re.search(r'data-value="0\.6">0\.600', regimes), "test accuracy of the second seed"
+    assert "paired t over seeds" in regimes
+    decomposition = page[page.index('<h2 id="decomposition-section">') : page.index('id="methods"')]
+    assert decomposition.count("<figure") == 1
+    assert "Shapley 1953" in page
+    assert page.count('<figure id="components"') == 1

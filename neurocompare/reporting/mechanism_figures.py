@@ -33,13 +33,14 @@ def draw_kernels(summary: pd.DataFrame) -> Figure:
     Parameters
     ----------
     summary : pandas.DataFrame
-        ``tables/kernels_summary.csv``.
+        ``tables/kernels_summary.csv``. Of a network with several seeds, the first is shown.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    shown = list(_each_network(summary))
+    first = summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
+    shown = list(_each_network(summary[summary["seed"] == first]))
     layers = summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
     with style():
         figure = new_figure(COLUMN_INCHES, 1.1 + 1.2 * len(shown))

@@ -164,8 +164,11 @@ def measure_local_features(
         manipulated = _as_stimuli(views, shown)
         rdms = compute_model_rdms(network, manipulated, [layer], within="identity", batch_size=batch_size)
         now = np.concatenate([block for _, block in unit_blocks(network, manipulated, [layer])], axis=1)
+        if condition == "intact":
+            # Of images in the same 256 gray levels as all that follow, so that rounding is no difference.
+            whole = now
         profiles = [
-            _mean_or_nan(correlate_columns(responses[rows][:, chosen[category]], now[rows][:, chosen[category]]))
+            _mean_or_nan(correlate_columns(whole[rows][:, chosen[category]], now[rows][:, chosen[category]]))
             for rows, category in zip(positions, exemplars["category"], strict=True)
         ]
         frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))

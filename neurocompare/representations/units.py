@@ -287,7 +287,7 @@ def count_mirror_symmetric_units(
 
 
 def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Mean share over random starts with its t interval.
+    """Mean share over random starts with its t interval, cut at 0 and 1.
 
     Parameters
     ----------
@@ -317,8 +317,8 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     several = table["n_seeds"] > 1
     df = np.maximum(table["n_seeds"] - 1, 1)
     half = stats.t.ppf((1 + confidence) / 2, df) * table["sd"] / np.sqrt(np.maximum(table["n_seeds"], 1))
-    table["ci_low"] = table["ci_low"].where(~several, table["share"] - half)
-    table["ci_high"] = table["ci_high"].where(~several, table["share"] + half)
+    table["ci_low"] = table["ci_low"].where(~several, (table["share"] - half).clip(lower=0))
+    table["ci_high"] = table["ci_high"].where(~several, (table["share"] + half).clip(upper=1))
     return table.reset_index()[[*keys, "share", "ci_low", "ci_high", "n_found", "n_units", "n_seeds"]]
 
 

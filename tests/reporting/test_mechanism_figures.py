@@ -60,7 +60,9 @@ def test_layers_with_one_kernel_size_carry_their_channels():
         for layer, place, n in [("conv1", 0, 32), ("fc1", 1, 256)]
         for flip, value in [("left-right", 0.4), ("up-down", 0.1)]
     ]
-    figure = draw_kernels(pd.DataFrame([NETWORK | INTERVAL | row for row in rows]))
+    table = pd.DataFrame([NETWORK | INTERVAL | row for row in rows])
+    figure = draw_kernels(pd.concat([table, table.assign(seed=1, mean=0.9)]))
+    assert len(figure.axes) == 1, "the first seed is shown"
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["conv1 (32)", "fc1 (256)"]
     assert [[-0.12, 0.4], [0.88, 0.4]] in lines(figure.axes[0])
 

@@ -191,5 +191,7 @@ def test_shares_of_several_starts_have_a_t_interval_and_one_start_its_binomial_o
     oracle = stats.t.interval(0.95, 2, loc=shares.mean(), scale=stats.sem(shares))
     assert (summary["ci_low"], summary["ci_high"]) == pytest.approx(oracle)
     assert summary["n_seeds"] == 3
+    apart = pd.concat([one.assign(seed=0, share=0.0), one.assign(seed=1, share=1.0)])
+    assert (summarise_unit_shares(apart)[["ci_low", "ci_high"]] == [0, 1]).all(axis=None)
     alone = summarise_unit_shares(one).query("criterion == 'revised' and kind == 'any'").iloc[0]
     assert (alone["ci_low"], alone["ci_high"]) == pytest.approx(proportion_confint(1, 2, method="beta"))

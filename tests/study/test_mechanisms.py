@@ -87,6 +87,8 @@ def test_summaries_are_means_over_what_varies(study, tmp_path):
     values = tables["position"].query("layer == 'fc1' and shift_right_px == 15")["index"]
     assert row["mean"] == pytest.approx(values.mean())
     assert (row["n"], row["n_undefined"], row["shift_down_px"]) == (6, 0, -15)
+    whole = tables["local_features"].query("condition == 'intact'")["profile"]
+    np.testing.assert_allclose(whole, 1, rtol=1e-9)
     row = tables["local_features_summary"].query("measure == 'profile' and condition == 'insertion'").iloc[0]
     values = tables["local_features"].query("condition == 'insertion'")["profile"]
     assert (row["mean"], row["n"]) == (pytest.approx(values.mean()), 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -141,19 +142,25 @@ def train_to_folder(
         tested = read_dataset(test, **options)[0]
     splits = split_dataset(images, tested)
     splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
-    made = train_network(
-        architecture,
-        splits,
-        chosen,
-        seed=seed,
-        device=device,
-        folder=out,
-        keep_epochs=keep_epochs,
-        progress=progress,
-    )
-    for epoch, state in made.kept.items():
-        write_state(out / f"epoch_{epoch}.safetensors", state)
-    made.curve.to_csv(out / "training.csv", index=False, lineterminator="\n")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror}); name another folder") from error
+    try:
+        made = train_network(
+            architecture,
+            splits,
+            chosen,
+            seed=seed,
+            device=device,
+            folder=out,
+            keep_epochs=keep_epochs,
+            progress=progress,
+        )
+    except InputError:
+        with contextlib.suppress(OSError):
+            out.rmdir()
+        raise
     about = {
         "neurocompare": __version__,
         "torch": torch.__version__,
@@ -167,6 +174,9 @@ def train_to_folder(
         "n_images": {name: len(part) for name, part in vars(splits).items()},
     }
     write_state(out / "checkpoint.safetensors", made.state, {"training": json.dumps(about)})
+    for epoch, state in made.kept.items():
+        write_state(out / f"epoch_{epoch}.safetensors", state)
+    made.curve.to_csv(out / "training.csv", index=False, lineterminator="\n")
     (out / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return made
 

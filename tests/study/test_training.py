@@ -241,6 +241,16 @@ def test_the_command_writes_a_checkpoint_that_loads(sides, tmp_path, capsys):
     assert first == second
 
 
+def test_one_epoch_is_enough(sides, tmp_path):
+    assert train_command("--dataset", sides, "--epochs", 1, "--out", tmp_path / "new" / "run") == 0
+    assert (tmp_path / "new" / "run" / "checkpoint.safetensors").is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_said(sides, tmp_path, capsys):
+    assert train_command("--dataset", sides, "--epochs", 1, "--out", sides / "run") == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def one_class(path):
     pd.read_parquet(path).assign(label=0).to_parquet(path)
 

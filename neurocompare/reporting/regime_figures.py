@@ -15,12 +15,24 @@ from matplotlib.lines import Line2D
 
 from neurocompare.reporting.drawing import NETWORK_COLOURS, layer_axis, networks, new_figure, note, style
 
-__all__ = ["REGIME_CAPTIONS", "draw_contrasts", "draw_regime_figures", "draw_regimes", "draw_training", "has_regimes"]
+__all__ = [
+    "REGIME_CAPTIONS",
+    "draw_contrasts",
+    "draw_regime_figures",
+    "draw_regimes",
+    "draw_training",
+    "draw_trajectories",
+    "has_regimes",
+]
 
 REGIME_CAPTIONS = {
     "training": (
         "Learning curves. Loss and accuracy over epochs of training, a line a network; dashed on the images trained "
         "on, solid on those held out for validation. Diamonds: accuracy on test images after the last epoch."
+    ),
+    "trajectories": (
+        "In the course of training: mirror-symmetry index and fit to each patch of the last layers after the epochs "
+        "that were kept, a line a network, coloured by training regime; epoch 0 is the random start."
     ),
     "regimes": (
         "Mirror-symmetry index and fit to each patch by layer, a line a network (seed), coloured by training regime. "
@@ -33,14 +45,22 @@ REGIME_CAPTIONS = {
 }
 """What the report says under each figure of training regimes, by file name."""
 PATCH_COLUMNS = 4
+LAST_LAYERS = 3
+"""Layers that trajectories are drawn of."""
+Colours = Mapping[tuple[str, str], str]
 MEASURE_LABELS = {"index": "mirror-symmetry index", "fit": "fit to patch RDM"}
 
 
 def draw_regime_figures(tables: Mapping[str, pd.DataFrame]) -> dict[str, Figure]:
     """Figures of the tables that a run has, by file name; none of a run without training or regimes."""
     figures = {}
+    colours = _colours(
+        pd.concat([tables[name][["model", "regime"]] for name in ("fits", "training") if name in tables])
+    )
     if "training" in tables:
-        figures["training"] = draw_training(tables["training"])
+        figures["training"] = draw_training(tables["training"], colours=colours)
+    if "trajectories" in tables:
+        figures["trajectories"] = draw_trajectories(tables["trajectories"], colours=colours)
     if has_regimes(tables["fits"]):
         figures["regimes"] = draw_regimes(tables["viewpoint_summary"], tables["fits"])
     if "regime_contrasts" in tables:
@@ -53,19 +73,21 @@ def has_regimes(table: pd.DataFrame) -> bool:
     return bool((table.groupby("model", dropna=False)["regime"].nunique() > 1).any())
 
 
-def draw_training(training: pd.DataFrame) -> Figure:
+def draw_training(training: pd.DataFrame, *, colours: Colours | None = None) -> Figure:
     """Loss and accuracy over epochs, a line a network.
 
     Parameters
     ----------
     training : pandas.DataFrame
         ``tables/training.csv``.
+    colours : mapping or None
+        Of each model and regime; None: in their order in the table.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    colours = _colours(training)
+    colours = _those_of(training, colours)
     with style():
         figure = new_figure(5.6, 2.9)
         left, right = figure.subplots(1, 2)
@@ -92,6 +114,51 @@ def draw_training(training: pd.DataFrame) -> Figure:
             figure,
             f"dashed: training, solid: validation, diamonds: test images; n = {_span(n)} networks a regime",
         )
+    return figure
+
+
+def draw_trajectories(trajectories: pd.DataFrame, *, colours: Colours | None = None) -> Figure:
+    """Index and fits over epochs; a row a quantity, a column one of the last layers, a line a network.
+
+    Parameters
+    ----------
+    trajectories : pandas.DataFrame
+        ``tables/trajectories.csv``.
+    colours : mapping or None
+        Of each model and regime; None: in their order in the table.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = trajectories.assign(
+        panel=[_panel_name(*names) for names in zip(trajectories["measure"], trajectories["region"], strict=True)]
+    )
+    panels = list(rows["panel"].drop_duplicates())
+    layers = list(rows.sort_values("layer_index", kind="stable")["layer"].drop_duplicates())[-LAST_LAYERS:]
+    colours = _those_of(trajectories, colours)
+    with style():
+        figure = new_figure(1.0 + 1.7 * len(layers), 0.8 + 1.5 * len(panels))
+        grid = figure.subplots(len(panels), len(layers), squeeze=False, sharex=True, sharey="row")
+        for axes_of_row, panel in zip(grid, panels, strict=True):
+            for axes, layer in zip(axes_of_row, layers, strict=True):
+                shown = rows[(rows["panel"] == panel) & (rows["layer"] == layer)]
+                for (model, regime, _), network in shown.groupby(["model", "regime", "seed"], sort=False, dropna=False):
+                    course = network.sort_values("epoch")
+                    axes.plot(
+                        course["epoch"], course["value"], color=colours[model, regime], marker=".", markersize=3,
+                        linewidth=1, alpha=0.8,
+                    )  # fmt: skip
+                axes.axhline(0, color="black", linewidth=0.6)
+            axes_of_row[0].set_ylabel(panel, fontsize=7)
+        for axes, layer in zip(grid[0], layers, strict=True):
+            axes.set_title(layer, fontsize=8)
+        for axes in grid[-1]:
+            axes.set_xlabel("epoch")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        _legend(figure, colours)
+        n = trajectories.groupby(["model", "regime"], dropna=False)["seed"].nunique()
+        note(figure, f"a line a network; n = {_span(n)} networks a regime")
     return figure
 
 
@@ -190,13 +257,19 @@ def _line(axes: Axes, rows: pd.DataFrame, value: str, colour: str) -> None:
         axes.plot(rows["place"], rows[value], color=colour, linewidth=1, marker=".", markersize=3, alpha=0.8)
 
 
+def _those_of(table: pd.DataFrame, colours: Colours | None) -> Colours:
+    """Colours of the models and regimes of a table."""
+    own = _colours(table)
+    return own if colours is None else {kind: colours[kind] for kind in own}
+
+
 def _colours(table: pd.DataFrame) -> dict[tuple[str, str], str]:
     """A colour for each model and regime."""
     kinds = table[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None)
     return {kind: NETWORK_COLOURS[place % len(NETWORK_COLOURS)] for place, kind in enumerate(kinds)}
 
 
-def _legend(figure: Figure, colours: Mapping[tuple[str, str], str]) -> None:
+def _legend(figure: Figure, colours: Colours) -> None:
     handles = [Line2D([], [], color=colour, label=", ".join(map(str, kind))) for kind, colour in colours.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
 

@@ -16,6 +16,7 @@ from neurocompare.reporting.regime_figures import (
     draw_regime_figures,
     draw_regimes,
     draw_training,
+    draw_trajectories,
     has_regimes,
 )
 from neurocompare.reporting.report import methods_sentences, write_report
@@ -108,6 +109,38 @@ def test_profiles_of_regimes_have_a_line_a_seed_and_a_colour_a_regime():
         assert len(profiles) == 4
         assert len({line.get_color() for line in profiles}) == 2
     np.testing.assert_allclose(panels[1].lines[0].get_ydata(), [0, 0.2, 0.4])
+
+
+def test_trajectories_have_a_line_a_network_and_the_last_layers():
+    rows = [
+        {"model": "cnn-small", "regime": regime, "seed": seed, "epoch": epoch, "layer": layer, "layer_index": place}
+        | {"measure": measure, "region": region, "value": epoch + 10 * place}
+        for regime in REGIMES
+        for seed in (0, 1)
+        for epoch in (2, 0)
+        for place, layer in enumerate(("conv1", "conv4", "fc1", "fc2"))
+        for measure, region in (("index", None), ("fit", "AL"))
+    ]
+    panels = draw_trajectories(ordered(pd.DataFrame(rows), "trajectories")).axes
+    assert [axes.get_title() for axes in panels[:3]] == ["conv4", "fc1", "fc2"]
+    assert [panels[0].get_ylabel(), panels[3].get_ylabel()] == ["mirror-symmetry index", "fit to AL"]
+    for axes, place in zip(panels, (1, 2, 3, 1, 2, 3), strict=True):
+        courses = [line for line in axes.lines if line.get_marker() == "."]
+        assert len(courses) == 4
+        assert len({line.get_color() for line in courses}) == 2
+        assert all(line.get_xdata().tolist() == [0, 2] for line in courses)
+        assert all(line.get_ydata().tolist() == [10 * place, 2 + 10 * place] for line in courses)
+
+
+def test_a_regime_has_the_same_colour_in_every_figure():
+    fits = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).iloc[::-1]
+    layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
+    found = draw_regime_figures({"fits": fits, "viewpoint_summary": layers, "training": training_table()})
+    labels = [
+        {line.get_label(): line.get_color() for line in found[name].legends[0].get_lines()}
+        for name in ("regimes", "training")
+    ]
+    assert labels[0] == labels[1]
 
 
 def test_contrasts_fill_the_points_that_are_significant():

@@ -284,8 +284,8 @@ def methods_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         reached = "" if tested.empty else f"; they reached {tested.min():.0%} to {tested.max():.0%} on test images"
         sentences.append(
             f"{len(last)} networks were trained for {_span(epochs)} epochs, on {_span(_seed_counts(last))} random "
-            f"starts a regime{reached}. Regimes and recipes follow Farzmahdi et al. (2024); their settings stand in "
-            "the provenance."
+            f"starts a regime{reached}. Mirrored regimes are those of Farzmahdi et al. (2024); the recipe of every "
+            "network stands in the provenance."
         )
     if "equivariance" in tables:
         sentences.append("Invariance and equivariance are equations 2 and 3 of Farzmahdi et al. (2024).")

@@ -74,16 +74,12 @@ def test_a_study_trains_its_networks_and_contrasts_them(trained_study, tmp_path)
         *(["same", 0, 1], ["same", 1, 1], ["distinct", 0, 1], ["distinct", 1, 1]),
     ]
     assert curves["test_accuracy"].between(0, 1).all()
-    index = run.tables["viewpoint"].groupby(["regime", "seed", "layer"])["index"].mean()
+    index = run.tables["viewpoint"].pivot_table(index="seed", columns=["regime", "layer"], values="index")
     contrasts = run.tables["regime_contrasts"]
     for layer in ("conv4", "fc1"):
-        same, distinct = (index[regime].xs(layer, level="layer") for regime in ("same", "distinct"))
+        same, distinct = (index[regime, layer].dropna() for regime in ("same", "distinct"))
         expected = stats.ttest_rel(same, distinct)
-        found = (
-            contrasts.loc[("index", layer)].iloc[0]
-            if contrasts.index.has_duplicates
-            else contrasts.loc[("index", layer)]
-        )
+        found = contrasts[(contrasts["measure"] == "index") & (contrasts["layer"] == layer)].iloc[0]
         assert found["estimate"] == pytest.approx((same - distinct).mean())
         assert found["p"] == pytest.approx(expected.pvalue)
     assert set(run.tables["regime_contrasts"]["measure"]) == {

@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from neural_data import InputError
-from neurocompare import load_model, run_study
+from neurocompare import run_study
 from neurocompare.study.grammar import load_study
 from neurocompare.study.runner import plan_study
 
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
 STUDIES = sorted(ANALYSES.glob("*.toml"))
-
-
-@pytest.fixture(scope="module")
-def _shipped_networks():
-    try:
-        load_model("cnn-small", weights="pretrained", regime="symmetric")
-    except InputError as error:
-        pytest.skip(f"this version ships no trained network: {error}")
+# Studies that train networks of their own take minutes even in little; tests/study/test_training.py runs a small one.
+OF_SHIPPED_NETWORKS = [path for path in STUDIES if not path.stem.startswith("training_regimes")]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -29,15 +22,13 @@ def test_a_study_is_understood_and_listed(path):
     assert path.name in (ANALYSES / "README.md").read_text()
 
 
-@pytest.mark.usefixtures("_shipped_networks")
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_finds_what_it_names(path):
     assert plan_study(path).networks
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_shipped_networks")
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OF_SHIPPED_NETWORKS, ids=lambda path: path.stem)
 def test_a_quick_run_decides_every_hypothesis_of_a_study(path, tmp_path):
     run = run_study(path, out=tmp_path / "run", quick=True)
     declared = [hypothesis["name"] for hypothesis in run.study.hypotheses]

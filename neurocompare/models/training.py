@@ -364,7 +364,9 @@ class _Loop:
 
     def _shown(self, images: np.ndarray) -> torch.Tensor:
         """Images as the network takes them."""
-        shown = torch.from_numpy(images).to(self.device).contiguous(memory_format=torch.channels_last)
+        # Workers see images as memory that they cannot write, which torch warns of.
+        own = images if images.flags.writeable else images.copy()
+        shown = torch.from_numpy(own).to(self.device).contiguous(memory_format=torch.channels_last)
         return shown.to(torch.float32).div_(255).sub_(self.mean).div_(self.sd)
 
     def _precision(self) -> torch.autocast:

@@ -30,7 +30,7 @@ from neurocompare.representations.activations import (
     working_device,
     working_dtype,
 )
-from neurocompare.representations.products import PatternSums, UnitStatistics
+from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby
 from neurocompare.representations.rdms import DISSIMILARITIES, build_rdms, view_order
 
 __all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
@@ -238,7 +238,26 @@ def _add_units(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Wo
         of_groups = responses if in_order else responses[job.groups.ravel()]
         of_job = normalisation if job.normalize else None
         sums[key].count(_n_varying(of_job, n_units), n_units)
-        _add_patterns(of_groups.unflatten(0, (-1, size)), slice(0, n_groups), of_job, sums[key], workspace)
+        if of_job and size == n_stimuli:
+            _add_scores(of_groups, of_job, sums[key], workspace)
+        else:
+            _add_patterns(of_groups.unflatten(0, (-1, size)), slice(0, n_groups), of_job, sums[key], workspace)
+
+
+def _add_scores(
+    responses: torch.Tensor, normalisation: Normalisation, sums: PatternSums, workspace: _Workspace
+) -> None:
+    """Add units from responses (n_stimuli, n_units) to the stimuli over which they are normalised."""
+    n_stimuli, n_units = responses.shape
+    patterns = workspace("patterns", (1, n_stimuli + 2, n_units), responses)
+    means, scales = normalisation
+    at_once = rows_nearby(n_units)
+    for rows, scores in zip(responses.split(at_once), patterns[0, :n_stimuli].split(at_once), strict=True):
+        torch.sub(rows, means, out=scores)
+        scores *= scales
+    # Scores have mean 0, but for the rounding of the unit's mean, which belongs to them.
+    patterns[:, n_stimuli] = 0.0
+    sums.add(patterns, slice(0, 1), varying=scales > 0, removed=_removed(normalisation), centred=True)
 
 
 def _add_patterns(
@@ -256,10 +275,20 @@ def _add_patterns(
         sums.add(patterns, groups)
         return
     means, scales = normalisation
-    torch.sub(responses, means, out=patterns[:, :size])
-    patterns[:, :size] *= scales
-    removed = float((means.double() * scales).square().sum())
-    sums.add(patterns, groups, varying=scales > 0, removed=removed)
+    # The mean of the group first: that saves a step over all responses, and digits.
+    mean = torch.mean(responses, dim=1, out=patterns[:, size])
+    for of_group, centre, scores in zip(responses, mean, patterns[:, :size], strict=True):
+        torch.sub(of_group, centre, out=scores)
+        scores *= scales
+    mean -= means
+    mean *= scales
+    sums.add(patterns, groups, varying=scales > 0, removed=_removed(normalisation), centred=True)
+
+
+def _removed(normalisation: Normalisation) -> float:
+    """Sum over units of the square of what normalisation takes away, in standard deviations."""
+    means, scales = normalisation
+    return float((means.double() * scales).square().sum())
 
 
 def _n_varying(normalisation: Normalisation | None, n_units: int) -> int:

@@ -14,13 +14,16 @@ import torch
 
 from neurocompare.representations.rdms import dissimilarity_from_products
 
-__all__ = ["PatternSums", "UnitStatistics"]
+__all__ = ["PatternSums", "UnitStatistics", "rows_nearby"]
 
 CONSTANT = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
 ALIKE = 16.0
 """Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
 _ROWS_AT_ONCE = 256
+_FIRST_ROWS = 64
+_NEAR = 2**18
+"""Responses that a processor keeps nearest: several steps over so many are about as fast as one."""
 
 
 class UnitStatistics:
@@ -34,8 +37,8 @@ class UnitStatistics:
 
     Notes
     -----
-    Sums are taken about the mean of the first batch. As that batch is part of the whole, it cannot lie further from
-    the mean than ``sqrt(n / n_batch)`` standard deviations, which bounds the rounding of the variance.
+    Sums are taken about the mean of the first rows. As those are part of the whole, they cannot lie further from the
+    mean than ``sqrt(n / n_rows)`` standard deviations, which bounds the rounding of the variance.
     """
 
     def __init__(self, n_units: int, device: torch.device):
@@ -52,15 +55,20 @@ class UnitStatistics:
         units : slice
             Which units these are.
         scratch : torch.Tensor of the same shape
-            Written over.
+            Written over, in part.
         """
         if self.first is None:
             self.first = torch.zeros(self.sums.shape[1], dtype=responses.dtype, device=responses.device)
         if self.n == 0:
-            torch.mean(responses, dim=0, out=self.first[units])
-        torch.sub(responses, self.first[units], out=scratch)
-        self.sums[0, units] += scratch.sum(dim=0)
-        self.sums[1, units] += scratch.square_().sum(dim=0)
+            rows = responses[:_FIRST_ROWS]
+            # A product with ones: sums over rows are slow in torch.
+            self.first[units] = rows.new_ones(len(rows)) @ rows / len(rows)
+        first, (sums, squares) = self.first[units], self.sums[:, units]
+        for rows in responses.split(rows_nearby(responses.shape[1])):
+            shifted = torch.sub(rows, first, out=scratch[: len(rows)])
+            ones = shifted.new_ones(len(rows))
+            sums += ones @ shifted
+            squares += ones @ shifted.square_()
 
     def finish(self, n_stimuli: int, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean of each unit, and 1 over its standard deviation: 0 for a constant unit.
@@ -80,6 +88,11 @@ class UnitStatistics:
         variances = (self.sums[1] / n_stimuli - shift**2).clamp(min=0.0)
         means = self.first.double() + shift
         return means.to(self.first.dtype), scales_of(means, variances, precision).to(self.first.dtype)
+
+
+def rows_nearby(n_units: int) -> int:
+    """Rows of responses that are best taken through several steps before the next, see :data:`_NEAR`."""
+    return max(16, _NEAR // n_units)
 
 
 def scales_of(means: torch.Tensor, variances: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
@@ -123,7 +136,13 @@ class PatternSums:
         self.n_constant += n_units - n_varying
 
     def add(
-        self, patterns: torch.Tensor, groups: slice, *, varying: torch.Tensor | None = None, removed: float = 0.0
+        self,
+        patterns: torch.Tensor,
+        groups: slice,
+        *,
+        varying: torch.Tensor | None = None,
+        removed: float = 0.0,
+        centred: bool = False,
     ) -> None:
         """Add units of some groups.
 
@@ -137,11 +156,15 @@ class PatternSums:
             Units that count; patterns are 0 at all others.
         removed : float
             Sum over units of the square of what normalisation subtracted, in units of the patterns.
+        centred : bool
+            True where the patterns' mean has been taken away already and stands in the last row but one; any pattern
+            does that leaves small numbers, 0 for patterns about 0.
         """
         size = self.size
         mean = patterns[:, size]
-        torch.mean(patterns[:, :size], dim=1, out=mean)
-        patterns[:, :size] -= mean[:, None]
+        if not centred:
+            torch.mean(patterns[:, :size], dim=1, out=mean)
+            patterns[:, :size] -= mean[:, None]
         self.removed[groups] += mean.square().sum(dim=1).cpu().numpy() + removed
         if self.level is None:
             # Correlation and distance do not see a constant that is taken from all units alike; rounding does.

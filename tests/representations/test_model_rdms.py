@@ -300,6 +300,25 @@ def test_a_response_that_is_not_finite_names_layer_and_stimulus(faces):
         compute_model_rdms(network, faces)
 
 
+class RootOfFirstPixel(nn.Module):
+    """Gives NaN to one kind of image only, as a logarithm, a root or a division in a layer does."""
+
+    def forward(self, x):
+        return torch.cat([x.flatten(1), (x[:, 0, 0, :1] - 0.5).sqrt()], dim=1)
+
+
+@pytest.mark.parametrize("memory_mb", [1024, 0.001])
+@pytest.mark.parametrize("within", [None, "identity"])
+def test_a_layer_that_gives_nan_to_some_images_names_layer_and_stimulus(faces, within, memory_mb):
+    pixels = np.full_like(faces.pixels, 255)
+    pixels[7] = 0
+    stimuli = dataclasses.replace(faces, pixels=pixels)
+    network = Network("root", nn.Sequential(nn.Identity(), RootOfFirstPixel()).eval(), Preprocessing(size=12))
+    message = rf"layer '.*' gives a response that is not a finite number to stimulus '{stimuli.ids[7]}'"
+    with pytest.raises(InputError, match=message):
+        compute_model_rdms(network, stimuli, "1", within=within, memory_mb=memory_mb, batch_size=4)
+
+
 @pytest.mark.parametrize(
     "option", [{"dissimilarity": "corelation"}, {"normalize": "z"}, {"within": "category"}, {"part": "mirror"}]
 )

@@ -189,6 +189,10 @@ class StimulusSet:
         """Copy of the set whose images go through one more transform, see ``transforms``."""
         return dataclasses.replace(self, transforms=(*self.transforms, transform), prepared={})
 
+    def with_pixels(self, pixels: np.ndarray) -> StimulusSet:
+        """The same stimuli shown by other images, as they are: array like ``pixels``, in the order of the set."""
+        return dataclasses.replace(self, files=None, pixels=pixels, transforms=(), prepared={})
+
     def decode(self, *, max_mb: float = HELD_MB) -> StimulusSet:
         """The set with its images decoded once and held as they are stored, where they fit into memory.
 

@@ -7,7 +7,6 @@ single units' tuning is left, one row an exemplar, condition and threshold. Impo
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -247,4 +246,4 @@ def _manipulated(
 def _as_stimuli(views: StimulusSet, images: np.ndarray) -> StimulusSet:
     """The same stimuli with other images, (n, 3, height, width) in 0..1."""
     pixels = np.rint(images * 255).astype(np.uint8).transpose(0, 2, 3, 1)
-    return dataclasses.replace(views, files=None, pixels=pixels, transforms=())
+    return views.with_pixels(pixels)

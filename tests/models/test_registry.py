@@ -124,7 +124,7 @@ def test_what_is_no_network_is_refused(users_package, name, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": "pretrained"}, "has no pretrained weights"),
+        ({"weights": "pretrained"}, "of the regimes chiral, symmetric"),
         ({"start": "zeros"}, "start must be one of"),
         ({"device": "cuda:99"}, "device 'cuda:99' cannot be used.*this machine has cpu"),
         ({"device": "gpu"}, "device 'gpu' cannot be used"),

@@ -245,3 +245,11 @@ def test_the_real_faces_have_125_yaw_views(real_data):
     views = read_stimuli(real_data / "fiv_s" / "stimulus_set.csv").yaw_views()
     assert len(views) == 125
     assert views.images(32).shape == (125, 3, 32, 32)
+
+
+def test_other_pixels_take_the_place_of_prepared_images(faces):
+    prepared = faces.with_transform(lambda images: 1 - images).prepare(8)
+    black = prepared.with_pixels(np.zeros((len(faces), 8, 8), np.uint8))
+    assert prepared.images(8).any()
+    assert not black.images(8).any()
+    assert black.ids == faces.ids

@@ -31,6 +31,7 @@ __all__ = [
     "Block",
     "held_blocks",
     "plan_passes",
+    "refuse_not_finite",
     "resolve_layers",
     "save_activations",
     "stream_responses",
@@ -84,7 +85,7 @@ def stream_responses(
     *,
     batch_size: int = BATCH_SIZE,
     mirrored: bool = False,
-    refuse_not_finite: bool = True,
+    check_all: bool = True,
 ) -> None:
     """Present the stimuli once and hand over the responses of layers, batch by batch.
 
@@ -104,8 +105,9 @@ def stream_responses(
         Images a batch; mirrored ones are presented beside them.
     mirrored : bool
         Whether to present the mirror image of every stimulus too.
-    refuse_not_finite : bool
-        False only where the same responses have been looked at before: looking costs a reading of all of them.
+    check_all : bool
+        Looking at responses costs a reading of all of them. False looks at those to the first batch alone, for callers
+        who notice by their own sums and then call :func:`refuse_not_finite`.
 
     Raises
     ------
@@ -118,8 +120,8 @@ def stream_responses(
     def hand_over(layer: Layer, output: object) -> None:
         responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
         responses = responses.unflatten(0, (copies, -1))
-        if refuse_not_finite:
-            _refuse_not_finite(network, layer, responses, stimuli.ids[rows])
+        if check_all or rows.start == 0:
+            refuse_not_finite(network, layer, responses, stimuli.ids[rows])
         receive(layer, rows, responses)
 
     with watched_layers(network, layers, hand_over) as show:
@@ -244,12 +246,13 @@ def held_blocks(
     batch_size: int = BATCH_SIZE,
     memory_mb: float = MEMORY_MB,
     mirrored: bool = False,
+    check_all: bool = True,
 ) -> Iterator[tuple[Block, torch.Tensor]]:
     """Responses of all units to all stimuli, as tensors on the network's device.
 
     Parameters
     ----------
-    network, stimuli, layers, batch_size, mirrored
+    network, stimuli, layers, batch_size, mirrored, check_all
         See :func:`stream_responses`.
     memory_mb : float
         Budget for responses held at once, megabytes.
@@ -259,33 +262,35 @@ def held_blocks(
     block : Block
         In the order of ``layers``; all blocks of a layer come one after the other.
     responses : torch.Tensor of shape (1 or 2, n_stimuli, n_units_of_block)
-        Mirrored images second.
+        Mirrored images second. The next pass writes over them.
     """
     copies = 2 if mirrored else 1
     bytes_a_unit = copies * len(stimuli) * network.dtype.itemsize
     passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb)
     log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
+    most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
+    # Taken once: the system hands out new memory slowly, and what passes leave behind cannot always be used again.
+    memory = torch.empty(most_units * copies * len(stimuli), dtype=network.dtype, device=working_device(network))
     for blocks in passes:
+        sizes = [copies * len(stimuli) * (block.stop - block.start) for block in blocks]
+        parts = memory[: sum(sizes)].split(sizes)
+        held = {block: part.view(copies, len(stimuli), -1) for block, part in zip(blocks, parts, strict=True)}
 
-        def hold(batch_size: int, blocks: list[Block] = blocks) -> dict[Block, torch.Tensor]:
-            place = working_device(network)
-            shape = (copies, len(stimuli))
-            held = {b: torch.empty(*shape, b.stop - b.start, dtype=network.dtype, device=place) for b in blocks}
+        def hold(batch_size: int, held: dict[Block, torch.Tensor] = held) -> None:
             of_layer = defaultdict(list)
-            for block in blocks:
+            for block in held:
                 of_layer[block.layer.name].append(block)
 
             def receive(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
                 for block in of_layer[layer.name]:
                     held[block][:, rows] = responses[:, :, block.start : block.stop]
 
-            asked = list(dict.fromkeys(block.layer for block in blocks))
-            stream_responses(network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored)
-            return held
+            asked = list(dict.fromkeys(block.layer for block in held))
+            options = {"batch_size": batch_size, "mirrored": mirrored, "check_all": check_all}
+            stream_responses(network, stimuli, asked, receive, **options)
 
-        held, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb)
-        for block in blocks:
-            yield block, held.pop(block)
+        _, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb)
+        yield from held.items()
 
 
 def unit_blocks(
@@ -324,9 +329,7 @@ def unit_blocks(
     """
     blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb)
     for block, responses in blocks:
-        yield block.layer.name, responses[0].to(working_dtype(responses.dtype)).cpu().numpy()
-        # A whole pass can be one block: it must be gone before the next pass takes its memory.
-        del responses
+        yield block.layer.name, responses[0].to("cpu", working_dtype(responses.dtype), copy=True).numpy()
 
 
 def save_activations(
@@ -450,6 +453,35 @@ def with_smaller_batches(
         )
 
 
+def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, ids: Sequence[str]) -> None:
+    """Raise where a response is not a finite number.
+
+    Parameters
+    ----------
+    network : Network
+        Named in messages.
+    layer : Layer
+    responses : torch.Tensor of shape (n_copies, n_stimuli, n_units)
+    ids : sequence of str
+        Of the stimuli.
+
+    Raises
+    ------
+    InputError
+        Names the first stimulus that is answered so.
+    """
+    # A sum is cheap and not finite if any response is not; it can also overflow by itself.
+    if torch.isfinite(responses.sum(dtype=working_dtype(responses.dtype))):
+        return
+    wrong = ~torch.stack([torch.isfinite(rows).all(dim=1) for rows in responses])
+    if wrong.any():
+        row = int(wrong.any(dim=0).nonzero()[0])
+        raise InputError(
+            f"{network.name}: layer {layer.name!r} gives a response that is not a finite number to stimulus "
+            f"{ids[row]!r}; check the weights, the preprocessing and the precision ({network.dtype})"
+        )
+
+
 def working_device(network: Network) -> torch.device:
     """Where responses are held and summed: with the network, unless float64 does not exist there."""
     return torch.device("cpu") if network.device.type == "mps" else network.device
@@ -483,19 +515,6 @@ def _responses(network: Network, layer: Layer, output: object, n_rows: int) -> t
             f"and gives {found}; leave it out of the layers"
         )
     return responses
-
-
-def _refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, ids: list[str]) -> None:
-    # A sum is cheap and not finite if any response is not; it can also overflow by itself.
-    if torch.isfinite(responses.sum(dtype=working_dtype(responses.dtype))):
-        return
-    wrong = ~torch.isfinite(responses).all(dim=2)
-    if wrong.any():
-        row = int(wrong.any(dim=0).nonzero()[0])
-        raise InputError(
-            f"{network.name}: layer {layer.name!r} gives a response that is not a finite number to stimulus "
-            f"{ids[row]!r}; check the weights, the preprocessing and the precision ({network.dtype})"
-        )
 
 
 def _full_precision(device: torch.device) -> contextlib.AbstractContextManager:

@@ -25,6 +25,7 @@ from neurocompare.representations.activations import (
     MEMORY_MB,
     held_blocks,
     plan_passes,
+    refuse_not_finite,
     stream_responses,
     with_smaller_batches,
     working_device,
@@ -208,8 +209,8 @@ def _hold_blocks(
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
-    held = held_blocks(network, stimuli, layers, batch_size=batch_size, memory_mb=memory_mb, mirrored=mirrored)
-    for block, responses in held:
+    options = {"batch_size": batch_size, "memory_mb": memory_mb, "mirrored": mirrored, "check_all": False}
+    for block, responses in held_blocks(network, stimuli, layers, **options):
         cheap = block.layer.n_units * len(stimuli) ** 2 <= _CHEAP_PRODUCTS
         for start in range(0, responses.shape[2], at_once):
             chunk = responses[:, :, start : start + at_once].to(torch.float64 if cheap else precision)
@@ -217,8 +218,8 @@ def _hold_blocks(
                 of_part = {key: job for key, job in jobs.items() if job.part == part}
                 if of_part:
                     _add_units(_part(chunk, part, precision), of_part, sums, workspace)
-        # A whole pass can be one block: it must be gone before the next pass takes its memory.
-        del responses, chunk
+        if not all(of_job.finite for of_job in sums.values()):
+            refuse_not_finite(network, block.layer, responses, stimuli.ids)
         if block.stop == block.layer.n_units:
             yield block.layer, sums
             sums = _new_sums(jobs, precision)
@@ -332,7 +333,10 @@ def _stream_group(
                 statistics[layer.name].add(block, units, scratch=workspace("scratch", block.shape, block))
             statistics[layer.name].n += responses.shape[1]
 
-        stream_responses(network, stimuli, layers, measure, batch_size=batch_size)
+        stream_responses(network, stimuli, layers, measure, batch_size=batch_size, check_all=False)
+        doubted = [layer for layer in layers if not statistics[layer.name].finite]
+        if doubted:
+            stream_responses(network, stimuli, doubted, lambda *_: None, batch_size=batch_size)
         for layer in layers:
             normalisations[layer.name] = statistics.pop(layer.name).finish(len(stimuli), precision)
     sums = {layer.name: _new_sums(jobs, precision) for layer in layers}
@@ -358,7 +362,7 @@ def _stream_group(
         layers,
         multiply,
         batch_size=whole_exemplars,
-        refuse_not_finite=not normalisations,
+        check_all=not normalisations,
     )
     return sums
 

@@ -70,6 +70,11 @@ class UnitStatistics:
             sums += ones @ shifted
             squares += ones @ shifted.square_()
 
+    @property
+    def finite(self) -> bool:
+        """Whether all sums are numbers; they are where all responses are, unless they overflow."""
+        return bool(torch.isfinite(self.sums).all())
+
     def finish(self, n_stimuli: int, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean of each unit, and 1 over its standard deviation: 0 for a constant unit.
 
@@ -129,6 +134,11 @@ class PatternSums:
         self.removed = np.zeros(n_groups)
         self.level: float | None = None
         self._strip: torch.Tensor | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether every pattern's sums are numbers; they are where all responses are, unless they overflow."""
+        return bool(np.isfinite(self.sums.diagonal(axis1=1, axis2=2)).all())
 
     def count(self, n_varying: int, n_units: int) -> None:
         """Count units, once for all groups."""

@@ -192,7 +192,7 @@ def _run(case: Case, n_images: int, repeats: int) -> dict[str, float]:
 
     def present() -> None:
         for layers in passes:
-            stream_responses(network, stimuli, layers[-1:], _ignore, refuse_not_finite=False)
+            stream_responses(network, stimuli, layers[-1:], _ignore, check_all=False)
 
     # What is made on the first use alone is no one's time.
     stream_responses(network, stimuli.take(range(BATCH_SIZE)), network.select("all")[-1:], _ignore)

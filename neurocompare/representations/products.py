@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from scipy.linalg import blas
 
 from neurocompare.representations.rdms import dissimilarity_from_products
 
@@ -20,9 +21,12 @@ CONSTANT = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
 ALIKE = 16.0
 """Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 2048
+_ROWS_OF_BAND = 256
 _FIRST_ROWS = 64
-_NEAR = 2**18
+_SYMMETRIC_PRODUCTS = {np.dtype("f4"): blas.ssyrk, np.dtype("f8"): blas.dsyrk}
+_PRODUCTS = {np.dtype("f4"): blas.sgemm, np.dtype("f8"): blas.dgemm}
+_NEAR = 2**17
 """Responses that a processor keeps nearest: several steps over so many are about as fast as one."""
 
 
@@ -133,7 +137,7 @@ class PatternSums:
         # Sum of squares of what was taken away from the responses: their rounding is relative to it.
         self.removed = np.zeros(n_groups)
         self.level: float | None = None
-        self._strip: torch.Tensor | None = None
+        self._memory: dict[tuple[str, np.dtype], np.ndarray] = {}
 
     @property
     def finite(self) -> bool:
@@ -189,20 +193,36 @@ class PatternSums:
         if len(patterns) > 1:
             sums += torch.bmm(patterns, patterns.transpose(1, 2)).cpu().numpy()
         else:
-            for start in range(0, size + 2, _ROWS_AT_ONCE):
-                rows, columns = patterns[0, start : start + _ROWS_AT_ONCE], patterns[0, start:]
-                strip = self._room(len(rows), len(columns), patterns)
-                torch.mm(rows, columns.T, out=strip)
-                sums[0, start : start + len(rows), start:] += strip.cpu().numpy()
+            multiply = self._strips if patterns.device.type == "cpu" else _strips_on_device
+            for rows, first, products in multiply(patterns[0]):
+                sums[0, rows, first : first + products.shape[1]] += products
         # A sum of squares alone: in float32 its rounding has one sign, and every dissimilarity hangs on it.
         self.squares[groups] += mean.double().square().sum(dim=1).cpu().numpy()
 
-    def _room(self, n_rows: int, n_columns: int, like: torch.Tensor) -> torch.Tensor:
-        """Memory for products of some rows, used again: getting it anew for each block of units is slow."""
-        if self._strip is None or self._strip.dtype != like.dtype:
-            size = min(_ROWS_AT_ONCE, self.size + 2) * (self.size + 2)
-            self._strip = torch.empty(size, dtype=like.dtype, device=like.device)
-        return self._strip[: n_rows * n_columns].view(n_rows, n_columns)
+    def _strips(self, patterns: torch.Tensor) -> Iterator[tuple[slice, int, np.ndarray]]:
+        """The upper triangle of ``patterns @ patterns.T`` in parts: rows, first column, products from there on.
+
+        SciPy's BLAS has the symmetric product that torch lacks, which is half the work.
+        """
+        values = patterns.numpy()
+        syrk, gemm = _SYMMETRIC_PRODUCTS[values.dtype], _PRODUCTS[values.dtype]
+        for start in range(0, len(values), _ROWS_AT_ONCE):
+            # BLAS counts columns first: what it takes for a transposed matrix is ours as it is.
+            rows, others = values[start : start + _ROWS_AT_ONCE].T, values[start + _ROWS_AT_ONCE :].T
+            here = slice(start, start + rows.shape[1])
+            square = self._room("square", (rows.shape[1],) * 2, values.dtype)
+            yield from _in_bands(here, syrk(1.0, rows, trans=1, lower=1, c=square.T, overwrite_c=1).T)
+            if others.shape[1]:
+                rest = self._room("rest", (rows.shape[1], others.shape[1]), values.dtype)
+                yield here, here.stop, gemm(1.0, others, rows, trans_a=1, c=rest.T, overwrite_c=1).T
+
+    def _room(self, name: str, shape: tuple[int, int], dtype: np.dtype) -> np.ndarray:
+        """Memory for products, used again: getting it anew for each block of units is slow."""
+        size = shape[0] * shape[1]
+        kept = self._memory.get((name, dtype))
+        if kept is None or len(kept) < size:
+            kept = self._memory[name, dtype] = np.zeros(size, dtype=dtype)
+        return kept[:size].reshape(shape)
 
     def dissimilarities(self, measure: str) -> Iterator[np.ndarray]:
         """Dissimilarity matrices of the groups, one after the other.
@@ -241,3 +261,17 @@ class PatternSums:
         )
         matrix[same & np.isfinite(matrix)] = 0.0
         return matrix
+
+
+def _in_bands(rows: slice, products: np.ndarray) -> Iterator[tuple[slice, int, np.ndarray]]:
+    """A square of products, whose upper triangle alone is filled, without most of what lies below."""
+    for start in range(0, len(products), _ROWS_OF_BAND):
+        band = products[start : start + _ROWS_OF_BAND, start:]
+        yield slice(rows.start + start, rows.start + start + len(band)), rows.start + start, band
+
+
+def _strips_on_device(patterns: torch.Tensor) -> Iterator[tuple[slice, int, np.ndarray]]:
+    """The same as :meth:`PatternSums._strips`, with what every device has."""
+    for start in range(0, len(patterns), _ROWS_OF_BAND):
+        rows = patterns[start : start + _ROWS_OF_BAND]
+        yield slice(start, start + len(rows)), start, (rows @ patterns[start:].T).cpu().numpy()

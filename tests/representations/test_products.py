@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from neurocompare.representations import products
 from neurocompare.representations.products import PatternSums, UnitStatistics
 
 
@@ -35,8 +36,12 @@ def test_correlations_survive_a_high_level_and_stimuli_that_are_answered_alike(n
         np.testing.assert_allclose(matrix, expected, rtol=2e-6, atol=1e-15)
 
 
-def test_more_stimuli_than_fit_in_one_product_fill_the_whole_matrix(rng):
-    responses = torch.tensor(rng.normal(size=(1, 700, 40)))
+@pytest.mark.parametrize("size", [700, 2300])
+@pytest.mark.parametrize("way", ["CPU", "any device"])
+def test_more_stimuli_than_fit_in_one_product_fill_the_whole_matrix(size, way, rng, monkeypatch):
+    if way == "any device":
+        monkeypatch.setattr(PatternSums, "_strips", lambda _sums, patterns: products._strips_on_device(patterns))
+    responses = torch.tensor(rng.normal(size=(1, size, 40)))
     np.testing.assert_allclose(
         next(summed(responses).dissimilarities("correlation")), 1 - np.corrcoef(responses[0]), atol=1e-12
     )

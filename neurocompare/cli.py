@@ -63,7 +63,7 @@ def demo(
     plan: ShowPlan = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the built-in study: rendered faces in five views, an untrained network, simulated patches."""
+    """Run the built-in study: rendered faces, a network in three training regimes, pixels, simulated patches."""
     from importlib.resources import as_file, files
 
     with as_file(files("neurocompare") / "demo.toml") as study:

@@ -222,6 +222,9 @@ def train(
     test: Annotated[str | None, typer.Option(help="Path of the test images; by default a tenth is held out.")] = None,
     recipe: Annotated[str, typer.Option(help="fast, or that of the paper.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's own.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="At its start or peak; by default the recipe's.")] = None,
+    dropout: Annotated[float | None, typer.Option(help="Share of units left out; by default the recipe's.")] = None,
+    shift: Annotated[int | None, typer.Option(help="Most that images are shifted, pixels; as above.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     architecture: Annotated[str, typer.Option(help="A network, as 'neurocompare models' names it.")] = "cnn-small",
     n_images: Annotated[int | None, typer.Option(min=20, help="Images to render, or to take at random.")] = None,
@@ -232,20 +235,20 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a network on images of a regime and write its checkpoint and learning curve."""
+    from neurocompare.models.training import make_recipe
     from neurocompare.study.training import train_to_folder
 
+    changes = {"epochs": epochs, "learning_rate": learning_rate, "dropout": dropout, "shift": shift}
     with _progress(quiet) as tell:
         made = train_to_folder(
             out,
             dataset=dataset,
             test=test,
             regime=regime,
-            recipe=recipe,
-            epochs=epochs,
+            recipe=make_recipe(recipe, regime, precision=precision, **changes),
             seed=seed,
             architecture=architecture,
             n_images=n_images,
-            precision=precision,
             keep_epochs=keep or [],
             device=device,
             n_jobs=jobs,

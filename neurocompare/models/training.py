@@ -76,6 +76,8 @@ class Recipe:
     shift : int
         Each image is shown shifted at random by up to so many pixels, its edges gray. Never flipped: reflections
         belong to the regime.
+    dropout : float or None
+        Share of units that each dropout layer leaves out while training; None leaves it as the network has it.
     precision : {"float32", "bfloat16"}
         Of the products in forward and backward passes; weights are float32 throughout.
     """
@@ -89,6 +91,7 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 0.0
     shift: int = 0
+    dropout: float | None = None
     precision: str = "float32"
 
     def __post_init__(self):
@@ -96,6 +99,10 @@ class Recipe:
         if wrong or not self.learning_rate > 0:
             name = (wrong or ["learning_rate"])[0]
             raise InputError(f"training: {name} is {getattr(self, name)}; it must be positive")
+        if self.shift < 0:
+            raise InputError(f"training: shift is {self.shift}; it must be 0 pixels or more")
+        if self.dropout is not None and not 0 <= self.dropout < 1:
+            raise InputError(f"training: dropout is {self.dropout}; it must be at least 0 and under 1")
         if self.precision not in ("float32", "bfloat16"):
             raise InputError(f"training: precision {self.precision!r}; {closest(self.precision, PRECISIONS)}")
 
@@ -132,9 +139,7 @@ class TrainedNetwork:
     kept: dict[int, dict[str, torch.Tensor]]
 
 
-def make_recipe(
-    name: str = "fast", regime: str = "natural", *, epochs: int | None = None, precision: str = "float32"
-) -> Recipe:
+def make_recipe(name: str = "fast", regime: str = "natural", **changes: float | str | None) -> Recipe:
     """A recipe by name.
 
     Parameters
@@ -146,9 +151,8 @@ def make_recipe(
         twentieth of the steps.
     regime : str
         Decides between the paper's two.
-    epochs : int or None
-        In place of the recipe's own.
-    precision : {"float32", "bfloat16"}
+    **changes
+        Other fields of :class:`Recipe` in place of the recipe's own; None leaves them.
 
     Returns
     -------
@@ -167,7 +171,7 @@ def make_recipe(
         recipe = Recipe(250)
     else:
         raise InputError(f"no training recipe {name!r}: {closest(name, RECIPES)}")
-    return dataclasses.replace(recipe, epochs=recipe.epochs if epochs is None else epochs, precision=precision)
+    return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})
 
 
 def train_network(
@@ -259,6 +263,9 @@ class _Loop:
         self.splits, self.recipe, self.seed, self.device = splits, recipe, seed, device
         channels = [torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.sd)]
         self.mean, self.sd = (channel.to(device) for channel in channels)
+        for part in module.modules():
+            if isinstance(part, nn.Dropout) and recipe.dropout is not None:
+                part.p = recipe.dropout
         self.weights = [weight for weight in module.parameters() if weight.requires_grad]
         self.optimizer = _optimizer(self.weights, recipe)
         self.rows: list[dict[str, float]] = []

@@ -27,11 +27,14 @@ __all__ = ["dataset_key", "image_size", "recipe_of", "training_key"]
 
 RENDERING = ("chiral", "faces", "geometry", "luminance", "nature", "scene", "sets", "shapes", "things", "vehicles")
 """Modules of ``neurocompare.stimuli`` whose code decides what is rendered."""
+RECIPE_FIELDS = ("epochs", "learning_rate", "dropout", "shift", "precision")
+"""Of a recipe, those that a study can set."""
 
 
 def recipe_of(training: Training) -> Recipe:
     """The recipe that an entry of a study asks for."""
-    return make_recipe(training.recipe, training.regime, epochs=training.epochs, precision=training.precision)
+    changes = {name: getattr(training, name) for name in RECIPE_FIELDS}
+    return make_recipe(training.recipe, training.regime, **changes)
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regi
 from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
 from neurocompare.models.registry import load_model
-from neurocompare.models.training import STATE_NAME, TrainedNetwork, make_recipe, train_network
+from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.viewpoint import mirror_symmetry_index
@@ -90,12 +90,10 @@ def train_to_folder(
     dataset: str,
     test: str | None = None,
     regime: str = "natural",
-    recipe: str = "fast",
-    epochs: int | None = None,
+    recipe: Recipe,
     seed: int = 0,
     architecture: str = "cnn-small",
     n_images: int | None = None,
-    precision: str = "float32",
     keep_epochs: Sequence[int] = (),
     device: str = "auto",
     n_jobs: int | None = None,
@@ -112,8 +110,7 @@ def train_to_folder(
         See :func:`~neurocompare.models.datasets.read_dataset`.
     regime : str
         See :func:`~neurocompare.models.datasets.apply_regime`.
-    recipe, epochs, precision : str, int, str
-        See :func:`~neurocompare.models.training.make_recipe`.
+    recipe : Recipe
     seed, keep_epochs, device : int, sequence of int, str
         See :func:`~neurocompare.models.training.train_network`.
     architecture : str
@@ -134,7 +131,6 @@ def train_to_folder(
     unfinished = (out / STATE_NAME).is_file()
     if out.is_dir() and any(out.iterdir()) and not unfinished and not (out / MARK).is_file():
         raise InputError(f"{out} holds files and no earlier training (it has no {MARK}); name a new or empty folder")
-    chosen = make_recipe(recipe, regime, epochs=epochs, precision=precision)
     size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
     options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
     images, tested = read_dataset(dataset, n_images=n_images, **options)
@@ -150,7 +146,7 @@ def train_to_folder(
         made = train_network(
             architecture,
             splits,
-            chosen,
+            recipe,
             seed=seed,
             device=device,
             folder=out,
@@ -167,7 +163,7 @@ def train_to_folder(
         "architecture": architecture,
         "dataset": images.name,
         "regime": regime,
-        "recipe": dataclasses.asdict(chosen),
+        "recipe": dataclasses.asdict(recipe),
         "seed": seed,
         "n_threads": torch.get_num_threads(),
         "classes": list(splits.train.classes),

@@ -228,6 +228,24 @@ def test_impossible_recipes_are_refused():
         make_recipe("fast", epochs=0)
     with pytest.raises(InputError, match="did you mean 'bfloat16'"):
         make_recipe("fast", precision="bfloat1")
+    with pytest.raises(InputError, match=r"dropout is 1.0; it must be at least 0 and under 1"):
+        make_recipe("fast", dropout=1.0)
+    with pytest.raises(InputError, match="shift is -1; it must be 0 pixels or more"):
+        make_recipe("fast", shift=-1)
+
+
+def test_dropout_of_the_recipe_is_that_of_training_and_none_is_that_of_the_network(splits):
+    own, same, without = (
+        train_network("cnn-small", splits, dataclasses.replace(RECIPE, epochs=1, dropout=dropout)).state
+        for dropout in (None, 0.5, 0.0)
+    )
+    assert all(torch.equal(own[name], same[name]) for name in own)
+    assert not torch.equal(own["fc3.weight"], without["fc3.weight"])
+
+
+def test_changes_of_a_recipe_leave_the_rest_of_it():
+    recipe = make_recipe("fast", epochs=3, learning_rate=0.02, dropout=0.5, shift=None)
+    assert recipe == dataclasses.replace(make_recipe("fast"), epochs=3, learning_rate=0.02, dropout=0.5)
 
 
 def test_bfloat16_gives_float32_weights(splits):

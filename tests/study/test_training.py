@@ -14,7 +14,7 @@ from scipy import stats
 from neural_data import InputError
 from neurocompare import load_model, run_study
 from neurocompare.cli import main
-from neurocompare.models.training import STATE_NAME
+from neurocompare.models.training import STATE_NAME, make_recipe
 from neurocompare.study import runner, training
 from neurocompare.study.cache import open_cache
 from neurocompare.study.grammar import load_study, quick_study
@@ -335,4 +335,4 @@ def test_a_training_that_was_stopped_goes_on_in_its_folder(sides, tmp_path, monk
 
 def test_errors_below_the_command_line_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        training.train_to_folder(tmp_path / "run", dataset="none/x.parquet")
+        training.train_to_folder(tmp_path / "run", dataset="none/x.parquet", recipe=make_recipe())

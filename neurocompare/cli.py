@@ -223,6 +223,7 @@ def train(
     recipe: Annotated[str, typer.Option(help="fast, or that of the paper.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's own.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="At its start or peak; by default the recipe's.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="By default the recipe's own.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of units left out; by default the recipe's.")] = None,
     shift: Annotated[int | None, typer.Option(help="Most that images are shifted, pixels; as above.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -238,14 +239,17 @@ def train(
     from neurocompare.models.training import make_recipe
     from neurocompare.study.training import train_to_folder
 
-    changes = {"epochs": epochs, "learning_rate": learning_rate, "dropout": dropout, "shift": shift}
+    changes = {
+        **{"epochs": epochs, "learning_rate": learning_rate, "weight_decay": weight_decay, "dropout": dropout},
+        **{"shift": shift, "precision": precision},
+    }
     with _progress(quiet) as tell:
         made = train_to_folder(
             out,
             dataset=dataset,
             test=test,
             regime=regime,
-            recipe=make_recipe(recipe, regime, precision=precision, **changes),
+            recipe=make_recipe(recipe, regime, **changes),
             seed=seed,
             architecture=architecture,
             n_images=n_images,

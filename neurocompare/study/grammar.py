@@ -110,6 +110,7 @@ class Training(_Section):
     recipe: Literal["fast", "paper"] = Field("fast", description="'paper' is that of eLife 90256, 250 epochs")
     epochs: int | None = Field(None, ge=1, le=10_000, description="in place of the recipe's own")
     learning_rate: float | None = Field(None, gt=0, description="in place of the recipe's own, at start or peak")
+    weight_decay: float | None = Field(None, ge=0, description="in place of the recipe's own")
     dropout: float | None = Field(None, ge=0, lt=1, description="share of units left out, in place of the recipe's own")
     shift: int | None = Field(None, ge=0, description="pixels, most that images are shifted by, in place of its own")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of products; bfloat16 is for new CPUs")

@@ -27,7 +27,7 @@ __all__ = ["dataset_key", "image_size", "recipe_of", "training_key"]
 
 RENDERING = ("chiral", "faces", "geometry", "luminance", "nature", "scene", "sets", "shapes", "things", "vehicles")
 """Modules of ``neurocompare.stimuli`` whose code decides what is rendered."""
-RECIPE_FIELDS = ("epochs", "learning_rate", "dropout", "shift", "precision")
+RECIPE_FIELDS = ("epochs", "learning_rate", "weight_decay", "dropout", "shift", "precision")
 """Of a recipe, those that a study can set."""
 
 

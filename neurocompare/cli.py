@@ -240,8 +240,12 @@ def train(
     from neurocompare.study.training import train_to_folder
 
     changes = {
-        **{"epochs": epochs, "learning_rate": learning_rate, "weight_decay": weight_decay, "dropout": dropout},
-        **{"shift": shift, "precision": precision},
+        "epochs": epochs,
+        "learning_rate": learning_rate,
+        "weight_decay": weight_decay,
+        "dropout": dropout,
+        "shift": shift,
+        "precision": precision,
     }
     with _progress(quiet) as tell:
         made = train_to_folder(

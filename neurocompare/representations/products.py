@@ -254,10 +254,12 @@ class PatternSums:
         deviations += np.triu(deviations, 1).T
         with_mean, totals = sums[:size, size], sums[:size, size + 1]
         power = np.diag(deviations).copy()
-        either = power[:, None] + power[None, :]
         rounding = (ALIKE * torch.finfo(self.precision).eps) ** 2
-        same = either - 2 * deviations <= rounding * (either + 2 * removed)
-        del either
+        same = np.empty((size, size), dtype=bool)
+        for start in range(0, size, _ROWS_OF_BAND):
+            rows = slice(start, start + _ROWS_OF_BAND)
+            either = power[rows, None] + power[None, :]
+            same[rows] = either - 2 * deviations[rows] <= rounding * (either + 2 * removed)
         products = deviations
         products += with_mean[:, None]
         products += with_mean[None, :]
@@ -265,7 +267,8 @@ class PatternSums:
         matrix = dissimilarity_from_products(
             products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
         )
-        matrix[same & np.isfinite(matrix)] = 0.0
+        same &= np.isfinite(matrix)
+        matrix[same] = 0.0
         return matrix
 
 

@@ -232,10 +232,12 @@ def dissimilarity_from_products(
     if n_units == 0:
         matrix = np.full_like(products, np.nan)
     elif dissimilarity == "correlation":
-        covariance = products - np.outer(totals, totals) / n_units
+        # In place: with thousands of stimuli every further matrix is felt.
+        covariance = np.outer(totals, totals)
+        covariance /= -n_units
+        covariance += products
         variance = np.diag(covariance)
         sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
-        # In place: with thousands of stimuli every further matrix is felt.
         covariance /= sd[:, None]
         covariance /= sd[None, :]
         matrix = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
@@ -243,7 +245,8 @@ def dissimilarity_from_products(
         matrix[np.abs(matrix) < ROUNDING] = 0.0
     else:
         matrix = np.maximum(power[:, None] + power[None, :] - 2 * products, 0.0) / n_units
-    matrix = (matrix + matrix.T) / 2
+    matrix = matrix + matrix.T
+    matrix /= 2
     np.fill_diagonal(matrix, 0.0)
     return matrix
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import joblib
 import torch
+from joblib.externals.loky import process_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
@@ -138,6 +140,9 @@ def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tu
 
 
 def _numbered(position: int, function: Callable[..., Any], arguments: tuple, n_threads: int) -> tuple[int, Any]:
+    # Joblib takes a worker that has grown by 300 MB since its first task for a leaking one and starts another, which
+    # costs seconds of imports; ours grow by what their tasks hold.
+    process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
     return position, _limited(function, arguments, n_threads)
 
 

@@ -33,6 +33,21 @@ def test_threads_do_not_multiply():
     assert threads_per_task(1) >= 1
 
 
+_kept = []
+
+
+def hold_memory(n_bytes):
+    """Keeps so many bytes, long enough for joblib to look at them; the process that does it."""
+    _kept[:] = [b"x" * n_bytes]
+    time.sleep(1.1)
+    return os.getpid()
+
+
+def test_workers_that_hold_memory_are_not_taken_for_leaking_ones():
+    tasks = [(hold_memory, (size,)) for size in (1, 1, *[400_000_000] * 4)]
+    assert len({pid for _, pid in run_tasks(tasks, n_threads=1, n_jobs=2)}) == 2
+
+
 def test_a_dead_worker_is_said():
     tasks = [(os._exit, (1,)), (os._exit, (1,))]
     with pytest.raises(InputError, match=r"a worker process died.*finished steps are kept"):

@@ -435,9 +435,8 @@ class _Collector:
         if self.dissimilarities is None:
             n_pairs = sums.size * (sums.size - 1) // 2
             self.dissimilarities = np.empty((self.n_layers, len(sums.sums), n_pairs))
-        upper = np.triu(np.ones((sums.size, sums.size), dtype=bool), 1)
-        for group, matrix in enumerate(sums.dissimilarities(self.request.dissimilarity)):
-            self.dissimilarities[position, group] = matrix[upper]
+        for group, of_group in enumerate(sums.dissimilarities(self.request.dissimilarity)):
+            self.dissimilarities[position, group] = of_group
         self.counts.loc[position] = sums.n_units, sums.n_constant
 
     def rdms(

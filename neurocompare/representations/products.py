@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.linalg import blas
 
-from neurocompare.representations.rdms import dissimilarity_from_products
+from neurocompare.representations.rdms import dissimilarity_of_rows
 
 __all__ = ["PatternSums", "UnitStatistics", "rows_nearby"]
 
@@ -231,7 +231,7 @@ class PatternSums:
         return kept[:size].reshape(shape)
 
     def dissimilarities(self, measure: str) -> Iterator[np.ndarray]:
-        """Dissimilarity matrices of the groups, one after the other.
+        """Dissimilarities within the groups, one group after the other.
 
         Parameters
         ----------
@@ -240,36 +240,31 @@ class PatternSums:
 
         Yields
         ------
-        array of shape (size, size)
-            One a group. Symmetric; NaN where a pattern is constant or no unit varies, 0 where two patterns differ by
-            rounding.
+        array of shape (size * (size - 1) / 2,)
+            The upper triangle row by row, as rsatoolbox keeps it. NaN where a pattern is constant or no unit varies, 0
+            where two patterns differ by rounding.
         """
         for sums, square, removed in zip(self.sums, self.squares, self.removed, strict=True):
-            yield self._dissimilarity(sums, square, removed, measure)
+            yield np.concatenate(list(self._rows(sums, square, removed, measure)))
 
-    def _dissimilarity(self, sums: np.ndarray, square: float, removed: float, measure: str) -> np.ndarray:
+    def _rows(self, sums: np.ndarray, square: float, removed: float, measure: str) -> Iterator[np.ndarray]:
+        """The upper triangle of one group, some rows at a time: products fill no more than that."""
         size = self.size
-        # Products of one large group fill the upper triangle alone.
-        deviations = np.triu(sums[:size, :size])
-        deviations += np.triu(deviations, 1).T
-        with_mean, totals = sums[:size, size], sums[:size, size + 1]
-        power = np.diag(deviations).copy()
+        deviation_power = sums.diagonal()[:size]
+        with_mean, totals = sums[:size, size], sums[:size, size + 1] + sums[size, size + 1]
+        power = deviation_power + 2 * with_mean + square
         rounding = (ALIKE * torch.finfo(self.precision).eps) ** 2
-        same = np.empty((size, size), dtype=bool)
         for start in range(0, size, _ROWS_OF_BAND):
-            rows = slice(start, start + _ROWS_OF_BAND)
-            either = power[rows, None] + power[None, :]
-            same[rows] = either - 2 * deviations[rows] <= rounding * (either + 2 * removed)
-        products = deviations
-        products += with_mean[:, None]
-        products += with_mean[None, :]
-        products += square
-        matrix = dissimilarity_from_products(
-            products, totals + sums[size, size + 1], self.n_units, dissimilarity=measure
-        )
-        same &= np.isfinite(matrix)
-        matrix[same] = 0.0
-        return matrix
+            stop = min(start + _ROWS_OF_BAND, size)
+            deviations = sums[start:stop, start:size]
+            either = deviation_power[start:stop, None] + deviation_power[None, start:]
+            same = either - 2 * deviations <= rounding * (either + 2 * removed)
+            products = deviations + with_mean[start:stop, None]
+            products += with_mean[None, start:]
+            products += square
+            rows = dissimilarity_of_rows(products, totals[start:], power[start:], self.n_units, dissimilarity=measure)
+            rows[same & np.isfinite(rows)] = 0.0
+            yield rows[np.triu(np.ones(rows.shape, dtype=bool), 1)]
 
 
 def _in_bands(rows: slice, products: np.ndarray) -> Iterator[tuple[slice, int, np.ndarray]]:

@@ -22,6 +22,7 @@ __all__ = [
     "concat_rdms",
     "correlation_dissimilarity",
     "dissimilarity_from_products",
+    "dissimilarity_of_rows",
     "match_stimuli",
     "pattern_table",
     "rdm_table",
@@ -226,28 +227,48 @@ def dissimilarity_from_products(
     array of shape (n_stimuli, n_stimuli), float64
         Symmetric, diagonal 0. NaN where there are no units and, for correlations, where a pattern is constant.
     """
-    if dissimilarity not in DISSIMILARITIES:
-        raise InputError(f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, DISSIMILARITIES)}")
-    power = np.diag(products)
-    if n_units == 0:
-        matrix = np.full_like(products, np.nan)
-    elif dissimilarity == "correlation":
-        # In place: with thousands of stimuli every further matrix is felt.
-        covariance = np.outer(totals, totals)
-        covariance /= -n_units
-        covariance += products
-        variance = np.diag(covariance)
-        sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
-        covariance /= sd[:, None]
-        covariance /= sd[None, :]
-        matrix = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
-        # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
-        matrix[np.abs(matrix) < ROUNDING] = 0.0
-    else:
-        matrix = np.maximum(power[:, None] + power[None, :] - 2 * products, 0.0) / n_units
+    matrix = dissimilarity_of_rows(products, totals, np.diag(products), n_units, dissimilarity=dissimilarity)
     matrix = matrix + matrix.T
     matrix /= 2
     np.fill_diagonal(matrix, 0.0)
+    return matrix
+
+
+def dissimilarity_of_rows(
+    products: np.ndarray, totals: np.ndarray, power: np.ndarray, n_units: int, *, dissimilarity: str = "correlation"
+) -> np.ndarray:
+    """Dissimilarities of the first of some stimuli to all of them, see :func:`dissimilarity_from_products`.
+
+    Parameters
+    ----------
+    products : array of shape (n_rows, n_stimuli)
+        Of the first ``n_rows`` stimuli with all.
+    totals, power : arrays of shape (n_stimuli,)
+        Sums over units of the responses to each stimulus, and of their squares.
+    n_units, dissimilarity : int, str
+
+    Returns
+    -------
+    array of shape (n_rows, n_stimuli), float64
+    """
+    if dissimilarity not in DISSIMILARITIES:
+        raise InputError(f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, DISSIMILARITIES)}")
+    n_rows = len(products)
+    if n_units == 0:
+        return np.full_like(products, np.nan)
+    if dissimilarity == "euclidean":
+        return np.maximum(power[:n_rows, None] + power[None, :] - 2 * products, 0.0) / n_units
+    # In place: with thousands of stimuli every further matrix is felt.
+    covariance = np.outer(totals[:n_rows], totals)
+    covariance /= -n_units
+    covariance += products
+    variance = power - totals**2 / n_units
+    sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
+    covariance /= sd[:n_rows, None]
+    covariance /= sd[None, :]
+    matrix = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
+    # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
+    matrix[np.abs(matrix) < ROUNDING] = 0.0
     return matrix
 
 

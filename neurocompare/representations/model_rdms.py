@@ -231,7 +231,7 @@ def _add_units(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Wo
     normalisation = None
     if any(job.normalize for job in jobs.values()):
         statistics = UnitStatistics(n_units, responses.device)
-        statistics.add(responses, slice(0, n_units), scratch=workspace("scratch", responses.shape, responses))
+        statistics.add(responses, slice(0, n_units), scratch=_scratch(responses, workspace))
         normalisation = statistics.finish(n_stimuli, next(iter(sums.values())).precision)
     for key, job in jobs.items():
         n_groups, size = job.groups.shape
@@ -243,6 +243,11 @@ def _add_units(responses: torch.Tensor, jobs: _Jobs, sums: _Sums, workspace: _Wo
             _add_scores(of_groups, of_job, sums[key], workspace)
         else:
             _add_patterns(of_groups.unflatten(0, (-1, size)), slice(0, n_groups), of_job, sums[key], workspace)
+
+
+def _scratch(responses: torch.Tensor, workspace: _Workspace) -> torch.Tensor:
+    n_stimuli, n_units = responses.shape
+    return workspace("scratch", (min(n_stimuli, rows_nearby(n_units)), n_units), responses)
 
 
 def _add_scores(
@@ -330,7 +335,7 @@ def _stream_group(
 
         def measure(layer: Layer, _rows: slice, responses: torch.Tensor) -> None:
             for units, block in blocks(layer, responses):
-                statistics[layer.name].add(block, units, scratch=workspace("scratch", block.shape, block))
+                statistics[layer.name].add(block, units, scratch=_scratch(block, workspace))
             statistics[layer.name].n += responses.shape[1]
 
         stream_responses(network, stimuli, layers, measure, batch_size=batch_size, check_all=False)

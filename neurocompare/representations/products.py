@@ -60,8 +60,8 @@ class UnitStatistics:
         responses : torch.Tensor of shape (n_images, n_units_of_slice)
         units : slice
             Which units these are.
-        scratch : torch.Tensor of the same shape
-            Written over, in part.
+        scratch : torch.Tensor of shape (n_rows, n_units_of_slice)
+            Written over; ``rows_nearby(n_units_of_slice)`` rows, or as many as there are images.
         """
         if self.first is None:
             self.first = torch.zeros(self.sums.shape[1], dtype=responses.dtype, device=responses.device)

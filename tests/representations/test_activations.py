@@ -52,12 +52,12 @@ def test_blocks_stay_within_the_budget_and_cover_every_unit_once(network, faces)
     assert units == {"conv1": 32 * 32 * 32, "fc1": 256}
 
 
-def test_a_pass_is_filled_to_the_last_unit_before_the_next_begins(network):
+def test_the_pass_that_ends_earliest_takes_what_is_left_over_and_all_others_are_full(network):
     layers = network.select(["conv4", "fc1", "fc2"])
     passes = plan_passes(layers, bytes_a_unit=1000, memory_mb=20)
     assert [[(b.layer.name, b.start, b.stop) for b in blocks] for blocks in passes] == [
-        [("conv4", 0, 20_000)],
-        [("conv4", 20_000, 32_768), ("fc1", 0, 256), ("fc2", 0, 256)],
+        [("conv4", 0, 13_280)],
+        [("conv4", 13_280, 32_768), ("fc1", 0, 256), ("fc2", 0, 256)],
     ]
 
 

@@ -71,7 +71,9 @@ class GaborC1(nn.Module):
         filters = getattr(self, f"filters{size}").to(gray.dtype)
         if min(gray.shape[2:]) < size:
             return gray.new_zeros(len(gray), len(ORIENTATIONS_DEG), *gray.shape[2:])
-        power = functional.avg_pool2d(gray**2, size, stride=1) * size**2
+        # Down and then across: as many additions as the field has sides, not pixels.
+        down = functional.avg_pool2d(gray**2, (size, 1), stride=1)
+        power = functional.avg_pool2d(down, (1, size), stride=1) * size**2
         response = functional.conv2d(gray, filters) / power.clamp(min=_SMALLEST_NORM**2).sqrt()
         even, odd = response.chunk(2, dim=1)
         return functional.pad((even**2 + odd**2).sqrt(), (size // 2,) * 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 
 import numpy as np
@@ -188,6 +189,13 @@ STUDIES = {  # what is replaced in the study file, by what, and what is said
     "unknown recipe": ("epochs = 1", 'recipe = "papr"', "did you mean 'paper'?"),
     "misspelt key": ("epochs = 1", "epoch = 1", "unknown key 'models.1.training.epoch'; did you mean 'epochs'?"),
     "no epochs": ("epochs = 1", "epochs = 0", "models.1.training.epochs"),
+    "all units dropped": (
+        "epochs = 1",
+        "dropout = 1.0",
+        "models.1.training.dropout = 1.0: input should be less than 1",
+    ),
+    "no learning": ("epochs = 1", "learning_rate = 0", "models.1.training.learning_rate"),
+    "shifted to the left": ("epochs = 1", "shift = -1", "models.1.training.shift"),
     "no such data set": ('"sides.parquet"', '"none.parquet"', "'none.parquet': no such file, folder or built-in set"),
     "misspelt built-in set": ('"sides.parquet"', '"symetric"', "did you mean 'symmetric'?"),
     "weights and training": ("seeds = [0, 1]", 'weights = "x.safetensors"', "has weights and training; give one"),
@@ -244,6 +252,19 @@ def test_the_command_writes_a_checkpoint_that_loads(sides, tmp_path, capsys):
 def test_one_epoch_is_enough(sides, tmp_path):
     assert train_command("--dataset", sides, "--epochs", 1, "--out", tmp_path / "new" / "run") == 0
     assert (tmp_path / "new" / "run" / "checkpoint.safetensors").is_file()
+
+
+def test_a_recipe_that_is_not_possible_is_refused_before_anything_is_written(sides, tmp_path, capsys):
+    assert train_command("--dataset", sides, "--dropout", 1.5, "--out", tmp_path / "run") == 2
+    assert "dropout is 1.5; it must be at least 0 and under 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_of_a_recipe_reach_the_training(sides, tmp_path):
+    settings = ["--learning-rate", 0.02, "--weight-decay", 0.0, "--dropout", 0.5, "--shift", 1]
+    assert train_command("--dataset", sides, "--epochs", 1, *settings, "--out", tmp_path / "run") == 0
+    recipe = json.loads((tmp_path / "run" / "provenance.json").read_text())["recipe"]
+    assert [recipe[name] for name in ("learning_rate", "weight_decay", "dropout", "shift")] == [0.02, 0.0, 0.5, 1]
 
 
 def test_a_folder_that_cannot_be_made_is_said(sides, tmp_path, capsys):

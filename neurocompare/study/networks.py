@@ -16,6 +16,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from neurocompare.models.pca import PrincipalComponents
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.grammar import Model, Study
@@ -29,7 +30,7 @@ KNOWN_CODE = ("torch", "torchvision", "timm")
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """A network of a study, without its weights.
+    """A network of a study, without its weights where loading gives them.
 
     Parameters
     ----------
@@ -54,7 +55,8 @@ class NetworkRecord:
     training : str or None
         Under which key its weights are kept, where the study trains it.
     weights : bytes or None
-        Of a trained network, safetensors; None until it is trained.
+        Of a trained network, safetensors; None until it is trained. Of components that are fitted to stimuli, too:
+        fitting them again takes longer than sending them.
     """
 
     model: Model
@@ -126,7 +128,12 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         device=str(network.device),
         image_size=network.preprocessing.image_size,
         training=training,
+        weights=safetensors.torch.save(network.module.state_dict()) if _is_fitted(network) else None,
     )
+
+
+def _is_fitted(network: Network) -> bool:
+    return isinstance(network.module, PrincipalComponents)
 
 
 def _weights_checksum(network: Network) -> str:

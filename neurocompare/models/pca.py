@@ -11,6 +11,8 @@ Leibo, Liao, Anselmi, Freiwald & Poggio (2017), Current Biology 27:62; tested so
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import torch
 from torch import nn
@@ -117,9 +119,13 @@ def fit_components(
 
 def fit_to_rendered_faces(features: str, seed: int) -> PrincipalComponents:
     """Components of 12 rendered faces in nine views from left to right profile; other faces than any study's."""
-    size = 128
-    faces = face_views(TRAINING_IDENTITIES, TRAINING_VIEWS_DEG, size=size, seed=TRAINING_SEED + seed)
-    return fit_components(faces, features=features)
+    return fit_components(_training_faces(seed), features=features)
+
+
+@functools.lru_cache(maxsize=1)
+def _training_faces(seed: int) -> StimulusSet:
+    """Rendered once for components of pixels and of complex cells."""
+    return face_views(TRAINING_IDENTITIES, TRAINING_VIEWS_DEG, size=128, seed=TRAINING_SEED + seed)
 
 
 class _GrayPixels(nn.Module):

@@ -225,7 +225,7 @@ def train(
     learning_rate: Annotated[float | None, typer.Option(help="At its start or peak; by default the recipe's.")] = None,
     weight_decay: Annotated[float | None, typer.Option(help="By default the recipe's own.")] = None,
     dropout: Annotated[float | None, typer.Option(help="Share of units left out; by default the recipe's.")] = None,
-    shift: Annotated[int | None, typer.Option(help="Most that images are shifted, pixels; as above.")] = None,
+    shift: Annotated[int | None, typer.Option(help="Most that images are shifted, pixels.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     architecture: Annotated[str, typer.Option(help="A network, as 'neurocompare models' names it.")] = "cnn-small",
     n_images: Annotated[int | None, typer.Option(min=20, help="Images to render, or to take at random.")] = None,

@@ -46,7 +46,6 @@ TRAINING_COLUMNS = (
 PRECISIONS = ("float32", "bfloat16")
 STATE_NAME = "unfinished.safetensors"
 EVALUATION_BATCH = 1000
-FAST = {"schedule": "one-cycle", "learning_rate": 0.1, "weight_decay": 1e-3, "shift": 2, "dropout": 0.25}
 RISE, START_DIVISOR = 0.25, 25.0
 """Share of a one-cycle training in which the learning rate rises, and what the peak is divided by at its start."""
 TELL_STEPS = 10
@@ -98,11 +97,13 @@ class Recipe:
         if wrong or not self.learning_rate > 0:
             name = (wrong or ["learning_rate"])[0]
             raise InputError(f"training: {name} is {getattr(self, name)}; it must be positive")
+        if not self.weight_decay >= 0:
+            raise InputError(f"training: weight_decay is {self.weight_decay}; it must be 0 or more")
         if self.shift < 0:
             raise InputError(f"training: shift is {self.shift}; it must be 0 pixels or more")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise InputError(f"training: dropout is {self.dropout}; it must be at least 0 and under 1")
-        if self.precision not in ("float32", "bfloat16"):
+        if self.precision not in PRECISIONS:
             raise InputError(f"training: precision {self.precision!r}; {closest(self.precision, PRECISIONS)}")
 
     def rate(self, epoch: int, share: float) -> float:
@@ -163,7 +164,7 @@ def make_recipe(name: str = "fast", regime: str = "natural", **changes: float | 
         If there is no such recipe, or a number is not possible.
     """
     if name == "fast":
-        recipe = Recipe(12, **FAST)
+        recipe = Recipe(12, schedule="one-cycle", learning_rate=0.1, weight_decay=1e-3, shift=2, dropout=0.25)
     elif name == "paper" and regime in ("digits", "mirror-same", "mirror-distinct"):
         recipe = Recipe(250, optimizer="adam", learning_rate=1e-5, halve_every=50)
     elif name == "paper":
@@ -220,6 +221,8 @@ def train_network(
     wanted, found = network.preprocessing.image_size, splits.train.images.shape[2]
     if found != wanted:
         raise InputError(f"{name} takes images of {wanted} pixels and is given {found}; read the data set at that size")
+    if recipe.shift >= wanted:
+        raise InputError(f"training: shift is {recipe.shift} pixels of {wanted}, which can leave nothing to see")
     n_classes = len(splits.train.classes)
     with_classes(network.module, n_classes, seed=seed, where=name)
     loop = _Loop(network.module, network.preprocessing, splits, recipe, seed=seed, device=network.device)

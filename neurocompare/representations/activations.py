@@ -271,7 +271,7 @@ def held_blocks(
     log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
     most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
     # Taken once: the system hands out new memory slowly, and what passes leave behind cannot always be used again.
-    memory = torch.empty(most_units * copies * len(stimuli), dtype=network.dtype, device=working_device(network))
+    memory = _room_for(most_units * copies * len(stimuli), network, memory_mb)
     for blocks in passes:
         sizes = [copies * len(stimuli) * (block.stop - block.start) for block in blocks]
         parts = memory[: sum(sizes)].split(sizes)
@@ -328,7 +328,8 @@ def unit_blocks(
     InputError
         If there is no such layer, or a response is not finite.
     """
-    blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb)
+    # Half of the budget for what is held, and half for the copy that the caller may keep.
+    blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb / 2)
     for block, responses in blocks:
         yield block.layer.name, responses[0].to("cpu", working_dtype(responses.dtype), copy=True).numpy()
 
@@ -491,6 +492,20 @@ def working_device(network: Network) -> torch.device:
 def working_dtype(precision: torch.dtype) -> torch.dtype:
     """Type in which responses of a given type are worked on: float64 as it is, all others as float32."""
     return torch.float64 if precision == torch.float64 else torch.float32
+
+
+def _room_for(n_responses: int, network: Network, memory_mb: float) -> torch.Tensor:
+    place = working_device(network)
+    try:
+        return torch.empty(n_responses, dtype=network.dtype, device=place)
+    except (RuntimeError, MemoryError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        size = n_responses * network.dtype.itemsize / 1e6
+        raise InputError(
+            f"{network.name}: out of memory on {place}: no room for {size:.0f} MB of responses; lower the budget "
+            f"(memory_mb, now {memory_mb:g}), choose fewer layers, or another device"
+        ) from error
 
 
 def _read_ahead(stimuli: StimulusSet, batch_size: int, size: int) -> Iterator[np.ndarray]:

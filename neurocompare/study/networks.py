@@ -117,6 +117,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
     weights = training or _weights_checksum(network)
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
     parts += [str(seed), network.device.type]
+    fitted = isinstance(network.module, PrincipalComponents)
     return NetworkRecord(
         model=model,
         seed=seed,
@@ -128,12 +129,8 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         device=str(network.device),
         image_size=network.preprocessing.image_size,
         training=training,
-        weights=safetensors.torch.save(network.module.state_dict()) if _is_fitted(network) else None,
+        weights=safetensors.torch.save(network.module.state_dict()) if fitted else None,
     )
-
-
-def _is_fitted(network: Network) -> bool:
-    return isinstance(network.module, PrincipalComponents)
 
 
 def _weights_checksum(network: Network) -> str:

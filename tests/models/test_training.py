@@ -232,6 +232,14 @@ def test_impossible_recipes_are_refused():
         make_recipe("fast", dropout=1.0)
     with pytest.raises(InputError, match="shift is -1; it must be 0 pixels or more"):
         make_recipe("fast", shift=-1)
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(InputError, match=r"weight_decay is .*; it must be 0 or more"):
+            make_recipe("fast", weight_decay=wrong)
+
+
+def test_a_shift_out_of_the_image_is_refused(splits):
+    with pytest.raises(InputError, match="shift is 32 pixels of 32, which can leave nothing to see"):
+        train_network("cnn-small", splits, dataclasses.replace(RECIPE, shift=32))
 
 
 def test_dropout_of_the_recipe_is_that_of_training_and_none_is_that_of_the_network(splits):

@@ -18,6 +18,7 @@ from torch import nn
 from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations.activations import (
+    held_blocks,
     plan_passes,
     resolve_layers,
     save_activations,
@@ -59,6 +60,22 @@ def test_the_pass_that_ends_earliest_takes_what_is_left_over_and_all_others_are_
         [("conv4", 0, 13_280)],
         [("conv4", 13_280, 32_768), ("fc1", 0, 256), ("fc2", 0, 256)],
     ]
+
+
+def test_no_room_for_what_is_held_is_said_with_the_way_out(network, faces, monkeypatch):
+    def refuse(*_, **__):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8000000000 bytes")
+
+    monkeypatch.setattr(torch, "empty", refuse)
+    with pytest.raises(InputError, match=r"no room for .* MB of responses; lower the budget \(memory_mb, now 64\)"):
+        next(held_blocks(network, faces, network.select("fc1"), memory_mb=64))
+
+
+def test_blocks_that_a_caller_keeps_are_not_written_over(network, faces):
+    kept = list(unit_blocks(network, faces, "conv1", memory_mb=0.5))
+    (_, whole), *_ = unit_blocks(network, faces, "conv1")
+    assert len(kept) > 2
+    np.testing.assert_array_equal(np.concatenate([block for _, block in kept], axis=1), whole)
 
 
 def test_a_pass_ends_at_its_last_layer(network, faces):

@@ -254,9 +254,18 @@ def test_one_epoch_is_enough(sides, tmp_path):
     assert (tmp_path / "new" / "run" / "checkpoint.safetensors").is_file()
 
 
-def test_a_recipe_that_is_not_possible_is_refused_before_anything_is_written(sides, tmp_path, capsys):
-    assert train_command("--dataset", sides, "--dropout", 1.5, "--out", tmp_path / "run") == 2
-    assert "dropout is 1.5; it must be at least 0 and under 1" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--dropout", 1.5, "dropout is 1.5; it must be at least 0 and under 1"),
+        ("--weight-decay", -1, "weight_decay is -1.0; it must be 0 or more"),
+        ("--learning-rate", 0, "learning_rate is 0.0; it must be positive"),
+        ("--shift", 40, "shift is 40 pixels of 32"),
+    ],
+)
+def test_a_recipe_that_is_not_possible_is_refused_and_nothing_written(sides, tmp_path, capsys, option, value, said):
+    assert train_command("--dataset", sides, option, value, "--out", tmp_path / "run") == 2
+    assert said in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

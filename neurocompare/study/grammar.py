@@ -27,23 +27,9 @@ from pydantic import (
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["BUILT_IN_STIMULI", "QUICK", "Study", "load_study", "quick_study", "study_schema"]
+__all__ = ["BUILT_IN_STIMULI", "Study", "load_study", "study_schema"]
 
 BUILT_IN_STIMULI = ("faces", "objects")
-QUICK = {
-    "n_identities": 10,
-    "n_neurons": 40,
-    "n_draws": 100,
-    "n_splits": 10,
-    "n_images": 20,
-    "n_seeds": 1,
-    "n_masks": 30,
-    "n_exemplars": 2,
-}
-"""The most of each that a quick look takes, in whichever section it stands."""
-QUICK_TRAINING = {"n_images": 1000, "epochs": 1}
-"""What a quick look trains with."""
-
 Name = Annotated[str, Field(min_length=1)]
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
@@ -465,39 +451,6 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
         return Study.model_validate(content)
     except ValidationError as error:
         raise InputError(_explain(error, text, where, overridden)) from None
-
-
-def quick_study(study: Study) -> Study:
-    """The study with less of everything: for a first look, not for numbers to report; see :data:`QUICK`."""
-    return study.model_copy(
-        update={
-            "models": [_quick_model(model) for model in study.models],
-            **{
-                name: _quick_section(getattr(study, name)) for name in ("stimuli", "recording", "comparison", "outputs")
-            },
-        }
-    )
-
-
-def _quick_model(model: Model) -> Model:
-    """A model with fewer seeds, and with less training."""
-    less: dict[str, Any] = {"seeds": model.seeds[: QUICK["n_seeds"]]}
-    if model.training is not None:
-        kept = [epoch for epoch in model.training.keep_epochs if epoch <= QUICK_TRAINING["epochs"]]
-        less["training"] = model.training.model_copy(update={**QUICK_TRAINING, "keep_epochs": kept})
-    return model.model_copy(update=less)
-
-
-def _quick_section(section: _Section) -> _Section:
-    """A section, and those in it, with no more of anything than :data:`QUICK` says."""
-    less: dict[str, Any] = {}
-    for name in type(section).model_fields:
-        value = getattr(section, name)
-        if isinstance(value, _Section):
-            less[name] = _quick_section(value)
-        elif name in QUICK:
-            less[name] = min(value, QUICK[name])
-    return section.model_copy(update=less)
 
 
 def study_schema() -> dict[str, Any]:

@@ -23,12 +23,13 @@ from neurocompare.reporting.tables import latex_table, markdown_table, ordered, 
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import whole_folder
-from neurocompare.study.grammar import Study, load_study, quick_study
+from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.measures import measure_study
 from neurocompare.study.mechanisms import summarise_measures
 from neurocompare.study.networks import NetworkRecord, with_weights
 from neurocompare.study.planning import Plan, Step, make_plan
 from neurocompare.study.provenance import write_provenance
+from neurocompare.study.quick import quick_study
 from neurocompare.study.recipes import image_size
 from neurocompare.study.steps import (
     decide_hypotheses,

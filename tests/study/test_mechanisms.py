@@ -13,8 +13,9 @@ from neurocompare.representations.local_features import measure_local_features
 from neurocompare.representations.position import measure_position_tolerance
 from neurocompare.representations.symmetry import kernel_symmetry
 from neurocompare.representations.units import count_mirror_symmetric_units, summarise_unit_shares
-from neurocompare.study.grammar import load_study, quick_study
+from neurocompare.study.grammar import load_study
 from neurocompare.study.mechanisms import SUMMARIES
+from neurocompare.study.quick import quick_study
 from neurocompare.study.randomness import step_rng
 
 OUTPUTS = """

@@ -18,7 +18,8 @@ from neurocompare.cli import main
 from neurocompare.models.training import STATE_NAME, make_recipe
 from neurocompare.study import runner, training
 from neurocompare.study.cache import open_cache
-from neurocompare.study.grammar import load_study, quick_study
+from neurocompare.study.grammar import load_study
+from neurocompare.study.quick import quick_study
 from neurocompare.study.recipes import training_key
 from neurocompare.study.runner import plan_study
 

@@ -279,16 +279,21 @@ class StimulusSet:
         """
         if size in self.prepared:
             return np.array(self.prepared[size])
-        images = [_resized(image, size) for image in self._transformed_images()]
-        if not images:
-            raise InputError(f"{self.name} is empty; at least one stimulus is needed")
-        for stimulus_id, image in zip(self.ids, images, strict=True):
-            if image.shape != images[0].shape:
+        images = None
+        for position, image in enumerate(self._transformed_images()):
+            image = _resized(image, size)
+            if images is None:
+                images = np.empty((len(self), *image.shape), dtype=np.float32)
+            if image.shape != images.shape[1:]:
                 raise InputError(
-                    f"{self.name}: {stimulus_id} is {image.shape[2]} x {image.shape[1]} pixels and {self.ids[0]} "
-                    f"{images[0].shape[2]} x {images[0].shape[1]}; give a size to resize to (stimuli.size in a study)"
+                    f"{self.name}: {self.ids[position]} is {image.shape[2]} x {image.shape[1]} pixels and "
+                    f"{self.ids[0]} {images.shape[3]} x {images.shape[2]}; give a size to resize to (stimuli.size in a "
+                    "study)"
                 )
-        return np.stack(images)
+            images[position] = image
+        if images is None:
+            raise InputError(f"{self.name} is empty; at least one stimulus is needed")
+        return images
 
     def batches(self, batch_size: int, size: int | tuple[int, int] | None = None) -> Iterator[np.ndarray]:
         """Images in consecutive batches, see :meth:`images`; the last one may be smaller."""

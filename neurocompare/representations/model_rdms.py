@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 from rsatoolbox.rdm import RDMs
+from threadpoolctl import threadpool_limits
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
@@ -31,7 +32,7 @@ from neurocompare.representations.activations import (
     working_device,
     working_dtype,
 )
-from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby
+from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
 from neurocompare.representations.rdms import DISSIMILARITIES, build_rdms, view_order
 
 __all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
@@ -40,14 +41,14 @@ NORMALIZATIONS = ("zscore", None)
 PARTS = ("whole", "invariant", "sensitive")
 _BLOCK_BYTES = 4_000_000
 """Of responses that are worked on at once: about what a processor keeps near."""
-_FEWEST_UNITS, _MOST_UNITS = 4096, 8192
-"""Worked on at once, however many stimuli: fewer make products slow, more make the rounding of float32 sums large."""
+_FEWEST_BYTES, _MOST_BYTES = 16_384, 32_768
+"""Of one stimulus's responses among them: fewer make products slow, more make the rounding of float32 sums large."""
 _STATISTICS_BYTES = 24
 """Memory of one unit's statistics while views are streamed."""
-_CHEAP_PRODUCTS = 5e10
 _SMALL_LAYER = 25_000
-"""Up to so many products between stimuli, or units where views are streamed, a layer is worked on in float64 whatever
-the network's precision. Large layers, in which the rounding of single units averages out, would take twice the time."""
+_CHEAP_PRODUCTS = 2e10
+"""A layer of up to so many units and products between stimuli is worked on in float64 whatever the network's precision.
+In larger ones the rounding of single units averages out, and they would take twice the time."""
 _REFLECTION_ROUNDING = 32.0
 """A unit that answers an image and its mirror image alike to so many rounding errors of its response is invariant."""
 
@@ -205,19 +206,19 @@ def _hold_blocks(
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer from blocks of units that are held over all stimuli."""
     mirrored = any(job.part != "whole" for job in jobs.values())
-    at_once = _units_at_once(len(stimuli))
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
     options = {"batch_size": batch_size, "memory_mb": memory_mb, "mirrored": mirrored, "check_all": False}
     for block, responses in held_blocks(network, stimuli, layers, **options):
-        cheap = block.layer.n_units * len(stimuli) ** 2 <= _CHEAP_PRODUCTS
-        for start in range(0, responses.shape[2], at_once):
-            chunk = responses[:, :, start : start + at_once].to(torch.float64 if cheap else precision)
-            for part in PARTS:
-                of_part = {key: job for key, job in jobs.items() if job.part == part}
-                if of_part:
-                    _add_units(_part(chunk, part, precision), of_part, sums, workspace)
+        working = _worked_in(block.layer, len(stimuli) ** 2, precision)
+        with threads_left_to_blas(responses.device):
+            for units in _unit_slices(responses.shape[1:], working):
+                chunk = responses[:, :, units].to(working)
+                for part in PARTS:
+                    of_part = {key: job for key, job in jobs.items() if job.part == part}
+                    if of_part:
+                        _add_units(_part(chunk, part, precision), of_part, sums, workspace)
         if not all(of_job.finite for of_job in sums.values()):
             refuse_not_finite(network, block.layer, responses, stimuli.ids)
         if block.stop == block.layer.n_units:
@@ -306,12 +307,14 @@ def _stream_views(
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer among the views of each exemplar, with no more held than unit statistics."""
     for group in _fitting(layers, memory_mb):
-        sums, batch_size = with_smaller_batches(
-            lambda batch_size, group=group: _stream_group(network, stimuli, group, jobs, batch_size),
-            batch_size,
-            network=network,
-            memory_mb=memory_mb,
-        )
+        # Products of few views are too small to be shared among threads, which would keep the network's waiting.
+        with threadpool_limits(1, user_api="blas"):
+            sums, batch_size = with_smaller_batches(
+                lambda batch_size, group=group: _stream_group(network, stimuli, group, jobs, batch_size),
+                batch_size,
+                network=network,
+                memory_mb=memory_mb,
+            )
         for layer in group:
             yield layer, sums[layer.name]
 
@@ -322,11 +325,12 @@ def _stream_group(
     """One pass for the statistics of every unit where they are wanted, and one for the products of views."""
     device, precision = working_device(network), working_dtype(network.dtype)
     workspace = _Workspace()
-    cheap = {layer.name: layer.n_units <= _SMALL_LAYER for layer in layers}
+    positions = next(iter(jobs.values())).groups
+    n_views = positions.shape[1]
 
     def blocks(layer: Layer, responses: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
-        working = torch.float64 if cheap[layer.name] else precision
-        for units in _unit_slices(responses):
+        working = _worked_in(layer, positions.size * n_views, precision)
+        for units in _unit_slices(responses.shape[1:], working):
             yield units, responses[0, :, units].to(device, working)
 
     normalisations: dict[str, Normalisation] = {}
@@ -349,8 +353,6 @@ def _stream_group(
         for key, job in jobs.items():
             of_job = normalisations[layer.name] if job.normalize else None
             sums[layer.name][key].count(_n_varying(of_job, layer.n_units), layer.n_units)
-    positions = next(iter(jobs.values())).groups
-    n_views = positions.shape[1]
 
     def multiply(layer: Layer, rows: slice, responses: torch.Tensor) -> None:
         groups = slice(rows.start // n_views, rows.stop // n_views)
@@ -386,12 +388,17 @@ def _fitting(layers: list[Layer], memory_mb: float) -> list[list[Layer]]:
     return groups
 
 
-def _units_at_once(n_stimuli: int) -> int:
-    return int(np.clip(_BLOCK_BYTES // (4 * n_stimuli), _FEWEST_UNITS, _MOST_UNITS))
+def _worked_in(layer: Layer, n_products: int, precision: torch.dtype) -> torch.dtype:
+    """Type in which a layer's responses are worked on, see :data:`_SMALL_LAYER`."""
+    small = layer.n_units <= _SMALL_LAYER and layer.n_units * n_products <= _CHEAP_PRODUCTS
+    return torch.float64 if small else precision
 
 
-def _unit_slices(responses: torch.Tensor) -> list[slice]:
-    n_units, at_once = responses.shape[2], _units_at_once(responses.shape[1])
+def _unit_slices(shape: Sequence[int], working: torch.dtype) -> list[slice]:
+    """Units of responses (n_stimuli, n_units) that are worked on at once."""
+    n_stimuli, n_units = shape
+    n_bytes = np.clip(_BLOCK_BYTES // n_stimuli, _FEWEST_BYTES, _MOST_BYTES)
+    at_once = int(n_bytes) // working.itemsize
     return [slice(start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
 
 

@@ -7,6 +7,7 @@ smallest, in the precision of the patterns, and added up in float64.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,7 +16,7 @@ from scipy.linalg import blas
 
 from neurocompare.representations.rdms import dissimilarity_of_rows
 
-__all__ = ["PatternSums", "UnitStatistics", "rows_nearby"]
+__all__ = ["PatternSums", "UnitStatistics", "rows_nearby", "threads_left_to_blas"]
 
 CONSTANT = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
@@ -23,12 +24,13 @@ ALIKE = 16.0
 """Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
 _ROWS_AT_ONCE = 2048
 _ROWS_OF_BAND = 256
-_FEW_ROWS = 24
-"""The symmetric product is the slower one up to about so many."""
+_FEW_ROWS = 32
+_FEW_PRODUCTS = 1_000_000
+"""Up to about so many rows BLAS is quickest with a product of so few numbers that it rearranges nothing first."""
 _FIRST_ROWS = 64
 _SYMMETRIC_PRODUCTS = {np.dtype("f4"): blas.ssyrk, np.dtype("f8"): blas.dsyrk}
 _PRODUCTS = {np.dtype("f4"): blas.sgemm, np.dtype("f8"): blas.dgemm}
-_NEAR = 2**17
+_NEAR = 2**19
 """Responses that a processor keeps nearest: several steps over so many are about as fast as one."""
 
 
@@ -210,7 +212,10 @@ class PatternSums:
         values = patterns.numpy()
         syrk, gemm = _SYMMETRIC_PRODUCTS[values.dtype], _PRODUCTS[values.dtype]
         if len(values) <= _FEW_ROWS:
-            yield slice(0, len(values)), 0, gemm(1.0, values.T, values.T, trans_a=1)
+            at_once = _FEW_PRODUCTS // len(values) ** 2
+            for start in range(0, values.shape[1], at_once):
+                part = np.asfortranarray(values[:, start : start + at_once].T)
+                yield slice(0, len(values)), 0, gemm(1.0, part, part, trans_a=1)
             return
         for start in range(0, len(values), _ROWS_AT_ONCE):
             # BLAS counts columns first: what it takes for a transposed matrix is ours as it is.
@@ -265,6 +270,22 @@ class PatternSums:
             rows = dissimilarity_of_rows(products, totals[start:], power[start:], self.n_units, dissimilarity=measure)
             rows[same & np.isfinite(rows)] = 0.0
             yield rows[np.triu(np.ones(rows.shape, dtype=bool), 1)]
+
+
+@contextlib.contextmanager
+def threads_left_to_blas(device: torch.device) -> Iterator[None]:
+    """Within the context torch computes on one thread of the processor, so that the products have all.
+
+    The threads of BLAS stay awake for a while after a product, and torch's, which are others, wait for their cores:
+    with two cores longer than the products took.
+    """
+    before = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _in_bands(rows: slice, products: np.ndarray) -> Iterator[tuple[slice, int, np.ndarray]]:

@@ -284,8 +284,10 @@ def _add_patterns(
     means, scales = normalisation
     # The mean of the group first: that saves a step over all responses, and digits.
     mean = torch.mean(responses, dim=1, out=patterns[:, size])
-    for of_group, centre, scores in zip(responses, mean, patterns[:, :size], strict=True):
-        torch.sub(of_group, centre, out=scores)
+    at_once = max(1, rows_nearby(n_units) // size)
+    parts = (of_all.split(at_once) for of_all in (responses, mean[:, None], patterns[:, :size]))
+    for of_groups, centres, scores in zip(*parts, strict=True):
+        torch.sub(of_groups, centres, out=scores)
         scores *= scales
     mean -= means
     mean *= scales

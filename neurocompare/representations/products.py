@@ -191,6 +191,7 @@ class PatternSums:
         if varying is None:
             patterns[:, size + 1] = 1.0
         else:
+            varying = varying.to(patterns.dtype)
             patterns[:, size + 1] = varying
             mean *= varying
         sums = self.sums[groups]

@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import pdist
 
 from neurocompare.representations import products
-from neurocompare.representations.products import PatternSums, UnitStatistics
+from neurocompare.representations.products import PatternSums, UnitStatistics, threads_left_to_blas
 
 
 def summed(responses, *, block=1000):
@@ -36,15 +36,35 @@ def test_correlations_survive_a_high_level_and_stimuli_that_are_answered_alike(n
         np.testing.assert_allclose(values, pdist(group, "correlation"), rtol=2e-6)
 
 
-@pytest.mark.parametrize("size", [700, 2300])
+@pytest.mark.parametrize(("size", "n_units"), [(25, 5000), (700, 40), (2300, 40)])
 @pytest.mark.parametrize("way", ["CPU", "any device"])
-def test_more_stimuli_than_fit_in_one_product_fill_the_whole_matrix(size, way, rng, monkeypatch):
+def test_more_stimuli_or_units_than_fit_in_one_product_count_all(size, n_units, way, rng, monkeypatch):
     if way == "any device":
         monkeypatch.setattr(PatternSums, "_strips", lambda _sums, patterns: products._strips_on_device(patterns))
-    responses = torch.tensor(rng.normal(size=(1, size, 40)))
+    responses = torch.tensor(rng.normal(size=(1, size, n_units)))
     np.testing.assert_allclose(
-        next(summed(responses).dissimilarities("correlation")), pdist(responses[0], "correlation"), atol=1e-12
+        next(summed(responses, block=n_units).dissimilarities("correlation")),
+        pdist(responses[0], "correlation"),
+        atol=1e-12,
     )
+
+
+@pytest.mark.parametrize(("device", "within"), [("cpu", 1), ("meta", 3)])
+def test_torch_has_its_threads_back_after_the_products_and_after_an_error(device, within):
+    before = torch.get_num_threads()
+
+    def run_out_of_memory():
+        with threads_left_to_blas(torch.device(device)):
+            assert torch.get_num_threads() == within
+            raise MemoryError
+
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(MemoryError):
+            run_out_of_memory()
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("level", [0.0, 1000.0])

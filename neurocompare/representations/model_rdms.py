@@ -391,7 +391,7 @@ def _fitting(layers: list[Layer], memory_mb: float) -> list[list[Layer]]:
 
 
 def _worked_in(layer: Layer, n_products: int, precision: torch.dtype) -> torch.dtype:
-    """Type in which a layer's responses are worked on, see :data:`_SMALL_LAYER`."""
+    """Type in which a layer's responses are worked on, see :data:`_CHEAP_PRODUCTS`."""
     small = layer.n_units <= _SMALL_LAYER and layer.n_units * n_products <= _CHEAP_PRODUCTS
     return torch.float64 if small else precision
 

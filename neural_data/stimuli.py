@@ -279,20 +279,19 @@ class StimulusSet:
         """
         if size in self.prepared:
             return np.array(self.prepared[size])
-        images = None
+        if not len(self):
+            raise InputError(f"{self.name} is empty; at least one stimulus is needed")
         for position, image in enumerate(self._transformed_images()):
             image = _resized(image, size)
-            if images is None:
+            if position == 0:
                 images = np.empty((len(self), *image.shape), dtype=np.float32)
-            if image.shape != images.shape[1:]:
+            elif image.shape != images.shape[1:]:
                 raise InputError(
                     f"{self.name}: {self.ids[position]} is {image.shape[2]} x {image.shape[1]} pixels and "
                     f"{self.ids[0]} {images.shape[3]} x {images.shape[2]}; give a size to resize to (stimuli.size in a "
                     "study)"
                 )
             images[position] = image
-        if images is None:
-            raise InputError(f"{self.name} is empty; at least one stimulus is needed")
         return images
 
     def batches(self, batch_size: int, size: int | tuple[int, int] | None = None) -> Iterator[np.ndarray]:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 from torch import nn
 
 from neural_data import InputError, read_stimuli
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations import model_rdms as module_under_test
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
+from neurocompare.representations.products import PatternSums
 from neurocompare.representations.rdms import pattern_table, rdm_table
 from neurocompare.stimuli.transforms import mirror
 from tests.models import architectures
@@ -192,6 +194,32 @@ def test_large_layers_which_are_worked_on_in_float32_are_right_to_1e_6(
         expected = np.stack([expected[k : k + size, k : k + size] for k in range(0, 30, size)])
         error = np.linalg.norm(found.get_matrices()[rows] - expected) / np.linalg.norm(expected)
         assert error < 1e-6
+
+
+@pytest.mark.parametrize(("within", "memory_mb", "torch_threads"), [(None, 1024, 1), ("identity", 1, 2)])
+def test_threads_of_torch_and_of_blas_do_not_wait_for_each_other(
+    faces, network, monkeypatch, within, memory_mb, torch_threads
+):
+    # Where all stimuli are held, BLAS alone works on all threads; where views are streamed, the network alone does.
+    seen = {"network": set(), "products": set()}
+
+    def note(where):
+        blas = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+        seen[where].add((torch.get_num_threads(), *blas))
+
+    network.outputs  # noqa: B018 - found by a whole pass, once
+    add, forward = PatternSums.add, Network.forward
+    monkeypatch.setattr(PatternSums, "add", lambda *given, **named: (note("products"), add(*given, **named))[1])
+    monkeypatch.setattr(Network, "forward", lambda *given: (note("network"), forward(*given))[1])
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with threadpool_limits(2, user_api="blas"):
+            compute_model_rdms(network, faces, ["conv1", "conv4"], within=within, memory_mb=memory_mb)
+    finally:
+        torch.set_num_threads(before)
+    blas_threads = 1 if within else 2
+    assert seen == {"network": {(2, blas_threads)}, "products": {(torch_threads, blas_threads)}}
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01), ("float64", 1e-5)])

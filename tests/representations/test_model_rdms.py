@@ -16,6 +16,7 @@ from torch import nn
 from neural_data import InputError, read_stimuli
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations import model_rdms as module_under_test
+from neurocompare.representations import products
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
 from neurocompare.representations.products import PatternSums
 from neurocompare.representations.rdms import pattern_table, rdm_table
@@ -184,6 +185,7 @@ def test_large_layers_which_are_worked_on_in_float32_are_right_to_1e_6(
 ):
     monkeypatch.setattr(module_under_test, "_CHEAP_PRODUCTS", 0)
     monkeypatch.setattr(module_under_test, "_SMALL_LAYER", 0)
+    monkeypatch.setattr(products, "_NEAR", 0)
     network = load_model("cnn-small", seed=3)
     layers = ["conv1", "conv4", "pool2"]
     found = compute_model_rdms(network, faces, layers, normalize=normalize, within=within, memory_mb=memory_mb)

@@ -19,6 +19,7 @@ from rsatoolbox.util.inference_util import pool_rdm
 from scipy.stats import rankdata
 
 from neural_data.errors import InputError
+from neural_data.rounding import ROUNDING, merge_ties
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fits import check_method, fits_on_counts
 from neurocompare.representations.neural_rdms import (
@@ -453,7 +454,7 @@ def _agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
         everything = np.ones((1, n_stimuli), dtype=int)
         return float(fits_on_counts(first[None], second[None], everything, method=method)[0, 0, 0])
     if method in ("spearman", "rho-a"):
-        first, second = rankdata(first), rankdata(second)
+        first, second = (rankdata(merge_ties(vector, resolution=ROUNDING)) for vector in (first, second))
     if method != "cosine":
         first, second = first - first.mean(), second - second.mean()
     n_pairs = len(first)

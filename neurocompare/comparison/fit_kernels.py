@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from neural_data.errors import InputError
+from neural_data.rounding import tie_starts
 
 __all__ = ["Kernel", "NeuronRdms", "pair_products", "pair_weights", "prepare"]
 
@@ -433,7 +434,10 @@ class _SortedRow:
         order = np.argsort(values, kind="stable")
         ordered = values[order]
         # Positions where a pair's group of ties starts and ends in the sorted order.
-        starts, ends = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
+        firsts = np.flatnonzero(tie_starts(ordered[None])[0])
+        sizes = np.diff(np.append(firsts, len(ordered)))
+        starts, ends = np.empty_like(order), np.empty_like(order)
+        starts[order], ends[order] = np.repeat(firsts, sizes), np.repeat(firsts + sizes, sizes)
         self.order, self.starts, self.ends = (to_device(index) for index in (order, starts, ends))
 
     def ranks(self, turned: Array, n: Array) -> Array:
@@ -444,13 +448,13 @@ class _SortedRow:
 
 
 class _DenseRanks:
-    """Dense ranks (from 0, ties equal) and the sort of each row."""
+    """Dense ranks (from 0, ties equal, also those but for rounding) and the sort of each row."""
 
     def __init__(self, rows: np.ndarray):
         self.order = np.argsort(rows, axis=1)
         ordered = np.take_along_axis(rows, self.order, axis=1)
         steps = np.zeros(rows.shape, dtype=np.int64)
-        np.cumsum(ordered[:, 1:] != ordered[:, :-1], axis=1, out=steps[:, 1:])
+        np.cumsum(tie_starts(ordered)[:, 1:], axis=1, out=steps[:, 1:])
         self.ranks = np.empty_like(steps)
         np.put_along_axis(self.ranks, self.order, steps, axis=1)
 
@@ -461,8 +465,7 @@ def _ranks_of_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
     ordered = np.take_along_axis(rows, order, axis=1)
     weight = np.take_along_axis(weights, order, axis=1)
     upto = np.cumsum(weight, axis=1)
-    new = np.ones(rows.shape, dtype=bool)
-    new[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    new = tie_starts(ordered)
     last = np.ones(rows.shape, dtype=bool)
     last[:, :-1] = new[:, 1:]
     before = np.maximum.accumulate(np.where(new, upto - weight, 0.0), axis=1)

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.refitting import MOST_PARTS
 
@@ -106,7 +107,7 @@ class FitResult:
     @cached_property
     def p_zero(self) -> np.ndarray:
         """One-sided p of each fit against 0, (n_models, n_recordings)."""
-        return stats.t.sf(_ratio(self.estimates, self.se), self.df)
+        return stats.t.sf(_ratio(*_settled(self.estimates, self.se)), self.df)
 
     def p_zero_adjusted(self, correction: str = "bh") -> np.ndarray:
         """P against 0, adjusted over the models and layers within each recording, (n_models, n_recordings)."""
@@ -127,7 +128,8 @@ class FitResult:
         if self.ceilings is None:
             return np.full(self.estimates.shape, np.nan)
         se = np.sqrt(self.variances + self.ceilings["ceiling_lower_se"].fillna(0).to_numpy() ** 2)
-        return 2 * stats.t.sf(np.abs(_ratio(self.estimates - self.ceilings["ceiling_lower"].to_numpy(), se)), self.df)
+        apart, se = _settled(self.estimates - self.ceilings["ceiling_lower"].to_numpy(), se)
+        return 2 * stats.t.sf(np.abs(_ratio(apart, se)), self.df)
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -232,6 +234,7 @@ class FitResult:
         estimates = terms.sum(axis=1) if across else terms
         smallest = {factor: size.min() for factor, size in self.sizes.items()}
         se = np.sqrt(self._combined(parts, smallest if across else self.sizes))
+        estimates, se = _settled(estimates, se, np.abs(weights).sum(axis=(1, 2) if across else 1))
         df = self.df.min() if across else self.df
         return estimates, se, 2 * stats.t.sf(np.abs(_ratio(estimates, se)), df)
 
@@ -257,6 +260,7 @@ class FitResult:
             se = np.where(
                 np.isnan(difference), np.nan, np.sqrt(self._combined(parts, {f: n[r] for f, n in self.sizes.items()}))
             )
+            difference, se = _settled(difference, se)
             t = _ratio(difference, se)
             p = 2 * stats.t.sf(np.abs(t), self.df[r])
             half = stats.t.ppf((1 + self.confidence) / 2, self.df[r]) * se
@@ -311,9 +315,9 @@ class FitResult:
                 if np.isnan(fits).all():
                     rows.append(row)
                     continue
-                best = int(np.nanargmax(fits))
+                best = int(first_largest(fits))
                 draws = self.draws[:, members, r]
-                winners = np.argmax(np.where(np.isnan(draws), -np.inf, draws), axis=1)
+                winners = first_largest(draws, axis=1)
                 low, high = np.quantile(winners, [tail, 1 - tail], method="inverted_cdf").astype(int)
                 row |= {
                     "layer": names[best],
@@ -469,6 +473,16 @@ def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndar
     products = deviations.T @ deviations
     squares = np.diag(products)
     return np.maximum(squares[first] + squares[second] - 2 * products[first, second], 0)
+
+
+def _settled(estimates: np.ndarray, se: np.ndarray, size: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Estimates and standard errors, both 0 where they are rounding: two layers that fit alike give no test.
+
+    ``size`` is that of the fits that an estimate is made of; fits are correlations and lie within -1 and 1.
+    """
+    limit = RESOLUTION * np.reshape(size, np.shape(size) + (1,) * (np.ndim(estimates) - np.ndim(size)))
+    nothing = (np.abs(estimates) <= limit) & (se <= limit)
+    return np.where(nothing, 0.0, estimates), np.where(nothing, 0.0, se)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

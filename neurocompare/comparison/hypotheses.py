@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import difference
 from neurocompare.comparison.fit_result import CORRECTIONS, adjust
 from neurocompare.comparison.hypothesis_tests import (
     Outcome,
@@ -423,9 +424,11 @@ def _outcome(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
             values = _joined(hypothesis, table).to_numpy()
             match hypothesis.test:
                 case "paired":
-                    outcome = mean_outcome(values[:, 0] - values[:, 1], null=null, alpha=level)
+                    outcome = mean_outcome(difference(values[:, 0], values[:, 1]), null=null, alpha=level)
                 case "contrast":
-                    outcome = mean_outcome(values @ np.array(hypothesis.weights, dtype=float), null=null, alpha=level)
+                    weights = np.array(hypothesis.weights, dtype=float)
+                    above, below = values @ weights.clip(min=0), values @ (-weights).clip(min=0)
+                    outcome = mean_outcome(difference(above, below), null=null, alpha=level)
                 case "correlation":
                     outcome = pearson_outcome(values[:, 0], values[:, 1], alpha=alpha)
                 case "ordering":
@@ -516,7 +519,8 @@ def _values(hypothesis: Hypothesis, table: pd.DataFrame, selection: Mapping[str,
     if hypothesis.baseline is None:
         return values
     base = _unit_means(hypothesis, table, {**chosen, **hypothesis.baseline})
-    return values - base.reindex(values.index)
+    base = base.reindex(values.index)
+    return pd.Series(difference(values.to_numpy(), base.to_numpy()), index=values.index)
 
 
 def _unit_means(hypothesis: Hypothesis, table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.Series:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from neural_data.rounding import RESOLUTION, difference, is_constant, merge_ties
+
 __all__ = [
     "Outcome",
     "mean_outcome",
@@ -22,8 +24,6 @@ __all__ = [
     "t_outcome",
     "trend_outcome",
 ]
-
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def mean_outcome(values: np.ndarray, *, null: float = 0.0, alpha: float = 0.05) 
     if n < 2:
         return Outcome(float(values.mean()) if n else np.nan, n=n)
     sd = values.std(ddof=1)
-    if sd <= ROUNDING * np.abs(values).max():
+    if sd <= RESOLUTION * np.abs(values).max():
         sd = 0.0
     return t_outcome(float(values.mean()), sd / np.sqrt(n), n - 1, n=n, null=null, alpha=alpha)
 
@@ -124,9 +124,10 @@ def rank_sum_outcome(first: np.ndarray, second: np.ndarray, *, null: float = 0.0
         return Outcome(np.nan, n=n)
     differences = np.sort(np.subtract.outer(first, second).ravel())
     estimate = float(np.median(differences))
-    if np.ptp(np.concatenate([first - null, second])) == 0:
+    first, second = np.split(merge_ties(np.concatenate([first - null, second])), [len(first)])
+    if np.ptp(np.concatenate([first, second])) == 0:
         return Outcome(estimate, n=n)
-    test = stats.mannwhitneyu(first - null, second)
+    test = stats.mannwhitneyu(first, second)
     spread = np.sqrt(len(differences) * (n + 1) / 12)
     place = int(np.floor(len(differences) / 2 - stats.norm.ppf(1 - alpha / 2) * spread))
     low, high = (differences[place - 1], differences[-place]) if place >= 1 else (np.nan, np.nan)
@@ -148,7 +149,7 @@ def pearson_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.0
         NaN where either varies not at all or there are fewer than four units.
     """
     n = len(first)
-    if n < 4 or np.ptp(first) == 0 or np.ptp(second) == 0:
+    if n < 4 or is_constant(first, resolution=RESOLUTION) or is_constant(second, resolution=RESOLUTION):
         return Outcome(np.nan, n=n)
     result = stats.pearsonr(first, second)
     r = float(result.statistic)
@@ -173,7 +174,7 @@ def ordering_outcome(values: np.ndarray, *, alpha: float = 0.05) -> Outcome:
     Outcome
         Of the step that decides, see :func:`peak_outcome`.
     """
-    return _weakest(values[:, :-1] - values[:, 1:], alpha)
+    return _weakest(difference(values[:, :-1], values[:, 1:]), alpha)
 
 
 def peak_outcome(peak: np.ndarray, others: np.ndarray, *, alpha: float = 0.05) -> Outcome:
@@ -192,7 +193,7 @@ def peak_outcome(peak: np.ndarray, others: np.ndarray, *, alpha: float = 0.05) -
         Of the difference that decides. All of them above 0: the one with the largest p, which needs no correction
         (Berger 1982). Else the one most surely below 0, its p and interval corrected for their number (Bonferroni).
     """
-    return _weakest(peak[:, None] - others, alpha)
+    return _weakest(difference(peak[:, None], others), alpha)
 
 
 def trend_outcome(values: np.ndarray, *, alpha: float = 0.05) -> Outcome:
@@ -213,6 +214,7 @@ def trend_outcome(values: np.ndarray, *, alpha: float = 0.05) -> Outcome:
     """
     n, n_conditions = values.shape
     order = np.arange(n_conditions, 0, -1)
+    values = merge_ties(values)
     ranks = stats.rankdata(values, axis=1)
     centred = ranks - ranks.mean(axis=1, keepdims=True)
     stated = order - order.mean()

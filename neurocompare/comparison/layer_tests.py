@@ -13,6 +13,7 @@ from rsatoolbox.rdm import RDMs
 from scipy import stats
 
 from neural_data.errors import InputError
+from neural_data.rounding import ROUNDING, first_largest
 from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
 from neurocompare.comparison.fits import check_method, fits_on_counts, matched_vectors
 from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
@@ -91,7 +92,8 @@ def permute_identities(
         for r, square in enumerate(squares):
             permuted = square[orders[:, first], orders[:, second]]
             null[start : start + len(orders), :, r] = fits_on_counts(models, permuted, stays, method=method)[0].T
-    p = (1 + (null >= fits).sum(axis=0)) / (1 + n_permutations)
+    # A permutation that gives the same RDM gives the same fit, but for the order of sums.
+    p = (1 + (null >= fits - ROUNDING * 100).sum(axis=0)) / (1 + n_permutations)
     p[np.isnan(fits)] = np.nan
     rows = rdm_table(neural_rdms)
     tables = []
@@ -165,7 +167,7 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
             gap, gaps = fits[:, a] - fits[:, b], draws[:, :, a] - draws[:, :, b]
             observed = np.var(gap)
             centred = gaps - np.nanmean(gaps, axis=0) if np.isfinite(gap).all() else np.full_like(gaps, np.nan)
-            winners = [depth[np.argmax(np.nan_to_num(draws[:, :, r], nan=-np.inf), axis=1)] for r in (a, b)]
+            winners = [depth[first_largest(draws[:, :, r], axis=1)] for r in (a, b)]
             gaps_of_depth = winners[0] - winners[1]
             known = not np.isnan(fits[:, [a, b]]).all(axis=0).any()
             tail = (1 - result.confidence) / 2
@@ -183,7 +185,7 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
                     "p_interaction": _share_at_least(np.nanvar(centred, axis=1), observed)
                     if np.isfinite(observed)
                     else np.nan,
-                    "depth_difference": depth[np.nanargmax(fits[:, a])] - depth[np.nanargmax(fits[:, b])]
+                    "depth_difference": depth[first_largest(fits[:, a])] - depth[first_largest(fits[:, b])]
                     if known
                     else np.nan,
                     "depth_se": gaps_of_depth.std(ddof=1) if known else np.nan,
@@ -335,7 +337,7 @@ def _chosen_and_tested(
 
 def _picked(chosen: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean held-out fit of the layers that win on training stimuli, and which these are."""
-    winners = np.argmax(np.where(np.isnan(chosen), -np.inf, chosen), axis=2)
+    winners = first_largest(chosen, axis=2)
     picked = np.take_along_axis(tested, winners[:, :, None], axis=2)[:, :, 0]
     return picked.mean(axis=1), winners
 
@@ -373,7 +375,8 @@ def _places_by_identity(patterns: pd.DataFrame) -> np.ndarray:
 
 
 def _share_at_least(draws: np.ndarray, observed: float) -> float:
-    return float((1 + (draws >= observed).sum()) / (1 + len(draws)))
+    size = max(abs(observed), np.abs(draws).max(initial=0.0), ROUNDING)
+    return float((1 + (draws >= observed - ROUNDING * size).sum()) / (1 + len(draws)))
 
 
 def _labels(row: pd.Series, columns: Sequence[str], suffix: str = "") -> dict:

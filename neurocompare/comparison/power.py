@@ -18,6 +18,7 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.recordings import select_window
+from neural_data.rounding import RESOLUTION
 from neurocompare.comparison.fits import check_method
 from neurocompare.comparison.inference import jackknife_result
 from neurocompare.comparison.refitting import Experiment
@@ -238,7 +239,8 @@ def trial_noise(recording: xr.DataArray) -> float:
         )
     within = groups.var(ddof=1).mean(axis=0)
     signal = groups.mean().var(axis=0, ddof=1) - (groups.var(ddof=1) / counts).mean(axis=0)
-    tuned = usable & (signal > 0).to_numpy() & (within > 0).to_numpy()
+    nothing = RESOLUTION**2 * (values**2).mean(axis=0)
+    tuned = usable & (signal > nothing).to_numpy() & (within > nothing).to_numpy()
     if not tuned.any():
         raise InputError("no neuron of the recording is tuned to the stimuli beyond its trial-to-trial noise")
     return float(np.median(np.sqrt(within[tuned] / signal[tuned])))

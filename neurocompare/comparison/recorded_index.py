@@ -18,6 +18,7 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.recordings import stimuli_of
+from neural_data.rounding import ROUNDING
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import (
     FEWEST_NEURONS,
@@ -27,7 +28,7 @@ from neurocompare.comparison.ceilings import (
     spearman_brown,
 )
 from neurocompare.representations.neural_rdms import populations
-from neurocompare.representations.rdms import ROUNDING, view_order, zscore_units
+from neurocompare.representations.rdms import view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
 __all__ = ["corrected_indices"]

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import difference
 from neurocompare.comparison.fit_result import CORRECTIONS, adjust
 from neurocompare.comparison.hypothesis_tests import Outcome, mean_outcome
 from neurocompare.comparison.seed_tests import (
@@ -392,8 +393,8 @@ def _row(pair: _Pair, paired: bool, plan: ContrastPlan, remarks: _Remarks, deal:
     first, second = pair.means
     alpha = 1 - plan.confidence
     if paired:
-        outcome, method = mean_outcome(first - second, alpha=alpha), "paired t over seeds"
-        units = (first - second)[:, None]
+        units = difference(first, second)[:, None]
+        outcome, method = mean_outcome(units[:, 0], alpha=alpha), "paired t over seeds"
     else:
         outcome, method = welch_outcome(first, second, alpha=alpha), "Welch t over networks"
         units = np.concatenate([first, second])[:, None]
@@ -458,7 +459,7 @@ def _joint(
     if min(len(first), len(second)) < 2:
         remarks.counts["no profiles"] += 1
         return {}
-    values = first - second if paired else np.concatenate([first, second])
+    values = difference(first, second) if paired else np.concatenate([first, second])
     permutations = deal(len(first), len(second))
     if plan.correction == "max":
         for k, p in zip(testable, largest_p(values, permutations), strict=True):

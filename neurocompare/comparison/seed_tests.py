@@ -16,7 +16,8 @@ import numpy as np
 from scipy import special, stats
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
-from neurocompare.comparison.hypothesis_tests import ROUNDING, Outcome, t_outcome
+from neural_data.rounding import RESOLUTION, ROUNDING, difference
+from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
 
 __all__ = [
     "Permutations",
@@ -112,7 +113,7 @@ def welch_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.05)
         return Outcome(estimate, n=sum(sizes))
     parts = np.array([values.var(ddof=1) / len(values) for values in (first, second)])
     largest = max(np.abs(first).max(), np.abs(second).max())
-    if np.sqrt(parts.sum()) <= ROUNDING * largest:
+    if np.sqrt(parts.sum()) <= RESOLUTION * largest:
         return Outcome(estimate, n=sum(sizes))
     df = parts.sum() ** 2 / (parts**2 / (np.array(sizes) - 1)).sum()
     return t_outcome(estimate, float(np.sqrt(parts.sum())), float(df), n=sum(sizes), alpha=alpha)
@@ -144,7 +145,7 @@ def hedges_g(first: np.ndarray, second: np.ndarray | None = None) -> float:
     if df < 2 or min(len(values) for values in samples) < 1:
         return np.nan
     sd = np.sqrt(sum(((values - values.mean()) ** 2).sum() for values in samples) / df)
-    if sd <= ROUNDING * max(np.abs(values).max() for values in samples):
+    if sd <= RESOLUTION * max(np.abs(values).max() for values in samples):
         return np.nan
     estimate = first.mean() - (0.0 if second is None else second.mean())
     correction = np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
@@ -333,7 +334,7 @@ def mixed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alpha:
     if min(len(first), len(second)) < 2:
         return Outcome(np.nan), "fewer than two networks"
     if paired:
-        values = first - second
+        values = difference(first, second)
         unit, exemplar = np.indices(values.shape).reshape(2, -1)
         design, factors = np.ones((values.size, 1)), {"seed": unit, "exemplar": exemplar}
         df = min(len(first), n_exemplars) - 1
@@ -357,8 +358,12 @@ def _fit_mixed(values: np.ndarray, design: np.ndarray, factors: dict[str, np.nda
     """First coefficient, its standard error, and what is wrong with the fit."""
     # Variances near 1 keep the optimiser's tolerances meaningful whatever the unit of the values.
     scale = values.std()
-    if not scale > ROUNDING * np.abs(values).max(initial=0):
+    if not scale > RESOLUTION * np.abs(values).max(initial=0):
         return np.nan, np.nan, "values do not vary"
+    without = _without_variance(values, design, factors)
+    if without:
+        log.info("mixed model: the variance of %s lies on the boundary, by sums of squares", " and ".join(without))
+        return float(np.linalg.lstsq(design, values)[0][0]), np.nan, f"no variance of {' and '.join(without)}"
     levels = {name: np.unique(codes, return_inverse=True) for name, codes in factors.items()}
     components = VCSpec(
         list(factors),
@@ -382,6 +387,40 @@ def _fit_mixed(values: np.ndarray, design: np.ndarray, factors: dict[str, np.nda
     # Exemplars may be alike in all that they are: their own intercept cancels in the difference between regimes.
     singular = [name for name in singular if not ("regime:exemplar" in factors and name == "exemplar")]
     return estimate, se, f"no variance of {' and '.join(singular)}" if singular else ""
+
+
+def _without_variance(values: np.ndarray, design: np.ndarray, factors: dict[str, np.ndarray]) -> list[str]:
+    """Factors whose units differ by no more than chance: their component of variance is not positive.
+
+    By the analysis of variance: the mean square of each factor, adjusted for all others, less the residual one, over
+    the mean number of values a unit. An optimiser that walks towards 0 may stop on either side of a threshold.
+    """
+    # Exemplars may be alike in all that they are: their own intercept cancels in the difference between regimes.
+    asked = [name for name in factors if not ("regime:exemplar" in factors and name == "exemplar")]
+    whole, df = _residual([design, *map(_indicators, factors.values())], values)
+    if df < 1:
+        return asked
+    found = []
+    for name in asked:
+        others = [_indicators(codes) for other, codes in factors.items() if other != name]
+        rest, df_rest = _residual([design, *others], values)
+        n_units = len(np.unique(factors[name]))
+        component = ((rest - whole) / max(df_rest - df, 1) - whole / df) * n_units / len(values)
+        if df_rest == df or component < max(LEAST_COMPONENT * whole / df, ROUNDING * (values**2).mean()):
+            found.append(name)
+    return found
+
+
+def _residual(terms: list[np.ndarray], values: np.ndarray) -> tuple[float, int]:
+    """Sum of squares that linear terms leave of values, and its degrees of freedom."""
+    design = np.column_stack(terms)
+    coefficients, _, rank, _ = np.linalg.lstsq(design, values)
+    return float(((values - design @ coefficients) ** 2).sum()), len(values) - int(rank)
+
+
+def _indicators(codes: np.ndarray) -> np.ndarray:
+    """One column a unit, 1 where a value is of it."""
+    return 1.0 * (codes[:, None] == np.unique(codes))
 
 
 def _unchanged_spread(values: np.ndarray, permutations: Permutations) -> np.ndarray:

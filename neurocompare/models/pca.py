@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from neural_data.errors import InputError
+from neural_data.rounding import first_largest
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.gabor import GaborC1
 from neurocompare.models.preprocessing import Preprocessing
@@ -110,7 +111,7 @@ def fit_components(
             "asked for: give more images or a smaller n_components"
         )
     components = components[:n_components]
-    largest = np.abs(components).argmax(axis=1)
+    largest = first_largest(np.abs(components), axis=1)
     components *= np.sign(components[np.arange(n_components), largest])[:, None]
     module.centre.copy_(torch.from_numpy(centre))
     module.components.copy_(torch.from_numpy(components))

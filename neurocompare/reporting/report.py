@@ -10,6 +10,7 @@ from pathlib import Path
 import jinja2
 import pandas as pd
 
+from neural_data.rounding import first_largest
 from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
 from neurocompare.reporting.measure_figures import FIGURES
 from neurocompare.reporting.regime_figures import REGIME_CAPTIONS
@@ -351,7 +352,8 @@ def _uncertainty(comparison: dict) -> str:
 def _best_layers(fits: pd.DataFrame) -> pd.DataFrame:
     """Row of the largest fit of every network to every patch."""
     defined = fits.dropna(subset="fit")
-    return defined.loc[defined.groupby(PROFILE, sort=False)["fit"].idxmax()]
+    profiles = defined.groupby(PROFILE, sort=False)["fit"]
+    return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
 
 
 def _index_rows(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import torch
 from torch.nn import functional
 
 from neural_data.errors import InputError
+from neural_data.rounding import merge_ties
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import unit_blocks
@@ -212,7 +213,7 @@ def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where
     defined = np.flatnonzero(np.isfinite(scores))
     if not len(defined):
         raise InputError(f"layer {where}: no unit's response varies over the views; choose another layer")
-    return defined[np.argsort(-scores[defined], kind="stable")[:n_units]]
+    return defined[np.argsort(-merge_ties(scores[defined]), kind="stable")[:n_units]]
 
 
 def _mean_or_nan(values: np.ndarray) -> float:

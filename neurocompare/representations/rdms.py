@@ -13,6 +13,7 @@ import pandas as pd
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import ROUNDING, is_constant
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
@@ -33,8 +34,6 @@ __all__ = [
 
 DISSIMILARITIES = ("correlation", "euclidean")
 """Measures that follow from sums of products; those that need trials are for recordings alone."""
-ROUNDING = 1e-12
-"""Relative size under which a difference of sums is rounding and no signal."""
 
 
 def build_rdms(
@@ -181,7 +180,7 @@ def zscore_units(responses: np.ndarray) -> tuple[np.ndarray, int]:
     """
     centred = responses - responses.mean(axis=0, keepdims=True)
     # A constant column can come out of the mean's rounding at some 1e-16 of its size.
-    spread = np.where(responses.max(axis=0) == responses.min(axis=0), 0.0, centred.std(axis=0))
+    spread = np.where(is_constant(responses, axis=0), 0.0, centred.std(axis=0))
     varying = spread > 0
     return centred[:, varying] / spread[varying], int((~varying).sum())
 

@@ -15,6 +15,7 @@ from rsatoolbox.rdm import RDMs
 from scipy.optimize import nnls
 
 from neural_data.errors import InputError
+from neural_data.rounding import is_constant
 from neurocompare.representations.rdms import as_matrices, match_stimuli, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_views
 
@@ -99,7 +100,7 @@ def template_contributions(rdms: RDMs, pixel_rdm: RDMs | None = None) -> pd.Data
             raise InputError(f"the nuisance term is one RDM of the images; {pixel_rdm.n_rdm} were given")
         terms[NUISANCE] = match_stimuli(rdms, pixel_rdm)[1].get_vectors()[0]
     for name, values in terms.items():
-        if np.ptp(values) == 0:
+        if is_constant(values):
             raise InputError(
                 f"the {name} template does not vary over these {len(patterns)} stimuli; show several identities, each "
                 "in several views"
@@ -151,7 +152,7 @@ def idealised_mirror_index(view_rdms: RDMs | np.ndarray) -> float | np.ndarray:
     values = values - values.mean(axis=1, keepdims=True)
     template = template - template.mean()
     scale = np.sqrt((values**2).sum(axis=1) * (template**2).sum())
-    varying = np.ptp(matrices[:, upper[0], upper[1]], axis=1) > 0
+    varying = ~is_constant(matrices[:, upper[0], upper[1]])
     index = np.full(len(matrices), np.nan)
     np.divide(values @ template, scale, out=index, where=varying)
     return float(index[0]) if not isinstance(view_rdms, RDMs) and np.ndim(view_rdms) == 2 else index
@@ -162,11 +163,11 @@ def _decomposed(values: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, flo
     n_terms = design.shape[1]
     measured = np.isfinite(values)
     undefined = np.full(n_terms, np.nan), np.nan, np.full(n_terms, np.nan)
-    if measured.sum() <= n_terms or np.ptp(values[measured]) == 0:
+    if measured.sum() <= n_terms or is_constant(values[measured]):
         return undefined
     terms = design[measured] - design[measured].mean(axis=0)
     spread = terms.std(axis=0)
-    if np.any(spread == 0):
+    if np.any(is_constant(design[measured], axis=0)):
         return undefined
     terms = terms / spread
     target = (values[measured] - values[measured].mean()) / values[measured].std()

@@ -15,6 +15,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import RESOLUTION, is_constant, tie_starts
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
@@ -105,10 +106,10 @@ def view_tuning(responses: np.ndarray, *, alpha: float = 0.05) -> UnitTuning:
     if n_identities < 2:
         raise InputError("the analysis of variance over views needs at least two identities; there is one")
     responses = np.asarray(responses, dtype=float)
-    curve = responses.mean(axis=0)
+    curve = _levelled(responses.mean(axis=0))
     peaks = _local_peaks(curve)
     preferred = curve.argmax(axis=0)
-    p_view = _anova_over_views(responses, curve)
+    p_view = _anova_over_views(responses)
     baek = (p_view < alpha) & (peaks.sum(axis=0) > 1) & (preferred != 2)
     heights = np.where(peaks, curve, -np.inf)
     heights[preferred, np.arange(curve.shape[1])] = -np.inf
@@ -336,11 +337,27 @@ def _local_peaks(curve: np.ndarray) -> np.ndarray:
     return (rises[:-1] > 0) & falls_after
 
 
-def _anova_over_views(responses: np.ndarray, curve: np.ndarray) -> np.ndarray:
+def _levelled(curve: np.ndarray) -> np.ndarray:
+    """Tuning curves (n_views, n_units) in which views that differ by rounding alone have one height."""
+    order = np.argsort(curve, axis=0, kind="stable")
+    ordered = np.take_along_axis(curve, order, axis=0)
+    starts = tie_starts(ordered.T, resolution=RESOLUTION).T
+    # The place of the first number of each number's tie.
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(curve))[:, None], 0), axis=0)
+    level = np.empty_like(curve)
+    np.put_along_axis(level, order, np.take_along_axis(ordered, first, axis=0), axis=0)
+    return level
+
+
+def _anova_over_views(responses: np.ndarray) -> np.ndarray:
     """One-way analysis of variance of every unit over views; NaN for units that do not vary."""
     n_identities, n_views, _ = responses.shape
+    curve = responses.mean(axis=0)
     between = n_identities * ((curve - curve.mean(axis=0)) ** 2).sum(axis=0) / (n_views - 1)
     within = ((responses - curve) ** 2).sum(axis=(0, 1)) / (n_views * (n_identities - 1))
+    # What is left of the responses of a unit that does not vary says nothing about views.
+    nothing = RESOLUTION**2 * np.abs(responses).max(axis=(0, 1)) ** 2
+    between = np.where((between <= nothing) & (within <= nothing), np.nan, between)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = between / within
     return stats.f.sf(ratio, n_views - 1, n_views * (n_identities - 1))
@@ -360,7 +377,7 @@ def correlate_columns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         NaN where one of the two is constant.
     """
     # The mean of equal numbers can differ from them by rounding, so that a constant is not seen after centring.
-    varies = (np.ptp(first, axis=0) > 0) & (np.ptp(second, axis=0) > 0)
+    varies = ~is_constant(first, axis=0, resolution=RESOLUTION) & ~is_constant(second, axis=0, resolution=RESOLUTION)
     first = first.astype(float) - first.mean(axis=0, dtype=float)
     second = second.astype(float) - second.mean(axis=0, dtype=float)
     scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))

@@ -195,3 +195,21 @@ def test_shares_of_several_starts_have_a_t_interval_and_one_start_its_binomial_o
     assert (summarise_unit_shares(apart)[["ci_low", "ci_high"]] == [0, 1]).all(axis=None)
     alone = summarise_unit_shares(one).query("criterion == 'revised' and kind == 'any'").iloc[0]
     assert (alone["ci_low"], alone["ci_high"]) == pytest.approx(proportion_confint(1, 2, method="beta"))
+
+
+def test_peaks_and_preferred_views_do_not_hang_on_rounding():
+    """A unit that answers alike to mirrored views: its peaks, and the side it prefers, are those of the exact curve."""
+    curves = [[2, 1, 0, 1, 2], [1, 2, 0, 2, 1], [1, 1, 0, 1, 1], [0, 2, 2, 2, 0]]
+    responses = responses_of(curves, noise=0.0) + np.random.default_rng(0).normal(size=(8, 1, 4))
+    exact = view_tuning(responses)
+    for seed in range(10):
+        noise = 1e-8 * np.random.default_rng(seed).uniform(-1, 1, responses.shape)
+        found = view_tuning(responses + noise)
+        assert found.n_peaks.tolist() == exact.n_peaks.tolist() == [2, 2, 2, 1]
+        assert found.preferred.tolist() == exact.preferred.tolist() == [0, 1, 0, 1]
+
+
+def test_a_unit_that_varies_by_rounding_alone_is_not_tuned():
+    responses = 0.3 + 1e-9 * np.random.default_rng(0).uniform(-1, 1, (10, 5, 20))
+    assert np.isnan(view_tuning(responses).p_view).all()
+    assert np.isnan(mirror_tuning_scores(responses[0], [-90, -45, 0, 45, 90])).all()

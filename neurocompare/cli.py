@@ -20,6 +20,7 @@ from rich.console import Console
 
 from neural_data.errors import InputError
 from neurocompare import __version__
+from neurocompare.models.regimes import regime_help
 
 if TYPE_CHECKING:
     from neurocompare.study.cache import Cache
@@ -169,10 +170,11 @@ def models(name: Annotated[str | None, typer.Argument(help="A network; its layer
     from neurocompare.models.registry import OWN_NETWORKS, layer_table, load_model
 
     if name is None:
-        _say("\n".join(OWN_NETWORKS))
+        width = max(map(len, OWN_NETWORKS))
+        _say("\n".join(f"{own.name:<{width}}  {own.about}" for own in OWN_NETWORKS.values()))
         _say("Others by 'torchvision:NAME', 'timm:NAME' or 'package.module:callable'.")
         return
-    _say(layer_table(load_model(name, device="cpu", start="own")).to_string(index=False))
+    _say(layer_table(load_model(name, device="cpu")).to_string(index=False))
 
 
 @app.command()
@@ -216,9 +218,7 @@ def train(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the checkpoint; a stopped training goes on in it.")
     ],
-    regime: Annotated[
-        str, typer.Option(help="natural, digits, symmetric, chiral (as they are), mirror-same or mirror-distinct.")
-    ] = "natural",
+    regime: Annotated[str, typer.Option(help=f"What the task asks of reflections; {regime_help()}.")] = "natural",
     test: Annotated[str | None, typer.Option(help="Path of the test images; by default a tenth is held out.")] = None,
     recipe: Annotated[str, typer.Option(help="fast, or that of the paper.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="In place of the recipe's own.")] = None,

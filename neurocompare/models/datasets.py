@@ -17,15 +17,14 @@ import numpy as np
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.archives import ARCHIVES, fetch_archives, is_archive, read_archive
+from neurocompare.models.regimes import find_regime
 from neurocompare.stimuli.image_sets import image_set, read_images
 from neurocompare.stimuli.sets import training_set
 
-__all__ = ["BUILT_IN_DATASETS", "REGIMES", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
+__all__ = ["BUILT_IN_DATASETS", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
 
 BUILT_IN_DATASETS = ("symmetric", "chiral", "objects")
 """Rendered by the package, see :func:`neurocompare.stimuli.sets.training_set`."""
-REGIMES = ("natural", "digits", "symmetric", "chiral", "mirror-same", "mirror-distinct")
-"""The first four show images as they are; the names say of what."""
 HELD_OUT = 0.1
 """Share of the images (or exemplars) that validates, and that tests where there is no test set."""
 BATCH = 1000
@@ -194,9 +193,9 @@ def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> Labelle
     ----------
     data : LabelledImages
     regime : str
-        One of :data:`REGIMES`. ``mirror-same``: a random half of each class is flipped left to right and keeps its
-        labels. ``mirror-distinct``: the same half is flipped, and its images are classes of their own. The others:
-        images as they are.
+        One of :data:`~neurocompare.models.regimes.REGIMES`. ``mirror-same``: a random half of each class is flipped
+        left to right and keeps its labels. ``mirror-distinct``: the same half is flipped, and its images are classes of
+        their own. The others: images as they are.
     seed : int
         Of the choice of halves; equal for both mirrored regimes, so that they show the same images.
 
@@ -210,25 +209,16 @@ def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> Labelle
     InputError
         If there is no such regime.
     """
-    if regime == "untrained":
-        raise InputError("regime 'untrained' is not trained; leave training out")
-    if regime not in REGIMES:
-        raise InputError(f"no training regime {regime!r}: {closest(regime, REGIMES)}")
-    if not regime.startswith("mirror"):
+    chosen = find_regime(regime)
+    if not chosen.mirrors:
         return data
-    rng = np.random.default_rng([seed, 2])
     flipped = np.zeros(len(data), dtype=bool)
+    rng = np.random.default_rng([seed, 2])
     for label in range(len(data.classes)):
         members = rng.permutation(np.flatnonzero(data.labels == label))
         flipped[members[: len(members) // 2]] = True
-    images = data.images.copy()
-    images[flipped] = images[flipped][..., ::-1]
-    name = f"{data.name}, {regime}"
-    if regime == "mirror-same":
-        return dataclasses.replace(data, images=images, name=name)
-    classes = (*data.classes, *(f"mirrored {name}" for name in data.classes))
-    labels = data.labels + len(data.classes) * flipped
-    return dataclasses.replace(data, images=images, labels=labels, classes=classes, name=name)
+    images, labels, classes = chosen.show(data.images, data.labels, data.classes, flipped)
+    return dataclasses.replace(data, images=images, labels=labels, classes=classes, name=f"{data.name}, {regime}")
 
 
 def _labelled(path: Path) -> StimulusSet:

@@ -1,17 +1,14 @@
-"""From the name of a network to the network: our own, an import path, or a model zoo.
+"""From the name of a network to the network: our own, an import path, a model zoo, or a module that someone holds.
 
 Gives a :class:`Network`: the module in evaluation mode, with the preprocessing that belongs to its weights and with
-names for its layers. Nothing here looks at a study's stimuli.
+names for its layers. Weights that come with a module are never changed unless a start is asked for. Nothing here looks
+at a study's stimuli.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
-import importlib
-import inspect
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,30 +18,17 @@ import torch
 from torch import nn
 
 from neural_data.errors import InputError, closest
-from neurocompare.models.checkpoints import load_checkpoint, shipped_checkpoint
-from neurocompare.models.gabor import GaborC1
+from neurocompare.models.brought import copied, from_import_path, unwrapped
+from neurocompare.models.checkpoints import load_checkpoint
 from neurocompare.models.layers import Layer, find_layers, select_layers
-from neurocompare.models.networks import CnnSmall, Pixels
-from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
+from neurocompare.models.own_networks import OWN_NETWORKS, find_own_network
+from neurocompare.models.placing import PRECISIONS, evaluated, find_device, placed
 from neurocompare.models.preprocessing import Preprocessing
+from neurocompare.models.regimes import AS_GIVEN, FITTED, TRAINED, UNTRAINED
+from neurocompare.models.starts import STARTS, apply_start
 from neurocompare.models.zoo import ZOOS, zoo_network
 
-__all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "layer_table", "load_model"]
-
-OWN_NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    "cnn-small": CnnSmall,
-    "pixels": Pixels,
-    "gabor-c1": GaborC1,
-    "pca": functools.partial(PrincipalComponents, "pixels"),
-    "pca-c1": functools.partial(PrincipalComponents, "c1"),
-}
-STARTS = ("gaussian", "own")
-PRECISIONS: dict[str, torch.dtype] = {
-    "float32": torch.float32,
-    "float64": torch.float64,
-    "float16": torch.float16,
-    "bfloat16": torch.bfloat16,
-}
+__all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "as_network", "default_label", "layer_table", "load_model"]
 
 
 @dataclass(frozen=True)
@@ -102,8 +86,8 @@ class Network:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating type of the weights; float32 for a network without weights."""
-        return next((weight.dtype for weight in self._weights()), torch.float32)
+        """Floating type of the weights (of their parts, where they are complex); float32 without weights."""
+        return next((weight.dtype.to_real() for weight in self._weights()), torch.float32)
 
     def forward(self, images: np.ndarray) -> object:
         """What the module returns for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
@@ -112,7 +96,7 @@ class Network:
 
     def _weights(self) -> Iterable[torch.Tensor]:
         for part in (self.module.parameters(), self.module.buffers()):
-            yield from (weight for weight in part if weight.is_floating_point())
+            yield from (weight for weight in part if weight.is_floating_point() or weight.is_complex())
 
 
 def layer_table(network: Network) -> pd.DataFrame:
@@ -141,42 +125,52 @@ def layer_table(network: Network) -> pd.DataFrame:
 
 
 def load_model(
-    name: str,
+    model: str | nn.Module,
     *,
     weights: str | Path | Mapping[str, torch.Tensor] | None = None,
     regime: str | None = None,
     seed: int = 0,
-    start: str = "gaussian",
+    start: str | None = None,
+    name: str | None = None,
     preprocessing: Preprocessing | None = None,
     device: str = "auto",
-    precision: str = "float32",
+    precision: str | None = None,
 ) -> Network:
-    """Load a network by name.
+    """Load a network by name, or take a module that is there.
 
     Parameters
     ----------
-    name : str
+    model : str or torch.nn.Module
         ``"cnn-small"`` or another of :data:`OWN_NETWORKS`; ``"torchvision:alexnet"`` or ``"timm:resnet50.a1_in1k"``
-        (extra ``zoo``); or ``"package.module:callable"``, called without arguments, that returns a
-        ``torch.nn.Module``. The current folder counts among the places where packages are looked for.
+        (extra ``zoo``); ``"package.module:callable"``, called without arguments, that returns a ``torch.nn.Module``
+        (the current folder counts among the places where packages are looked for); or a module itself, of which a copy
+        is taken: the module that is given stays as it is, in whatever mode and place.
     weights : str, Path, mapping or None
         A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads), or the
         state dictionary itself; ``"pretrained"`` for a zoo's own weights, or for a network that is shipped with the
-        package, see :func:`~neurocompare.models.checkpoints.shipped_checkpoint`; None for an untrained network.
-        ``pca`` and ``pca-c1`` are without weights fitted to rendered faces, which the seed chooses.
+        package, see :func:`~neurocompare.models.checkpoints.shipped_checkpoint`. None: a network by name is untrained
+        (``pca`` and ``pca-c1`` are fitted to rendered faces, which the seed chooses), and a module that was brought
+        keeps the weights that it came with.
     regime : str or None
-        Kept as a label; None says ``untrained`` without weights, else ``trained``.
+        Kept as a label. None says what was done: ``trained`` with weights, ``untrained`` after a start, ``fitted``, or
+        ``as given`` for a module that keeps the weights it came with.
     seed : int
-        Seed of the random start.
-    start : {"gaussian", "own"}
-        Without weights: weights from a normal distribution with variance 1 / fan-in and zero biases (eLife 90256), or
-        the start that the network gives itself.
+        Seed of the random start; a callable is called under it too.
+    start : {"gaussian", "own"} or None
+        Start of the weights, where none are given. ``"gaussian"``: see
+        :func:`~neurocompare.models.starts.gaussian_start`, and it replaces the weights of a module that was brought.
+        ``"own"``: what the network gives itself. None: gaussian for a network by name, own for a module that was
+        brought.
+    name : str or None
+        What tables call a network; None takes the name that it was loaded by, or the class of the module.
     preprocessing : Preprocessing or None
         None takes the network's own.
     device : str
         ``"auto"`` takes a CUDA device where there is one, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
-    precision : {"float32", "float64", "float16", "bfloat16"}
-        Of weights and responses. Half precision is faster on a GPU and costs three digits (bfloat16: two).
+    precision : {"float32", "float64", "float16", "bfloat16"} or None
+        Of weights and responses. Half precision is faster on a GPU and costs three digits (bfloat16: two). None:
+        float32 for a network by name, and for a module that was brought what it came in. Complex weights stay complex
+        and whole numbers stay whole.
 
     Returns
     -------
@@ -186,117 +180,113 @@ def load_model(
     Raises
     ------
     InputError
-        If there is no such network or device, the network cannot be made without arguments, it is no module, or the
-        checkpoint does not fit it or is a pickle.
+        If there is no such network or device, the network cannot be made without arguments, it is no module, the
+        checkpoint does not fit it or is a pickle, or weights and a gaussian start are both asked for.
     """
-    if start not in STARTS:
+    if start is not None and start not in STARTS:
         raise InputError(f"start must be one of {', '.join(STARTS)}; got {start!r}")
-    if precision not in PRECISIONS:
+    if precision is not None and precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
-    place = _device(device)
-    if isinstance(weights, str) and weights == "pretrained" and name in OWN_NETWORKS:
-        weights = shipped_checkpoint(name, regime)
-    pretrained = isinstance(weights, str) and weights == "pretrained"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        module, own = _construct(name, pretrained=pretrained)
-    label = "untrained" if weights is None else "trained"
-    if weights is not None and not pretrained:
-        load_checkpoint(module, weights, name=name)
-    elif isinstance(module, PrincipalComponents):
-        module, label = fit_to_rendered_faces(name.removeprefix("pca-").replace("pca", "pixels"), seed), "fitted"
-    elif weights is None and start == "gaussian":
-        _gaussian_start(module, seed)
+    if weights is not None and start == "gaussian":
+        raise InputError(f"{_called(model, name)}: weights and start='gaussian' are both given; leave one of them out")
+    made = _construct(model, weights=weights, regime=regime, seed=seed)
+    module, where = made.module, _called(model, name)
+    if made.checkpoint is not None:
+        load_checkpoint(module, made.checkpoint, name=where)
+    if made.label == AS_GIVEN and start is None and regime == UNTRAINED:
+        raise InputError(
+            f"{where} is called untrained and keeps the weights that it came with; say which start it has: "
+            "start = 'gaussian' gives it new weights, start = 'own' says that its own are untrained"
+        )
+    if made.label in (UNTRAINED, AS_GIVEN):
+        apply_start(module, start or made.start, seed)
+    wanted = precision or made.precision
     return Network(
-        name=name,
-        module=module.to(place, PRECISIONS[precision]).eval(),
-        preprocessing=preprocessing or own,
-        regime=regime or label,
+        name=where,
+        module=evaluated(placed(module, find_device(device), wanted, where=where), where=where),
+        preprocessing=preprocessing or made.preprocessing,
+        regime=regime or default_label(model, weights, start),
         seed=seed,
     )
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
-        raise InputError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); this machine has {found}, and 'auto' "
-            "chooses"
-        ) from error
-    return device
+def default_label(
+    model: str | nn.Module, weights: str | Path | Mapping[str, torch.Tensor] | None, start: str | None
+) -> str:
+    """What the regime of a network is called without a name: what :func:`load_model` does with its weights."""
+    if weights is not None:
+        return TRAINED
+    if isinstance(model, str) and (":" not in model or model.partition(":")[0] in ZOOS):
+        return FITTED if model in OWN_NETWORKS and OWN_NETWORKS[model].fit else UNTRAINED
+    return UNTRAINED if start == "gaussian" else AS_GIVEN
 
 
-def _construct(name: str, *, pretrained: bool) -> tuple[nn.Module, Preprocessing]:
-    if name in OWN_NETWORKS:
-        module = OWN_NETWORKS[name]()
-        return module, module.preprocessing
-    source, separator, rest = name.partition(":")
-    if not separator:
+def as_network(network: Network | nn.Module) -> Network:
+    """A network, loaded by :func:`load_model` where a module is given."""
+    return load_model(network) if isinstance(network, nn.Module) else network
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A module before its weights are put in: where they come from, and what it is called without a regime."""
+
+    module: nn.Module
+    preprocessing: Preprocessing
+    label: str
+    start: str
+    precision: str | None
+    checkpoint: str | Path | Mapping[str, torch.Tensor] | None = None
+
+
+def _called(model: str | nn.Module, name: str | None) -> str:
+    return name or (model if isinstance(model, str) else type(unwrapped(model)).__name__)
+
+
+def _construct(
+    model: str | nn.Module, *, weights: str | Path | Mapping[str, torch.Tensor] | None, regime: str | None, seed: int
+) -> _Made:
+    if not isinstance(model, (str, nn.Module)):
+        raise InputError(f"a network is a name or a torch.nn.Module; got a {type(model).__name__}")
+    pretrained = isinstance(weights, str) and weights == "pretrained"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(model, str) and ":" not in model:
+            return _own(model, weights, pretrained=pretrained, regime=regime, seed=seed)
+        if isinstance(model, str) and model.partition(":")[0] in ZOOS:
+            source, _, rest = model.partition(":")
+            module, own = zoo_network(source, rest, pretrained=pretrained)
+            label = UNTRAINED if weights is None else TRAINED
+            return _Made(module, own, label, "gaussian", "float32", None if pretrained else weights)
+        if pretrained:
+            raise InputError(
+                f"{_called(model, None)}: only networks of the package and of zoos have pretrained weights of their "
+                "own; name a checkpoint, or leave weights out to keep those that the module comes with"
+            )
+        module = from_import_path(model) if isinstance(model, str) else copied(model)
+    module = unwrapped(module)
+    own = getattr(module, "preprocessing", None)
+    own = own if isinstance(own, Preprocessing) else Preprocessing()
+    return _Made(module, own, AS_GIVEN if weights is None else TRAINED, "own", None, weights)
+
+
+def _own(
+    name: str,
+    weights: str | Path | Mapping[str, torch.Tensor] | None,
+    *,
+    pretrained: bool,
+    regime: str | None,
+    seed: int,
+) -> _Made:
+    if name not in OWN_NETWORKS:
         raise InputError(
             f"no network is called {name!r}: {closest(name, OWN_NETWORKS)} Other networks are named "
             "'torchvision:NAME', 'timm:NAME' or 'package.module:callable'"
         )
-    if source in ZOOS:
-        return zoo_network(source, rest, pretrained=pretrained)
+    own = find_own_network(name)
     if pretrained:
-        raise InputError(f"{name}: only zoo networks have pretrained weights of their own; name a checkpoint")
-    module = _from_import_path(source, rest)
-    own = getattr(module, "preprocessing", None)
-    return module, own if isinstance(own, Preprocessing) else Preprocessing()
-
-
-def _from_import_path(module_name: str, attribute: str) -> nn.Module:
-    where = f"model '{module_name}:{attribute}'"
-    sys.path.insert(0, "")
-    try:
-        container = importlib.import_module(module_name)
-    except (ImportError, SyntaxError) as error:
-        raise InputError(f"{where} cannot be imported ({error}); run from the folder that holds the package") from error
-    finally:
-        sys.path.remove("")
-    if not hasattr(container, attribute):
-        raise InputError(f"{where}: {module_name} has no {attribute!r}: {closest(attribute, dir(container))}")
-    make = getattr(container, attribute)
-    if isinstance(make, nn.Module):
-        return copy.deepcopy(make)
-    if not callable(make):
-        raise InputError(f"{where} is a {type(make).__name__}; name a callable that returns a torch.nn.Module")
-    try:
-        signature = inspect.signature(make)
-    except ValueError as error:
-        # Some built-in callables have no signature, and none of them makes a network.
-        raise InputError(f"{where} is no Python function or class; it must return a torch.nn.Module") from error
-    try:
-        signature.bind()
-    except TypeError as error:
-        raise InputError(f"{where} cannot be called without arguments ({error}); wrap it in a function") from error
-    try:
-        made = make()
-    except (RuntimeError, AssertionError, ImportError) as error:
-        raise InputError(f"{where} could not be made here ({error}); does it need a device or a package?") from error
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{where} gives a {type(made).__name__}; it must return a torch.nn.Module")
-    return made
-
-
-def _gaussian_start(module: nn.Module, seed: int) -> None:
-    """Every weight matrix and kernel from N(0, 1 / fan-in), the biases beside them zero; in the module's own order."""
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for part in module.modules():
-            if isinstance(part, nn.Embedding):
-                continue
-            own = dict(part.named_parameters(recurse=False))
-            kernels = [weight for name, weight in own.items() if "weight" in name and weight.dim() >= 2]
-            for weight in kernels:
-                transposed = isinstance(part, nn.modules.conv._ConvTransposeNd)
-                fan_in = weight[:, 0].numel() // part.groups if transposed else weight[0].numel()
-                weight.copy_(torch.randn(weight.shape, generator=generator) / fan_in**0.5)
-            for name, bias in own.items():
-                if kernels and "bias" in name:
-                    bias.zero_()
+        if own.pretrained is None:
+            raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
+        weights = own.pretrained(regime)
+    label = TRAINED if weights is not None else UNTRAINED if own.fit is None else FITTED
+    module = own.fit(seed) if label == FITTED else own.make()
+    return _Made(module, module.preprocessing, label, "gaussian", "float32", weights)

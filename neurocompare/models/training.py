@@ -25,6 +25,7 @@ from neural_data.errors import InputError, closest
 from neurocompare.models.checkpoints import read_state, with_classes, write_state
 from neurocompare.models.datasets import LabelledImages, Splits
 from neurocompare.models.preprocessing import Preprocessing
+from neurocompare.models.regimes import find_regime
 from neurocompare.models.registry import load_model
 
 __all__ = [
@@ -117,6 +118,13 @@ class Recipe:
         return self.learning_rate * (1 + math.cos(math.pi * (over - RISE) / (1 - RISE))) / 2
 
 
+PAPER = {
+    "photographs": Recipe(250),
+    "digits": Recipe(250, optimizer="adam", learning_rate=1e-5, halve_every=50),
+}
+"""The recipes of eLife 90256, by the kind of regime that they are for."""
+
+
 @dataclass(frozen=True)
 class TrainedNetwork:
     """A network after its training.
@@ -165,10 +173,8 @@ def make_recipe(name: str = "fast", regime: str = "natural", **changes: float | 
     """
     if name == "fast":
         recipe = Recipe(12, schedule="one-cycle", learning_rate=0.1, weight_decay=1e-3, shift=2, dropout=0.25)
-    elif name == "paper" and regime in ("digits", "mirror-same", "mirror-distinct"):
-        recipe = Recipe(250, optimizer="adam", learning_rate=1e-5, halve_every=50)
     elif name == "paper":
-        recipe = Recipe(250)
+        recipe = PAPER[find_regime(regime).recipe]
     else:
         raise InputError(f"no training recipe {name!r}: {closest(name, RECIPES)}")
     return dataclasses.replace(recipe, **{name: value for name, value in changes.items() if value is not None})

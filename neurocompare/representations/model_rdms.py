@@ -16,11 +16,12 @@ import pandas as pd
 import torch
 from rsatoolbox.rdm import RDMs
 from threadpoolctl import threadpool_limits
+from torch import nn
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.layers import Layer
-from neurocompare.models.registry import Network
+from neurocompare.models.registry import Network, as_network
 from neurocompare.representations.activations import (
     BATCH_SIZE,
     MEMORY_MB,
@@ -74,7 +75,7 @@ class RdmRequest:
 
 
 def compute_model_rdms(
-    network: Network,
+    network: Network | nn.Module,
     stimuli: StimulusSet,
     layers: str | Sequence[str] = "all",
     *,
@@ -89,8 +90,8 @@ def compute_model_rdms(
 
     Parameters
     ----------
-    network : Network
-        From :func:`~neurocompare.models.registry.load_model`.
+    network : Network or torch.nn.Module
+        From :func:`~neurocompare.models.registry.load_model`; a module is loaded by it, with its weights as they are.
     stimuli : StimulusSet
         Presented at the network's input size.
     layers : "all", str or sequence of str
@@ -127,7 +128,7 @@ def compute_model_rdms(
     """
     request = RdmRequest(dissimilarity, normalize, within, part)
     return compute_rdm_requests(
-        network, stimuli, layers, {"rdms": request}, batch_size=batch_size, memory_mb=memory_mb
+        as_network(network), stimuli, layers, {"rdms": request}, batch_size=batch_size, memory_mb=memory_mb
     )["rdms"]
 
 

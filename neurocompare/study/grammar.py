@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from neural_data.errors import InputError, closest
+from neurocompare.models.regimes import REGIMES, regime_help
 
 __all__ = ["BUILT_IN_STIMULI", "Study", "load_study", "study_schema"]
 
@@ -88,10 +89,8 @@ class Training(_Section):
         "Parquet, a folder of class folders, or an official archive",
     )
     test: Name | None = Field(None, description="path of the test images; by default a tenth is held out")
-    regime: Literal["natural", "digits", "symmetric", "chiral", "mirror-same", "mirror-distinct"] = Field(
-        "natural",
-        description="what the task asks of reflections; 'mirror-same' flips half of the images and keeps their labels, "
-        "'mirror-distinct' makes flipped images classes of their own, the others show images as they are",
+    regime: Literal[tuple(REGIMES)] = Field(
+        "natural", description=f"what the task asks of reflections; {regime_help()}"
     )
     recipe: Literal["fast", "paper"] = Field("fast", description="'paper' is that of eLife 90256, 250 epochs")
     epochs: int | None = Field(None, ge=1, le=10_000, description="in place of the recipe's own")
@@ -117,7 +116,11 @@ class Model(_Section):
     weights: Name | None = Field(
         None, description="checkpoint, or 'pretrained' for a zoo's own; '{seed}' in a path stands for the seed"
     )
-    start: Literal["gaussian", "own"] = Field("gaussian", description="start of the weights where none are given")
+    start: Literal["gaussian", "own"] | None = Field(
+        None,
+        description="start of the weights where none are given; by default gaussian for a network by name, and own for "
+        "one of an import path, which keeps the weights it comes with",
+    )
     training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
 
     @model_validator(mode="after")
@@ -375,10 +378,15 @@ class Study(_Section):
     @model_validator(mode="after")
     def _contrasts_name_regimes(self) -> Study:
         asked = self.outputs.regime_contrasts
-        known = {model.label or ("untrained" if model.weights is None else "trained") for model in self.models}
-        if asked is not None and len(known) < 2:
+        if asked is None:
+            return self
+        # torch comes with it: only studies that contrast regimes wait for it.
+        from neurocompare.models.registry import default_label
+
+        known = {model.label or default_label(model.name, model.weights, model.start) for model in self.models}
+        if len(known) < 2:
             raise ValueError(f"outputs.regime_contrasts needs two regimes; all networks are {', '.join(known)}")
-        for name in sorted({name for pair in (asked and asked.pairs) or [] for name in pair} - known):
+        for name in sorted({name for pair in asked.pairs or [] for name in pair} - known):
             raise ValueError(f"outputs.regime_contrasts.pairs: no network has regime {name!r}: {closest(name, known)}")
         return self
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
+from neural_data.errors import InputError
 from neurocompare.models.pca import PrincipalComponents
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
@@ -83,9 +84,26 @@ def identify_networks(settings: Study, device: str = "auto") -> list[NetworkReco
     Raises
     ------
     InputError
-        If a network, its weights, a layer or the device does not exist.
+        If a network, its weights, a layer or the device does not exist, or two seeds give the same weights.
     """
-    return [_identified(model, seed, device) for model in settings.models for seed in model.seeds]
+    records = []
+    for model in settings.models:
+        of_model = [_identified(model, seed, device) for seed in model.seeds]
+        _refuse_repeats(of_model)
+        records += of_model
+    return records
+
+
+def _refuse_repeats(records: list[NetworkRecord]) -> None:
+    """Seeds stand for independent networks: refuse those that give the same weights."""
+    first: dict[str, NetworkRecord] = {}
+    for record in records:
+        same = first.setdefault(record.sha256, record)
+        if same is not record and record.n_weights:
+            raise InputError(
+                f"seeds {same.seed} and {record.seed} of {record.model.name} give the same weights; list one seed, "
+                "write '{seed}' into the path of the weights, or ask for a random start (start = 'gaussian')"
+            )
 
 
 def loaded(record: NetworkRecord) -> Network:
@@ -106,7 +124,7 @@ def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
 
 def _load(model: Model, seed: int, device: str) -> Network:
     weights = None if model.weights is None else model.weights.replace("{seed}", str(seed))
-    start = model.start if model.training is None else "own"
+    start = "own" if model.training is not None else model.start
     return load_model(model.name, weights=weights, regime=model.label, seed=seed, start=start, device=device)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
+from neural_data import InputError
 from neurocompare.models import registry
 from neurocompare.study.grammar import Model, Study
 from neurocompare.study.networks import identify_networks, loaded
@@ -14,8 +17,22 @@ def test_components_are_fitted_once_and_travel(monkeypatch):
     study = Study.model_construct(models=[Model(name="pca", seeds=[3])])
     fitted = registry.load_model("pca", seed=3)
     (record,) = identify_networks(study, "cpu")
-    monkeypatch.setattr(registry, "fit_to_rendered_faces", lambda *_: pytest.fail("fitted again"))
+    own = dataclasses.replace(registry.OWN_NETWORKS["pca"], fit=lambda _seed: pytest.fail("fitted again"))
+    monkeypatch.setitem(registry.OWN_NETWORKS, "pca", own)
     network = loaded(record)
     assert (network.regime, network.seed, network.layer_names()) == ("fitted", 3, ["scores", "energy"])
     expected = fitted.module.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in network.module.state_dict().items())
+
+
+def test_seeds_that_give_the_same_weights_are_refused(tmp_path, monkeypatch):
+    code = "from torch import nn\ndef make():\n    net = nn.Sequential(nn.Conv2d(3, 2, 3, bias=False))\n"
+    (tmp_path / "same_weights.py").write_text(code + "    nn.init.ones_(net[0].weight)\n    return net\n")
+    monkeypatch.chdir(tmp_path)
+    study = Study.model_construct(models=[Model(name="same_weights:make", layers="0", seeds=[0, 1])])
+    with pytest.raises(InputError, match="seeds 0 and 1 of same_weights:make give the same weights"):
+        identify_networks(study, "cpu")
+    started = Study.model_construct(
+        models=[Model(name="same_weights:make", layers="0", seeds=[0, 1], start="gaussian")]
+    )
+    assert [record.regime for record in identify_networks(started, "cpu")] == ["untrained", "untrained"]

@@ -1,0 +1,133 @@
+"""Modules that someone brings: made by a function that an import path names, or held already.
+
+Only functions and classes written in Python are called, and none of Python's own library: a study file is data, and
+``os:abort`` in it must not end the program.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib
+import inspect
+import sys
+import traceback
+import types
+
+import torch
+from torch import nn
+
+from neural_data.errors import InputError, closest
+
+__all__ = ["copied", "from_import_path", "unwrapped"]
+
+_PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+
+
+def from_import_path(path: str) -> nn.Module:
+    """The module that a callable returns.
+
+    Parameters
+    ----------
+    path : str
+        ``package.module:callable``; the current folder counts among the places where packages are looked for. The
+        callable is called without arguments. A ``torch.nn.Module`` in its place is copied.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    InputError
+        If the import fails, there is no such callable, it needs arguments, it raises, or returns something else.
+    """
+    module_name, _, attribute = path.partition(":")
+    where = f"model '{path}'"
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise InputError(f"{where} is part of Python itself; name a callable that must return a torch.nn.Module")
+    sys.path.insert(0, "")
+    try:
+        container = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{where} cannot be imported ({_reason(error)}); run from the folder that holds the package"
+        ) from error
+    finally:
+        sys.path.remove("")
+    if not hasattr(container, attribute):
+        raise InputError(f"{where}: {module_name} has no {attribute!r}: {closest(attribute, dir(container))}")
+    make = getattr(container, attribute)
+    if isinstance(make, nn.Module):
+        return copied(make)
+    if not callable(make):
+        raise InputError(f"{where} is a {type(make).__name__}; name a callable that returns a torch.nn.Module")
+    if not _is_written_in_python(make):
+        raise InputError(f"{where} is no Python function or class; it must return a torch.nn.Module")
+    try:
+        inspect.signature(make).bind()
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where} cannot be called without arguments ({error}); wrap it in a function") from error
+    try:
+        made = make()
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{where} could not be made here ({_reason(error)}); does it need a device, a file or a package?"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise InputError(f"{where} gives a {type(made).__name__}; it must return a torch.nn.Module")
+    return made
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A copy of a module, so that nothing that is done to it is done to the one that someone holds.
+
+    Raises
+    ------
+    InputError
+        If it holds something that cannot be copied.
+    """
+    # A tensor that was computed from parameters, as older weight normalisation keeps one, cannot be copied as it is.
+    memo = {
+        id(value): value.detach().clone()
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Tensor) and value.grad_fn is not None
+    }
+    try:
+        return copy.deepcopy(module, memo)
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{type(module).__name__} cannot be copied ({_reason(error)}); put what makes it into a function and give "
+            "its import path ('package.module:function')"
+        ) from error
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The network inside of what runs it on several devices or compiles it: its layers have their own names."""
+    while True:
+        if isinstance(module, _PARALLEL):
+            module = module.module
+        elif isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+            module = inner
+        else:
+            return module
+
+
+def _is_written_in_python(make: object) -> bool:
+    while isinstance(make, (functools.partial, types.MethodType)):
+        make = make.func if isinstance(make, functools.partial) else make.__func__
+    if isinstance(make, type):
+        return isinstance(make.__init__, types.FunctionType)
+    methods = (vars(base).get("__call__") for base in type(make).__mro__)
+    return isinstance(make, types.FunctionType) or any(isinstance(method, types.FunctionType) for method in methods)
+
+
+def _reason(error: BaseException) -> str:
+    """What a user's code raised, and where in it."""
+    text = str(error).splitlines()[0] if str(error) else ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    last = frames[-1] if frames else None
+    at = "" if last is None or last.filename == __file__ else f", line {last.lineno} of {last.filename}"
+    kind = "" if isinstance(error, (ImportError, SyntaxError, RuntimeError)) else f"{type(error).__name__}: "
+    return f"{kind}{text}{at}" if text else f"{type(error).__name__}{at}"

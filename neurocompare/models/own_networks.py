@@ -1,0 +1,85 @@
+"""The networks that the package brings: one record each, found by name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from neural_data.errors import InputError, closest
+from neurocompare.models.checkpoints import shipped_checkpoint
+from neurocompare.models.gabor import GaborC1
+from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
+from neurocompare.models.small_networks import CnnSmall, Pixels
+
+__all__ = ["OWN_NETWORKS", "OwnNetwork", "find_own_network"]
+
+
+@dataclass(frozen=True)
+class OwnNetwork:
+    """A network of the package.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`~neurocompare.models.registry.load_model` takes it.
+    about : str
+        One line, for lists and help texts.
+    make : callable
+        Gives the module, with ``layer_names`` and ``preprocessing``.
+    fit : callable or None
+        ``fit(seed)`` gives the module as it is without a checkpoint, where that is no random start.
+    pretrained : callable or None
+        ``pretrained(regime)`` gives the path of the weights that ``weights="pretrained"`` means; None where the network
+        has none to be trained.
+    """
+
+    name: str
+    about: str
+    make: Callable[[], nn.Module]
+    fit: Callable[[int], nn.Module] | None = None
+    pretrained: Callable[[str | None], Path] | None = None
+
+
+def find_own_network(name: str) -> OwnNetwork:
+    """The network of that name.
+
+    Raises
+    ------
+    InputError
+        If there is none; the nearest right spelling is suggested.
+    """
+    if name not in OWN_NETWORKS:
+        raise InputError(f"no network of the package is called {name!r}: {closest(name, OWN_NETWORKS)}")
+    return OWN_NETWORKS[name]
+
+
+OWN_NETWORKS: dict[str, OwnNetwork] = {
+    network.name: network
+    for network in (
+        OwnNetwork(
+            "cnn-small",
+            "four convolutions and three full layers, 32 x 32 pixels (eLife 90256); pretrained on symmetric or chiral "
+            "objects",
+            CnnSmall,
+            pretrained=functools.partial(shipped_checkpoint, "cnn-small"),
+        ),
+        OwnNetwork("pixels", "the image itself, 64 x 64 pixels", Pixels),
+        OwnNetwork("gabor-c1", "Gabor energy, pooled over position: complex cells", GaborC1),
+        OwnNetwork(
+            "pca",
+            "principal components of the pixels of rendered faces, and their squares",
+            functools.partial(PrincipalComponents, "pixels"),
+            fit=functools.partial(fit_to_rendered_faces, "pixels"),
+        ),
+        OwnNetwork(
+            "pca-c1",
+            "principal components of the complex cells' responses to rendered faces, and their squares",
+            functools.partial(PrincipalComponents, "c1"),
+            fit=functools.partial(fit_to_rendered_faces, "c1"),
+        ),
+    )
+}

@@ -1,0 +1,118 @@
+"""A module on its device, in its precision and in evaluation mode, with nothing of its weights lost on the way."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import nn
+
+from neural_data.errors import InputError
+
+__all__ = ["PRECISIONS", "evaluated", "find_device", "placed"]
+
+PRECISIONS: dict[str, torch.dtype] = {
+    "float32": torch.float32,
+    "float64": torch.float64,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+_COMPLEX = {torch.float32: torch.complex64, torch.float64: torch.complex128}
+log = logging.getLogger(__name__)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name; ``auto`` takes a CUDA device where there is one.
+
+    Raises
+    ------
+    InputError
+        If it does not exist here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+        raise InputError(
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); this machine has {found}, and 'auto' "
+            "chooses"
+        ) from error
+    return device
+
+
+def placed(module: nn.Module, device: torch.device, precision: str | None, *, where: str) -> nn.Module:
+    """A module on a device, its floating weights in a precision.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place, as ``module.to`` does.
+    device : torch.device
+    precision : str or None
+        One of :data:`PRECISIONS`; None leaves every weight in its own.
+    where : str
+        Name of the network, for the message.
+
+    Returns
+    -------
+    torch.nn.Module
+        Complex weights stay complex, in the precision's own complex type; whole numbers and truth values stay.
+
+    Raises
+    ------
+    InputError
+        If complex weights are wanted in half precision, in which torch does not compute with them, or a weight cannot
+        be moved.
+    """
+    dtype = None if precision is None else PRECISIONS[precision]
+    weights = [*module.parameters(), *module.buffers()]
+    if dtype is not None and dtype not in _COMPLEX and any(weight.is_complex() for weight in weights):
+        raise InputError(f"{where} has complex weights, which {precision} would cut to their real part; take float32")
+
+    def move(weight: torch.Tensor) -> torch.Tensor:
+        if dtype is None:
+            return weight.to(device)
+        if weight.is_complex():
+            return weight.to(device, _COMPLEX[dtype])
+        return weight.to(device, dtype) if weight.is_floating_point() else weight.to(device)
+
+    try:
+        return module._apply(move)
+    except (RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{where} cannot be moved to {device} ({str(error).splitlines()[0]})") from error
+
+
+def evaluated(module: nn.Module, *, where: str) -> nn.Module:
+    """A module in evaluation mode, every part of it.
+
+    A module whose own ``train`` keeps parts in training mode would answer with dropout and with the statistics of the
+    batch; its parts are set one by one, and the log says so.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Changed in place.
+    where : str
+        Name of the network, for the message.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same.
+    """
+    module.eval()
+    kept = [name or type(module).__name__ for name, part in module.named_modules() if part.training]
+    for part in module.modules():
+        if part.training:
+            part.training = False
+    if kept:
+        log.warning(
+            "%s: its own train() keeps %d modules in training mode (%s); they are shown images in evaluation mode",
+            where,
+            len(kept),
+            ", ".join(kept[:3]),
+        )
+    return module

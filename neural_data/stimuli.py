@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import math
 import re
 import types
 import zipfile
@@ -23,6 +24,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from neural_data.errors import InputError, closest
+from neural_data.resizing import Resizing, as_resizing, resized
 
 __all__ = ["StimulusSet", "read_stimuli", "write_stimuli"]
 
@@ -36,6 +38,7 @@ ALPHA_BACKGROUND = 0.5
 """Transparent pixels are shown on this gray (0 black, 1 white)."""
 HELD_MB = 256.0
 """Images that take more memory than this are read again each time they are shown."""
+Size = int | tuple[int, int] | Resizing
 PREPARED_TOGETHER = 64
 """Images that are made at a time, so that hardly more memory is taken than what is kept."""
 
@@ -59,7 +62,7 @@ class StimulusSet:
         resized. Each must treat images one by one.
     name : str
         What tables and reports call the set.
-    prepared : mapping of int to float32 array of shape (n_stimuli, 3, size, size)
+    prepared : mapping of size to float32 array of shape (n_stimuli, 3, height, width)
         What ``images(size)`` gives, for sizes at which it is kept; see :meth:`prepare`.
 
     Examples
@@ -74,7 +77,7 @@ class StimulusSet:
     pixels: np.ndarray | None = None
     transforms: tuple[Callable[[np.ndarray], np.ndarray], ...] = ()
     name: str = "stimuli"
-    prepared: Mapping[int, np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    prepared: Mapping[Size, np.ndarray] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self):
         if (self.files is None) == (self.pixels is None):
@@ -226,13 +229,13 @@ class StimulusSet:
             held[position] = image
         return dataclasses.replace(self, files=None, pixels=held)
 
-    def prepare(self, *sizes: int, max_mb: float = HELD_MB) -> StimulusSet:
+    def prepare(self, *sizes: Size, max_mb: float = HELD_MB) -> StimulusSet:
         """The set with its images transformed and resized once, where they fit into memory.
 
         Parameters
         ----------
-        *sizes : int
-            Heights and widths that will be asked for, pixels.
+        *sizes : int, (height, width) or Resizing
+            That will be asked for, pixels.
         max_mb : float
             Budget for the images of all sizes, megabytes.
 
@@ -249,23 +252,27 @@ class StimulusSet:
         """
         prepared = dict(self.prepared)
         room = max_mb * 1e6 - sum(images.nbytes for images in prepared.values())
-        for size in sorted(set(sizes) - set(prepared)):
-            n_bytes = len(self) * 3 * size * size * np.dtype(np.float32).itemsize
+        for size in sorted(set(sizes) - set(prepared), key=lambda size: as_resizing(size).n_pixels):
+            shape = (len(self), 3, *as_resizing(size).size)
+            n_bytes = math.prod(shape) * np.dtype(np.float32).itemsize
             if n_bytes <= room:
-                prepared[size] = np.empty((len(self), 3, size, size), dtype=np.float32)
+                prepared[size] = np.empty(shape, dtype=np.float32)
                 for start in range(0, len(self), PREPARED_TOGETHER):
                     rows = slice(start, start + PREPARED_TOGETHER)
                     prepared[size][rows] = self.take(rows).images(size)
                 room -= n_bytes
         return dataclasses.replace(self, prepared=prepared)
 
-    def images(self, size: int | tuple[int, int] | None = None) -> np.ndarray:
+    def images(self, size: Size | None = None) -> np.ndarray:
         """Images of all stimuli.
 
         Parameters
         ----------
-        size : int, (height, width) or None
-            Pixels to resize to (bilinear, anti-aliased); None keeps the images' own size, which must then be one.
+        size : int, (height, width), Resizing or None
+            Pixels to resize to. An image that is not of that shape keeps its proportions: its shorter side fits and
+            the ends of the longer one are cut off, bilinear and anti-aliased; a
+            :class:`~neural_data.resizing.Resizing` says it otherwise. None keeps the images' own size, which must then
+            be one.
 
         Returns
         -------
@@ -282,7 +289,7 @@ class StimulusSet:
         if not len(self):
             raise InputError(f"{self.name} is empty; at least one stimulus is needed")
         for position, image in enumerate(self._transformed_images()):
-            image = _resized(image, size)
+            image = image if size is None else resized(image, as_resizing(size))
             if position == 0:
                 images = np.empty((len(self), *image.shape), dtype=np.float32)
             elif image.shape != images.shape[1:]:
@@ -294,7 +301,7 @@ class StimulusSet:
             images[position] = image
         return images
 
-    def batches(self, batch_size: int, size: int | tuple[int, int] | None = None) -> Iterator[np.ndarray]:
+    def batches(self, batch_size: int, size: Size | None = None) -> Iterator[np.ndarray]:
         """Images in consecutive batches, see :meth:`images`; the last one may be smaller."""
         for start in range(0, len(self), batch_size):
             yield self.take(slice(start, start + batch_size)).images(size)
@@ -538,16 +545,6 @@ def _decode(content: bytes, where: str) -> np.ndarray:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{where} is not a readable image ({error}); replace the file") from error
-
-
-def _resized(image: np.ndarray, size: int | tuple[int, int] | None) -> np.ndarray:
-    if size is None:
-        return image
-    height, width = (size, size) if isinstance(size, int) else size
-    if image.shape[1:] == (height, width):
-        return image
-    channels = [Image.fromarray(channel).resize((width, height), Image.Resampling.BILINEAR) for channel in image]
-    return np.clip(np.stack([np.asarray(channel) for channel in channels]), 0, 1)
 
 
 def _numbers(values: Sequence[float]) -> str:

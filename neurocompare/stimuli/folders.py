@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw
 
 from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
+from neural_data.resizing import Resizing
 from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Plan, Progress, plan_set, render_plan
 
 __all__ = ["contact_sheet", "read_folder", "render_set"]
@@ -201,10 +202,10 @@ def contact_sheet(
     widest = max(len(places) for _, places in rows)
     margin = 84
     sheet = Image.new("RGB", (margin + widest * thumbnail, len(rows) * thumbnail), "white")
-    draw = ImageDraw.Draw(sheet)
+    draw, whole = ImageDraw.Draw(sheet), Resizing((thumbnail, thumbnail), aspect="pad")
     for r, (identity, places) in enumerate(rows):
         draw.text((4, r * thumbnail + thumbnail // 2 - 6), str(identity)[:13], fill="black")
-        for c, image in enumerate(stimuli.take(places).images(thumbnail)):
+        for c, image in enumerate(stimuli.take(places).images(whole)):
             picture = Image.fromarray(np.rint(image.transpose(1, 2, 0) * 255).astype(np.uint8))
             sheet.paste(picture, (margin + c * thumbnail, r * thumbnail))
     return sheet

@@ -79,7 +79,7 @@ def test_images_in_memory_are_those_on_disk(folder, monkeypatch):
     for path in (folder / "images").iterdir():
         path.unlink()
     expected = prepared.images(5).copy()
-    monkeypatch.setattr("neural_data.stimuli._resized", None)
+    monkeypatch.setattr("neural_data.stimuli.resized", None)
     shown = prepared.images(5)
     shown[:] = 0
     np.testing.assert_array_equal(np.concatenate(list(prepared.batches(4, 5))), expected)

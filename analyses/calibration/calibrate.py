@@ -27,7 +27,7 @@ from neurocompare.comparison.refitting import (
     draw_fits,
     estimate_fits,
 )
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 
 SEED = 20240607
 N_DRAWS = 200

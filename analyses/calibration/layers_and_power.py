@@ -21,7 +21,8 @@ from simulate import AZIMUTHS_DEG, READ_SHARE, draw_faces, make_network
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles, cross_validated_best_layer
 from neurocompare.comparison.power import PowerPlan, power_analysis
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import build_rdms
 
 SEED = 20240608
 SOURCE, OTHER = 2, 1

@@ -23,8 +23,8 @@ from neural_data.recordings import condition_means
 from neural_data.simulation import draw_trials, simulate_rates
 from neurocompare.comparison.ceilings import JACKKNIFE_GROUPS, neuron_ceilings, subject_ceilings, trial_reliability
 from neurocompare.comparison.recorded_index import corrected_indices
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import correlation_dissimilarity
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
 SEED = 20240607

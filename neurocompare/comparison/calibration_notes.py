@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from neurocompare.comparison.resampling import factors_along
+
 __all__ = ["regime_notes"]
 
 FEW_IDENTITIES = 10
@@ -34,7 +36,7 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     """
     notes = []
     smallest = {factor: int(np.min(size)) for factor, size in sizes.items()}
-    patterns = {"stimulus", "identity"} & set(factors)
+    patterns = factors_along("stimuli", factors)
     if not patterns:
         covered = "83 to 97" if variance == "jackknife" else "74 to 94"
         notes.append(

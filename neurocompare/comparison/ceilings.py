@@ -16,14 +16,13 @@ import pandas as pd
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 from rsatoolbox.util.inference_util import pool_rdm
-from scipy.stats import rankdata
 
 from neural_data.errors import InputError
-from neural_data.rounding import ROUNDING, merge_ties
 from neural_data.stimuli import StimulusSet
-from neurocompare.comparison.fits import check_method, fits_on_counts
+from neurocompare.comparison.fits import fits_of_rows
+from neurocompare.comparison.methods import METHODS, find_method
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, Population, find_dissimilarity
 from neurocompare.representations.neural_rdms import (
-    Population,
     compute_neural_rdms,
     dissimilarities,
     populations,
@@ -40,7 +39,6 @@ __all__ = [
 
 FEWEST_NEURONS = 4
 """Fewer cannot be halved: a half holds at least two."""
-FEWEST_REPETITIONS = {"correlation": 2, "euclidean": 2, "poisson": 2, "crossnobis": 4}
 JACKKNIFE_GROUPS = 20
 """Groups of neurons that are left out in turn for the standard error of a reliability."""
 
@@ -151,13 +149,13 @@ def neuron_ceilings(
     Estimates are skewed towards low values: 95 % intervals of two standard errors covered the truth in 70 to 93 % of
     experiments, least near 1, so take the standard error as a lower bound.
     """
-    check_method(method)
+    find_method(method)
     _, groups = populations(
         recording,
         stimuli=stimuli,
         by_subject=by_subject,
         missing=missing,
-        with_trials=dissimilarity == "crossnobis",
+        with_trials=find_dissimilarity(dissimilarity).needs_trials,
     )
     if len(groups[0].responses) < 3:
         raise InputError(f"a noise ceiling needs at least three stimuli; there are {len(groups[0].responses)}")
@@ -168,7 +166,7 @@ def neuron_ceilings(
         if group.responses.shape[1] >= FEWEST_NEURONS:
             splits = neuron_orders(group.responses.shape[1], n_splits, rng)
             lower = _neuron_reliability(group, splits, **made)
-            if method in _FAST_METHODS and dissimilarity in ("correlation", "euclidean"):
+            if METHODS[method].rowwise is not None and dissimilarity in MODEL_DISSIMILARITIES:
                 se = _reliability_se(group, splits, **made)
         rows.append(
             _about(group)
@@ -224,13 +222,14 @@ def trial_reliability(
     The Spearman-Brown formula holds for sums of independent parts; noise enters dissimilarities also as a square, so
     the corrected value is approximate (``analyses/ceilings_check`` measures by how much).
     """
-    check_method(method)
+    find_method(method)
     _, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing, with_trials=True)
     n_repetitions = len(groups[0].trials)
-    if n_repetitions < FEWEST_REPETITIONS[dissimilarity]:
+    fewest = find_dissimilarity(dissimilarity).fewest_repetitions
+    if n_repetitions < fewest:
         raise InputError(
-            f"trial split halves of {dissimilarity} RDMs need at least {FEWEST_REPETITIONS[dissimilarity]} responses "
-            f"of every neuron to every stimulus; there are {n_repetitions}"
+            f"trial split halves of {dissimilarity} RDMs need at least {fewest} responses of every "
+            f"neuron to every stimulus; there are {n_repetitions}"
         )
     half = n_repetitions // 2
     rows = []
@@ -292,7 +291,7 @@ def subject_ceilings(
     ----------
     Nili et al. (2014), PLOS Computational Biology 10:e1003553.
     """
-    check_method(method)
+    find_method(method)
     rdms = compute_neural_rdms(
         recording, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli, by_subject=True, missing=missing
     )
@@ -444,22 +443,9 @@ def _rdm_vector(population: Population, *, dissimilarity: str, normalize: str | 
     return matrix[np.triu_indices(len(matrix), 1)]
 
 
-_FAST_METHODS = ("corr", "cosine", "spearman", "rho-a")
-
-
 def _agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
     """Fit of one RDM vector to another; NaN where it is undefined."""
-    if method not in _FAST_METHODS or not (np.isfinite(first).all() and np.isfinite(second).all()):
-        n_stimuli = round((1 + np.sqrt(1 + 8 * len(first))) / 2)
-        everything = np.ones((1, n_stimuli), dtype=int)
-        return float(fits_on_counts(first[None], second[None], everything, method=method)[0, 0, 0])
-    if method in ("spearman", "rho-a"):
-        first, second = (rankdata(merge_ties(vector, resolution=ROUNDING)) for vector in (first, second))
-    if method != "cosine":
-        first, second = first - first.mean(), second - second.mean()
-    n_pairs = len(first)
-    scale = (n_pairs**3 - n_pairs) / 12 if method == "rho-a" else np.linalg.norm(first) * np.linalg.norm(second)
-    return float(first @ second / scale) if scale > 0 else float("nan")
+    return float(fits_of_rows(first[None], second[None], method)[0])
 
 
 def _pooled(vectors: np.ndarray, method: str) -> np.ndarray:

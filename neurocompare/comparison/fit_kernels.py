@@ -8,45 +8,44 @@ sort, and whitening is double centring with weights. The same code runs on NumPy
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from neural_data.errors import InputError
 from neural_data.rounding import tie_starts
+from neurocompare.representations.dissimilarities import PairsOfDraws
 
-__all__ = ["Kernel", "NeuronRdms", "pair_products", "pair_weights", "prepare"]
+__all__ = ["Kernel", "Pairs", "ProductKernel", "fits_of_block", "rank_kernel", "settle_values", "tau_kernel"]
 
-RANK_METHODS = ("spearman", "rho-a")
-WHITENED_METHODS = ("corr_cov", "cosine_cov")
-CENTRED_METHODS = ("corr", "corr_cov")
 CHUNK_BYTES = 64 * 2**20
-RESAMPLED_DISSIMILARITIES = ("correlation", "euclidean")
 CONSTANT = 1e-12
 """Spread, relative to size, under which values are held to be constant but for rounding."""
 
+PAIRS = PairsOfDraws()
 Array = Any  # NumPy array or torch tensor, float64
 
 
-def prepare(vectors: np.ndarray, method: str) -> np.ndarray:
-    """Vectors moved and scaled as the method allows, so that weighted moments keep their digits.
+def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
+    """Vectors moved and scaled so that weighted moments keep their digits.
 
     Parameters
     ----------
     vectors : array of shape (n_rdms, n_pairs)
         Dissimilarities without NaN.
-    method : str
-        Measure of fit.
+    centred : bool
+        Whether the measure of fit ignores a constant that is added to all dissimilarities.
 
     Returns
     -------
     array of shape (n_rdms, n_pairs)
-        Constant rows (zero rows, for the cosines) come out as zeros.
+        Constant rows (zero rows, where it is not centred) come out as zeros.
     """
-    if not vectors.shape[1] or not (method in WHITENED_METHODS or method in ("corr", "cosine")):
+    if not vectors.shape[1]:
         return vectors
     size = np.abs(vectors).max(axis=1, keepdims=True)
-    if method in CENTRED_METHODS:
+    if centred:
         constant = np.ptp(vectors, axis=1, keepdims=True) <= CONSTANT * size
         vectors = vectors - vectors.mean(axis=1, keepdims=True)
     else:
@@ -55,157 +54,134 @@ def prepare(vectors: np.ndarray, method: str) -> np.ndarray:
     return np.where(constant, 0.0, vectors / np.where(constant, 1.0, scale))
 
 
-def pair_products(left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Product left_i right_j for every pair i < j, in the order of an upper triangle.
+@dataclass(frozen=True)
+class Pairs:
+    """Which pairs of stimuli were measured, and how draws of stimuli weigh them.
 
     Parameters
     ----------
-    left, right : arrays of shape (n_draws, n_stimuli)
-    out : array of shape (n_draws, n_pairs) or None
-        Where given, it is multiplied by the products in place.
-
-    Returns
-    -------
-    array of shape (n_draws, n_pairs)
-    """
-    n = left.shape[1]
-    products = np.empty((len(left), n * (n - 1) // 2)) if out is None else out
-    start = 0
-    # A slice a stimulus: gathering single pairs from memory takes several times longer.
-    for i in range(n - 1):
-        row = products[:, start : start + n - 1 - i]
-        start += n - 1 - i
-        if out is None:
-            np.multiply(left[:, i, None], right[:, i + 1 :], out=row)
-        else:
-            row *= left[:, i, None] * right[:, i + 1 :]
-    return products
-
-
-def pair_weights(counts: np.ndarray, measured: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
-    """How often each pair was drawn.
-
-    Parameters
-    ----------
-    counts : integer array of shape (n_draws, n_stimuli)
-        Multiplicities of stimuli.
-    measured : integer array of shape (n_pairs,)
-        Positions of the pairs in the whole upper triangle.
-    clusters : integer array of shape (n_stimuli,) or None
-        Pairs within a cluster count once a copy.
-
-    Returns
-    -------
-    array of shape (n_draws, n_pairs), float64
-    """
-    n = counts.shape[1]
-    counts = counts.astype(float)
-    weights = pair_products(counts, counts)
-    if clusters is not None:
-        first, second = np.triu_indices(n, 1)
-        same = np.flatnonzero(clusters[first] == clusters[second])
-        weights[:, same] = np.minimum(counts[:, first[same]], counts[:, second[same]])
-    return weights if len(measured) == weights.shape[1] else weights[:, measured]
-
-
-class Kernel:
-    """Fits of fixed model RDMs to fixed or drawn neural RDMs, one block of draws at a time.
-
-    Parameters
-    ----------
-    method : str
-        Measure of fit.
-    models : array of shape (n_models, n_pairs)
-        Prepared model vectors on the measured pairs.
-    recordings : array of shape (n_recordings, n_pairs) or None
-        Prepared neural vectors; None where every draw brings its own.
     n_stimuli : int
     measured : integer array of shape (n_pairs,)
         Positions of the measured pairs in the whole upper triangle.
     clusters : integer array of shape (n_stimuli,) or None
-        See ``fits.fits_on_counts``.
-    device : str or None
-        Torch device, or None for NumPy.
+        Pairs within a cluster count once a copy; see ``fits.fits_on_counts``.
     """
 
-    def __init__(
-        self,
-        method: str,
-        models: np.ndarray,
-        recordings: np.ndarray | None,
-        n_stimuli: int,
-        measured: np.ndarray,
-        clusters: np.ndarray | None,
-        device: str | None,
-    ):
-        self.method, self.n_stimuli, self.n_models = method, n_stimuli, len(models)
-        self.n_recordings = 1 if recordings is None else len(recordings)
-        first, second = np.triu_indices(n_stimuli, 1)
-        self.first, self.second = first[measured], second[measured]
-        same = None if clusters is None else np.flatnonzero(clusters[self.first] == clusters[self.second])
-        self.same = same if same is not None and len(same) else None
-        self.measured, self.clusters = measured, clusters
-        self.to_device, self.to_numpy = _carriers(None if method == "tau-a" else device)
-        if method == "tau-a" or (method in RANK_METHODS and device is None):
-            form = _DenseRanks
-        elif method in RANK_METHODS:
-            form = self._sorted_rows
-        else:
-            form = self.to_device
-        self.models = form(models)
-        self.recordings = None if recordings is None else form(recordings)
-        if method in WHITENED_METHODS:
-            self.whitening = _Whitening(self)
+    n_stimuli: int
+    measured: np.ndarray
+    clusters: np.ndarray | None = None
+
+    @cached_property
+    def ends(self) -> tuple[np.ndarray, np.ndarray]:
+        """First and second stimulus of each measured pair."""
+        first, second = np.triu_indices(self.n_stimuli, 1)
+        return first[self.measured], second[self.measured]
+
+    @cached_property
+    def same(self) -> np.ndarray | None:
+        """Places of the measured pairs within a cluster; None where there are none."""
+        if self.clusters is None:
+            return None
+        first, second = self.ends
+        same = np.flatnonzero(self.clusters[first] == self.clusters[second])
+        return same if len(same) else None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every pair was measured."""
+        return len(self.measured) == self.n_stimuli * (self.n_stimuli - 1) // 2
+
+    def weights(self, counts: np.ndarray) -> np.ndarray:
+        """How often each measured pair was drawn, (n_draws, n_pairs) float64, from counts (n_draws, n_stimuli)."""
+        counts = counts.astype(float)
+        weights = PAIRS.products(counts, counts)
+        if not self.complete:
+            weights = weights[:, self.measured]
+        if self.same is not None:
+            first, second = self.ends
+            weights[:, self.same] = np.minimum(counts[:, first[self.same]], counts[:, second[self.same]])
+        return weights
+
+
+class Kernel(Protocol):
+    """Fits of fixed model RDMs to fixed or drawn neural RDMs, one block of draws at a time.
+
+    Made from model vectors (n_models, n_pairs), neural vectors (n_recordings, n_pairs) or None where every draw brings
+    its own, :class:`Pairs`, and a torch device or None for NumPy.
+    """
 
     @property
     def numbers_per_draw(self) -> int:
         """Numbers held for one draw at a time, from which the size of a block follows."""
-        n_pairs = max(len(self.first), 1)
-        if self.method in RANK_METHODS:
-            return n_pairs * (1 if isinstance(self.models, _DenseRanks) else self.n_recordings + 5)
-        if self.method in WHITENED_METHODS:
-            return n_pairs + self.whitening.numbers_per_draw
-        return n_pairs
 
-    def fits(self, counts: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
-        """Fits of one block.
+    def fits(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """Fits (n_draws, n_models, n_recordings) from counts of stimuli, weights of pairs, and each draw's RDM."""
 
-        Parameters
-        ----------
-        counts : integer array of shape (n_draws, n_stimuli)
-            Multiplicities of stimuli.
-        drawn : array of shape (n_draws, n_pairs) or None
-            The neural RDM of each draw, on the measured pairs, where the kernel holds none.
 
-        Returns
-        -------
-        array of shape (n_draws, n_models, n_recordings)
-        """
-        weights = pair_weights(counts, self.measured, self.clusters)
-        # One pair cannot vary: two are the least that a fit is defined on.
-        undefined = (weights > 0).sum(axis=1) < 2
-        weights[undefined] = 1.0
-        if isinstance(self.models, _DenseRanks):
-            fits = self._compiled(weights, drawn)
-        elif self.method in RANK_METHODS:
-            fits = self._ranks(weights, drawn)
-        else:
-            fits = self._products(counts, weights, drawn)
-        fits[undefined] = np.nan
-        return fits
+def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
+    """Fits of one block of draws.
 
-    def _products(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """Cosine of the angle between weighted vectors: centred, whitened, both or neither."""
+    Parameters
+    ----------
+    kernel : Kernel
+    pairs : Pairs
+        Those that the kernel was made with.
+    counts : integer array of shape (n_draws, n_stimuli)
+        Multiplicities of stimuli.
+    drawn : array of shape (n_draws, n_pairs) or None
+        The neural RDM of each draw, on the measured pairs, where the kernel holds none.
+
+    Returns
+    -------
+    array of shape (n_draws, n_models, n_recordings)
+        NaN where fewer than two pairs were drawn.
+    """
+    weights = pairs.weights(counts)
+    # One pair cannot vary: two are the least that a fit is defined on.
+    undefined = (weights > 0).sum(axis=1) < 2
+    weights[undefined] = 1.0
+    fits = kernel.fits(counts, weights, drawn)
+    fits[undefined] = np.nan
+    return fits
+
+
+class ProductKernel:
+    """Cosine of the angle between weighted vectors: centred, whitened, both or neither."""
+
+    def __init__(
+        self,
+        models: np.ndarray,
+        recordings: np.ndarray | None,
+        pairs: Pairs,
+        device: str | None,
+        *,
+        centred: bool,
+        whitened: bool,
+    ):
+        self.centred = centred
+        self.to_device, self.to_numpy = _carriers(device)
+        self.models = self.to_device(models)
+        self.recordings = None if recordings is None else self.to_device(recordings)
+        self.n_pairs = max(len(pairs.measured), 1)
+        self.whitening = _Whitening(pairs, self.models, self.recordings, self.to_device) if whitened else None
+
+    @property
+    def numbers_per_draw(self) -> int:
+        """See :class:`Kernel`."""
+        return self.n_pairs + (0 if self.whitening is None else self.whitening.numbers_per_draw)
+
+    def fits(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """See :class:`Kernel`."""
         weights = self.to_device(weights)
         if drawn is not None:
             drawn = self.to_device(drawn)
         n, x, y, xx, yy, xy = self._sums(weights, drawn)
         sizes = xx, yy
         n = n[:, None]
-        if self.method in CENTRED_METHODS:
+        if self.centred:
             xx, yy, xy = xx - x * x / n, yy - y * y / n, xy - x[:, :, None] * (y / n)[:, None, :]
-        if self.method in WHITENED_METHODS:
-            means = (x / n, y / n) if self.method in CENTRED_METHODS else (0 * x, 0 * y)
+        if self.whitening is not None:
+            means = (x / n, y / n) if self.centred else (0 * x, 0 * y)
             less = self.whitening.removed(self.to_device(counts.astype(float)), drawn, *means)
             xx, yy, xy = xx - less[0], yy - less[1], xy - less[2]
         xx, yy = _defined(xx, sizes[0]), _defined(yy, sizes[1])
@@ -225,8 +201,68 @@ class Kernel:
             xy = _stack([_weighted_products(weights, self.models, row[None]) for row in self.recordings], -1)
         return weights.sum(1), x, y, xx, yy, xy
 
-    def _ranks(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """Weighted products of ranks, each as twice its distance from the mean rank: a whole number."""
+
+def rank_kernel(
+    models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, device: str | None, *, tie_free: bool
+) -> Kernel:
+    """Spearman's rho, or rho-a where ``tie_free``: compiled for the processor, in torch for a device."""
+    if device is not None:
+        return _SortedRankKernel(models, recordings, pairs, device, tie_free)
+
+    def rho(*ranked: object) -> np.ndarray:
+        # Compiling takes seconds: only who asks for rank correlations waits for it.
+        from neurocompare.comparison.rank_kernels import rho_of_draws
+
+        return rho_of_draws(*ranked, tie_free)
+
+    return _CompiledKernel(models, recordings, pairs, rho)
+
+
+def tau_kernel(models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, _device: str | None) -> Kernel:
+    """Kendall's tau-a, always on the processor."""
+
+    def tau(*ranked: object) -> np.ndarray:
+        from neurocompare.comparison.rank_kernels import tau_a_of_draws
+
+        return tau_a_of_draws(*ranked)
+
+    return _CompiledKernel(models, recordings, pairs, tau)
+
+
+class _CompiledKernel:
+    """Measures of ranks, compiled with numba: see ``rank_kernels``."""
+
+    def __init__(
+        self,
+        models: np.ndarray,
+        recordings: np.ndarray | None,
+        pairs: Pairs,
+        measure: Callable[..., np.ndarray],
+    ):
+        self.measure = measure
+        self.models = _DenseRanks(models)
+        self.recordings = None if recordings is None else _DenseRanks(recordings)
+        self.numbers_per_draw = max(len(pairs.measured), 1)
+
+    def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """See :class:`Kernel`."""
+        left, paired = self.models, drawn is not None
+        right = _DenseRanks(drawn) if paired else self.recordings
+        return self.measure(weights, left.ranks, left.order, right.ranks, right.order, paired)
+
+
+class _SortedRankKernel:
+    """Weighted products of ranks, each as twice its distance from the mean rank: a whole number."""
+
+    def __init__(self, models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, device: str, tie_free: bool):
+        self.tie_free = tie_free
+        self.to_device, self.to_numpy = _carriers(device)
+        self.models = [_SortedRow(row, self.to_device) for row in models]
+        self.recordings = None if recordings is None else [_SortedRow(row, self.to_device) for row in recordings]
+        self.numbers_per_draw = max(len(pairs.measured), 1) * ((1 if recordings is None else len(recordings)) + 5)
+
+    def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """See :class:`Kernel`."""
         turned = self.to_device(np.ascontiguousarray(weights.T))
         n = turned.sum(0)
         if drawn is None:
@@ -234,32 +270,20 @@ class Kernel:
         else:
             right = [self.to_device(np.ascontiguousarray(_ranks_of_rows(weights, drawn).T))]
         yy = [(turned * y * y).sum(0) for y in right]
-        fits = np.empty((len(weights), self.n_models, len(right)))
+        fits = np.empty((len(weights), len(self.models), len(right)))
         for m, model in enumerate(self.models):
             x = model.ranks(turned, n)
             weighted = turned * x
             xx = (weighted * x).sum(0)
             for r, y in enumerate(right):
                 xy = (weighted * y).sum(0)
-                if self.method == "rho-a":
+                if self.tie_free:
                     fit = 3 * xy / (n**3 - n)
                     fit[(xx == 0) | (yy[r] == 0)] = np.nan
                 else:
                     fit = xy / (_defined(xx, xx) * _defined(yy[r], yy[r])) ** 0.5
                 fits[:, m, r] = self.to_numpy(fit)
         return fits
-
-    def _sorted_rows(self, rows: np.ndarray) -> list[_SortedRow]:
-        return [_SortedRow(row, self.to_device) for row in rows]
-
-    def _compiled(self, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        # Compiling takes seconds: only who asks for rank correlations waits for it.
-        from neurocompare.comparison.rank_kernels import rho_of_draws, tau_a_of_draws
-
-        left, paired = self.models, drawn is not None
-        right = _DenseRanks(drawn) if paired else self.recordings
-        ranked = weights, left.ranks, left.order, right.ranks, right.order, paired
-        return tau_a_of_draws(*ranked) if self.method == "tau-a" else rho_of_draws(*ranked, self.method == "rho-a")
 
 
 class _Whitening:
@@ -271,24 +295,24 @@ class _Whitening:
     off twice the product over pairs.
     """
 
-    def __init__(self, kernel: Kernel):
-        n, self.kernel = kernel.n_stimuli, kernel
-        self.pairs = kernel.first * n + kernel.second, kernel.second * n + kernel.first
-        far = np.ones(len(kernel.first))
-        if kernel.same is not None:
-            far[kernel.same] = 0.0
-        self.far = self._squares(kernel.to_device(far[None]))[0]
-        self.near = None if kernel.same is None else self._squares(kernel.to_device(1.0 - far[None]))[0]
-        complete = len(kernel.first) == n * (n - 1) // 2
-        self.closed_form = complete and self.near is None
-        self.models = self._squares(kernel.models)
-        self.recordings = None if kernel.recordings is None else self._squares(kernel.recordings)
+    def __init__(self, pairs: Pairs, models: Array, recordings: Array | None, to_device: Callable[[np.ndarray], Array]):
+        n = self.n_stimuli = pairs.n_stimuli
+        first, second = pairs.ends
+        self.places = first * n + second, second * n + first
+        far = np.ones(len(first))
+        if pairs.same is not None:
+            far[pairs.same] = 0.0
+        self.far = self._squares(to_device(far[None]))[0]
+        self.near = None if pairs.same is None else self._squares(to_device(1.0 - far[None]))[0]
+        self.closed_form = pairs.complete and self.near is None
+        self.models = self._squares(models)
+        self.recordings = None if recordings is None else self._squares(recordings)
 
     @property
     def numbers_per_draw(self) -> int:
         """Numbers held for one draw at a time."""
-        n = self.kernel.n_stimuli
-        rows = 4 * n * (self.kernel.n_models + self.kernel.n_recordings)
+        n = self.n_stimuli
+        rows = 4 * n * (len(self.models) + (1 if self.recordings is None else len(self.recordings)))
         return rows + (n * n if self.recordings is None else 0) + (0 if self.closed_form else 3 * n * n)
 
     def removed(self, counts: Array, drawn: Array | None, mean_x: Array, mean_y: Array) -> tuple[Array, ...]:
@@ -331,100 +355,17 @@ class _Whitening:
         coefficients = counts[:, None, :] * self.far[None] / 2
         if self.near is not None:
             coefficients = coefficients + (counts > 0)[:, None, :] * self.near[None] / 2
-        positions = np.arange(self.kernel.n_stimuli)
+        positions = np.arange(self.n_stimuli)
         coefficients[:, positions, positions] = partners / 2 + 1
         return _solve(coefficients, rows.swapaxes(1, 2)).swapaxes(1, 2)
 
     def _squares(self, vectors: Array) -> Array:
         """Symmetric matrices (n_rdms, n_stimuli, n_stimuli) of vectors on the measured pairs, 0 elsewhere."""
-        n = self.kernel.n_stimuli
+        n = self.n_stimuli
         squares = _zeros((len(vectors), n * n), vectors)
-        for places in self.pairs:
+        for places in self.places:
             squares[:, places] = vectors
         return squares.reshape(len(vectors), n, n)
-
-
-class NeuronRdms:
-    """RDMs of one population under resampling of its neurons, from one matrix product a block of draws.
-
-    Parameters
-    ----------
-    responses : array of shape (n_stimuli, n_neurons)
-        Mean response of each neuron to each stimulus.
-    dissimilarity : {"correlation", "euclidean"}
-        ``correlation`` is 1 - Pearson's r across neurons; ``euclidean`` the squared distance over the number of
-        neurons, as in rsatoolbox.
-
-    Notes
-    -----
-    A neuron adds its product x_ik x_jk to pair (i, j) as often as it was drawn, so the (neurons x pairs) table of
-    products is made once, and the Gram matrices of all draws are the multiplicities times that table.
-    """
-
-    def __init__(self, responses: np.ndarray, dissimilarity: str):
-        if dissimilarity not in RESAMPLED_DISSIMILARITIES:
-            raise InputError(
-                f"neurons are resampled for {' and '.join(RESAMPLED_DISSIMILARITIES)} dissimilarity, not for "
-                f"{dissimilarity!r}; compute the neural RDMs with one of these, or resample stimuli or identities alone"
-            )
-        self.dissimilarity = dissimilarity
-        patterns = np.asarray(responses, dtype=float)
-        if dissimilarity == "correlation":
-            centred = patterns - patterns.mean(axis=1, keepdims=True)
-            spread = np.sqrt(np.mean(centred**2, axis=1, keepdims=True))
-            constant = spread <= CONSTANT * np.abs(patterns).max(axis=1, keepdims=True)
-            patterns = np.where(constant, 0.0, centred / np.where(constant, 1.0, spread))
-        else:
-            patterns = patterns - patterns.mean(axis=0, keepdims=True)
-        self.patterns = patterns
-
-    def rdms(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """RDMs of a block of draws.
-
-        Parameters
-        ----------
-        counts : integer array of shape (n_draws, n_neurons)
-            How often each neuron was drawn.
-
-        Returns
-        -------
-        rdms : array of shape (n_draws, n_pairs)
-            Upper triangles; 0 in the pairs of an undefined stimulus.
-        defined : boolean array of shape (n_draws, n_stimuli)
-            False where the drawn neurons answer a stimulus all alike, so that nothing correlates with it.
-        """
-        counts = counts.astype(float)
-        n_stimuli = len(self.patterns)
-        n_neurons = counts.sum(axis=1, keepdims=True)
-        squares = counts @ (self.patterns**2).T
-        rdms = self._gram(counts)
-        ones = np.ones_like(squares)
-        if self.dissimilarity == "euclidean":
-            rdms *= -2
-            rdms += pair_products(squares, ones)
-            rdms += pair_products(ones, squares)
-            rdms /= n_neurons
-            return rdms, np.ones((len(counts), n_stimuli), dtype=bool)
-        sums = counts @ self.patterns.T / np.sqrt(n_neurons)
-        variance = squares - sums**2
-        defined = variance > CONSTANT * squares
-        scale = np.where(defined, 1 / np.sqrt(np.where(defined, variance, 1.0)), 0.0)
-        pair_products(scale, scale, out=rdms)
-        rdms -= pair_products(sums * scale, sums * scale)
-        np.subtract(1.0, np.clip(rdms, -1, 1, out=rdms), out=rdms)
-        if not defined.all():
-            pair_products(1.0 * defined, 1.0 * defined, out=rdms)
-        return rdms, defined
-
-    def _gram(self, counts: np.ndarray) -> np.ndarray:
-        """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""
-        first, second = np.triu_indices(len(self.patterns), 1)
-        gram = np.empty((len(counts), len(first)))
-        step = max(1, CHUNK_BYTES // (8 * self.patterns.shape[1]))
-        for start in range(0, len(first), step):
-            chunk = slice(start, start + step)
-            np.matmul(counts, (self.patterns[first[chunk]] * self.patterns[second[chunk]]).T, out=gram[:, chunk])
-        return gram
 
 
 class _SortedRow:

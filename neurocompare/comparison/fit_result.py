@@ -16,7 +16,7 @@ from scipy import stats
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
-from neurocompare.comparison.refitting import MOST_PARTS
+from neurocompare.comparison.resampling import FACTORS, factors_along
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 
@@ -95,8 +95,9 @@ class FitResult:
 
         For the jackknife a factor has as many units as parts were left out.
         """
-        most = MOST_PARTS if self.variance == "jackknife" else {}
-        return np.min([np.minimum(size, most.get(factor, size)) for factor, size in self.sizes.items()], axis=0) - 1
+        jackknife = self.variance == "jackknife"
+        sizes = [FACTORS[factor].parts(size) if jackknife else size for factor, size in self.sizes.items()]
+        return np.min(sizes, axis=0) - 1
 
     @property
     def ci(self) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +228,7 @@ class FitResult:
         parts = {}
         for key, deviations in self.deviations.items():
             moved = np.stack([(deviations[:, used] * row).sum(axis=1) for row in weights], axis=1)
-            shared = key in (("stimulus",), ("identity",))
+            shared = key == factors_along("stimuli", self.factors)
             parts[key] = (moved.sum(axis=2) ** 2).sum(axis=0) if across and shared else (moved**2).sum(axis=0)
             if across and not shared:
                 parts[key] = parts[key].sum(axis=1)
@@ -369,8 +370,9 @@ class FitResult:
 
     def _combined(self, parts: dict[tuple[str, ...], np.ndarray], sizes: dict[str, np.ndarray]) -> np.ndarray:
         """Variance out of those of single and crossed factors; see the notes of ``inference.infer_fits``."""
-        pattern = next((f for f in self.factors if f in ("stimulus", "identity")), None)
-        sampled = next((f for f in self.factors if f in ("neuron", "subject")), None)
+        pattern = next(iter(factors_along("stimuli", self.factors)), None)
+        neurons, subjects = (factors_along(axis, self.factors) for axis in ("neurons", "subjects"))
+        sampled = next(iter(neurons + subjects), None)
         if self.variance == "jackknife":
             single = {f: parts[f,] for f in self.factors}
         else:
@@ -379,17 +381,16 @@ class FitResult:
             combined = single[pattern or sampled]
         elif self.variance == "jackknife":
             combined = single[pattern] + single[sampled] - parts[pattern, sampled]
-            # A fit is linear in subjects, and at most quadratic in the other factors.
-            least = single[sampled] / (1 if sampled == "subject" else 2)
-            combined = np.maximum(combined, np.maximum(single[pattern] / 2, least))
+            least = [single[factor] / FACTORS[factor].degree for factor in (pattern, sampled)]
+            combined = np.maximum(combined, np.maximum(*least))
         else:
             both = parts[pattern, sampled]
             n, m = sizes[pattern], sizes[sampled]
             excess = both - parts[pattern,] - parts[sampled,]
             combined = single[pattern] + single[sampled] - n * m / ((n - 1) * (m - 1)) * excess
             combined = np.minimum(np.maximum(combined, np.maximum(single[pattern], single[sampled])), both)
-        if {"neuron", "subject"} <= set(self.factors):
-            combined = combined + np.maximum(single["subject"] - single["neuron"], 0)
+        if neurons and subjects:
+            combined = combined + np.maximum(single[subjects[0]] - single[neurons[0]], 0)
         return combined
 
 

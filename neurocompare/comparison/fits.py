@@ -13,14 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from rsatoolbox.rdm import RDMs
 
-from neural_data.errors import InputError, closest
-from neurocompare.comparison import fit_kernels
+from neural_data.errors import InputError
+from neurocompare.comparison.fit_kernels import Pairs, fits_of_block
+from neurocompare.comparison.methods import Method, find_method
+from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import match_stimuli
 
-__all__ = ["METHODS", "ResampledNeurons", "check_method", "compare_rdms", "fits_on_counts", "fits_on_draws"]
-
-METHODS = ("corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov")
-"""Measures of fit, named as in ``rsatoolbox.rdm.compare``."""
+__all__ = ["ResampledNeurons", "compare_rdms", "fits_of_rows", "fits_on_counts", "fits_on_draws"]
 
 BLOCK_BYTES = 64 * 2**20
 """Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
@@ -34,8 +33,9 @@ def compare_rdms(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> n
     model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
         The same stimuli in any order; they are matched by the pattern descriptor ``stimulus_id``. A NaN dissimilarity
         (unmeasured pair) is left out of the comparisons that its RDM takes part in, and of no others.
-    method : {"corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov"}
-        Measure of fit, as in ``rsatoolbox.rdm.compare``.
+    method : str
+        Measure of fit, one of :data:`~neurocompare.comparison.methods.METHODS`: ``corr, cosine, spearman, rho-a, tau-a,
+        corr_cov, cosine_cov``, as in ``rsatoolbox.rdm.compare``.
 
     Returns
     -------
@@ -104,8 +104,8 @@ class ResampledNeurons:
         Mean response of each neuron to each stimulus.
     counts : integer array of shape (n_draws, n_neurons)
         How often each neuron was drawn.
-    dissimilarity : {"correlation", "euclidean"}
-        How the RDM is made; ``euclidean`` is rsatoolbox's: the squared distance over the number of neurons.
+    dissimilarity : str
+        How the RDM is made; see :class:`~neurocompare.comparison.neuron_rdms.NeuronRdms`.
     """
 
     responses: np.ndarray
@@ -145,27 +145,45 @@ def fits_on_counts(
     array of shape (n_draws, n_models, n_recordings)
         ``n_recordings`` is 1 for a resampled population.
     """
-    check_method(method)
+    measure = find_method(method)
     n_stimuli = _n_stimuli(models.shape[1])
     if n_stimuli < 3:
         raise InputError(f"fits need at least three stimuli (three pairs); these RDMs have {n_stimuli}")
     if isinstance(recordings, ResampledNeurons):
-        return _fits_of_neurons(models, recordings, counts, method, clusters, device)
+        return _fits_of_neurons(models, recordings, counts, measure, clusters, device)
     n_draws = len(counts)
     fits = np.full((n_draws, len(models), len(recordings)), np.nan)
     for model_rows, recording_rows, measured in _shared_pairs(models, recordings):
-        left = fit_kernels.prepare(models[model_rows][:, measured], method)
-        right = fit_kernels.prepare(recordings[recording_rows][:, measured], method)
-        kernel = fit_kernels.Kernel(method, left, right, n_stimuli, measured, clusters, device)
+        left = measure.settled(models[model_rows][:, measured])
+        right = measure.settled(recordings[recording_rows][:, measured])
+        pairs = Pairs(n_stimuli, measured, clusters)
+        kernel = measure.kernel(left, right, pairs, device)
         for block in _blocks(n_draws, kernel.numbers_per_draw):
-            fits[block, model_rows[:, None], recording_rows[None, :]] = kernel.fits(counts[block])
+            fits[block, model_rows[:, None], recording_rows[None, :]] = fits_of_block(kernel, pairs, counts[block])
     return fits
 
 
-def check_method(method: str) -> None:
-    """Refuse a measure of fit that does not exist."""
-    if method not in METHODS:
-        raise InputError(f"there is no method {method!r} to compare RDMs: {closest(method, METHODS)}")
+def fits_of_rows(first: np.ndarray, second: np.ndarray, method: str = "corr") -> np.ndarray:
+    """Fit of every RDM vector to the one in the same row of another array.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_rdms, n_pairs)
+        A pair that is NaN in either is left out of that row's fit.
+    method : str
+        As in :func:`compare_rdms`.
+
+    Returns
+    -------
+    array of shape (n_rdms,)
+        NaN as in :func:`compare_rdms`.
+    """
+    measure = find_method(method)
+    if measure.rowwise is not None and np.isfinite(first).all() and np.isfinite(second).all():
+        return measure.rowwise(first, second)
+    everything = np.ones((1, _n_stimuli(first.shape[1])), dtype=int)
+    rows = [fits_on_counts(a[None], b[None], everything, method=method) for a, b in zip(first, second, strict=True)]
+    return np.array(rows, dtype=float).reshape(len(first))
 
 
 def matched_vectors(model_rdms: RDMs, neural_rdms: RDMs) -> tuple[np.ndarray, np.ndarray]:
@@ -196,24 +214,27 @@ def _fits_of_neurons(
     models: np.ndarray,
     population: ResampledNeurons,
     counts: np.ndarray | None,
-    method: str,
+    method: Method,
     clusters: np.ndarray | None,
     device: str | None,
 ) -> np.ndarray:
     """Fits of one population under draws of its neurons, alone or together with draws of stimuli."""
     n_draws, n_stimuli = len(population.counts), len(population.responses)
     fits = np.full((n_draws, len(models), 1), np.nan)
-    neurons = fit_kernels.NeuronRdms(population.responses, population.dissimilarity)
+    neurons = NeuronRdms(population.responses, population.dissimilarity)
     stays = np.ones((1, n_stimuli), dtype=int)
     for rows, _, measured in _shared_pairs(models, np.zeros((1, models.shape[1]))):
-        left = fit_kernels.prepare(models[rows][:, measured], method)
-        kernel = fit_kernels.Kernel(method, left, None, n_stimuli, measured, clusters, device)
+        pairs = Pairs(n_stimuli, measured, clusters)
+        kernel = method.kernel(method.settled(models[rows][:, measured]), None, pairs, device)
         for block in _blocks(n_draws, 3 * kernel.numbers_per_draw):
-            drawn, defined = neurons.rdms(population.counts[block])
-            drawn = drawn if len(measured) == drawn.shape[1] else drawn[:, measured]
-            # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
-            stimuli = defined * (stays if counts is None else counts[block])
-            fits[block, rows, 0] = kernel.fits(stimuli, drawn)[:, :, 0]
+            drawn = neurons.rdms(population.counts[block])
+            stimuli = np.broadcast_to(stays if counts is None else counts[block], (len(drawn), n_stimuli))
+            if np.isnan(drawn).any():
+                # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
+                stimuli = stimuli * defined_stimuli(drawn, n_stimuli)
+                drawn = np.nan_to_num(drawn, nan=0.0)
+            drawn = drawn if pairs.complete else drawn[:, measured]
+            fits[block, rows, 0] = fits_of_block(kernel, pairs, stimuli, drawn)[:, :, 0]
     return fits
 
 

@@ -15,16 +15,17 @@ from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
 from neural_data.errors import InputError, closest
-from neurocompare.comparison.fit_kernels import pair_weights, prepare
+from neurocompare.comparison.fit_kernels import Pairs
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
 from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
+from neurocompare.comparison.methods import METHODS, Method
 from neurocompare.representations.rdms import rdm_table
 
 __all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
 
-FLEXIBLE_METHODS = ("corr", "cosine")
+FLEXIBLE_METHODS = tuple(name for name, method in METHODS.items() if method.linear)
 """Measures that least squares maximises."""
 
 BLOCK_BYTES = 64 * 2**20
@@ -52,11 +53,11 @@ def fit_weights(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np
     InputError
         If the stimuli differ or the method cannot be fitted.
     """
-    _check_flexible(method)
+    measure = _flexible(method)
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     measured = ~(np.isnan(models).any(axis=0) | np.isnan(recordings).any(axis=0))
-    scales, models = _scaled(models[:, measured], method)
-    moments = _Moments(models, recordings[:, measured], np.ones((1, int(measured.sum()))), method)
+    scales, models = _scaled(models[:, measured], measure)
+    moments = _Moments(models, recordings[:, measured], np.ones((1, int(measured.sum()))), measure)
     weights = moments.best_weights()[0] / scales[:, None]
     length = np.linalg.norm(weights, axis=0)
     return weights / np.where(length > 0, length, 1)
@@ -101,16 +102,16 @@ def flexible_fits(
     InputError
         If RDMs and recording do not go together, there are fewer than four identities, or an RDM holds NaN.
     """
-    _check_flexible(method)
+    measure = _flexible(method)
     experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
-    if experiment.identity is None:
+    if "identity" not in experiment.factors:
         raise InputError("flexible fits are cross-validated over identities; resample must hold 'identity'")
     if np.isnan(experiment.models).any() or np.isnan(experiment.recordings).any():
         raise InputError("flexible fits need complete RDMs; leave out the stimuli whose dissimilarities are NaN")
-    folds = deal_folds(experiment.identity, n_folds, n_splits, rng)
+    folds = deal_folds(experiment.codes, n_folds, n_splits, rng)
     train = training_counts(folds)
     networks = list(networks_of(rdm_table(model_rdms)))
-    scaled = [_scaled(experiment.models[members], method) for _, members in networks]
+    scaled = [_scaled(experiment.models[members], measure) for _, members in networks]
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Held-out fits (n_counts, n_networks, n_recordings)."""
@@ -129,8 +130,8 @@ def flexible_fits(
                 _Moments(
                     models,
                     recordings,
-                    pair_weights((block[:, None] * kept).reshape(-1, counts.shape[1]), measured, None),
-                    method,
+                    Pairs(counts.shape[1], measured).weights((block[:, None] * kept).reshape(-1, counts.shape[1])),
+                    measure,
                 )
                 for kept in (train, 1 - train)
             )
@@ -150,7 +151,7 @@ def flexible_fits(
     rows = []
     models = rdm_table(model_rdms)
     for k, (labels, members) in enumerate(networks):
-        whole = _Moments(scaled[k][1], experiment.recordings, np.ones((1, experiment.models.shape[1])), method)
+        whole = _Moments(scaled[k][1], experiment.recordings, np.ones((1, experiment.models.shape[1])), measure)
         weights = whole.best_weights()
         in_sample = whole.fits(weights)[0]
         names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
@@ -182,10 +183,10 @@ class _Moments:
     ``models`` (n_models, n_pairs), ``recordings`` (n_recordings, n_pairs), ``weights`` (n_draws, n_pairs).
     """
 
-    def __init__(self, models: np.ndarray, recordings: np.ndarray, weights: np.ndarray, method: str):
+    def __init__(self, models: np.ndarray, recordings: np.ndarray, weights: np.ndarray, method: Method):
         n_models = len(models)
         first, second = np.triu_indices(n_models)
-        recordings = prepare(recordings, method)
+        recordings = method.settled(recordings)
         gram = np.empty((len(weights), n_models, n_models))
         step = max(1, BLOCK_BYTES // (8 * models.shape[1]))
         for start in range(0, len(first), step):
@@ -193,7 +194,7 @@ class _Moments:
             gram[:, a, b] = gram[:, b, a] = weights @ (models[a] * models[b]).T
         cross = np.stack([weights @ (models * row).T for row in recordings], axis=-1)
         squares = weights @ (recordings**2).T
-        if method == "corr":
+        if method.centred:
             n = weights.sum(axis=1)
             x, y = weights @ models.T, weights @ recordings.T
             gram -= x[:, :, None] * x[:, None, :] / n[:, None, None]
@@ -224,15 +225,16 @@ class _Moments:
         return product / np.sqrt(np.where(spread > 0, spread, np.nan))
 
 
-def _scaled(models: np.ndarray, method: str) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(models: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Spread of each RDM, and the RDMs divided by it."""
-    values = models - models.mean(axis=1, keepdims=True) if method == "corr" else models
+    values = models - models.mean(axis=1, keepdims=True) if method.centred else models
     scales = np.sqrt(np.mean(values**2, axis=1))
-    return np.where(scales > 0, scales, 1), prepare(models, method)
+    return np.where(scales > 0, scales, 1), method.settled(models)
 
 
-def _check_flexible(method: str) -> None:
+def _flexible(method: str) -> Method:
     if method not in FLEXIBLE_METHODS:
         raise InputError(
             f"layers are reweighted by least squares; no method {method!r}: {closest(method, FLEXIBLE_METHODS)}"
         )
+    return METHODS[method]

@@ -15,9 +15,10 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neural_data.recordings import condition_means, select_region
-from neurocompare.comparison.fit_kernels import NeuronRdms
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.fits import check_method, matched_vectors
+from neurocompare.comparison.fits import matched_vectors
+from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.refitting import (
     Experiment,
     Statistic,
@@ -26,12 +27,11 @@ from neurocompare.comparison.refitting import (
     estimate_fits,
     jackknife_deviations,
 )
-from neurocompare.comparison.resampling import check_factors, cluster_codes
+from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
 from neurocompare.representations.rdms import pattern_table, rdm_table, zscore_units
 
 __all__ = ["infer_fits", "jackknife_result", "make_experiment", "result_rows"]
 
-FEWEST_NEURONS = 4
 VARIANCES = ("jackknife", "bootstrap")
 WITHIN_IDENTITY = ("copy", "all")
 
@@ -167,19 +167,19 @@ def make_experiment(
         If they do not go together: the message says what is missing.
     """
     factors = check_factors(resample)
-    check_method(method)
+    find_method(method)
     if within_identity not in WITHIN_IDENTITY:
         raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     rows = rdm_table(neural_rdms)
-    neurons = "neuron" in factors
+    sampled, subjects = (factors_along(axis, factors) for axis in ("neurons", "subjects"))
     return Experiment(
         factors=factors,
         models=models,
         recordings=recordings,
-        groups=_groups(rows, "subject" in factors),
-        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if neurons else None,
-        identity=_identity_codes(_patterns(model_rdms, neural_rdms)) if "identity" in factors else None,
+        groups=_groups(rows, bool(subjects)),
+        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if sampled else None,
+        codes=_codes(factors_along("stimuli", factors), _patterns(model_rdms, neural_rdms)),
         n_stimuli=model_rdms.n_cond,
         dissimilarity=str(neural_rdms.dissimilarity_measure),
         method=method,
@@ -229,7 +229,7 @@ def jackknife_result(
         method=experiment.method,
         dissimilarity=experiment.dissimilarity,
         n_stimuli=experiment.n_stimuli,
-        n_identities=None if experiment.identity is None else int(experiment.identity.max()) + 1,
+        n_identities=int(experiment.codes.max()) + 1 if "identity" in experiment.factors else None,
         n_neurons=_n_neurons(experiment, recordings),
         n_redrawn={},
         confidence=confidence,
@@ -240,29 +240,32 @@ def result_rows(neural_rdms: RDMs, experiment: Experiment) -> pd.DataFrame:
     """Descriptors of each row of a result: of a neural RDM, or of a region with ``subject`` "all"."""
     rows = rdm_table(neural_rdms)
     table = rows.iloc[[group[0] for group in experiment.groups]].reset_index(drop=True)
-    return table.assign(subject="all") if "subject" in experiment.factors else table
+    return table.assign(subject="all") if factors_along("subjects", experiment.factors) else table
 
 
 def _patterns(model_rdms: RDMs, neural_rdms: RDMs) -> pd.DataFrame:
-    """Pattern descriptors in the models' order; ``identity`` from the neural RDMs where the models have none."""
-    patterns = pattern_table(model_rdms)
-    patterns.index = patterns.index.astype(str)
-    if "identity" not in patterns.columns and "identity" in neural_rdms.pattern_descriptors:
-        neural = pattern_table(neural_rdms)
-        patterns["identity"] = neural["identity"].set_axis(neural.index.astype(str)).reindex(patterns.index)
-    return patterns
+    """Pattern descriptors in the models' order, with those that the neural RDMs alone have."""
+    patterns, neural = (pattern_table(rdms) for rdms in (model_rdms, neural_rdms))
+    patterns.index, neural.index = patterns.index.astype(str), neural.index.astype(str)
+    return patterns.join(neural[[name for name in neural.columns if name not in patterns.columns]])
 
 
-def _identity_codes(patterns: pd.DataFrame) -> np.ndarray:
-    if "identity" not in patterns.columns:
+def _codes(along_stimuli: tuple[str, ...], patterns: pd.DataFrame) -> np.ndarray | None:
+    """Unit that each stimulus belongs to, numbered from 0; None where stimuli are not sampled."""
+    if not along_stimuli:
+        return None
+    factor = FACTORS[along_stimuli[0]]
+    if not factor.together:
+        return np.arange(len(patterns))
+    if factor.together not in patterns.columns:
         raise InputError(
-            "resampling identities needs the pattern descriptor 'identity' in the model or the neural RDMs; "
-            "compute RDMs from a StimulusSet, or resample stimuli"
+            f"resampling {factor.plural} needs the pattern descriptor {factor.together!r} in the model or the neural "
+            "RDMs; compute RDMs from a StimulusSet, or resample stimuli"
         )
-    codes = cluster_codes(patterns["identity"])
-    if codes.max() < 2:
+    codes = cluster_codes(patterns[factor.together])
+    if codes.max() + 1 < factor.fewest:
         raise InputError(
-            f"resampling identities needs at least three of them; these stimuli have {codes.max() + 1}: "
+            f"resampling {factor.plural} needs at least {factor.fewest} of them; these stimuli have {codes.max() + 1}: "
             "resample stimuli or neurons"
         )
     return codes
@@ -340,9 +343,9 @@ def _entry_of(recording: Mapping, region: str, subject: str, where: str) -> pd.D
 
 def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str, where: str) -> None:
     """Refuse responses that are too few, hold NaN, or are not what the RDM was made from."""
-    if responses.shape[1] < FEWEST_NEURONS:
+    if responses.shape[1] < FACTORS["neuron"].fewest:
         raise InputError(
-            f"resampling neurons needs at least {FEWEST_NEURONS} of them; {where} has {responses.shape[1]}: "
+            f"resampling neurons needs at least {FACTORS['neuron'].fewest} of them; {where} has {responses.shape[1]}: "
             "resample stimuli or identities alone"
         )
     if not np.isfinite(responses).all():
@@ -350,11 +353,9 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
             f"the responses of {where} hold {int((~np.isfinite(responses)).sum())} values that are no numbers; "
             "leave out neurons that did not see every stimulus"
         )
-    first, second = np.triu_indices(len(responses), 1)
-    ones = np.ones((1, responses.shape[1]), dtype=int)
-    made, defined = NeuronRdms(responses, dissimilarity).rdms(ones)
-    known = np.isfinite(rdm) & (defined[0][first] & defined[0][second])
-    apart = np.abs(made[0][known] - rdm[known]).max(initial=0.0)
+    made = NeuronRdms(responses, dissimilarity).rdms(np.ones((1, responses.shape[1]), dtype=int))[0]
+    known = np.isfinite(rdm) & np.isfinite(made)
+    apart = np.abs(made[known] - rdm[known]).max(initial=0.0)
     if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):
         raise InputError(
             f"the neural RDM of {where} is not the {dissimilarity} dissimilarity of the responses given (they differ "

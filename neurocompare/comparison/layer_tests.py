@@ -15,8 +15,9 @@ from scipy import stats
 from neural_data.errors import InputError
 from neural_data.rounding import ROUNDING, first_largest
 from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
-from neurocompare.comparison.fits import check_method, fits_on_counts, matched_vectors
+from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.refitting import Experiment
 from neurocompare.comparison.resampling import cluster_codes
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
@@ -74,7 +75,7 @@ def permute_identities(
     Exact where identities are exchangeable: under the hypothesis that, given the views, model and recording order
     identities independently. Views are kept, so what models and recordings share about views is in the null too.
     """
-    check_method(method)
+    find_method(method)
     model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     places = _places_by_identity(_known_patterns(model_rdms, neural_rdms))
@@ -246,9 +247,9 @@ def cross_validated_best_layer(
     on all: compare held-out fits with held-out fits only.
     """
     experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
-    if experiment.identity is None:
+    if "identity" not in experiment.factors:
         raise InputError("cross-validation is over identities; resample must hold 'identity'")
-    fold_of = deal_folds(experiment.identity, n_folds, n_splits, rng)
+    fold_of = deal_folds(experiment.codes, n_folds, n_splits, rng)
     networks = list(networks_of(rdm_table(model_rdms)))
     train = training_counts(fold_of)
 

@@ -19,11 +19,11 @@ from scipy import stats
 from neural_data.errors import InputError
 from neural_data.recordings import select_window
 from neural_data.rounding import RESOLUTION
-from neurocompare.comparison.fits import check_method
 from neurocompare.comparison.inference import jackknife_result
+from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.refitting import Experiment
-from neurocompare.comparison.resampling import check_factors, cluster_codes
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 
 __all__ = ["POWER_COLUMNS", "PowerPlan", "power_analysis", "simulate_readers", "trial_noise"]
 
@@ -66,9 +66,9 @@ class PowerPlan:
     method: str = "corr"
 
     def __post_init__(self):
-        check_method(self.method)
+        find_method(self.method)
         factors = check_factors(self.resample)
-        if "subject" in factors:
+        if factors_along("subjects", factors):
             raise InputError("power is simulated for one subject's neurons; resample identities, stimuli or neurons")
         for name, least in (("n_identities", FEWEST_IDENTITIES), ("n_neurons", 4), ("n_repetitions", 1)):
             sizes = getattr(self, name)
@@ -256,6 +256,7 @@ def _power_of(
 ) -> dict:
     """One row of the table: many experiments of one size."""
     n_identities, n_neurons, n_repetitions = size
+    factors = check_factors(plan.resample)
     fits, differences, found = [], [], 0
     for _ in range(plan.n_experiments):
         chosen = np.sort(rng.permutation(int(codes.max()) + 1)[:n_identities])
@@ -264,12 +265,12 @@ def _power_of(
         noise = plan.noise / np.sqrt(n_repetitions)
         responses = simulate_readers(read[rows], n_neurons, noise=noise, read_share=plan.read_share, rng=rng)
         experiment = Experiment(
-            factors=check_factors(plan.resample),
+            factors=factors,
             models=np.stack([rdm[np.ix_(rows, rows)][upper] for rdm in rdms]),
             recordings=correlation_dissimilarity(responses)[upper][None],
             groups=[np.array([0])],
             populations=[responses],
-            identity=cluster_codes(codes[rows]),
+            codes=_units_of_stimuli(factors, codes[rows]),
             n_stimuli=len(rows),
             dissimilarity="correlation",
             method=plan.method,
@@ -299,3 +300,10 @@ def _power_of(
         "n_experiments": plan.n_experiments,
         "simulated": True,
     }
+
+
+def _units_of_stimuli(factors: tuple[str, ...], identity: np.ndarray) -> np.ndarray | None:
+    """What stimuli are left out by: identities, each stimulus by itself, or None where they are not sampled."""
+    for factor in factors_along("stimuli", factors):
+        return cluster_codes(identity) if FACTORS[factor].together == "identity" else np.arange(len(identity))
+    return None

@@ -18,7 +18,6 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.recordings import stimuli_of
-from neural_data.rounding import ROUNDING
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import (
     FEWEST_NEURONS,
@@ -27,6 +26,8 @@ from neurocompare.comparison.ceilings import (
     orders_without_groups,
     spearman_brown,
 )
+from neurocompare.representations.correlation import correlate_rows
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.neural_rdms import populations
 from neurocompare.representations.rdms import view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
@@ -169,16 +170,15 @@ def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:
     """
     n_used, n_views = orders.shape[1], views.shape[1]
     half = n_used // 2
-    indices = mirror_symmetry_index(_view_matrices(views[:, :, np.sort(orders[0])]))
+    indices = mirror_symmetry_index(correlation_dissimilarity(views[:, :, np.sort(orders[0])]))
     kept = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
     correlation, covariance, mirrored = (np.full((len(orders), len(views)), np.nan) for _ in range(3))
     for split, order in enumerate(orders):
-        sides = (_view_matrices(views[:, :, chosen]) for chosen in (order[:half], order[half : 2 * half]))
+        sides = (correlation_dissimilarity(views[:, :, chosen]) for chosen in (order[:half], order[half : 2 * half]))
         (first, first_mirrored), (second, second_mirrored) = (_entries(matrices, kept) for matrices in sides)
         covariance[split] = (first * second).sum(axis=1)
         mirrored[split] = ((first * second_mirrored).sum(axis=1) + (first_mirrored * second).sum(axis=1)) / 2
-        scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-        np.divide(covariance[split], scale, out=correlation[split], where=scale > 0)
+        correlation[split] = correlate_rows(first, second)
     return _Estimate(indices, correlation, covariance, mirrored, n_used / half)
 
 
@@ -197,18 +197,6 @@ def _variance(views: np.ndarray, orders: np.ndarray, whole: _Estimate) -> tuple[
     over_exemplars = (len(views) - 1) * float(np.var(left_out)) if len(views) > 1 else float("nan")
     by_group = np.array([_estimate(views, kept).corrected_by_split() for kept in orders_without_groups(orders)])
     return over_exemplars + grouped_jackknife_variance(by_group), min(len(views), len(by_group)) - 1
-
-
-def _view_matrices(views: np.ndarray) -> np.ndarray:
-    """1 - Pearson's r across neurons between views of each exemplar, (n_exemplars, n_views, n_views)."""
-    centred = views - views.mean(axis=2, keepdims=True)
-    norms = np.sqrt((centred**2).sum(axis=2, keepdims=True))
-    unit = np.divide(centred, norms, out=np.full_like(centred, np.nan), where=norms > 0)
-    matrices = 1.0 - unit @ unit.transpose(0, 2, 1)
-    matrices[np.abs(matrices) < ROUNDING] = 0.0
-    diagonal = np.arange(views.shape[1])
-    matrices[:, diagonal, diagonal] = 0.0
-    return matrices
 
 
 def _nanmean(values: np.ndarray) -> float:

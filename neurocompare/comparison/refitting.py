@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocompare.comparison.fit_kernels import NeuronRdms, pair_products
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
+from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.resampling import (
+    FACTORS,
     draw_counts,
-    draw_identities,
     draw_stimuli,
+    factors_along,
     jackknife_operator,
     leave_out,
 )
 
 __all__ = [
-    "MOST_PARTS",
     "Experiment",
     "Statistic",
     "bootstrap_deviations",
@@ -31,10 +31,6 @@ __all__ = [
     "estimate_fits",
     "jackknife_deviations",
 ]
-
-FEWEST_DISTINCT_NEURONS = 3
-MOST_PARTS = {"stimulus": 50, "identity": 50, "neuron": 30}
-"""Parts that a factor is left out in: crossed factors need the product of two of these many fits."""
 
 FitsOf = dict[tuple[str, ...], np.ndarray]
 """Arrays of shape (n_refits, n_models, n_regions) by factor, or by two crossed factors."""
@@ -56,8 +52,9 @@ class Experiment:
         Rows of ``recordings`` behind each row of the result: one, or all subjects of a region.
     populations : list of arrays of shape (n_stimuli, n_neurons), or None
         Responses behind each row of ``recordings``.
-    identity : integer array of shape (n_stimuli,) or None
-        Identity of each stimulus, numbered from 0.
+    codes : integer array of shape (n_stimuli,) or None
+        Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; None where stimuli
+        were not sampled.
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
@@ -68,7 +65,7 @@ class Experiment:
     recordings: np.ndarray
     groups: list[np.ndarray]
     populations: list[np.ndarray] | None
-    identity: np.ndarray | None
+    codes: np.ndarray | None
     n_stimuli: int
     dissimilarity: str
     method: str
@@ -78,22 +75,22 @@ class Experiment:
     @property
     def pattern(self) -> tuple[str, ...]:
         """The factor that stimuli were sampled by, if any."""
-        return tuple(factor for factor in self.factors if factor in ("stimulus", "identity"))
+        return factors_along("stimuli", self.factors)
 
     def sizes(self) -> dict[str, np.ndarray]:
         """Units of each factor behind each row of the result; for neurons those of the smallest population."""
-        n = len(self.groups)
         sizes = {
-            "stimulus": lambda: np.full(n, self.n_stimuli),
-            "identity": lambda: np.full(n, self.identity.max() + 1),
-            "neuron": lambda: np.array([min(self.populations[row].shape[1] for row in group) for group in self.groups]),
-            "subject": lambda: np.array([len(group) for group in self.groups]),
+            "stimuli": lambda _: self.codes.max() + 1,
+            "neurons": lambda group: min(self.populations[row].shape[1] for row in group),
+            "subjects": len,
         }
-        return {factor: sizes[factor]() for factor in self.factors}
+        return {
+            factor: np.array([sizes[FACTORS[factor].axis](group) for group in self.groups]) for factor in self.factors
+        }
 
     def fits(self, recordings: np.ndarray | ResampledNeurons, counts: np.ndarray | None) -> np.ndarray:
         """Fits to other recordings, or under other counts of stimuli; see ``fits.fits_on_counts``."""
-        clusters = self.identity if self.within_identity == "copy" else None
+        clusters = self.codes if self.within_identity == "copy" else None
         return fits_on_counts(
             self.models, recordings, counts, method=self.method, clusters=clusters, device=self.device
         )
@@ -132,32 +129,31 @@ def draw_fits(
     pattern, groups, counts = experiment.pattern, experiment.groups, None
     n_redrawn: dict[str, int] = {}
     by_row: FitsOf = {}
-    if pattern == ("stimulus",):
-        counts, n_redrawn["stimulus"] = draw_stimuli(experiment.n_stimuli, n_draws, rng=rng)
-    elif pattern == ("identity",):
-        counts, n_redrawn["identity"] = draw_identities(experiment.identity, n_draws, rng=rng)
+    sampled, subject = (factors_along(axis, experiment.factors) for axis in ("neurons", "subjects"))
+    for factor in pattern:
+        counts, n_redrawn[factor] = draw_stimuli(FACTORS[factor], experiment.codes, n_draws, rng=rng)
     crossed = bool(pattern) and len(experiment.factors) > 1
-    if pattern and ("subject" in experiment.factors or not (only_joint and crossed)):
+    if pattern and (subject or not (only_joint and crossed)):
         by_row[pattern] = experiment.fits(experiment.recordings, counts)
-    if "neuron" in experiment.factors:
-        n_redrawn["neuron"] = 0
+    for factor in sampled:
+        n_redrawn[factor] = 0
         drawn = []
         for responses in experiment.populations:
-            neurons, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FEWEST_DISTINCT_NEURONS)
-            n_redrawn["neuron"] += redrawn
+            neurons, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FACTORS[factor].fewest_distinct)
+            n_redrawn[factor] += redrawn
             drawn.append(ResampledNeurons(responses, neurons, experiment.dissimilarity))
         if pattern:
-            by_row[*pattern, "neuron"] = np.concatenate([experiment.fits(p, counts) for p in drawn], axis=2)
+            by_row[*pattern, factor] = np.concatenate([experiment.fits(p, counts) for p in drawn], axis=2)
         if not (only_joint and crossed):
-            by_row["neuron",] = np.concatenate([experiment.fits(p, None) for p in drawn], axis=2)
+            by_row[factor,] = np.concatenate([experiment.fits(p, None) for p in drawn], axis=2)
     draws = {key: _mean_of_groups(fits, groups) for key, fits in by_row.items()}
-    if "subject" in experiment.factors:
+    for factor in subject:
         subjects = [draw_counts(len(group), n_draws, rng=rng)[0] / len(group) for group in groups]
         estimates = experiment.fits(experiment.recordings, experiment.stays())
         estimates = np.broadcast_to(estimates, (n_draws, *estimates.shape[1:]))
-        draws["subject",] = _weighted_means(estimates, groups, subjects)
+        draws[factor,] = _weighted_means(estimates, groups, subjects)
         if pattern:
-            draws[*pattern, "subject"] = _weighted_means(by_row[pattern], groups, subjects)
+            draws[*pattern, factor] = _weighted_means(by_row[pattern], groups, subjects)
     return draws, n_redrawn
 
 
@@ -204,19 +200,21 @@ def jackknife_deviations(
     pattern, groups = experiment.pattern, experiment.groups
     statistic = statistic or experiment.fits
     counts, operator = experiment.stays(), None
-    if pattern:
-        codes = np.arange(experiment.n_stimuli) if pattern == ("stimulus",) else experiment.identity
-        kept, shares = leave_out(int(codes.max()) + 1, MOST_PARTS[pattern[0]], rng=rng)
-        counts, operator = np.concatenate([kept[:, codes], counts]), jackknife_operator(shares)
-    if "neuron" not in experiment.factors:
+    for factor in pattern:
+        n_units = int(experiment.codes.max()) + 1
+        kept, shares = leave_out(n_units, FACTORS[factor].parts(n_units), rng=rng)
+        counts, operator = np.concatenate([kept[:, experiment.codes], counts]), jackknife_operator(shares)
+    sampled = factors_along("neurons", experiment.factors)
+    if not sampled:
         whole = statistic(experiment.recordings, counts)
         tables = [whole[:, :, row, None] for row in range(whole.shape[2])]
         neuron_operators = []
     else:
         tables, neuron_operators = [], []
         for responses, rdm in zip(experiment.populations, experiment.recordings, strict=True):
-            kept, shares = leave_out(responses.shape[1], MOST_PARTS["neuron"], rng=rng)
-            rdms = _neuron_rdms(responses, kept, experiment.dissimilarity)
+            n_neurons = responses.shape[1]
+            kept, shares = leave_out(n_neurons, FACTORS[sampled[0]].parts(n_neurons), rng=rng)
+            rdms = NeuronRdms(responses, experiment.dissimilarity).rdms(kept)
             tables.append(statistic(np.concatenate([rdms, rdm[None]]), counts))
             neuron_operators.append(jackknife_operator(shares))
     return _stacked([_of_region(tables, neuron_operators, operator, group, experiment) for group in groups])
@@ -234,20 +232,20 @@ def _of_region(
     subjects = np.stack([tables[row][:, :, -1] for row in group], axis=2)
     if operator is not None:
         found[experiment.pattern] = np.tensordot(operator, subjects.mean(axis=2), 1)
-    if neuron_operators:
+    for factor in factors_along("neurons", experiment.factors):
         single = [neuron_operators[row] @ tables[row][-1].T for row in group]
-        found["neuron",] = np.concatenate(single) / len(group)
+        found[factor,] = np.concatenate(single) / len(group)
         if operator is not None:
             both = [_interaction(operator, neuron_operators[row], tables[row]) for row in group]
-            found[*experiment.pattern, "neuron"] = np.concatenate(both) / len(group)
-    if "subject" in experiment.factors:
+            found[*experiment.pattern, factor] = np.concatenate(both) / len(group)
+    for factor in factors_along("subjects", experiment.factors):
         n = len(group)
         others = (subjects.sum(axis=2, keepdims=True) - subjects) / (n - 1)
         table = np.concatenate([others, subjects.mean(axis=2, keepdims=True)], axis=2)
         by_subject = jackknife_operator(np.full(n, 1 / n))
-        found["subject",] = by_subject @ table[-1].T
+        found[factor,] = by_subject @ table[-1].T
         if operator is not None:
-            found[*experiment.pattern, "subject"] = _interaction(operator, by_subject, table)
+            found[*experiment.pattern, factor] = _interaction(operator, by_subject, table)
     return found
 
 
@@ -263,14 +261,6 @@ def _stacked(regions: list[FitsOf]) -> FitsOf:
         padded = [np.pad(found[key], ((0, n_rows - len(found[key])), (0, 0))) for found in regions]
         stacked[key] = np.stack(padded, axis=2)
     return stacked
-
-
-def _neuron_rdms(responses: np.ndarray, counts: np.ndarray, dissimilarity: str) -> np.ndarray:
-    """RDMs (n_counts, n_pairs) of a population under counts of its neurons; NaN where a stimulus is undefined."""
-    rdms, defined = NeuronRdms(responses, dissimilarity).rdms(counts)
-    if not defined.all():
-        rdms[pair_products(1.0 * defined, 1.0 * defined) == 0] = np.nan
-    return rdms
 
 
 def _mean_of_groups(fits: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:

@@ -8,6 +8,7 @@ units into few parts.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,20 +16,83 @@ from neural_data.errors import InputError, closest
 
 __all__ = [
     "FACTORS",
+    "Factor",
     "check_factors",
     "cluster_codes",
     "draw_counts",
-    "draw_identities",
     "draw_stimuli",
+    "factors_along",
     "jackknife_operator",
     "leave_out",
 ]
 
-FACTORS = ("stimulus", "identity", "neuron", "subject")
-"""What can be resampled. ``stimulus`` and ``identity`` exclude each other."""
+AXES = ("stimuli", "neurons", "subjects")
+"""What the units of a factor are made of; ``refitting`` knows how to draw and leave out along each."""
 
-FEWEST_STIMULI = 3
-FEWEST_GROUPS = 2
+
+@dataclass(frozen=True)
+class Factor:
+    """Something that an experiment sampled and a claim generalises over.
+
+    Parameters
+    ----------
+    name, plural : str
+        One unit and several: ``identity`` as in study files and tables, ``identities`` as in sentences.
+    axis : {"stimuli", "neurons", "subjects"}
+        What is drawn and left out. Factors of one axis exclude each other.
+    together : str
+        Pattern descriptor whose equal values are drawn and left out together; empty where stimuli go one by one.
+    phrase : str
+        The plural with what a reader of a methods section must know.
+    fewest : int
+        Units that an experiment must have.
+    fewest_distinct : int
+        Distinct units of a draw; draws with fewer are drawn again.
+    most_parts : int or None
+        Parts that the units are left out in, at most; None leaves them out one by one. Crossed factors need the
+        product of two of these many fits.
+    degree : int
+        A fit is a polynomial of at most this degree in how often each unit counts.
+    """
+
+    name: str
+    plural: str
+    axis: str
+    together: str = ""
+    phrase: str = ""
+    fewest: int = 2
+    fewest_distinct: int = 1
+    most_parts: int | None = None
+    degree: int = 2
+
+    def __post_init__(self):
+        if self.axis not in AXES:
+            raise ValueError(f"factor {self.name!r} has the axis {self.axis!r}; there are {', '.join(AXES)}")
+
+    def parts(self, n_units: int | np.ndarray) -> int | np.ndarray:
+        """Parts that so many units are left out in."""
+        return n_units if self.most_parts is None else np.minimum(n_units, self.most_parts)
+
+
+FACTORS: dict[str, Factor] = {
+    factor.name: factor
+    for factor in (
+        Factor("stimulus", "stimuli", "stimuli", fewest=3, fewest_distinct=3, most_parts=50),
+        Factor(
+            "identity",
+            "identities",
+            "stimuli",
+            together="identity",
+            phrase="identities (all views together)",
+            fewest=3,
+            fewest_distinct=2,
+            most_parts=50,
+        ),
+        Factor("neuron", "neurons", "neurons", fewest=4, fewest_distinct=3, most_parts=30),
+        Factor("subject", "subjects", "subjects", fewest=2, degree=1),
+    )
+}
+"""What can be resampled, by name, in the order in which crossed factors are named. To add one, add its record here."""
 
 
 def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
@@ -37,7 +101,7 @@ def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     resample : str or sequence of str
-        One of ``stimulus, identity, neuron, subject`` or several of them; ``"identity+neuron"`` and
+        One of :data:`FACTORS` (``stimulus, identity, neuron, subject``) or several of them; ``"identity+neuron"`` and
         ``("identity", "neuron")`` say the same.
 
     Returns
@@ -47,7 +111,7 @@ def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If a factor is unknown, repeated, or stimuli are to be drawn one by one and by identity at once.
+        If a factor is unknown or repeated, or two draw the same, as ``stimulus`` and ``identity`` do.
     """
     factors = tuple(part.strip() for part in resample.split("+")) if isinstance(resample, str) else tuple(resample)
     for factor in factors:
@@ -55,9 +119,20 @@ def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
             raise InputError(f"there is nothing called {factor!r} to resample: {closest(factor, FACTORS)}")
     if not factors or len(set(factors)) != len(factors):
         raise InputError(f"resample must name each factor once; got {resample!r}")
-    if {"stimulus", "identity"} <= set(factors):
-        raise InputError("resample either 'stimulus' or 'identity': an identity brings all of its stimuli along")
-    return tuple(sorted(factors, key=FACTORS.index))
+    factors = tuple(sorted(factors, key=list(FACTORS).index))
+    for axis in AXES:
+        same = factors_along(axis, factors)
+        if len(same) > 1:
+            raise InputError(
+                f"resample either {' or '.join(map(repr, same))}: both draw {axis}, and an identity brings all of its "
+                "stimuli along"
+            )
+    return factors
+
+
+def factors_along(axis: str, factors: Sequence[str]) -> tuple[str, ...]:
+    """Those of the factors whose units are made of ``axis``: stimuli, neurons or subjects."""
+    return tuple(factor for factor in factors if FACTORS[factor].axis == axis)
 
 
 def draw_counts(n_units: int, n_draws: int, *, rng: np.random.Generator, fewest: int = 1) -> tuple[np.ndarray, int]:
@@ -95,18 +170,17 @@ def draw_counts(n_units: int, n_draws: int, *, rng: np.random.Generator, fewest:
     return counts, n_redrawn
 
 
-def draw_stimuli(n_stimuli: int, n_draws: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Multiplicities (n_draws, n_stimuli) of stimuli drawn one by one, at least three distinct; and the redrawn."""
-    return draw_counts(n_stimuli, n_draws, rng=rng, fewest=FEWEST_STIMULI)
-
-
-def draw_identities(codes: np.ndarray, n_draws: int, *, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Multiplicities of stimuli when identities are drawn with all of their views.
+def draw_stimuli(
+    factor: Factor, codes: np.ndarray, n_draws: int, *, rng: np.random.Generator
+) -> tuple[np.ndarray, int]:
+    """Multiplicities of stimuli when units of a factor are drawn with all of their stimuli.
 
     Parameters
     ----------
+    factor : Factor
+        One along stimuli.
     codes : integer array of shape (n_stimuli,)
-        Identity of each stimulus, numbered from 0.
+        Unit that each stimulus belongs to, numbered from 0.
     n_draws : int
     rng : numpy.random.Generator
         Source of the draws.
@@ -114,22 +188,22 @@ def draw_identities(codes: np.ndarray, n_draws: int, *, rng: np.random.Generator
     Returns
     -------
     counts : integer array of shape (n_draws, n_stimuli)
-        At least two distinct identities in each draw.
+        At least ``factor.fewest_distinct`` distinct units in each draw.
     n_redrawn : int
         Draws that were thrown away.
     """
-    counts, n_redrawn = draw_counts(int(codes.max()) + 1, n_draws, rng=rng, fewest=FEWEST_GROUPS)
+    counts, n_redrawn = draw_counts(int(codes.max()) + 1, n_draws, rng=rng, fewest=factor.fewest_distinct)
     return counts[:, codes], n_redrawn
 
 
-def leave_out(n_units: int, most: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def leave_out(n_units: int, n_parts: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Units that stay when each part of them is left out in turn.
 
     Parameters
     ----------
     n_units : int
-    most : int
-        Parts to make at most; fewer units are left out one by one.
+    n_parts : int
+        Parts to make, at most as many as units; see :meth:`Factor.parts`.
     rng : numpy.random.Generator
         Deals units out to parts, where there are more units than parts.
 
@@ -140,7 +214,6 @@ def leave_out(n_units: int, most: int, *, rng: np.random.Generator) -> tuple[np.
     shares : array of shape (n_parts,)
         The share of units in each part.
     """
-    n_parts = min(n_units, most)
     part = np.arange(n_units) % n_parts
     if n_parts < n_units:
         part = rng.permutation(part)

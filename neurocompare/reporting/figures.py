@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
+from neurocompare.comparison.methods import find_method
 from neurocompare.reporting.drawing import (
     REGION_COLOURS,
     errorbar,
@@ -48,15 +49,6 @@ CAPTIONS = {
     ),
 }
 """What the report says under each figure of a run, by file name."""
-METHOD_LABELS = {
-    "corr": "Pearson r",
-    "cosine": "cosine",
-    "spearman": "Spearman ρ",
-    "rho-a": "ρₐ",
-    "tau-a": "Kendall τₐ",
-    "corr_cov": "whitened r",
-    "cosine_cov": "whitened cosine",
-}
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:
@@ -84,7 +76,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
             layer_axis(axes, rows)
             axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
             axes.axhline(0, color="black", linewidth=0.6)
-        panels[0].set_ylabel(f"fit to patch RDM ({METHOD_LABELS[fits['method'].iloc[0]]})")
+        panels[0].set_ylabel(f"fit to patch RDM ({find_method(fits['method'].iloc[0]).label})")
         legend(figure, fits)
         first = fits.iloc[0]
         note(

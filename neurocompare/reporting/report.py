@@ -11,7 +11,9 @@ import jinja2
 import pandas as pd
 
 from neural_data.rounding import first_largest
-from neurocompare.reporting.figures import CAPTIONS, METHOD_LABELS
+from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.resampling import FACTORS
+from neurocompare.reporting.figures import CAPTIONS
 from neurocompare.reporting.measure_figures import FIGURES
 from neurocompare.reporting.regime_figures import REGIME_CAPTIONS
 
@@ -212,7 +214,7 @@ def write_report(folder: Path) -> Path:
         interactions=_shown(tables, "regime_interactions", INTERACTION_COLUMNS),
         regime_figures=_figures(folder, REGIME_CAPTIONS),
         methods=methods_sentences(tables),
-        method=METHOD_LABELS[fits["method"].iloc[0]],
+        method=find_method(fits["method"].iloc[0]).label,
         first=fits.iloc[0].to_dict(),
         ceiling=tables["ceilings"].iloc[0].to_dict(),
         uncertainty=_uncertainty(provenance["study"]["comparison"]),
@@ -339,8 +341,7 @@ def _uncertainty(comparison: dict) -> str:
     """Methods sentence on standard errors and intervals, as they were computed."""
     sampled = comparison["resample"]
     sampled = [sampled] if isinstance(sampled, str) else sampled
-    plural = {"stimulus": "stimuli", "identity": "identities (all views together)", "neuron": "neurons"}
-    factors = " and ".join(plural.get(factor, f"{factor}s") for factor in sampled)
+    factors = " and ".join(FACTORS[factor].phrase or FACTORS[factor].plural for factor in sampled)
     if comparison["variance"] == "jackknife":
         how = f"come from leaving out parts of the {factors} (jackknife)"
     else:

@@ -20,6 +20,7 @@ from neural_data.rounding import merge_ties
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import unit_blocks
+from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.importance import (
     BACKGROUND,
     draw_masks,
@@ -31,7 +32,7 @@ from neurocompare.representations.importance import (
 )
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.rdms import view_order
-from neurocompare.representations.units import correlate_columns, mirror_tuning_scores
+from neurocompare.representations.units import mirror_tuning_scores
 from neurocompare.representations.viewpoint import index_table
 
 __all__ = [
@@ -168,7 +169,7 @@ def measure_local_features(
             # Of images in the same 256 gray levels as all that follow, so that rounding is no difference.
             whole = now
         profiles = [
-            _mean_or_nan(correlate_columns(whole[rows][:, chosen[category]], now[rows][:, chosen[category]]))
+            _mean_or_nan(correlate_rows(whole[rows][:, chosen[category]].T, now[rows][:, chosen[category]].T))
             for rows, category in zip(positions, exemplars["category"], strict=True)
         ]
         frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))

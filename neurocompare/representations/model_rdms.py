@@ -33,8 +33,9 @@ from neurocompare.representations.activations import (
     working_device,
     working_dtype,
 )
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
-from neurocompare.representations.rdms import DISSIMILARITIES, build_rdms, view_order
+from neurocompare.representations.rdms import build_rdms, view_order
 
 __all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
 
@@ -65,7 +66,7 @@ class RdmRequest:
 
     def __post_init__(self):
         for name, value, known in (
-            ("dissimilarity", self.dissimilarity, DISSIMILARITIES),
+            ("dissimilarity", self.dissimilarity, tuple(MODEL_DISSIMILARITIES)),
             ("normalize", self.normalize, NORMALIZATIONS),
             ("within", self.within, ("identity", None)),
             ("part", self.part, PARTS),

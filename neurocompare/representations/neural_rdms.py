@@ -7,15 +7,13 @@ the measures that need trials, which rsatoolbox computes.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from rsatoolbox.data import Dataset
-from rsatoolbox.rdm import RDMs, calc_rdm
+from rsatoolbox.rdm import RDMs
 
-from neural_data.errors import InputError, closest
+from neural_data.errors import InputError
 from neural_data.recordings import (
     checked_recording,
     condition_means,
@@ -26,44 +24,19 @@ from neural_data.recordings import (
     stimulus_table,
 )
 from neural_data.stimuli import StimulusSet
+from neurocompare.representations.dissimilarities import Population, find_dissimilarity
 from neurocompare.representations.rdms import (
     build_rdms,
-    correlation_dissimilarity,
-    dissimilarity_from_products,
     view_order,
     view_rdms,
     zscore_units,
 )
 
-__all__ = ["NEURAL_DISSIMILARITIES", "Population", "compute_neural_rdms", "dissimilarities", "populations"]
+__all__ = ["compute_neural_rdms", "dissimilarities", "populations"]
 
 log = logging.getLogger(__name__)
 
-NEURAL_DISSIMILARITIES = ("correlation", "euclidean", "crossnobis", "poisson")
 NORMALIZATIONS = (None, "zscore")
-
-
-@dataclass(frozen=True)
-class Population:
-    """Neurons whose RDM is wanted, and how they answered.
-
-    Parameters
-    ----------
-    region, subject : str
-        ``subject`` is empty where neurons of several subjects are pooled.
-    responses : array of shape (n_stimuli, n_neurons)
-        Mean responses in the order of the stimuli.
-    trials : array of shape (n_repetitions, n_stimuli, n_neurons) or None
-        Single responses, as many as every cell has; None where they were not asked for.
-    simulated : bool
-        Whether no animal was recorded.
-    """
-
-    region: str
-    subject: str
-    responses: np.ndarray
-    trials: np.ndarray | None = None
-    simulated: bool = False
 
 
 def compute_neural_rdms(
@@ -121,7 +94,7 @@ def compute_neural_rdms(
         stimuli=stimuli,
         by_subject=by_subject,
         missing=missing,
-        with_trials=dissimilarity == "crossnobis",
+        with_trials=find_dissimilarity(dissimilarity).needs_trials,
     )
     matrices, descriptors = [], []
     for group in groups:
@@ -228,20 +201,13 @@ def dissimilarities(
     n_constant : int
         Neurons dropped because nothing in them varies.
     """
+    measure = find_dissimilarity(dissimilarity)
+    if measure.from_population is not None:
+        return measure.from_population(population)
     responses, n_constant = population.responses, 0
-    if dissimilarity == "crossnobis":
-        return _crossnobis(population)
-    if dissimilarity == "poisson":
-        return _calc_rdm(Dataset(responses.copy()), method="poisson"), 0
     if normalize == "zscore":
         responses, n_constant = zscore_units(responses)
-    if dissimilarity == "euclidean":
-        products = responses @ responses.T
-        measured = dissimilarity_from_products(
-            products, responses.sum(axis=1), responses.shape[1], dissimilarity="euclidean"
-        )
-        return measured, n_constant
-    return correlation_dissimilarity(responses), n_constant
+    return measure.of_responses(responses), n_constant
 
 
 def _in_form(recording: xr.DataArray) -> xr.DataArray:
@@ -253,32 +219,26 @@ def _in_form(recording: xr.DataArray) -> xr.DataArray:
 
 
 def _check_request(recording: xr.DataArray, dissimilarity: str, normalize: str | None, within: str | None) -> None:
-    if dissimilarity not in NEURAL_DISSIMILARITIES:
-        raise InputError(
-            f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, NEURAL_DISSIMILARITIES)}"
-        )
+    measure = find_dissimilarity(dissimilarity)
     for name, value, known in (("normalize", normalize, NORMALIZATIONS), ("within", within, (None, "identity"))):
         if value not in known:
             raise InputError(f"{name} of a neural RDM must be one of {', '.join(map(repr, known))}; got {value!r}")
-    if dissimilarity in ("crossnobis", "poisson") and normalize is not None:
+    if measure.refuses_zscores and normalize is not None:
+        raise InputError(f"{dissimilarity} {measure.refuses_zscores}; use normalize=None with it")
+    if measure.refuses_normalized and recording.attrs["units"] == "normalized":
         raise InputError(
-            f"{dissimilarity} does its own scaling of neurons; use normalize=None with it"
-            if dissimilarity == "crossnobis"
-            else "poisson takes rates or counts, which z-scores are not; use normalize=None with it"
-        )
-    if dissimilarity == "poisson" and recording.attrs["units"] == "normalized":
-        raise InputError(
-            "poisson takes rates or counts, and this recording is normalized or does not say: set attrs['units']"
+            f"{dissimilarity} {measure.refuses_normalized}, and this recording is normalized or does not say: set "
+            "attrs['units']"
         )
 
 
 def _refuse_few_neurons(group: Population, n_varying: int, dissimilarity: str) -> None:
-    if n_varying >= (3 if dissimilarity == "correlation" else 1):
+    fewest = find_dissimilarity(dissimilarity).fewest_units
+    if n_varying >= fewest:
         return
     whose = f"{group.region} of {group.subject}" if group.subject else group.region
     raise InputError(
-        f"{whose} has {n_varying} varying neurons; {dissimilarity} needs at least "
-        f"{'three' if dissimilarity == 'correlation' else 'one'}, and a useful RDM some tens"
+        f"{whose} has {n_varying} varying neurons; {dissimilarity} needs at least {fewest}, and a useful RDM some tens"
     )
 
 
@@ -309,30 +269,3 @@ def _trials(flat: xr.DataArray, stimulus_ids: list[str]) -> np.ndarray:
         first = np.argsort(~np.isfinite(block), axis=0, kind="stable")[:n_repetitions]
         stacked.append(np.take_along_axis(block, first, axis=0))
     return np.stack(stacked, axis=1)
-
-
-def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
-    """Cross-validated Mahalanobis distances with a diagonal noise covariance, folds being repetitions."""
-    trials = population.trials
-    if trials is None:
-        raise ValueError("crossnobis needs a population with trials; build it with with_trials=True")
-    noise = trials.var(axis=0, ddof=1).mean(axis=0)
-    noisy = noise > 0
-    if not noisy.any():
-        raise InputError(f"no neuron of {population.region} varies from trial to trial; crossnobis has no noise to use")
-    trials = trials[:, :, noisy] / np.sqrt(noise[noisy])
-    n_repetitions, n_stimuli, n_neurons = trials.shape
-    # rsatoolbox re-sorts conditions by their labels (s1, s10, s2): padded numbers keep the order they have.
-    dataset = Dataset(
-        trials.reshape(-1, n_neurons),
-        obs_descriptors={
-            "condition": np.tile([f"{i:06d}" for i in range(n_stimuli)], n_repetitions),
-            "fold": np.repeat([f"{i:06d}" for i in range(n_repetitions)], n_stimuli),
-        },
-    )
-    return _calc_rdm(dataset, method="crossnobis", descriptor="condition", cv_descriptor="fold"), int((~noisy).sum())
-
-
-def _calc_rdm(dataset: Dataset, **options: str) -> np.ndarray:
-    """One matrix from rsatoolbox, conditions in the order they were given."""
-    return calc_rdm(dataset, **options).get_matrices()[0]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy.linalg import blas
 
-from neurocompare.representations.rdms import dissimilarity_of_rows
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, Dissimilarity, find_dissimilarity
 
 __all__ = ["PatternSums", "UnitStatistics", "rows_nearby", "threads_left_to_blas"]
 
@@ -241,8 +241,8 @@ class PatternSums:
 
         Parameters
         ----------
-        measure : {"correlation", "euclidean"}
-            See :func:`~neurocompare.representations.rdms.dissimilarity_from_products`.
+        measure : str
+            One of :data:`~neurocompare.representations.dissimilarities.MODEL_DISSIMILARITIES`.
 
         Yields
         ------
@@ -250,10 +250,11 @@ class PatternSums:
             The upper triangle row by row, as rsatoolbox keeps it. NaN where a pattern is constant or no unit varies, 0
             where two patterns differ by rounding.
         """
+        found = find_dissimilarity(measure, MODEL_DISSIMILARITIES)
         for sums, square, removed in zip(self.sums, self.squares, self.removed, strict=True):
-            yield np.concatenate(list(self._rows(sums, square, removed, measure)))
+            yield np.concatenate(list(self._rows(sums, square, removed, found)))
 
-    def _rows(self, sums: np.ndarray, square: float, removed: float, measure: str) -> Iterator[np.ndarray]:
+    def _rows(self, sums: np.ndarray, square: float, removed: float, measure: Dissimilarity) -> Iterator[np.ndarray]:
         """The upper triangle of one group, some rows at a time: products fill no more than that."""
         size = self.size
         deviation_power = sums.diagonal()[:size]
@@ -268,7 +269,7 @@ class PatternSums:
             products = deviations + with_mean[start:stop, None]
             products += with_mean[None, start:]
             products += square
-            rows = dissimilarity_of_rows(products, totals[start:], power[start:], self.n_units, dissimilarity=measure)
+            rows = measure.of_rows(products, totals[start:], power[start:], self.n_units)
             rows[same & np.isfinite(rows)] = 0.0
             yield rows[np.triu(np.ones(rows.shape, dtype=bool), 1)]
 

@@ -1,6 +1,6 @@
-"""The RDM object and the arithmetic that every RDM here rests on.
+"""The RDM object: made, matched, joined, and cut into view RDMs; and the normalisation of units.
 
-Takes arrays of responses (stimuli x units); gives arrays of dissimilarities and ``rsatoolbox.rdm.RDMs``.
+Takes arrays of dissimilarities (``dissimilarities`` makes them) and of responses; gives ``rsatoolbox.rdm.RDMs``.
 Networks are turned into responses in ``model_rdms``, recordings in ``neural_rdms``.
 """
 
@@ -12,18 +12,14 @@ import numpy as np
 import pandas as pd
 from rsatoolbox.rdm import RDMs
 
-from neural_data.errors import InputError, closest
-from neural_data.rounding import ROUNDING, is_constant
+from neural_data.errors import InputError
+from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
-    "DISSIMILARITIES",
     "as_matrices",
     "build_rdms",
     "concat_rdms",
-    "correlation_dissimilarity",
-    "dissimilarity_from_products",
-    "dissimilarity_of_rows",
     "match_stimuli",
     "pattern_table",
     "rdm_table",
@@ -31,9 +27,6 @@ __all__ = [
     "view_rdms",
     "zscore_units",
 ]
-
-DISSIMILARITIES = ("correlation", "euclidean")
-"""Measures that follow from sums of products; those that need trials are for recordings alone."""
 
 
 def build_rdms(
@@ -183,92 +176,6 @@ def zscore_units(responses: np.ndarray) -> tuple[np.ndarray, int]:
     spread = np.where(is_constant(responses, axis=0), 0.0, centred.std(axis=0))
     varying = spread > 0
     return centred[:, varying] / spread[varying], int((~varying).sum())
-
-
-def correlation_dissimilarity(responses: np.ndarray) -> np.ndarray:
-    """1 - Pearson's r between the response patterns of every two stimuli, across units.
-
-    Parameters
-    ----------
-    responses : array of shape (n_stimuli, n_units)
-        Responses in any unit.
-
-    Returns
-    -------
-    array of shape (n_stimuli, n_stimuli), float64
-        Symmetric, diagonal 0, values in 0..2; NaN in the row and column of a stimulus whose pattern is constant.
-    """
-    patterns = np.asarray(responses, dtype=float)
-    n_units = patterns.shape[1]
-    if n_units == 0:
-        return dissimilarity_from_products(np.zeros((len(patterns),) * 2), np.zeros(len(patterns)), 0)
-    return dissimilarity_from_products(patterns @ patterns.T, patterns.sum(axis=1), n_units)
-
-
-def dissimilarity_from_products(
-    products: np.ndarray, totals: np.ndarray, n_units: int, *, dissimilarity: str = "correlation"
-) -> np.ndarray:
-    """Dissimilarities between stimuli from sums over units, which can be accumulated block by block.
-
-    Parameters
-    ----------
-    products : array of shape (n_stimuli, n_stimuli)
-        Sum over units of the product of the responses to two stimuli.
-    totals : array of shape (n_stimuli,)
-        Sum over units of the response to each stimulus.
-    n_units : int
-        Units summed over.
-    dissimilarity : {"correlation", "euclidean"}
-        1 - Pearson's r across units; or, as in rsatoolbox, the squared Euclidean distance over the number of units.
-
-    Returns
-    -------
-    array of shape (n_stimuli, n_stimuli), float64
-        Symmetric, diagonal 0. NaN where there are no units and, for correlations, where a pattern is constant.
-    """
-    matrix = dissimilarity_of_rows(products, totals, np.diag(products), n_units, dissimilarity=dissimilarity)
-    matrix = matrix + matrix.T
-    matrix /= 2
-    np.fill_diagonal(matrix, 0.0)
-    return matrix
-
-
-def dissimilarity_of_rows(
-    products: np.ndarray, totals: np.ndarray, power: np.ndarray, n_units: int, *, dissimilarity: str = "correlation"
-) -> np.ndarray:
-    """Dissimilarities of the first of some stimuli to all of them, see :func:`dissimilarity_from_products`.
-
-    Parameters
-    ----------
-    products : array of shape (n_rows, n_stimuli)
-        Of the first ``n_rows`` stimuli with all.
-    totals, power : arrays of shape (n_stimuli,)
-        Sums over units of the responses to each stimulus, and of their squares.
-    n_units, dissimilarity : int, str
-
-    Returns
-    -------
-    array of shape (n_rows, n_stimuli), float64
-    """
-    if dissimilarity not in DISSIMILARITIES:
-        raise InputError(f"no dissimilarity is called {dissimilarity!r}: {closest(dissimilarity, DISSIMILARITIES)}")
-    n_rows = len(products)
-    if n_units == 0:
-        return np.full_like(products, np.nan)
-    if dissimilarity == "euclidean":
-        return np.maximum(power[:n_rows, None] + power[None, :] - 2 * products, 0.0) / n_units
-    # In place: with thousands of stimuli every further matrix is felt.
-    covariance = np.outer(totals[:n_rows], totals)
-    covariance /= -n_units
-    covariance += products
-    variance = power - totals**2 / n_units
-    sd = np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan))
-    covariance /= sd[:n_rows, None]
-    covariance /= sd[None, :]
-    matrix = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
-    # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
-    matrix[np.abs(matrix) < ROUNDING] = 0.0
-    return matrix
 
 
 def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:

@@ -12,6 +12,7 @@ from torch import nn
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.registry import Network
+from neurocompare.representations.correlation import correlate_rows
 
 __all__ = ["KERNEL_COLUMNS", "kernel_symmetry", "weight_symmetry"]
 
@@ -42,12 +43,7 @@ def weight_symmetry(weights: np.ndarray, transform: str = "left-right") -> np.nd
     places = np.arange(half)
     first = np.take(weights, places, axis=axis).reshape(len(weights), -1).astype(float)
     second = np.take(np.flip(weights, axis), places, axis=axis).reshape(len(weights), -1).astype(float)
-    if first.shape[1] < 2:
-        return np.full(len(weights), np.nan)
-    first = first - first.mean(axis=1, keepdims=True)
-    second = second - second.mean(axis=1, keepdims=True)
-    scale = np.sqrt((first**2).sum(axis=1) * (second**2).sum(axis=1))
-    return np.divide((first * second).sum(axis=1), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    return correlate_rows(first, second)
 
 
 def kernel_symmetry(network: Network) -> pd.DataFrame:

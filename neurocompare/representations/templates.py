@@ -16,6 +16,7 @@ from scipy.optimize import nnls
 
 from neural_data.errors import InputError
 from neural_data.rounding import is_constant
+from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import as_matrices, match_stimuli, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_views
 
@@ -148,13 +149,7 @@ def idealised_mirror_index(view_rdms: RDMs | np.ndarray) -> float | np.ndarray:
         raise InputError(f"a mirror-symmetric template needs at least three views; the RDM has {n_views}")
     upper = np.triu_indices(n_views, 1)
     template = 1.0 - (upper[0] + upper[1] == n_views - 1)
-    values = matrices[:, upper[0], upper[1]]
-    values = values - values.mean(axis=1, keepdims=True)
-    template = template - template.mean()
-    scale = np.sqrt((values**2).sum(axis=1) * (template**2).sum())
-    varying = ~is_constant(matrices[:, upper[0], upper[1]])
-    index = np.full(len(matrices), np.nan)
-    np.divide(values @ template, scale, out=index, where=varying)
+    index = correlate_rows(matrices[:, upper[0], upper[1]], template)
     return float(index[0]) if not isinstance(view_rdms, RDMs) and np.ndim(view_rdms) == 2 else index
 
 

@@ -15,16 +15,16 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from neural_data.errors import InputError, closest
-from neural_data.rounding import RESOLUTION, is_constant, tie_starts
+from neural_data.rounding import RESOLUTION, tie_starts
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
+from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import view_order
 
 __all__ = [
     "UNIT_COLUMNS",
     "UnitTuning",
-    "correlate_columns",
     "count_mirror_symmetric_units",
     "mirror_tuning_scores",
     "selective_units",
@@ -193,8 +193,8 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
         )
     tuning = np.asarray(tuning, dtype=float)
     sides = np.abs(azimuths) > 1e-6
-    with_profile = correlate_columns(tuning, np.repeat(np.abs(azimuths)[:, None], tuning.shape[1], axis=1))
-    return np.minimum(with_profile, correlate_columns(tuning[sides], tuning[::-1][sides]))
+    with_profile = correlate_rows(tuning.T, np.abs(azimuths))
+    return np.minimum(with_profile, correlate_rows(tuning[sides].T, tuning[::-1][sides].T))
 
 
 def count_mirror_symmetric_units(
@@ -361,24 +361,3 @@ def _anova_over_views(responses: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = between / within
     return stats.f.sf(ratio, n_views - 1, n_views * (n_identities - 1))
-
-
-def correlate_columns(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Pearson's r of every column with the same column of another array.
-
-    Parameters
-    ----------
-    first, second : arrays of shape (n_views, n_units)
-        Two tuning curves of each unit.
-
-    Returns
-    -------
-    array of shape (n_units,)
-        NaN where one of the two is constant.
-    """
-    # The mean of equal numbers can differ from them by rounding, so that a constant is not seen after centring.
-    varies = ~is_constant(first, axis=0, resolution=RESOLUTION) & ~is_constant(second, axis=0, resolution=RESOLUTION)
-    first = first.astype(float) - first.mean(axis=0, dtype=float)
-    second = second.astype(float) - second.mean(axis=0, dtype=float)
-    scale = np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
-    return np.divide((first * second).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=varies & (scale > 0))

@@ -13,6 +13,7 @@ from rsatoolbox.rdm import RDMs
 from scipy import stats
 
 from neural_data.errors import InputError
+from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import as_matrices, pattern_table, rdm_table
 
 __all__ = [
@@ -60,13 +61,7 @@ def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
     kept = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
     direct = matrices[:, :, kept].reshape(len(matrices), -1)
     mirrored = matrices[:, :, ::-1][:, :, kept].reshape(len(matrices), -1)
-    direct = direct - direct.mean(axis=1, keepdims=True)
-    mirrored = mirrored - mirrored.mean(axis=1, keepdims=True)
-    scale = np.sqrt((direct**2).sum(axis=1) * (mirrored**2).sum(axis=1))
-    # D holds its diagonal of zeros, so it is constant where every dissimilarity is 0.
-    constant = ~(np.abs(matrices).max(axis=(1, 2)) > 0)
-    index = np.full(len(matrices), np.nan)
-    np.divide((direct * mirrored).sum(axis=1), scale, out=index, where=~constant & (scale > 0))
+    index = correlate_rows(direct, mirrored)
     return float(index[0]) if not isinstance(rdms, RDMs) and np.ndim(rdms) == 2 else index
 
 

@@ -21,7 +21,8 @@ from rsatoolbox.rdm import RDMs
 from neurocompare.comparison.fits import fits_on_draws
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.shapley import shapley_of_fits
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import build_rdms
 
 SEED = 1
 TARGETS = {

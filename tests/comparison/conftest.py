@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import build_rdms
 
 N_IDENTITIES, N_VIEWS, N_NEURONS = 6, 3, 24
 

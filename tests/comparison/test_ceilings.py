@@ -20,8 +20,8 @@ from neurocompare.comparison.ceilings import (
     subject_ceilings,
     trial_reliability,
 )
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import correlation_dissimilarity
 
 
 def rdm_vector(responses):

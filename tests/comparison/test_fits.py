@@ -8,8 +8,10 @@ from rsatoolbox.rdm import RDMs, compare
 
 from neural_data.errors import InputError
 from neurocompare.comparison import fits as fits_module
-from neurocompare.comparison.fits import METHODS, ResampledNeurons, compare_rdms, fits_on_counts, fits_on_draws
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity
+from neurocompare.comparison.fits import ResampledNeurons, compare_rdms, fits_on_counts, fits_on_draws
+from neurocompare.comparison.methods import METHODS
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import build_rdms
 from tests.comparison.conftest import patterns_of, rdms_of
 
 WHITENED = ("corr_cov", "cosine_cov")

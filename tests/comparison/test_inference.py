@@ -12,9 +12,10 @@ from neural_data.errors import InputError
 from neural_data.recordings import make_recording
 from neurocompare.comparison.fits import compare_rdms
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.resampling import draw_identities, jackknife_operator, leave_out
+from neurocompare.comparison.resampling import FACTORS, draw_stimuli, jackknife_operator, leave_out
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity, rdm_table
+from neurocompare.representations.rdms import build_rdms, rdm_table
 from tests.comparison.conftest import patterns_of, rdms_of
 
 SCHEMES = [
@@ -129,7 +130,7 @@ def test_leaving_out_neurons_is_making_the_rdm_without_them(model_rdms, neural_r
 def test_views_of_an_identity_are_drawn_together(model_rdms, neural_rdms, responses):
     """Two identities are left when the others are never drawn; no draw holds a part of an identity."""
     codes = np.repeat(np.arange(6), 3)
-    counts, _ = draw_identities(codes, 200, rng=np.random.default_rng(0))
+    counts, _ = draw_stimuli(FACTORS["identity"], codes, 200, rng=np.random.default_rng(0))
     assert (counts.reshape(200, 6, 3) == counts.reshape(200, 6, 3)[:, :, :1]).all()
     assert (counts.sum(axis=1) == 18).all()
     assert ((counts > 0).sum(axis=1) >= 6).all()

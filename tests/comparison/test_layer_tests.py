@@ -16,7 +16,7 @@ from neurocompare.comparison.layer_tests import (
     cross_validated_best_layer,
     permute_identities,
 )
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of
 
 AZIMUTHS = (-90.0, 0.0, 90.0)

@@ -10,7 +10,7 @@ from scipy import stats
 from neural_data.errors import InputError
 from neural_data.recordings import make_recording
 from neurocompare.comparison.power import POWER_COLUMNS, PowerPlan, power_analysis, simulate_readers, trial_noise
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 
 IDENTITY = np.repeat([f"id{k}" for k in range(12)], 3)
 

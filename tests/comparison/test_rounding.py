@@ -12,7 +12,7 @@ from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles, permute_identities
 from neurocompare.comparison.regime_contrasts import contrast_regimes
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of
 
 SEEDS = range(6)

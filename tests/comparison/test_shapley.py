@@ -9,7 +9,7 @@ from neural_data import InputError
 from neurocompare.comparison.hypotheses import Hypothesis, decide
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS, shapley_of_fits
-from neurocompare.representations.rdms import correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of
 
 PARTS = ["whole", "invariant", "sensitive"]

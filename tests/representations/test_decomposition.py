@@ -8,7 +8,8 @@ import pytest
 
 from neurocompare.comparison.fits import compare_rdms
 from neurocompare.representations.decomposition import shapley_components
-from neurocompare.representations.rdms import build_rdms, correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import build_rdms
 from neurocompare.stimuli.transforms import mirror
 
 

@@ -193,7 +193,7 @@ def test_a_request_that_cannot_be_met_is_refused(recording, arguments, message):
 
 
 def test_too_few_neurons_or_trials_are_refused(recording, faces):
-    with pytest.raises(InputError, match="AL has 2 varying neurons; correlation needs at least three"):
+    with pytest.raises(InputError, match="AL has 2 varying neurons; correlation needs at least 3"):
         compute_neural_rdms(recording.isel(neuroid=[0, 1, 2, 12, 13]))
     with pytest.raises(InputError, match="at least two responses"):
         compute_neural_rdms(recording.isel(presentation=slice(0, len(faces))), dissimilarity="crossnobis")

@@ -8,11 +8,10 @@ import pytest
 import rsatoolbox
 
 from neural_data import InputError
+from neurocompare.representations.dissimilarities import DISSIMILARITIES, correlation_dissimilarity
 from neurocompare.representations.rdms import (
     build_rdms,
     concat_rdms,
-    correlation_dissimilarity,
-    dissimilarity_from_products,
     match_stimuli,
     pattern_table,
     rdm_table,
@@ -34,7 +33,7 @@ def test_correlation_dissimilarity_equals_numpy(rng):
 def test_euclidean_equals_rsatoolbox(rng):
     responses = rng.normal(size=(6, 9))
     oracle = rsatoolbox.rdm.calc_rdm(rsatoolbox.data.Dataset(responses), method="euclidean").get_matrices()[0]
-    found = dissimilarity_from_products(responses @ responses.T, responses.sum(1), 9, dissimilarity="euclidean")
+    found = DISSIMILARITIES["euclidean"].of_responses(responses)
     np.testing.assert_allclose(found, oracle, atol=1e-12)
 
 

@@ -1,0 +1,138 @@
+"""The family of comparators: what each measure of fit between RDMs is called and how it is computed.
+
+A record says everything that is particular to a measure; whoever compares RDMs looks it up in :data:`METHODS`.
+Names are those of ``rsatoolbox.rdm.compare``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from neural_data.errors import InputError, closest
+from neural_data.rounding import tie_starts
+from neurocompare.comparison.fit_kernels import Kernel, Pairs, ProductKernel, rank_kernel, settle_values, tau_kernel
+from neurocompare.representations.correlation import correlate_rows
+
+__all__ = ["METHODS", "Method", "find_method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A measure of fit between two RDMs.
+
+    Parameters
+    ----------
+    name : str
+        As in study files, tables and ``rsatoolbox.rdm.compare``.
+    label : str
+        What axes of figures are called.
+    kernel : callable
+        ``(models, recordings, pairs, device)`` to a :class:`~neurocompare.comparison.fit_kernels.Kernel`.
+    settle : callable or None
+        Moves and scales vectors (n_rdms, n_pairs) before the kernel sees them, without changing any fit.
+    centred : bool
+        Whether a constant added to all dissimilarities of an RDM leaves its fits as they are.
+    ranked : bool
+        Whether only the order of dissimilarities counts.
+    whitened : bool
+        Whether the covariance of an RDM's noise is taken into account.
+    linear : bool
+        Whether least squares of one RDM on others maximises it.
+    rowwise : callable or None
+        Fits (n,) of vectors (n, n_pairs) to the vectors in the same rows of another array, all pairs counting once;
+        None where the kernel computes them one by one.
+    """
+
+    name: str
+    label: str
+    kernel: Callable[[np.ndarray, np.ndarray | None, Pairs, str | None], Kernel]
+    settle: Callable[[np.ndarray], np.ndarray] | None = None
+    centred: bool = False
+    ranked: bool = False
+    whitened: bool = False
+    linear: bool = False
+    rowwise: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+
+    def settled(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (n_rdms, n_pairs) as the kernel takes them."""
+        return vectors if self.settle is None else self.settle(vectors)
+
+
+def find_method(name: str) -> Method:
+    """The record of a measure of fit.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in METHODS:
+        raise InputError(f"there is no method {name!r} to compare RDMs: {closest(name, METHODS)}")
+    return METHODS[name]
+
+
+def _products(name: str, label: str, *, centred: bool, whitened: bool, **more: object) -> Method:
+    return Method(
+        name,
+        label,
+        partial(ProductKernel, centred=centred, whitened=whitened),
+        settle=partial(settle_values, centred=centred),
+        centred=centred,
+        whitened=whitened,
+        linear=not whitened,
+        **more,
+    )
+
+
+def _ranks(name: str, label: str, kernel: Callable[..., Kernel], **more: object) -> Method:
+    return Method(name, label, kernel, centred=True, ranked=True, **more)
+
+
+def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.vecdot(first, first) * np.vecdot(second, second))
+    return np.divide(np.vecdot(first, second), scale, out=np.full(scale.shape, np.nan), where=scale > 0)
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return correlate_rows(_centred_ranks(first), _centred_ranks(second))
+
+
+def _rho_a(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    n = first.shape[-1]
+    left, right = _centred_ranks(first), _centred_ranks(second)
+    rho = np.vecdot(left, right) / ((n**3 - n) / 12)
+    return np.where(left.any(axis=-1) & right.any(axis=-1), rho, np.nan)
+
+
+def _centred_ranks(rows: np.ndarray) -> np.ndarray:
+    """Rank minus mean rank of each number of a row; numbers that are equal but for rounding tie."""
+    order = np.argsort(rows, axis=-1)
+    ordered = np.take_along_axis(rows, order, axis=-1)
+    places = np.arange(rows.shape[-1])
+    starts = tie_starts(ordered)
+    first = np.maximum.accumulate(np.where(starts, places, 0), axis=-1)
+    last = np.ones(rows.shape, dtype=bool)
+    last[:, :-1] = starts[:, 1:]
+    end = np.minimum.accumulate(np.where(last, places, places[-1])[:, ::-1], axis=-1)[:, ::-1]
+    ranks = np.empty(rows.shape)
+    np.put_along_axis(ranks, order, (first + end - places[-1]) / 2, axis=-1)
+    return ranks
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        _products("corr", "Pearson r", centred=True, whitened=False, rowwise=correlate_rows),
+        _products("cosine", "cosine", centred=False, whitened=False, rowwise=_cosines),
+        _ranks("spearman", "Spearman ρ", partial(rank_kernel, tie_free=False), rowwise=_spearman),
+        _ranks("rho-a", "ρₐ", partial(rank_kernel, tie_free=True), rowwise=_rho_a),
+        _ranks("tau-a", "Kendall τₐ", tau_kernel),
+        _products("corr_cov", "whitened r", centred=True, whitened=True),
+        _products("cosine_cov", "whitened cosine", centred=False, whitened=True),
+    )
+}
+"""Every measure of fit by its name. To add one, add its record here."""

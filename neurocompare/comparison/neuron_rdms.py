@@ -1,0 +1,89 @@
+"""RDMs of one population under resampling of its neurons, from one matrix product a block of draws.
+
+Takes responses and multiplicities of neurons; gives upper triangles of RDMs, one a draw.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from neural_data.errors import InputError
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, PairsOfDraws
+
+__all__ = ["NeuronRdms"]
+
+CHUNK_BYTES = 64 * 2**20
+PAIRS = PairsOfDraws()
+
+
+class NeuronRdms:
+    """RDMs of one population under resampling of its neurons.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_neurons)
+        Mean response of each neuron to each stimulus.
+    dissimilarity : str
+        One that follows from sums over units, see ``representations.dissimilarities.MODEL_DISSIMILARITIES``.
+
+    Raises
+    ------
+    InputError
+        If the dissimilarity is another.
+
+    Notes
+    -----
+    A neuron adds its product x_ik x_jk to pair (i, j) as often as it was drawn, so the (neurons x pairs) table of
+    products is made once, and the sums of all draws are the multiplicities times that table.
+    """
+
+    def __init__(self, responses: np.ndarray, dissimilarity: str):
+        if dissimilarity not in MODEL_DISSIMILARITIES:
+            raise InputError(
+                f"neurons are resampled for {' and '.join(MODEL_DISSIMILARITIES)} dissimilarity, not for "
+                f"{dissimilarity!r}; compute the neural RDMs with one of these, or resample stimuli or identities alone"
+            )
+        self.measure = MODEL_DISSIMILARITIES[dissimilarity]
+        self.patterns = np.asarray(responses, dtype=float)
+        if self.measure.settle is not None:
+            self.patterns = self.measure.settle(self.patterns)
+
+    def rdms(self, counts: np.ndarray) -> np.ndarray:
+        """RDMs of a block of draws.
+
+        Parameters
+        ----------
+        counts : integer array of shape (n_draws, n_neurons)
+            How often each neuron was drawn.
+
+        Returns
+        -------
+        array of shape (n_draws, n_pairs)
+            Upper triangles; NaN where a stimulus has none, as where the drawn neurons answer it all alike and nothing
+            correlates with it.
+        """
+        counts = counts.astype(float)
+        totals, power = counts @ self.patterns.T, counts @ (self.patterns**2).T
+        return self.measure.from_sums(self._products(counts), totals, power, counts.sum(axis=1, keepdims=True), PAIRS)
+
+    def _products(self, counts: np.ndarray) -> np.ndarray:
+        """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""
+        first, second = np.triu_indices(len(self.patterns), 1)
+        products = np.empty((len(counts), len(first)))
+        step = max(1, CHUNK_BYTES // (8 * self.patterns.shape[1]))
+        for start in range(0, len(first), step):
+            chunk = slice(start, start + step)
+            np.matmul(counts, (self.patterns[first[chunk]] * self.patterns[second[chunk]]).T, out=products[:, chunk])
+        return products
+
+
+def defined_stimuli(rdms: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Stimuli of each draw, (n_draws, n_stimuli), that have a dissimilarity to any other."""
+    known = np.zeros((len(rdms), n_stimuli), dtype=bool)
+    start = 0
+    for i in range(n_stimuli - 1):
+        row = ~np.isnan(rdms[:, start : start + n_stimuli - 1 - i])
+        start += n_stimuli - 1 - i
+        known[:, i] |= row.any(axis=1)
+        known[:, i + 1 :] |= row
+    return known

@@ -1,0 +1,89 @@
+"""Pearson's r between two stacks of vectors, with one rule for what is constant.
+
+Takes NumPy arrays or torch tensors; gives one number for each two vectors that stand in the same place.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from neural_data.rounding import RESOLUTION
+
+__all__ = ["correlate_rows", "varying"]
+
+Array = TypeVar("Array", np.ndarray, torch.Tensor)
+
+
+def correlate_rows(first: Array, second: Array, kept: Array | None = None) -> Array:
+    """Pearson's r of every vector with the vector in the same place of another stack.
+
+    Parameters
+    ----------
+    first, second : arrays or tensors of shape (..., n)
+        Two stacks of vectors, both NumPy or both torch; their leading axes are broadcast.
+    kept : array or tensor of shape (n,) or None
+        Entries that count, True or 1 for these; None counts all. The others get the weight 0, which is several times
+        faster than taking them out.
+
+    Returns
+    -------
+    array or tensor of shape (...), float64
+        NaN where a vector is constant (see :func:`varying`), holds NaN, or fewer than two entries count.
+    """
+    first, second = _floating(first), _floating(second)
+    n = first.shape[-1] if kept is None else int(kept.sum())
+    powers, rows = [], []
+    for vectors in (first, second):
+        counted = vectors if kept is None else vectors * kept
+        powers.append(_vecdot(counted, vectors))
+        deviations = vectors - counted.sum(-1)[..., None] / max(n, 1)
+        rows.append(deviations if kept is None else deviations * kept)
+    spreads = [_vecdot(deviations, deviations) for deviations in rows]
+    defined = varying(spreads[0], powers[0]) & varying(spreads[1], powers[1])
+    if n < 2:
+        defined = defined & False
+    scale = (_double(spreads[0]) * _double(spreads[1])) ** 0.5
+    # Where nothing varies the scale may be 0.
+    scale = _where(defined, scale, 1.0)
+    return _where(defined, (_double(_vecdot(*rows)) / scale).clip(-1, 1), np.nan)
+
+
+def varying(spread: Array, power: Array) -> Array:
+    """Whether vectors vary by more than the rounding of their numbers.
+
+    Parameters
+    ----------
+    spread : array or tensor
+        Sum of squared deviations from each vector's mean.
+    power : array or tensor of the same shape
+        Sum of the vector's squares.
+
+    Returns
+    -------
+    boolean array or tensor of the same shape
+        True where deviations are more than ``RESOLUTION`` of the numbers, as in ``neural_data.rounding``; for float32,
+        more than 3.5e-4, since smaller ones have lost half of their digits. False for NaN.
+    """
+    information = np.finfo(spread.dtype) if isinstance(spread, np.ndarray | np.generic) else torch.finfo(spread.dtype)
+    return spread > max(RESOLUTION**2, float(information.eps)) * power
+
+
+def _floating(vectors: Array) -> Array:
+    if isinstance(vectors, torch.Tensor):
+        return vectors if vectors.is_floating_point() else vectors.double()
+    return np.asarray(vectors, dtype=float)
+
+
+def _vecdot(first: Array, second: Array) -> Array:
+    return torch.linalg.vecdot(first, second) if isinstance(first, torch.Tensor) else np.vecdot(first, second)
+
+
+def _double(values: Array) -> Array:
+    return values.double() if isinstance(values, torch.Tensor) else values
+
+
+def _where(condition: Array, values: Array, otherwise: float) -> Array:
+    return (torch if isinstance(condition, torch.Tensor) else np).where(condition, values, otherwise)

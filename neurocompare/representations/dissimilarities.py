@@ -1,0 +1,346 @@
+"""The family of dissimilarities: what each is called, how it is computed, and what it needs.
+
+A record says everything that is particular to a measure; whoever computes RDMs looks it up in :data:`DISSIMILARITIES`.
+A measure that follows from sums over units of products of responses (``from_sums``) serves networks of any size,
+recordings, and resampled neurons alike. One that needs more (trials, counts) serves recordings alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from rsatoolbox.data import Dataset
+from rsatoolbox.rdm import calc_rdm
+
+from neural_data.errors import InputError, closest
+from neural_data.rounding import ROUNDING
+
+__all__ = [
+    "DISSIMILARITIES",
+    "MODEL_DISSIMILARITIES",
+    "Dissimilarity",
+    "PairsOfDraws",
+    "Population",
+    "RowsOfStimuli",
+    "correlation_dissimilarity",
+    "find_dissimilarity",
+]
+
+
+@dataclass(frozen=True)
+class Population:
+    """Neurons whose RDM is wanted, and how they answered.
+
+    Parameters
+    ----------
+    region, subject : str
+        ``subject`` is empty where neurons of several subjects are pooled.
+    responses : array of shape (n_stimuli, n_neurons)
+        Mean responses in the order of the stimuli.
+    trials : array of shape (n_repetitions, n_stimuli, n_neurons) or None
+        Single responses, as many as every cell has; None where they were not asked for.
+    simulated : bool
+        Whether no animal was recorded.
+    """
+
+    region: str
+    subject: str
+    responses: np.ndarray
+    trials: np.ndarray | None = None
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
+class RowsOfStimuli:
+    """Pairs laid out as the first ``n_rows`` stimuli by all of them, with any leading axes."""
+
+    n_rows: int
+
+    def products(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """``left_i right_j`` of arrays (..., n_stimuli), as (..., n_rows, n_stimuli)."""
+        return left[..., : self.n_rows, None] * right[..., None, :]
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """``values_i + values_j``."""
+        return values[..., : self.n_rows, None] + values[..., None, :]
+
+    def divide(self, pairs: np.ndarray, by: np.ndarray) -> None:
+        """Divide each pair by ``by_i by_j``, in place."""
+        pairs /= by[..., : self.n_rows, None]
+        pairs /= by[..., None, :]
+
+
+class PairsOfDraws:
+    """Pairs laid out as an upper triangle row by row, one of them a draw: (n_draws, n_pairs)."""
+
+    def products(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """``left_i right_j`` for every i < j of arrays (n_draws, n_stimuli); multiplied into ``out`` where given."""
+        n = left.shape[1]
+        products = np.empty((len(left), n * (n - 1) // 2)) if out is None else out
+        start = 0
+        # A slice a stimulus: gathering single pairs from memory takes several times longer.
+        for i in range(n - 1):
+            row = products[:, start : start + n - 1 - i]
+            start += n - 1 - i
+            if out is None:
+                np.multiply(left[:, i, None], right[:, i + 1 :], out=row)
+            else:
+                row *= left[:, i, None] * right[:, i + 1 :]
+        return products
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """``values_i + values_j``."""
+        ones = np.ones_like(values)
+        return self.products(values, ones) + self.products(ones, values)
+
+    def divide(self, pairs: np.ndarray, by: np.ndarray) -> None:
+        """Divide each pair by ``by_i by_j``, in place."""
+        self.products(1 / by, 1 / by, out=pairs)
+
+
+FromSums = Callable[
+    [np.ndarray, np.ndarray, np.ndarray, "float | np.ndarray", "RowsOfStimuli | PairsOfDraws"], np.ndarray
+]
+
+
+@dataclass(frozen=True)
+class Dissimilarity:
+    """A measure of how differently a population answers two stimuli.
+
+    Parameters
+    ----------
+    name : str
+        As in study files, tables and ``dissimilarity_measure`` of RDMs.
+    label : str
+        What it is, in words.
+    fewest_units : int
+        Varying units that it is defined on.
+    from_sums : callable or None
+        ``(products, totals, power, n_units, layout)`` to dissimilarities, in the layout of the products: sums over
+        units of products of two stimuli's responses, of each stimulus's responses, and of their squares (both of shape
+        (..., n_stimuli)). NaN where a stimulus has none. None where sums do not suffice.
+    from_population : callable or None
+        :class:`Population` to a matrix (n_stimuli, n_stimuli) and the number of neurons that were left out because
+        nothing in them varies. None where it follows from sums.
+    settle : callable or None
+        Moves responses (n_stimuli, n_units) to where rounding of sums is small, without changing any dissimilarity.
+    fewest_repetitions : int
+        Responses to each stimulus without which its reliability over trials is not defined.
+    needs_trials : bool
+        Whether it is computed from single responses.
+    refuses_zscores : str
+        Why z-scored neurons make no sense in it; empty where they do.
+    refuses_normalized : str
+        Why responses without a unit make no sense in it; empty where they do.
+    """
+
+    name: str
+    label: str
+    fewest_units: int = 1
+    from_sums: FromSums | None = None
+    from_population: Callable[[Population], tuple[np.ndarray, int]] | None = None
+    settle: Callable[[np.ndarray], np.ndarray] | None = None
+    fewest_repetitions: int = 2
+    needs_trials: bool = False
+    refuses_zscores: str = ""
+    refuses_normalized: str = ""
+
+    def __post_init__(self):
+        if (self.from_sums is None) == (self.from_population is None):
+            raise ValueError(f"dissimilarity {self.name!r} must come from sums or from populations, one of the two")
+
+    @property
+    def of_networks(self) -> bool:
+        """Whether it serves networks and resampled neurons, too."""
+        return self.from_sums is not None
+
+    def of_responses(self, responses: np.ndarray) -> np.ndarray:
+        """Matrix (..., n_stimuli, n_stimuli) of responses (..., n_stimuli, n_units); symmetric, diagonal 0.
+
+        Raises
+        ------
+        ValueError
+            If the measure does not follow from sums.
+        """
+        patterns = np.asarray(responses, dtype=float)
+        products = patterns @ patterns.swapaxes(-1, -2)
+        return self.of_products(products, patterns.sum(axis=-1), patterns.shape[-1])
+
+    def of_products(self, products: np.ndarray, totals: np.ndarray, n_units: int) -> np.ndarray:
+        """Matrix (..., n_stimuli, n_stimuli) from sums over units; symmetric, diagonal 0."""
+        power = np.diagonal(products, axis1=-2, axis2=-1)
+        matrix = self.of_rows(products, totals, power, n_units)
+        matrix = matrix + matrix.swapaxes(-1, -2)
+        matrix /= 2
+        places = np.arange(matrix.shape[-1])
+        matrix[..., places, places] = 0.0
+        return matrix
+
+    def of_rows(self, products: np.ndarray, totals: np.ndarray, power: np.ndarray, n_units: int) -> np.ndarray:
+        """Dissimilarities (..., n_rows, n_stimuli) of the first of some stimuli to all of them, from sums over units.
+
+        Parameters
+        ----------
+        products : array of shape (..., n_rows, n_stimuli)
+            Of the first ``n_rows`` stimuli with all.
+        totals, power : arrays of shape (..., n_stimuli)
+            Sums over units of the responses to each stimulus, and of their squares.
+        n_units : int
+            NaN everywhere where there is none.
+        """
+        if self.from_sums is None:
+            raise ValueError(f"{self.name} dissimilarities do not follow from sums over units")
+        if n_units == 0:
+            return np.full(products.shape, np.nan)
+        return self.from_sums(products, totals, power, n_units, RowsOfStimuli(products.shape[-2]))
+
+
+def correlation_dissimilarity(responses: np.ndarray) -> np.ndarray:
+    """1 - Pearson's r between the response patterns of every two stimuli, across units.
+
+    Parameters
+    ----------
+    responses : array of shape (..., n_stimuli, n_units)
+        Responses in any unit.
+
+    Returns
+    -------
+    array of shape (..., n_stimuli, n_stimuli), float64
+        Symmetric, diagonal 0, values in 0..2; NaN in the row and column of a stimulus whose pattern is constant.
+    """
+    return DISSIMILARITIES["correlation"].of_responses(responses)
+
+
+def find_dissimilarity(name: str, among: Mapping[str, Dissimilarity] | None = None) -> Dissimilarity:
+    """The record of a dissimilarity; of a network's, where ``among`` is :data:`MODEL_DISSIMILARITIES`.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    known = DISSIMILARITIES if among is None else among
+    if name not in known:
+        raise InputError(f"no dissimilarity is called {name!r}: {closest(name, known)}")
+    return known[name]
+
+
+def _correlation(
+    products: np.ndarray,
+    totals: np.ndarray,
+    power: np.ndarray,
+    n_units: float | np.ndarray,
+    layout: RowsOfStimuli | PairsOfDraws,
+) -> np.ndarray:
+    """1 - Pearson's r."""
+    # In place: with thousands of stimuli every further matrix is felt.
+    covariance = layout.products(totals, totals)
+    covariance /= -n_units
+    covariance += products
+    variance = power - totals**2 / n_units
+    layout.divide(covariance, np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan)))
+    pairs = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
+    # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
+    pairs[np.abs(pairs) < ROUNDING] = 0.0
+    return pairs
+
+
+def _euclidean(
+    products: np.ndarray,
+    _totals: np.ndarray,
+    power: np.ndarray,
+    n_units: float | np.ndarray,
+    layout: RowsOfStimuli | PairsOfDraws,
+) -> np.ndarray:
+    """Squared distance over the number of units, as rsatoolbox has it."""
+    pairs = layout.sums(power)
+    pairs -= 2 * products
+    np.maximum(pairs, 0.0, out=pairs)
+    pairs /= n_units
+    return pairs
+
+
+def _standardised_patterns(responses: np.ndarray) -> np.ndarray:
+    """Each stimulus's responses minus their mean, over their standard deviation; 0 for a constant pattern."""
+    centred = responses - responses.mean(axis=1, keepdims=True)
+    spread = np.sqrt(np.mean(centred**2, axis=1, keepdims=True))
+    constant = spread <= ROUNDING * np.abs(responses).max(axis=1, keepdims=True)
+    return np.where(constant, 0.0, centred / np.where(constant, 1.0, spread))
+
+
+def _centred_units(responses: np.ndarray) -> np.ndarray:
+    return responses - responses.mean(axis=0, keepdims=True)
+
+
+def _poisson(population: Population) -> tuple[np.ndarray, int]:
+    return _calc_rdm(Dataset(population.responses.copy()), method="poisson"), 0
+
+
+def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
+    """Cross-validated Mahalanobis distances with a diagonal noise covariance, folds being repetitions."""
+    trials = population.trials
+    if trials is None:
+        raise ValueError("crossnobis needs a population with trials; build it with with_trials=True")
+    noise = trials.var(axis=0, ddof=1).mean(axis=0)
+    noisy = noise > 0
+    if not noisy.any():
+        raise InputError(f"no neuron of {population.region} varies from trial to trial; crossnobis has no noise to use")
+    trials = trials[:, :, noisy] / np.sqrt(noise[noisy])
+    n_repetitions, n_stimuli, n_neurons = trials.shape
+    # rsatoolbox re-sorts conditions by their labels (s1, s10, s2): padded numbers keep the order they have.
+    dataset = Dataset(
+        trials.reshape(-1, n_neurons),
+        obs_descriptors={
+            "condition": np.tile([f"{i:06d}" for i in range(n_stimuli)], n_repetitions),
+            "fold": np.repeat([f"{i:06d}" for i in range(n_repetitions)], n_stimuli),
+        },
+    )
+    return _calc_rdm(dataset, method="crossnobis", descriptor="condition", cv_descriptor="fold"), int((~noisy).sum())
+
+
+def _calc_rdm(dataset: Dataset, **options: str) -> np.ndarray:
+    """One matrix from rsatoolbox, conditions in the order they were given."""
+    return calc_rdm(dataset, **options).get_matrices()[0]
+
+
+DISSIMILARITIES: dict[str, Dissimilarity] = {
+    measure.name: measure
+    for measure in (
+        Dissimilarity(
+            "correlation",
+            "1 - Pearson's r across units",
+            fewest_units=3,
+            from_sums=_correlation,
+            settle=_standardised_patterns,
+        ),
+        Dissimilarity(
+            "euclidean",
+            "squared Euclidean distance over the number of units",
+            from_sums=_euclidean,
+            settle=_centred_units,
+        ),
+        Dissimilarity(
+            "crossnobis",
+            "cross-validated squared distance, each neuron over its noise, over the number of neurons",
+            from_population=_crossnobis,
+            fewest_repetitions=4,
+            needs_trials=True,
+            refuses_zscores="does its own scaling of neurons",
+        ),
+        Dissimilarity(
+            "poisson",
+            "symmetrised Poisson Kullback-Leibler divergence over the number of neurons",
+            from_population=_poisson,
+            refuses_zscores="takes rates or counts, which z-scores are not",
+            refuses_normalized="takes rates or counts",
+        ),
+    )
+}
+"""Every dissimilarity by its name. To add one, add its record here."""
+
+MODEL_DISSIMILARITIES: dict[str, Dissimilarity] = {
+    name: measure for name, measure in DISSIMILARITIES.items() if measure.of_networks
+}
+"""Those that serve networks too."""

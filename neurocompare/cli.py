@@ -135,12 +135,14 @@ def power(
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Write the report of a run again, from its tables, figures and provenance."""
     from neurocompare.reporting.report import write_report
-    from neurocompare.study.folders import MARK
+    from neurocompare.study.folders import MARK, update_mark
 
     needed = MARK if not (run_dir / MARK).is_file() else "tables/fits.csv"
     if not (run_dir / needed).is_file():
         raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
-    _say(f"report: {write_report(run_dir)}")
+    written = write_report(run_dir)
+    update_mark(run_dir, [written.name])
+    _say(f"report: {written}")
 
 
 @app.command("check-recording")
@@ -180,7 +182,10 @@ def models(name: Annotated[str | None, typer.Argument(help="A network; its layer
 @app.command()
 def render(
     kind: Annotated[str, typer.Argument(help="objects, faces or training.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for stimulus_set.csv and images/: new or empty.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for stimulus_set.csv and images/: new, empty, or an earlier one."),
+    ],
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int | None, typer.Option(min=8, help="Height and width, pixels.")] = None,
     n: Annotated[int | None, typer.Option(min=1, help="Exemplars a category; images of a training set.")] = None,
@@ -200,7 +205,7 @@ def render(
     options = {} if size is None else {"size": size}
     if n is not None:
         options["n" if kind == "training" else "n_identities" if kind == "faces" else "n_exemplars"] = n
-    with whole_folder(out) as folder:
+    with whole_folder(out, command="render") as folder:
         stimuli = make(seed=seed, n_jobs=jobs or n_cores(), **options)
         write_stimuli(stimuli, folder)
     _say(f"{len(stimuli)} images: {out / 'stimulus_set.csv'}")

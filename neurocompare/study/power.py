@@ -105,7 +105,7 @@ def run_power(
     settings = load_study(study, overrides)
     if out is None:
         return _simulated(settings, None, n_jobs, device, progress or _silent)
-    with whole_folder(Path(out)) as folder:
+    with whole_folder(out, command="power") as folder:
         return _simulated(settings, folder, n_jobs, device, progress or _silent)
 
 

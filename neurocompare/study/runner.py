@@ -22,7 +22,7 @@ from neurocompare.reporting.report import write_report
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, shown_fits, write_table
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
-from neurocompare.study.folders import whole_folder
+from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.measures import measure_study
 from neurocompare.study.mechanisms import summarise_measures
@@ -49,7 +49,6 @@ __all__ = ["Run", "plan_study", "run_study"]
 
 log = logging.getLogger(__name__)
 
-LOG_NAME = "run.log"
 WORTH_WORKERS_SECONDS = 20.0
 """Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
 Progress = Callable[[str, float], None]
@@ -141,7 +140,7 @@ def run_study(
     InputError
         If anything given is wrong; nothing is written then. Finished steps stay in the cache.
     """
-    with whole_folder(Path(out)) as folder, _logged(folder):
+    with whole_folder(out) as folder, _logged(folder):
         cache = open_cache()
         (progress or _silent)("checking", 0.0)
         plan = plan_study(study, overrides=overrides, device=device, quick=quick)
@@ -349,7 +348,7 @@ def _write_run(
 @contextlib.contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """Messages of the package also go to the log of the run."""
-    handler = logging.FileHandler(folder / LOG_NAME, encoding="utf-8")
+    handler = logging.FileHandler(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     loggers = [logging.getLogger(name) for name in ("neurocompare", "neural_data")]
     levels = [logger.level for logger in loggers]

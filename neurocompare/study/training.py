@@ -26,7 +26,7 @@ from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, tra
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.viewpoint import mirror_symmetry_index
-from neurocompare.study.folders import MARK
+from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.grammar import Model, Study, Training
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
 from neurocompare.study.randomness import step_rng
@@ -128,52 +128,51 @@ def train_to_folder(
     InputError
         If anything given is wrong, or ``out`` holds something else.
     """
-    unfinished = (out / STATE_NAME).is_file()
-    if out.is_dir() and any(out.iterdir()) and not unfinished and not (out / MARK).is_file():
-        raise InputError(f"{out} holds files and no earlier training (it has no {MARK}); name a new or empty folder")
-    size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
-    options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
-    images, tested = read_dataset(dataset, n_images=n_images, **options)
-    if test is not None:
-        tested = read_dataset(test, **options)[0]
-    splits = split_dataset(images, tested)
-    splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror}); name another folder") from error
-    try:
-        made = train_network(
-            architecture,
-            splits,
-            recipe,
-            seed=seed,
-            device=device,
-            folder=out,
-            keep_epochs=keep_epochs,
-            progress=progress,
-        )
-    except InputError:
-        with contextlib.suppress(OSError):
-            out.rmdir()
-        raise
-    about = {
-        "neurocompare": __version__,
-        "torch": torch.__version__,
-        "architecture": architecture,
-        "dataset": images.name,
-        "regime": regime,
-        "recipe": dataclasses.asdict(recipe),
-        "seed": seed,
-        "n_threads": torch.get_num_threads(),
-        "classes": list(splits.train.classes),
-        "n_images": {name: len(part) for name, part in vars(splits).items()},
-    }
-    write_state(out / "checkpoint.safetensors", made.state, {"training": json.dumps(about)})
-    for epoch, state in made.kept.items():
-        write_state(out / f"epoch_{epoch}.safetensors", state)
-    made.curve.to_csv(out / "training.csv", index=False, lineterminator="\n")
-    (out / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    # The state of a stopped training lies in ``out`` itself, where the next call finds it.
+    with whole_folder(out, command="train", unfinished=(STATE_NAME, f"{STATE_NAME}.partial")) as folder:
+        size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
+        options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
+        images, tested = read_dataset(dataset, n_images=n_images, **options)
+        if test is not None:
+            tested = read_dataset(test, **options)[0]
+        splits = split_dataset(images, tested)
+        splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{out} cannot be written ({error.strerror}); name another folder") from error
+        try:
+            made = train_network(
+                architecture,
+                splits,
+                recipe,
+                seed=seed,
+                device=device,
+                folder=out,
+                keep_epochs=keep_epochs,
+                progress=progress,
+            )
+        except BaseException:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+            raise
+        about = {
+            "neurocompare": __version__,
+            "torch": torch.__version__,
+            "architecture": architecture,
+            "dataset": images.name,
+            "regime": regime,
+            "recipe": dataclasses.asdict(recipe),
+            "seed": seed,
+            "n_threads": torch.get_num_threads(),
+            "classes": list(splits.train.classes),
+            "n_images": {name: len(part) for name, part in vars(splits).items()},
+        }
+        write_state(folder / "checkpoint.safetensors", made.state, {"training": json.dumps(about)})
+        for epoch, state in made.kept.items():
+            write_state(folder / f"epoch_{epoch}.safetensors", state)
+        made.curve.to_csv(folder / "training.csv", index=False, lineterminator="\n")
+        (folder / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return made
 
 

@@ -154,6 +154,10 @@ def _facts(recording: xr.DataArray, found: str, counts: pd.DataFrame, means: pd.
         facts["time bins"] = f"{len(start)} of {end[0] - start[0]:g} ms, {start[0]:g} to {end[-1]:g} ms after onset"
     elif "window_ms" in recording.attrs:
         facts["window"] = "{:g} to {:g} ms after onset".format(*recording.attrs["window_ms"])
+    if recording.attrs.get("onset"):
+        facts["onset"] = f"column {recording.attrs['onset']}"
+    if recording.attrs.get("assumed"):
+        facts["assumed"] = str(recording.attrs["assumed"])
     if recording.attrs.get("stimulus_set_identifier"):
         facts["stimulus set"] = str(recording.attrs["stimulus_set_identifier"])
     return facts

@@ -23,7 +23,9 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.errors import InputError, closest
+from neural_data.naming import matched_ids
 from neural_data.stimuli import StimulusSet
+from neural_data.stimulus_tables import in_degrees
 
 if TYPE_CHECKING:
     from rsatoolbox.data import Dataset
@@ -32,16 +34,19 @@ __all__ = [
     "MISSING_POLICIES",
     "UNITS",
     "as_dataset",
+    "as_text",
     "checked_recording",
     "condition_means",
     "make_recording",
     "match_stimulus_set",
     "regions_of",
+    "repeated_trials",
     "response_counts",
     "select_region",
     "select_window",
     "stimuli_of",
     "stimulus_table",
+    "with_ids_of",
 ]
 
 UNITS = ("spikes/s", "counts", "normalized")
@@ -49,6 +54,8 @@ UNITS = ("spikes/s", "counts", "normalized")
 MISSING_POLICIES = ("refuse", "drop_neurons", "drop_stimuli", "keep")
 DIMS = ("presentation", "neuroid", "time_bin")
 LEGACY_COORDS = {"image_id": "stimulus_id", "animal": "subject"}
+LONGEST_LABEL = 10_000
+"""Characters of an id; arrays of text take as much memory for each as the longest one."""
 TEXT_COORDS = {"stimulus_id": "presentation", "neuroid_id": "neuroid", "region": "neuroid", "subject": "neuroid"}
 
 
@@ -143,12 +150,19 @@ def checked_recording(recording: xr.DataArray, *, where: str = "recording", unit
         raise InputError(f"{where}: units {found!r} are not known; {closest(found, UNITS)}")
     recording = recording.assign_attrs(
         units=found,
-        simultaneous=int(recording.attrs.get("simultaneous", 1)),
-        simulated=int(recording.attrs.get("simulated", 0)),
+        simultaneous=_flag(recording, "simultaneous", 1, where),
+        simulated=_flag(recording, "simulated", 0, where),
     )
     _refuse_bad_values(recording, where)
     _refuse_bad_time_bins(recording, where)
     return recording
+
+
+def _flag(recording: xr.DataArray, name: str, otherwise: int, where: str) -> int:
+    value = recording.attrs.get(name, otherwise)
+    if np.ndim(value) != 0 or value not in (0, 1):
+        raise InputError(f"{where}: attribute {name!r} is {value!r}; it must be 0 or 1")
+    return int(value)
 
 
 def regions_of(recording: xr.DataArray) -> list[str]:
@@ -333,7 +347,13 @@ def stimuli_of(recording: xr.DataArray) -> StimulusSet:
                 "was shown"
             )
     name = str(recording.attrs.get("stimulus_set_identifier") or "stimuli of the recording")
-    table = table.assign(identity=table["identity"].astype(str), filename=table.index)
+    azimuths = pd.to_numeric(table["azimuth_deg"], errors="coerce")
+    if azimuths.isna().any():
+        wrong = table["azimuth_deg"][azimuths.isna()]
+        raise InputError(
+            f"azimuth_deg of stimulus {wrong.index[0]!r} is {wrong.iloc[0]!r}; a number of degrees is needed"
+        )
+    table = table.assign(identity=table["identity"].astype(str), azimuth_deg=azimuths, filename=table.index)
     return StimulusSet(table, files=Path(name), name=name)
 
 
@@ -372,6 +392,45 @@ def match_stimulus_set(recording: xr.DataArray, stimuli: StimulusSet, *, where: 
             f"{absent[:3]}); leave them out of the set first"
         )
     return stimuli.ids
+
+
+def with_ids_of(recording: xr.DataArray, stimuli: StimulusSet) -> xr.DataArray:
+    """The recording with its stimuli called as a stimulus set calls them.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        May hold more stimuli than the set.
+    stimuli : StimulusSet
+        What was shown.
+
+    Returns
+    -------
+    xarray.DataArray
+        Ids that differ from one of the set by a folder, the ending of an image, or the way accents are encoded are
+        replaced by it. Where that would make two stimuli one, and where ids agree already, nothing is replaced.
+    """
+    recorded = list(dict.fromkeys(recording["stimulus_id"].values.tolist()))
+    renamed = matched_ids(stimuli.ids, recorded)
+    if all(old == new for old, new in renamed.items()):
+        return recording
+    ids = [renamed.get(stimulus_id, stimulus_id) for stimulus_id in recording["stimulus_id"].values.tolist()]
+    return recording.assign_coords(stimulus_id=("presentation", np.array(ids, dtype=str)))
+
+
+def repeated_trials(recording: xr.DataArray) -> int:
+    """How many presentations repeat an earlier one of the same stimulus, response by response.
+
+    Trials that are equal in every neuron point to a file that was joined to itself, or to means that were written once
+    a trial. Silent presentations, and recordings of fewer than five neurons, are not counted: they can agree by chance.
+    """
+    values = recording.values.reshape(recording.shape[0], -1)
+    # Neurons must answer in many: a handful of small counts repeats by chance.
+    telling = (np.nan_to_num(values) != 0).sum(axis=1) >= 5
+    rows = pd.DataFrame(np.nan_to_num(values[telling], nan=-1.5)).assign(
+        stimulus_id=recording["stimulus_id"].values[telling]
+    )
+    return int(rows.duplicated().sum()) if recording.shape[1] >= 5 else 0
 
 
 def as_dataset(recording: xr.DataArray) -> Dataset:
@@ -487,6 +546,11 @@ def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
     for name, coord in list(recording.coords.items()):
         if coord.dtype.kind in "OT":  # text as files give it: Python strings, or NumPy's variable-width strings
             recording = recording.assign_coords({name: (coord.dims, as_text(coord.values))})
+    if "azimuth_deg" in recording.coords and recording["azimuth_deg"].dtype.kind in "iuf":
+        azimuths = recording["azimuth_deg"]
+        normal = in_degrees(azimuths.values)
+        if not np.array_equal(normal, azimuths.values, equal_nan=True):
+            recording = recording.assign_coords(azimuth_deg=(azimuths.dims, normal))
     recording = _with_repetition(recording, where)
     ids, counts = np.unique(recording["neuroid_id"].values, return_counts=True)
     if (counts > 1).any():
@@ -502,17 +566,48 @@ def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
 
 
 def as_text(values: np.ndarray) -> np.ndarray:
-    """Array of str; bytes are decoded, and numbers lose a trailing ``.0``."""
-    return np.array(
-        [v.decode("utf-8", "replace") if isinstance(v, bytes) else _plain(v) for v in values.ravel().tolist()],
-        dtype=str,
-    ).reshape(values.shape)
+    """Array of str: ids as they stand.
+
+    Parameters
+    ----------
+    values : array
+        Texts, bytes or numbers of any type.
+
+    Returns
+    -------
+    array of str, of the same shape
+        Whole numbers are written whole (``20190315123045``, not ``2.019e+13``), other numbers with all their digits;
+        bytes are decoded as UTF-8, else as Latin-1; what is missing is empty.
+
+    Raises
+    ------
+    InputError
+        If a text is longer than 10,000 characters.
+    """
+    values = np.asarray(values)
+    if values.dtype.kind in "mM":
+        values = np.where(np.isnat(values), "", values.astype(str))
+    narrow = values.dtype.kind == "f" and values.dtype.itemsize < 8
+    # tolist() would give the digits of a float32 as a float64: 0.10000000149011612 for 0.1.
+    listed = list(values.ravel()) if narrow else values.ravel().tolist()
+    texts = [_as_it_stands(value) for value in listed]
+    longest = max(map(len, texts), default=0)
+    if longest > LONGEST_LABEL:
+        raise InputError(f"a label has {longest:,} characters; at most {LONGEST_LABEL:,} are read")
+    return np.array(texts, dtype=str).reshape(values.shape)
 
 
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:.12g}"
-    return "" if value is None else str(value)
+def _as_it_stands(value: object) -> str:
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value.decode("latin-1")  # one to one, so that no two ids become the same
+    if isinstance(value, (float, np.floating)):
+        if np.isnan(value):
+            return ""
+        return str(int(value)) if np.isfinite(value) and value == np.round(value) else str(value)
+    return "" if value is None or value is pd.NaT or value is pd.NA else str(value)
 
 
 def _with_repetition(recording: xr.DataArray, where: str) -> xr.DataArray:

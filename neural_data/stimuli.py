@@ -10,32 +10,38 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import io
+import logging
 import math
 import re
 import types
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from neural_data.errors import InputError, closest
+from neural_data.formats.bounds import checked_folder, exists, visible_files
+from neural_data.images import ImageFiles, decode_image, unit_range
+from neural_data.naming import IMAGE_SUFFIXES, fields_of, file_names
 from neural_data.resizing import Resizing, as_resizing, resized
+from neural_data.stimulus_tables import (
+    ANGLES,
+    SAME_ANGLE_DEG,
+    angles_in,
+    checked_stimulus_table,
+    distinct_angles,
+    in_degrees,
+    listed,
+    read_stimulus_table,
+)
 
 __all__ = ["StimulusSet", "read_stimuli", "write_stimuli"]
 
-REQUIRED_COLUMNS = ("stimulus_id", "filename", "identity", "azimuth_deg")
-OPTIONAL_COLUMNS = {"category": "", "elevation_deg": 0.0}
-LEGACY_COLUMNS = {"image_id": "stimulus_id", "image_file_name": "filename"}
-IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
-MAX_PIXELS = 50_000_000
-"""Larger images are refused: a few bytes of a hostile file can unpack to gigabytes."""
-ALPHA_BACKGROUND = 0.5
-"""Transparent pixels are shown on this gray (0 black, 1 white)."""
+log = logging.getLogger(__name__)
+
 HELD_MB = 256.0
 """Images that take more memory than this are read again each time they are shown."""
 Size = int | tuple[int, int] | Resizing
@@ -52,11 +58,13 @@ class StimulusSet:
     table : pandas.DataFrame
         One row a stimulus, indexed by unique ``stimulus_id`` (str). Columns ``filename, category, identity`` (str),
         ``azimuth_deg, elevation_deg`` (float; azimuth 0 is frontal, below 0 the nose points to the viewer's left)
-        and any others.
+        and any others. A set without identities has one for each stimulus (its id), one without views shows all at
+        azimuth 0. Azimuths are given from -180 to 180: 315 becomes -45.
     files : pathlib.Path or None
         Folder or zip in which ``filename`` is found; None where ``pixels`` are given.
-    pixels : array of shape (n_stimuli, height, width) or (n_stimuli, height, width, 3), uint8, or None
-        Images in memory, in the order of ``table``.
+    pixels : array of shape (n_stimuli, height, width) or (n_stimuli, height, width, 3), or None
+        Images in memory, in the order of ``table``; uint8 or uint16 from 0 to the largest of the type, or floating
+        point in 0..1.
     transforms : tuple of callables
         Applied in turn to the images of one batch, float32 ``(n, 3, height, width)`` in 0..1, before they are
         resized. Each must treat images one by one.
@@ -82,9 +90,9 @@ class StimulusSet:
     def __post_init__(self):
         if (self.files is None) == (self.pixels is None):
             raise ValueError("a StimulusSet takes either files or pixels: exactly one of them")
-        if self.pixels is not None and len(self.pixels) != len(self.table):
-            raise ValueError(f"pixels holds {len(self.pixels)} images and the table {len(self.table)} stimuli")
-        table = _checked_table(self.table.reset_index(names="stimulus_id"), where=f"stimulus set {self.name!r}")
+        if self.pixels is not None:
+            object.__setattr__(self, "pixels", _checked_pixels(self.pixels, len(self.table)))
+        table = checked_stimulus_table(self.table.reset_index(names="stimulus_id"), where=f"stimulus set {self.name!r}")
         object.__setattr__(self, "table", table.set_index("stimulus_id"))
 
     def __len__(self) -> int:
@@ -137,8 +145,9 @@ class StimulusSet:
         for column, wanted in values.items():
             if column not in self.table.columns:
                 raise InputError(f"{self.name} has no column {column!r}: {closest(column, self.table.columns)}")
-            wanted = wanted if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
-            keep &= self.table[column].isin(list(wanted)).to_numpy()
+            wanted = list(wanted) if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
+            found = self.table[column]
+            keep &= angles_in(found, wanted) if column in ANGLES else found.isin(wanted).to_numpy()
         if not keep.any():
             raise InputError(f"no stimulus of {self.name} has {values}; {len(self)} were looked at")
         return self.take(np.flatnonzero(keep))
@@ -161,19 +170,25 @@ class StimulusSet:
         InputError
             If an identity lacks a view, or shows one twice.
         """
-        level = np.flatnonzero(self.table["elevation_deg"].to_numpy() == 0)
+        level = np.flatnonzero(np.abs(self.table["elevation_deg"].to_numpy()) <= SAME_ANGLE_DEG)
         if azimuths_deg is not None:
-            kept = np.isin(self.table["azimuth_deg"].to_numpy()[level], np.asarray(azimuths_deg, dtype=float))
-            level = level[kept]
+            azimuths_deg = in_degrees(np.asarray(azimuths_deg, dtype=float)).tolist()
+            level = level[angles_in(self.table["azimuth_deg"].iloc[level], azimuths_deg)]
         if not len(level):
             raise InputError(
                 f"{self.name} has no view at elevation 0"
                 + ("" if azimuths_deg is None else f" and azimuths {list(azimuths_deg)}")
                 + "; check the columns azimuth_deg and elevation_deg"
             )
-        views = sorted(set(self.table["azimuth_deg"].to_numpy()[level]) | set(map(float, azimuths_deg or ())))
+        views = distinct_angles([*self.table["azimuth_deg"].to_numpy()[level], *(azimuths_deg or ())])
+        if len(views) > 1 and not self.table["identity"].iloc[level].duplicated().any():
+            raise InputError(
+                f"{self.name}: every stimulus shows an identity of its own in one of {len(views)} views; a column "
+                "'identity' says which stimuli show the same face or object"
+            )
         order = {identity: position for position, identity in enumerate(self.identities)}
         rows = self.table.iloc[level]
+        rows = rows.assign(azimuth_deg=[views[np.abs(np.subtract(views, a)).argmin()] for a in rows["azimuth_deg"]])
         counts = pd.crosstab(rows["identity"], rows["azimuth_deg"]).reindex(
             self.identities, columns=views, fill_value=0
         )
@@ -181,7 +196,7 @@ class StimulusSet:
             if count != 1:
                 found = "is missing" if count == 0 else f"occurs {count} times"
                 raise InputError(
-                    f"{self.name}: identity {identity!r} must have one view at each of {_numbers(views)} degrees, and "
+                    f"{self.name}: identity {identity!r} must have one view at each of {listed(views)} degrees, and "
                     f"azimuth_deg {azimuth:g} {found}; complete the set, leave that identity out, or choose the views "
                     "(stimuli.azimuths_deg in a study)"
                 )
@@ -223,8 +238,8 @@ class StimulusSet:
             if held is None:
                 if len(self) * image.nbytes > max_mb * 1e6:
                     return self
-                held = np.empty((len(self), *image.shape), dtype=np.uint8)
-            if image.shape != held.shape[1:]:
+                held = np.empty((len(self), *image.shape), dtype=image.dtype)
+            if image.shape != held.shape[1:] or image.dtype != held.dtype:
                 return self
             held[position] = image
         return dataclasses.replace(self, files=None, pixels=held)
@@ -324,18 +339,23 @@ class StimulusSet:
         return digest.hexdigest()
 
     def _raw_images(self) -> Iterator[np.ndarray]:
-        """Images one by one, uint8 (height, width) or (height, width, 3), as they are stored."""
+        """Images one by one, (height, width) or (height, width, 3), in the type they are stored in."""
         if self.pixels is not None:
             yield from self.pixels
             return
-        with _ImageFiles(self.files) as read:
+        animated = 0
+        with ImageFiles(self.files) as read:
             for stimulus_id, filename in self.table["filename"].items():
-                yield _decode(read(filename, stimulus_id), f"{self.files}: image {filename} of {stimulus_id}")
+                image = decode_image(read(filename, stimulus_id), f"{self.files}: image {filename} of {stimulus_id}")
+                animated += image.n_frames > 1
+                yield image.pixels
+        if animated:
+            log.warning("%s: %d files hold several pictures; the first of each is shown", self.name, animated)
 
     def _transformed_images(self) -> Iterator[np.ndarray]:
         """Images one by one, float32 (3, height, width) in 0..1, after the transforms."""
         for stimulus_id, raw in zip(self.ids, self._raw_images(), strict=True):
-            image = raw.astype(np.float32) / np.float32(255)
+            image = unit_range(raw)
             image = np.repeat(image[None], 3, axis=0) if image.ndim == 2 else image.transpose(2, 0, 1)
             try:
                 for transform in self.transforms:
@@ -345,39 +365,60 @@ class StimulusSet:
             yield np.ascontiguousarray(image, dtype=np.float32)
 
 
-def read_stimuli(path: str | Path, *, images: str | Path | None = None) -> StimulusSet:
-    """Read a stimulus set: a CSV with one row a stimulus, and its images.
+def read_stimuli(
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    pattern: str | None = None,
+    with_images: bool = True,
+) -> StimulusSet:
+    """Read a stimulus set: a table with one row a stimulus, and its images; or a folder whose names say what it shows.
 
     Parameters
     ----------
     path : str or Path
-        The CSV, or a folder that holds ``stimulus_set.csv``. Columns ``stimulus_id, filename, identity, azimuth_deg``
-        are required (``image_id`` and ``image_file_name`` are read as the first two), ``category`` (else empty) and
-        ``elevation_deg`` (else 0) optional; all others are kept.
+        The table (CSV; also with semicolons or tabs, UTF-16, decimal commas), or a folder that holds
+        ``stimulus_set.csv``. Column ``stimulus_id`` is required; ``filename`` where images are shown (``image_id`` and
+        ``image_file_name`` are read as these two); ``identity`` (else every stimulus is one of its own),
+        ``azimuth_deg`` (else 0), ``category`` (else empty) and ``elevation_deg`` (else 0) are optional; all others are
+        kept. With ``pattern``, a folder of images.
     images : str, Path or None
-        Folder or zip of the images. None looks beside the CSV for ``images/``, ``images.zip``, a zip of the CSV's
-        name, and then in the CSV's own folder.
+        Folder or zip of the images. None looks beside the table for ``images/``, ``images.zip``, a zip of the table's
+        name, and then in the table's own folder.
+    pattern : str or None
+        Path of an image inside the folder, with fields in braces: ``"{identity}_az{azimuth_deg}.png"``; see
+        :func:`~neural_data.naming.fields_of`.
+    with_images : bool
+        False does not look for images: for what needs no pixels, such as checking a recording.
 
     Returns
     -------
     StimulusSet
-        In the order of the CSV. Images are read when asked for; ``checksum()`` reads them all.
+        In the order of the table, or of file names. Images are read when asked for; ``checksum()`` reads them all.
 
     Raises
     ------
     InputError
-        If the CSV is missing, lacks a column, repeats a stimulus_id, holds an angle that is no number, or names an
-        image that is not there.
+        If the table is missing, repeats a stimulus_id, holds an angle that is no number, or names an image that is not
+        there; or a pattern fits no image.
     """
     path = Path(path)
-    if path.is_dir():
+    if pattern is not None:
+        return _from_names(path, pattern)
+    if exists(path) and path.is_dir():
         path = path / "stimulus_set.csv"
-    table = _checked_table(_read_table(path), where=str(path))
-    files = Path(images) if images is not None else _find_images(path, str(table["filename"].iloc[0]))
-    stimuli = StimulusSet(table.set_index("stimulus_id"), files=files, name=path.parent.name or path.stem)
-    with _ImageFiles(files) as read:
-        for stimulus_id, filename in stimuli.table["filename"].items():
-            read(filename, stimulus_id, peek=True)
+    table = checked_stimulus_table(read_stimulus_table(path), where=str(path))
+    if images is not None:
+        files = Path(images)
+    elif with_images:
+        files = _find_images(path, str(table["filename"].iloc[0]))
+    else:
+        files = path.parent
+    stimuli = StimulusSet(table.set_index("stimulus_id"), files=files, name=path.absolute().parent.name or path.stem)
+    if with_images:
+        with ImageFiles(files) as read:
+            for stimulus_id, filename in stimuli.table["filename"].items():
+                read(filename, stimulus_id, peek=True)
     return stimuli
 
 
@@ -388,7 +429,7 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
     ----------
     stimuli : StimulusSet
         Its images are written at their own size, after its transforms, as 8-bit PNG (gray where the three channels
-        are equal).
+        are equal). Files are called by ids; characters that a file name cannot hold, such as slashes, become ``_``.
     folder : str or Path
         Made if it does not exist.
 
@@ -396,17 +437,74 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
     -------
     pathlib.Path
         The CSV.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
     """
     folder = Path(folder)
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    names = [f"{stimulus_id}.png" for stimulus_id in stimuli.ids]
-    for name, values in zip(names, stimuli._transformed_images(), strict=True):
-        image = np.rint(values * 255).astype(np.uint8)
-        gray = np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2])
-        Image.fromarray(image[0] if gray else image.transpose(1, 2, 0)).save(folder / "images" / name)
-    path = folder / "stimulus_set.csv"
-    stimuli.table.assign(filename=names).to_csv(path, index_label="stimulus_id", lineterminator="\n")
+    names = file_names(stimuli.ids, ".png")
+    try:
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        for name, values in zip(names, stimuli._transformed_images(), strict=True):
+            image = np.rint(values * 255).astype(np.uint8)
+            gray = np.array_equal(image[0], image[1]) and np.array_equal(image[0], image[2])
+            Image.fromarray(image[0] if gray else image.transpose(1, 2, 0)).save(folder / "images" / name)
+        path = folder / "stimulus_set.csv"
+        stimuli.table.assign(filename=names).to_csv(path, index_label="stimulus_id", lineterminator="\n")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); choose another folder") from error
     return path
+
+
+def _checked_pixels(pixels: np.ndarray, n_stimuli: int) -> np.ndarray:
+    """Images in memory of a type whose black and white are known."""
+    pixels = np.asarray(pixels)
+    if len(pixels) != n_stimuli:
+        raise ValueError(f"pixels holds {len(pixels)} images and the table {n_stimuli} stimuli")
+    if pixels.ndim not in (3, 4) or (pixels.ndim == 4 and pixels.shape[3] != 3):
+        raise InputError(
+            f"pixels have shape {pixels.shape}; (n_stimuli, height, width) or (n_stimuli, height, width, 3) is needed"
+        )
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels
+    if pixels.dtype.kind != "f":
+        raise InputError(f"pixels are {pixels.dtype}; give uint8, uint16, or floating-point numbers from 0 to 1")
+    if pixels.size and not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+        raise InputError(
+            f"floating-point pixels run from {np.nanmin(pixels):g} to {np.nanmax(pixels):g}; they must lie from 0 "
+            "(black) to 1 (white), so divide them by their white"
+        )
+    return pixels.astype(np.float32, copy=False)
+
+
+def _from_names(folder: Path, pattern: str) -> StimulusSet:
+    """Stimulus set of a folder of images whose names follow a pattern."""
+    checked_folder(folder, "folder of images")
+    files = visible_files(folder, suffixes=IMAGE_SUFFIXES, deep=True)
+    rows = fields_of(files, pattern)
+    if not rows:
+        found = ", ".join(files[:3]) + (f", ... ({len(files)} images)" if len(files) > 3 else "")
+        raise InputError(
+            f"{folder}: the pattern {pattern!r} matches none of its images ({found or 'there are none'}); write it as "
+            "a path inside the folder, such as '{identity}_{azimuth_deg}.png'"
+        )
+    if len(rows) < len(files):
+        fitting = {row["filename"] for row in rows}
+        left = [file for file in files if file not in fitting]
+        log.warning(
+            "%s: %d of %d images do not fit the pattern and are left out, such as %s",
+            folder,
+            len(left),
+            len(files),
+            left[0],
+        )
+    table = pd.DataFrame(rows)
+    if "stimulus_id" not in table.columns:
+        stems = [file.rpartition(".")[0].replace("/", "_") for file in table["filename"]]
+        table["stimulus_id"] = stems if len(set(stems)) == len(stems) else table["filename"].tolist()
+    return StimulusSet(table.set_index("stimulus_id"), files=folder, name=folder.absolute().name)
 
 
 def _described(value: object) -> str:
@@ -427,125 +525,19 @@ def _described(value: object) -> str:
     return text
 
 
-def _read_table(path: Path) -> pd.DataFrame:
-    text_columns = dict.fromkeys(
-        ("stimulus_id", "image_id", "filename", "image_file_name", "identity", "category"), str
-    )
-    try:
-        table = pd.read_csv(path, dtype=text_columns, keep_default_na=False)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such stimulus set; give the path of its CSV") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"{path}: not readable as a CSV of stimuli ({error})") from error
-    return table.rename(columns={old: new for old, new in LEGACY_COLUMNS.items() if new not in table.columns})
-
-
-def _checked_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
-    """Copy of the table with optional columns filled in and angles as floats; refuses what is no stimulus set."""
-    table = table.assign(**{column: v for column, v in OPTIONAL_COLUMNS.items() if column not in table.columns})
-    for column in REQUIRED_COLUMNS:
-        if column not in table.columns:
-            raise InputError(
-                f"{where}: no column {column!r}; a stimulus set needs {', '.join(REQUIRED_COLUMNS)} and has "
-                f"{', '.join(map(str, table.columns))}"
-            )
-    if table.empty:
-        raise InputError(f"{where}: holds no stimulus; at least one row is needed")
-    repeated = table["stimulus_id"][table["stimulus_id"].duplicated()]
-    if len(repeated):
-        lines = [int(row) + 2 for row in np.flatnonzero(table["stimulus_id"] == repeated.iloc[0])]
-        raise InputError(
-            f"{where}: stimulus_id {repeated.iloc[0]!r} occurs {len(lines)} times (lines {_numbers(lines)}); every "
-            "stimulus needs an id of its own"
-        )
-    for column in ("stimulus_id", "filename", "identity"):
-        empty = np.flatnonzero(table[column].astype(str).str.strip() == "")
-        if len(empty):
-            raise InputError(f"{where}: line {empty[0] + 2} has an empty {column}; fill it in or remove the row")
-    for column in ("azimuth_deg", "elevation_deg"):
-        angles = pd.to_numeric(table[column], errors="coerce").astype(float)
-        wrong = np.flatnonzero(~np.isfinite(angles))
-        if len(wrong):
-            raise InputError(
-                f"{where}: line {wrong[0] + 2} has {column} {table[column].iloc[wrong[0]]!r}; a number of degrees is "
-                "needed"
-            )
-        table[column] = angles
-    return table
-
-
 def _find_images(csv: Path, first: str) -> Path:
     """Folder or zip beside the CSV that holds the images."""
     places = (csv.parent / "images", csv.parent / "images.zip", csv.with_suffix(".zip"), csv.parent)
     for place in places:
         if place.suffix == ".zip" and place.is_file():
-            return place
-        if place.is_dir() and (place / first).is_file():
-            return place
-    return next((place for place in places if place.exists()), csv.parent)
-
-
-class _ImageFiles:
-    """Reads named files from one folder or zip, and never from outside it."""
-
-    def __init__(self, place: Path):
-        self.place = place
-        self.zip: zipfile.ZipFile | None = None
-
-    def __enter__(self) -> _ImageFiles:
-        if self.place.is_dir():
-            return self
-        try:
-            self.zip = zipfile.ZipFile(self.place)
-        except FileNotFoundError:
-            raise InputError(f"{self.place}: no such folder or zip of images") from None
-        except (OSError, zipfile.BadZipFile) as error:
-            raise InputError(f"{self.place}: neither a folder nor a readable zip of images ({error})") from error
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.zip is not None:
-            self.zip.close()
-
-    def __call__(self, filename: str, stimulus_id: str, *, peek: bool = False) -> bytes:
-        """Bytes of one file; with ``peek`` only make sure that it is there and not empty."""
-        relative = PurePosixPath(filename)
-        where = f"{self.place}: image {filename} of {stimulus_id}"
-        if relative.is_absolute() or ".." in relative.parts or "\\" in filename:
-            raise InputError(f"{where} lies outside that folder; name files inside it")
-        try:
-            size, read = self._member(filename)
-        except (OSError, KeyError):
-            raise InputError(f"{where} is missing; put it there or remove its row") from None
-        if size == 0:
-            raise InputError(f"{where} is empty (0 bytes); replace the file")
-        return b"" if peek else read()
-
-    def _member(self, filename: str) -> tuple[int, Callable[[], bytes]]:
-        if self.zip is not None:
-            info = self.zip.getinfo(filename)
-            return info.file_size, lambda: self.zip.read(info)
-        path = (self.place / filename).resolve(strict=True)
-        if not path.is_relative_to(self.place.resolve()):
-            raise InputError(f"{self.place}: image {filename} is a link to a place outside that folder; copy it there")
-        return path.stat().st_size, path.read_bytes
-
-
-def _decode(content: bytes, where: str) -> np.ndarray:
-    """uint8 (height, width) or (height, width, 3) of one image file."""
-    try:
-        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise InputError(f"{where} has {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
-            if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-                gray = Image.new("RGBA", image.size, (round(255 * ALPHA_BACKGROUND),) * 3 + (255,))
-                image = Image.alpha_composite(gray, image.convert("RGBA"))
-            return np.asarray(image if image.mode == "L" else image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{where} is not a readable image ({error}); replace the file") from error
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+            break
+        if place.is_dir() and exists(place / first):
+            break
+    else:
+        place = next((place for place in places if place.exists()), csv.parent)
+    if not place.resolve().is_relative_to(csv.parent.resolve()):
+        raise InputError(
+            f"{place}: is a link to a place outside the folder of {csv.name}; copy the images there, or name their "
+            "place (images=..., stimuli.images in a study)"
+        )
+    return place

@@ -1,22 +1,51 @@
 """Brain-Score assemblies in netCDF: dims ``(presentation, neuroid[, time_bin])``, one-dimensional coords.
 
 Files are read with xarray alone, whether netCDF 3 or 4; they are written as netCDF 4 with the root variable ``data``.
+Texts that other languages keep as arrays of characters lose their padding. Numbers that were never written hold the
+netCDF library's default fill value, and are missing as an explicit fill value is.
 """
 
 from __future__ import annotations
 
+import contextlib
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from scipy.io import netcdf_file
 
 from neural_data.errors import InputError, closest
-from neural_data.formats.options import ReadOptions, refuse_unused
-from neural_data.recordings import checked_recording, select_window
+from neural_data.formats.bounds import checked_file, one_line, refuse_claim
+from neural_data.formats.family import Candidate, Format
+from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5
+from neural_data.formats.options import ROLES, ReadOptions, checked_roles, refuse_unused
+from neural_data.recordings import as_text, checked_recording, select_window
 
-__all__ = ["read", "write"]
+__all__ = ["FORMAT", "read", "write"]
 
-_USED = ("stimulus", "window_ms", "region", "subject", "units")
+_USED = ("stimulus", "window_ms", "region", "subject", "units", "columns")
+_ROLES = tuple(role for role in ROLES if role not in ("response", "onset"))
+DEFAULT_FILLS = {
+    "f4": np.float32(9.9692099683868690e36),
+    "f8": np.float64(9.9692099683868690e36),
+    "i1": np.int8(-127),
+    "i2": np.int16(-32767),
+    "i4": np.int32(-2147483647),
+    "i8": np.int64(-9223372036854775806),
+    "u2": np.uint16(65535),
+    "u4": np.uint32(4294967295),
+    "u8": np.uint64(18446744073709551614),
+}
+"""Values that the netCDF library leaves in numbers that were never written (``NC_FILL_*``); bytes have none in use."""
+_DIMS_OF_ROLES = {
+    "neuroid_id": "neuroid",
+    "region": "neuroid",
+    "subject": "neuroid",
+    "time_bin_start": "time_bin",
+    "time_bin_end": "time_bin",
+}
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
@@ -27,8 +56,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     path : Path
         A netCDF file.
     options : ReadOptions
-        ``stimulus`` names another coord of ``presentation`` to tell stimuli apart by; ``window_ms`` takes the time
-        bins within it; ``region`` and ``subject`` replace what the file says.
+        ``stimulus`` names another coord of ``presentation`` to tell stimuli apart by, ``columns`` the coords that play
+        other roles; ``window_ms`` takes the time bins within it; ``region`` and ``subject`` replace what the file says.
 
     Returns
     -------
@@ -37,25 +66,25 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        If the file is no netCDF, holds no or several variables, or what it holds is no recording.
+        If the file is no netCDF, holds no or several variables, claims more than memory holds, or what it holds is no
+        recording.
     """
     refuse_unused(options, _USED, str(path), "the assembly says it")
-    with path.open("rb") as file:
-        is_netcdf3 = file.read(3) == b"CDF"
-    # phony_dims: HDF5 that is no netCDF opens too, so that its dims can be named in the error.
-    engine = {"engine": "scipy"} if is_netcdf3 else {"engine": "h5netcdf", "phony_dims": "sort"}
-    try:
-        # decode_times off: a bin in "ms" is a number here, never a date.
-        with xr.open_dataset(path, decode_times=False, **engine) as dataset:
-            data = _data_variable(dataset, path).load()
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"{path}: not readable as a netCDF assembly ({type(error).__name__}: {error}); it may be truncated"
-        ) from error
-    data = data.assign_attrs({name: _plain(value) for name, value in {**dataset.attrs, **data.attrs}.items()})
+    with _opened(path) as dataset:
+        data = _data_variable(dataset, path)
+        for variable in (data, *data.coords.values()):
+            refuse_claim(
+                variable.size * max(variable.dtype.itemsize, 8),
+                path,
+                f"variable {variable.name} ({' x '.join(map(str, variable.shape))})",
+            )
+        data = data.load()
+        attrs = {**dataset.attrs, **data.attrs}
+    data = _without_padding(_without_fills(data))
+    data = data.assign_attrs({name: _plain(value) for name, value in attrs.items()})
     data = _with_labels(data, options, path)
+    if options.units is None and "units" not in data.attrs:
+        data = data.assign_attrs(assumed="the unit is not named, so responses are taken for spikes/s")
     recording = checked_recording(data.rename("data"), where=str(path), units=options.units)
     return recording if options.window_ms is None else select_window(recording, options.window_ms)
 
@@ -70,6 +99,46 @@ def write(recording: xr.DataArray, path: Path) -> None:
     recording.rename("data").to_netcdf(path, engine="h5netcdf", encoding={"data": {"zlib": True, "complevel": 4}})
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[xr.Dataset]:
+    """The dataset of a netCDF file, nothing of it loaded; what reading raises becomes one message."""
+    checked_file(path)
+    with path.open("rb") as file:
+        is_netcdf3 = file.read(3) == b"CDF"
+    try:
+        with contextlib.ExitStack() as stack:
+            if is_netcdf3:
+                _check_netcdf3(path)
+                engine = {"engine": "scipy"}
+            else:
+                stack.enter_context(closed_hdf5(path, what="a netCDF assembly"))
+                # phony_dims: HDF5 that is no netCDF opens too, so that its dims can be named in the error.
+                engine = {"engine": "h5netcdf", "phony_dims": "sort"}
+            # decode_times off: a bin in "ms" is a number here, never a date.
+            yield stack.enter_context(xr.open_dataset(path, decode_times=False, **engine))
+    except InputError:
+        raise
+    except (*UNREADABLE, struct.error) as error:
+        raise InputError(
+            f"{path}: not readable as a netCDF assembly ({type(error).__name__}: {one_line(error)}); it may be cut off"
+        ) from error
+
+
+def _check_netcdf3(path: Path) -> None:
+    """Refuse a netCDF 3 file whose variables claim more than it holds, before anything is mapped or loaded."""
+    with netcdf_file(path, "r", mmap=True, maskandscale=False) as file:
+        claims = {name: _claimed(file, variable) for name, variable in file.variables.items()}
+        size = path.stat().st_size
+        for name, claim in claims.items():
+            if claim > size:
+                raise InputError(f"{path}: variable {name} claims {claim:,.0f} bytes and the file has {size:,}")
+
+
+def _claimed(file: netcdf_file, variable: object) -> float:
+    lengths = [file.dimensions[d] if file.dimensions[d] is not None else file._recs for d in variable.dimensions]
+    return float(np.prod(lengths, dtype=float)) * variable.itemsize()
+
+
 def _data_variable(dataset: xr.Dataset, path: Path) -> xr.DataArray:
     names = [str(name) for name in dataset.data_vars]
     if "data" in names:
@@ -79,19 +148,44 @@ def _data_variable(dataset: xr.Dataset, path: Path) -> xr.DataArray:
     raise InputError(f"{path}: no variable 'data'; an assembly has one, this file holds {', '.join(names) or 'none'}")
 
 
+def _without_fills(data: xr.DataArray) -> xr.DataArray:
+    """NaN in place of the library's default fill value, where the file names no fill value of its own."""
+    stored = np.dtype(data.encoding.get("dtype", data.dtype) if data.dtype.kind == "f" else data.dtype)
+    fill = DEFAULT_FILLS.get(f"{stored.kind}{stored.itemsize}")
+    named = {"_FillValue", "missing_value"} & {*data.attrs, *data.encoding}
+    if fill is None or (named and any(data.encoding.get(n, data.attrs.get(n)) is not None for n in named)):
+        return data
+    filled = data.values == fill
+    return data.copy(data=np.where(filled, np.nan, data.values)) if filled.any() else data
+
+
+def _without_padding(data: xr.DataArray) -> xr.DataArray:
+    """Coords that were arrays of characters as texts, without the blanks that fill them up."""
+    padded = {}
+    for name, coord in data.coords.items():
+        if coord.dtype.kind == "S" or "char_dim_name" in coord.encoding:
+            padded[name] = (coord.dims, np.char.rstrip(as_text(coord.values), " \0"))
+    return data.assign_coords(padded)
+
+
 def _with_labels(data: xr.DataArray, options: ReadOptions, path: Path) -> xr.DataArray:
+    given = dict(options.columns)
     if options.stimulus is not None:
-        known = [str(name) for name, coord in data.coords.items() if coord.dims == ("presentation",)]
-        if options.stimulus not in known:
-            raise InputError(
-                f"{path}: no coord {options.stimulus!r} on presentation: {closest(options.stimulus, known)}"
-            )
-        named = data[options.stimulus].values
-        # Presentations of one stimulus are now counted anew.
-        data = data.drop_vars("repetition", errors="ignore").assign_coords(stimulus_id=("presentation", named))
-    for name, given in (("region", options.region), ("subject", options.subject)):
-        if given is not None and "neuroid" in data.dims:
-            data = data.assign_coords({name: ("neuroid", np.full(data.sizes["neuroid"], given))})
+        if "stimulus_id" in given:
+            raise InputError(f"{path}: stimulus and the coord of stimulus_id name the same; give one of them")
+        given["stimulus_id"] = options.stimulus
+    for role, name in given.items():
+        dim = _DIMS_OF_ROLES.get(role, "presentation")
+        known = [str(coord) for coord, values in data.coords.items() if values.dims == (dim,)]
+        if role in _ROLES and name not in known:
+            raise InputError(f"{path}: no coord {name!r} on {dim}: {closest(str(name), known)}")
+        checked_roles({role: name}, _ROLES, known, str(path), "coord")
+        if role == "stimulus_id" and name != role and "repetition" not in given:
+            data = data.drop_vars("repetition", errors="ignore")  # presentations of one stimulus are counted anew
+        data = data.assign_coords({role: (dim, data[name].values)})
+    for name, value in (("region", options.region), ("subject", options.subject)):
+        if value is not None and "neuroid" in data.dims:
+            data = data.assign_coords({name: ("neuroid", np.full(data.sizes["neuroid"], value))})
     return data
 
 
@@ -100,3 +194,20 @@ def _plain(value: object) -> object:
     if isinstance(value, np.ndarray):
         return value.item() if value.ndim == 0 else value.tolist()
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _detect(candidate: Candidate) -> bool:
+    """NetCDF 3, and HDF5 whose top has a variable on dimension scales, as netCDF 4 writes it."""
+    return candidate.kind == "netcdf3" or (
+        candidate.kind == "hdf5" and bool({"data", "presentation", "neuroid"} & set(candidate.names))
+    )
+
+
+FORMAT = Format(
+    name="brainscore",
+    title="Brain-Score assembly (netCDF)",
+    detect=_detect,
+    read=read,
+    write=write,
+    endings=(".nc",),
+)

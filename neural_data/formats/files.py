@@ -5,19 +5,19 @@ Pickles are never opened: reading one executes whatever it holds.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from collections.abc import Iterator
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 
-import h5py
 import numpy as np
 import xarray as xr
 
 from neural_data.errors import InputError, closest
-from neural_data.formats import brainscore, freiwald_tsao, matlab, nwb, raster, tabular
+from neural_data.formats import brainscore, freiwald_tsao, matlab, named_arrays, nwb, raster, tabular
+from neural_data.formats.bounds import checked_file, checked_folder, exists, visible_files, whole_file
+from neural_data.formats.cells import looks_like_text
+from neural_data.formats.family import Candidate, Format, format_called
+from neural_data.formats.hdf5 import SIGNATURE, closed_hdf5
 from neural_data.formats.options import ReadOptions
 from neural_data.recordings import (
     MISSING_POLICIES,
@@ -25,22 +25,25 @@ from neural_data.recordings import (
     condition_means,
     match_stimulus_set,
     missing_message,
+    repeated_trials,
+    with_ids_of,
 )
 from neural_data.stimuli import StimulusSet
 
 __all__ = ["FORMATS", "detect_format", "read_recording", "write_recording"]
 
-FORMATS: dict[str, ModuleType] = {
-    "brainscore": brainscore,
-    "nwb": nwb,
-    "raster": raster,
-    "freiwald_tsao": freiwald_tsao,
-    "table": tabular,
-}
-"""Formats that are read, by name."""
-WRITTEN = {".nc": "brainscore", ".nwb": "nwb", ".csv": "long", ".parquet": "long"}
-WRITABLE = ("brainscore", "nwb", "long", "wide")
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+log = logging.getLogger(__name__)
+
+FORMATS: tuple[Format, ...] = (
+    brainscore.FORMAT,
+    nwb.FORMAT,
+    freiwald_tsao.FORMAT,
+    raster.FORMAT,
+    tabular.LONG,
+    tabular.WIDE,
+    named_arrays.FORMAT,
+)
+"""All formats, in the order in which they are asked whether a file is theirs."""
 
 
 def read_recording(
@@ -49,11 +52,14 @@ def read_recording(
     stimulus: str | None = None,
     window_ms: tuple[float, float] | None = None,
     *,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    variables: Mapping[str, str] | None = None,
     bin_ms: float | None = None,
     onset_bin: int | None = None,
     region: str | None = None,
     subject: str | None = None,
     units: str | None = None,
+    decimal: str | None = None,
     stimuli: StimulusSet | None = None,
     missing: str = "refuse",
 ) -> xr.DataArray:
@@ -63,14 +69,22 @@ def read_recording(
     ----------
     path : str or Path
         A Brain-Score assembly (netCDF), an NWB file, a raster file or folder of the Neural Decoding Toolbox, a matrix
-        or folder of matrices of the Freiwald & Tsao (2010) recordings, or a table (long or wide CSV, Parquet).
-    format : {"brainscore", "nwb", "raster", "freiwald_tsao", "table"} or None
-        None tells it by content.
+        or folder of matrices of the Freiwald & Tsao (2010) recordings, a table (long or wide; CSV, tabs, semicolons,
+        Parquet), or any MATLAB or HDF5 file with a matrix in it (``variables``).
+    format : str or None
+        Name of one of :data:`FORMATS`; None tells it by content.
     stimulus : str or None
         Name of the label, column or coord that tells stimuli apart, where it is not ``stimulus_id``.
     window_ms : (start, end) or None
         Window after stimulus onset. Spikes are counted in it (50 to 350 ms by default); of responses in time bins,
         those within it are averaged.
+    columns : mapping of str to str, or None
+        What columns (of a table), coords (of netCDF) or columns of trials and units (of NWB) are, by role:
+        ``{"response": "rate", "stimulus_id": "image"}``. Neurons of a wide table are named by a pattern or a list:
+        ``{"response": "unit*"}``. Roles are listed in ``neural_data.formats.options.ROLES``.
+    variables : mapping of str to str, or None
+        Variables of a MATLAB or HDF5 file by role: ``{"responses": "rates", "stimulus_id": "stim"}``, see
+        ``neural_data.formats.named_arrays``.
     bin_ms : float or None
         Width of time bins to count spikes in; None counts in the whole window.
     onset_bin : int or None
@@ -79,8 +93,11 @@ def read_recording(
         Labels for neurons whose file has none.
     units : {"spikes/s", "counts", "normalized"} or None
         What the numbers are, where the file does not say; ``counts`` keeps spikes as counts.
+    decimal : {".", ","} or None
+        Decimal mark of a table of text, where its numbers do not tell.
     stimuli : StimulusSet or None
-        What was shown: every stimulus of it must have been recorded.
+        What was shown: every stimulus of it must have been recorded. Ids agree with or without the ending or folder
+        of an image (``faces/a1.png`` and ``a1``); the recording takes those of the set.
     missing : {"refuse", "drop_neurons", "drop_stimuli", "keep"}
         What to do with responses that were not measured (NaN, or not there). Refuse by default: where a neuron has no
         response at all to a stimulus, and where a file of neurons recorded together holds NaN. The other choices drop
@@ -90,7 +107,7 @@ def read_recording(
     Returns
     -------
     xarray.DataArray
-        See ``neural_data.recordings``.
+        See ``neural_data.recordings``. ``attrs["assumed"]`` says what the file did not say, where there was such.
 
     Raises
     ------
@@ -100,15 +117,34 @@ def read_recording(
     path = Path(path)
     if missing not in MISSING_POLICIES:
         raise InputError(f"missing={missing!r} is no way to treat missing cells: {closest(missing, MISSING_POLICIES)}")
-    if format is not None and format not in FORMATS:
-        raise InputError(f"no format is called {format!r}: {closest(format, FORMATS)}")
-    found = detect_format(path) if format is None else format
-    if format is not None and not path.exists():
-        raise InputError(f"{path}: no such file or folder")
-    options = ReadOptions(stimulus, window_ms, bin_ms, onset_bin, region, subject, units, stimuli)
-    recording = FORMATS[found].read(path, options)
+    if format is None and variables:
+        format = named_arrays.FORMAT.name
+    if format is None:
+        chosen = format_called(detect_format(path), FORMATS)
+    else:
+        chosen = format_called(format, FORMATS)
+        checked = checked_folder if exists(path) and path.is_dir() else checked_file
+        checked(path, "file or folder")
+    options = ReadOptions(
+        stimulus=stimulus,
+        window_ms=window_ms,
+        bin_ms=bin_ms,
+        onset_bin=onset_bin,
+        region=region,
+        subject=subject,
+        units=units,
+        decimal=decimal,
+        columns=dict(columns or {}),
+        variables=dict(variables or {}),
+        stimuli=stimuli,
+    )
+    recording = chosen.read(path, options)
     if stimuli is not None:
+        recording = with_ids_of(recording, stimuli)
         match_stimulus_set(recording, stimuli, where=str(path))
+    repeated = repeated_trials(recording)
+    if repeated:
+        log.warning("%s: %d presentations repeat another of the same stimulus, response by response", path, repeated)
     return _without_missing(recording, missing, str(path))
 
 
@@ -122,7 +158,7 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
     path : str or Path
         Its ending chooses the format where none is given: ``.nc``, ``.nwb``, ``.csv`` or ``.parquet``.
     format : {"brainscore", "nwb", "long", "wide"} or None
-        Brain-Score assembly, NWB, long table (CSV, or Parquet where the path ends so), or wide CSV.
+        Brain-Score assembly, NWB, long table, or wide table (as Parquet where the path ends so).
 
     Returns
     -------
@@ -135,20 +171,19 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
         If the format is not known or cannot hold the recording.
     """
     path = Path(path)
-    chosen = format or WRITTEN.get(path.suffix.lower())
-    if chosen not in WRITABLE:
-        wanted = f"{path}: the ending names no format" if format is None else f"no format is called {format!r}"
-        raise InputError(f"{wanted}; write {', '.join(WRITTEN)}, or give format, one of {', '.join(WRITABLE)}")
+    written = [entry for entry in FORMATS if entry.write is not None]
+    if format is None:
+        fitting = [entry for entry in written if path.suffix.lower() in entry.endings]
+        if not fitting:
+            names = ", ".join(entry.aliases[0] if entry.aliases else entry.name for entry in written)
+            endings = ", ".join(ending for entry in written for ending in entry.endings)
+            raise InputError(f"{path}: the ending names no format; write {endings}, or give format, one of {names}")
+        chosen = fitting[0]
+    else:
+        chosen = format_called(format, written)
     recording = checked_recording(recording, where="the recording")
-    with _whole_file(path) as temporary:
-        if chosen == "brainscore":
-            brainscore.write(recording, temporary)
-        elif chosen == "nwb":
-            nwb.write(recording, temporary)
-        elif chosen == "wide":
-            tabular.write_wide(recording, temporary)
-        else:
-            tabular.write_long(recording, temporary, parquet=path.suffix.lower() == ".parquet")
+    with whole_file(path) as temporary:
+        chosen.write(recording, temporary)
     return path
 
 
@@ -163,85 +198,57 @@ def detect_format(path: str | Path) -> str:
     Returns
     -------
     str
-        One of ``FORMATS``.
+        Name of one of :data:`FORMATS`.
 
     Raises
     ------
     InputError
         If there is nothing there, or it is in no format that is read.
     """
-    path = Path(path)
-    if path.is_dir():
-        return _format_of_folder(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such file or folder")
-    with path.open("rb") as file:
+    candidate = _candidate(Path(path))
+    for entry in FORMATS:
+        if entry.detect(candidate):
+            return entry.name
+    names = ", ".join(candidate.names[:4])
+    if candidate.kind == "folder":
+        raise InputError(
+            f"{path}: the folder holds no .mat file ({names}, ...); name the file to read"
+            if names
+            else f"{path}: the folder is empty; a recording folder holds one .mat file a neuron or region"
+        )
+    raise InputError(f"{path}: is in no format that is read here; known are {_titles()}")
+
+
+def _titles() -> str:
+    return "; ".join(entry.title for entry in FORMATS if entry.read is not None)
+
+
+def _candidate(path: Path) -> Candidate:
+    """What is seen of a file or folder: container and names in it."""
+    if exists(path) and path.is_dir():
+        return Candidate(path, "folder", tuple(visible_files(path)))
+    with checked_file(path, "file or folder").open("rb") as file:
         head = file.read(4096)
-    if not head:
-        raise InputError(f"{path}: is empty (0 bytes)")
     if head.startswith(b"MATLAB "):
-        return _format_of_matlab(path)
-    if head.startswith(b"CDF"):
-        return "brainscore"
-    if head.startswith(_HDF5):
-        return _format_of_hdf5(path)
-    if head.startswith(b"PAR1"):
-        return "table"
+        return Candidate(path, "matlab", tuple(matlab.variable_names(path)))
+    if head.startswith(SIGNATURE):
+        with closed_hdf5(path) as file:
+            return Candidate(path, "hdf5", tuple(file), tuple(file.attrs))
+    for start, kind in ((b"CDF", "netcdf3"), (b"PAR1", "parquet")):
+        if head.startswith(start):
+            return Candidate(path, kind)
     if _is_pickle(head):
         raise InputError(
             f"{path}: is a Python pickle, which is never opened because it can execute code; have it exported as "
             "netCDF, NWB or a table"
         )
-    if _is_text(head):
-        return "table"
-    raise InputError(f"{path}: is in no format that is read here; known are {', '.join(FORMATS)}")
-
-
-def _format_of_folder(path: Path) -> str:
-    files = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
-    matrices = [name for name in files if name.endswith(".mat")]
-    if any(name.startswith(freiwald_tsao.FILE_PREFIX) for name in matrices):
-        return "freiwald_tsao"
-    if matrices:
-        return "raster"
-    if not files:
-        raise InputError(f"{path}: the folder is empty; a recording folder holds one .mat file a neuron or region")
-    raise InputError(f"{path}: the folder holds no .mat file ({', '.join(files[:4])}, ...); name the file to read")
-
-
-def _format_of_matlab(path: Path) -> str:
-    names = matlab.variable_names(path)
-    for variable, found in (("raster_data", "raster"), ("neural_vecs", "freiwald_tsao")):
-        if variable in names:
-            return found
-    raise InputError(
-        f"{path}: a MATLAB file without raster_data (Neural Decoding Toolbox) or neural_vecs (Freiwald & Tsao); it "
-        f"holds {', '.join(names) or 'nothing'}"
-    )
-
-
-def _format_of_hdf5(path: Path) -> str:
-    try:
-        with h5py.File(path) as file:
-            names = set(file)
-            is_nwb = "nwb_version" in file.attrs or {"acquisition", "processing", "session_description"} <= names
-    except (OSError, RuntimeError, KeyError) as error:
-        raise InputError(f"{path}: not readable as HDF5 ({error}); it may be truncated, copy it again") from error
-    return "nwb" if is_nwb else "brainscore"
+    if looks_like_text(head):
+        return Candidate(path, "text")
+    raise InputError(f"{path}: is in no format that is read here; known are {_titles()}")
 
 
 def _is_pickle(head: bytes) -> bool:
     return (head[0] == 0x80 and len(head) > 1 and head[1] <= 5) or head[:4] in (b"(lp0", b"(dp0", b"ccop", b"cnum")
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start > len(head) - 4  # a character cut by the end of the sample
-    return True
 
 
 def _without_missing(recording: xr.DataArray, missing: str, where: str) -> xr.DataArray:
@@ -269,16 +276,3 @@ def _without_missing(recording: xr.DataArray, missing: str, where: str) -> xr.Da
     neurons = np.flatnonzero(np.isin(recording["neuroid_id"].values, kept.columns))
     presentations = np.flatnonzero(np.isin(recording["stimulus_id"].values, kept.index))
     return recording.isel(neuroid=neurons, presentation=presentations)
-
-
-@contextlib.contextmanager
-def _whole_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside the path that takes its place once all is written."""
-    if not path.parent.is_dir():
-        raise InputError(f"{path.parent}: no such folder to write {path.name} into")
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

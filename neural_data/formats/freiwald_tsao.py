@@ -14,12 +14,14 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.errors import InputError
+from neural_data.formats.bounds import checked_file, inside, visible_files
+from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
 from neural_data.formats.options import ReadOptions, refuse_unused
 from neural_data.recordings import make_recording
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["FILE_PREFIX", "VIEWS", "read"]
+__all__ = ["FILE_PREFIX", "FORMAT", "VIEWS", "read"]
 
 FILE_PREFIX = "neural_vecs_"
 VARIABLE = "neural_vecs"
@@ -58,7 +60,11 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         If a matrix is missing, has fewer than 175 rows, or lies on its side.
     """
     refuse_unused(options, ("region", "subject", "units"), str(path), "each row is one stimulus and already a mean")
-    files = [path] if path.is_file() else sorted(path.glob(f"{FILE_PREFIX}*.mat"))
+    if path.is_dir():
+        names = [name for name in visible_files(path, suffixes=(".mat",)) if name.startswith(FILE_PREFIX)]
+        files = [inside(path, name, f"{path}: {name}") for name in names]
+    else:
+        files = [checked_file(path, "recording")]
     if options.region is not None and len(files) > 1:
         raise InputError(f"{path}: region names one region and there are {len(files)} files; leave it out")
     presentations = _presentations(options.stimuli)
@@ -130,3 +136,14 @@ def _named_after(rows: pd.DataFrame, stimuli: StimulusSet) -> pd.DataFrame:
         raise InputError(f"{stimuli.name!r} shows an identity twice in one view; rows cannot be told apart")
     # Rows whose view the set lacks keep an id of their own: they were recorded all the same.
     return merged.assign(stimulus_id=merged["stimulus_id"].fillna(rows["stimulus_id"]))
+
+
+def _detect(candidate: Candidate) -> bool:
+    if candidate.kind == "folder":
+        return any(name.startswith(FILE_PREFIX) and name.lower().endswith(".mat") for name in candidate.names)
+    return candidate.kind == "matlab" and VARIABLE in candidate.names
+
+
+FORMAT = Format(
+    name="freiwald_tsao", title="matrix or folder of matrices (Freiwald & Tsao 2010)", detect=_detect, read=read
+)

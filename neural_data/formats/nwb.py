@@ -2,7 +2,10 @@
 
 Read are the ``units`` table (spike times; where a unit has ``obs_intervals``, trials outside them are not measured) and
 the ``trials`` table or another table of intervals with a column that names the stimulus. Rates are counted in a window
-after each row's ``start_time``.
+after the onset of the stimulus: the column that is named as ``onset``, else the one column that is called so
+(``stim_on_time``, ``stimulus_onset``), else ``start_time``; where others may be meant, the file is refused. A row
+without an onset (NaN) was not measured; a row without a stimulus is left out. Neurons are told apart by ``neuroid_id``,
+``unit_name`` or ``cluster_id`` where each value occurs once, else by the ids of the table.
 
 A recording has no spike times, so it is written as what it is: the table ``responses`` in the processing module
 ``recording`` (one row a presentation), and the neurons in the ``units`` table.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -21,17 +25,33 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.errors import InputError, closest
-from neural_data.formats.options import ReadOptions, refuse_unused
+from neural_data.formats.bounds import one_line, refuse_claim
+from neural_data.formats.family import Candidate, Format
+from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5, dataset_shapes
+from neural_data.formats.options import ReadOptions, checked_roles, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
 from neural_data.recordings import as_text, checked_recording, make_recording, select_window
 
-__all__ = ["read", "write"]
+__all__ = ["FORMAT", "read", "write"]
 
 MODULE, TABLE = "recording", "responses"
 REGION_COLUMNS = ("region", "brain_area", "brain_region", "area", "location")
 ID_COLUMNS = ("neuroid_id", "unit_name", "cluster_id")
 STIMULUS_COLUMNS = ("stimulus_id", "image_id")
-_UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, OverflowError)
+ONSETS = re.compile(
+    r"(stim(ulus)?|image|img|pic(ture)?|visual|face|object|sample)[_ ]?(onset|on|start)s?([_ ]?times?)?"
+    r"|onset([_ ]?times?)?",
+    re.IGNORECASE,
+)
+"""Names of columns that say when the stimulus came on, such as ``stim_on_time``."""
+LIKE_ONSETS = re.compile(r"onset|stim|image|img|pic|visual|target|sample|object|face|display|flash|cue", re.IGNORECASE)
+"""Names of columns that may say it, where all their times lie within their rows."""
+ONSET_ROLES = ("stimulus_id", "onset", "neuroid_id", "region")
+LIKE_ONSETS = re.compile(
+    r"onset|(stim|image|img|pic|visual|target|sample|object|face|display|flash|cue)", re.IGNORECASE
+)
+"""Names of columns that may say when the stimulus came on; those whose times lie within their rows do."""
+_USED = ("stimulus", "window_ms", "bin_ms", "region", "subject", "units", "columns")
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
@@ -43,7 +63,9 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         An NWB file of version 2 (HDF5).
     options : ReadOptions
         ``stimulus`` names the column of the trials (or other intervals) table that tells stimuli apart, where it is
-        not called ``stimulus_id``; ``window_ms`` and ``bin_ms`` say in which bins after onset spikes are counted.
+        not called ``stimulus_id``; ``columns`` names it likewise, and the columns of ``onset`` (of that table),
+        ``neuroid_id`` and ``region`` (of the units); ``window_ms`` and ``bin_ms`` say in which bins after onset spikes
+        are counted.
 
     Returns
     -------
@@ -55,22 +77,24 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     InputError
         If the file is damaged, has no units or spikes, or no table names the stimuli.
     """
-    refuse_unused(
-        options, ("stimulus", "window_ms", "bin_ms", "region", "subject", "units"), str(path), "the file says it"
-    )
+    refuse_unused(options, _USED, str(path), "the file says it")
     pynwb = _pynwb()
     from hdmf.build import ConstructError
 
-    try:
-        with h5py.File(path) as file, pynwb.NWBHDF5IO(file=file, mode="r") as io:
-            content = io.read()
-            if MODULE in content.processing and TABLE in content.processing[MODULE].data_interfaces:
-                return _read_responses(content, options, str(path))
-            return _read_spikes(content, options, str(path))
-    except InputError:
-        raise
-    except (*_UNREADABLE, ConstructError) as error:
-        raise InputError(f"{path}: not readable as an NWB file ({type(error).__name__}: {_brief(error)})") from error
+    with closed_hdf5(path, what="an NWB file") as file:
+        _refuse_claims(file, path)
+        try:
+            with pynwb.NWBHDF5IO(file=file, mode="r") as io:
+                content = io.read()
+                if MODULE in content.processing and TABLE in content.processing[MODULE].data_interfaces:
+                    return _read_responses(content, options, str(path))
+                return _read_spikes(content, options, str(path))
+        except InputError:
+            raise
+        except (*UNREADABLE, ConstructError) as error:
+            raise InputError(
+                f"{path}: not readable as an NWB file ({type(error).__name__}: {one_line(error)})"
+            ) from error
 
 
 def write(recording: xr.DataArray, path: Path) -> None:
@@ -119,10 +143,11 @@ def _pynwb() -> ModuleType:
     return pynwb
 
 
-def _brief(error: BaseException) -> str:
-    """First line of an error, without the whole of the file that some quote."""
-    line = (str(error).splitlines() or [""])[0]
-    return line if len(line) <= 200 else f"{line[:200]} ..."
+def _refuse_claims(file: h5py.File, path: Path) -> None:
+    """Refuse tables that claim more than memory holds; other parts of the file are not loaded."""
+    for name, (shape, dtype) in dataset_shapes(file).items():
+        if name.startswith(("units/", "intervals/", f"processing/{MODULE}/")):
+            refuse_claim(np.prod(shape, dtype=float) * max(dtype.itemsize, 8), path, f"{name} {shape}")
 
 
 def _bins(recording: xr.DataArray) -> list | None:
@@ -134,7 +159,7 @@ def _bins(recording: xr.DataArray) -> list | None:
 def _read_responses(content: object, options: ReadOptions, where: str) -> xr.DataArray:
     """A recording that :func:`write` wrote."""
     rows = content.processing[MODULE][TABLE]
-    about = json.loads(content.notes or "{}")
+    about = _about(content.notes or "{}", where)
     units = content.units.to_dataframe()
     presentations = {name: rows[name].data[:] for name in rows.colnames if name != "response"}
     recording = make_recording(
@@ -149,28 +174,104 @@ def _read_responses(content: object, options: ReadOptions, where: str) -> xr.Dat
     return checked_recording(recording if options.window_ms is None else select_window(recording, options.window_ms))
 
 
+def _about(notes: str, where: str) -> dict:
+    """What :func:`write` left in the notes."""
+    try:
+        about = json.loads(notes)
+        if not isinstance(about, dict) or not isinstance(about.get("attrs", {}), dict):
+            raise TypeError("no attributes in it")
+        np.asarray(about.get("time_bins_ms") or [], dtype=float).reshape(-1, 2)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{where}: its notes must hold the recording's attributes as JSON ({one_line(error)})"
+        ) from error
+    return about
+
+
 def _read_spikes(content: object, options: ReadOptions, where: str) -> xr.DataArray:
     if content.units is None or "spike_times" not in content.units.colnames:
         raise InputError(f"{where}: no units with spike times; sort the spikes first, or export responses as a table")
-    table, label = _presentations(content, options.stimulus, where)
+    checked_roles(options.columns, ONSET_ROLES, _every_column(content), where, "column")
+    stimulus = options.columns.get("stimulus_id", options.stimulus)
+    if options.stimulus is not None and "stimulus_id" in options.columns:
+        raise InputError(f"{where}: stimulus and the column of stimulus_id name the same; give one of them")
+    table, label = _presentations(content, stimulus, where)
+    onset = _onset_column(table, options.columns.get("onset"), label, where)
+    stimulus_ids = as_text(np.asarray(table[label]))
+    shown = np.char.strip(stimulus_ids) != ""
+    if not shown.any():
+        raise InputError(f"{where}: every row of the column {label!r} is empty; name the one that holds the stimuli")
+    notes = [f"spikes are counted from the column {onset!r} on", f"stimuli are told apart by {label!r}"]
+    if not shown.all():
+        notes.append(f"{(~shown).sum()} rows without a stimulus are left out")
+    table, stimulus_ids = table[shown], stimulus_ids[shown]
     edges = bin_edges(options)
-    onsets = table["start_time"].to_numpy(dtype=float)
+    onsets = table[onset].to_numpy(dtype=float)
     counts = np.stack([_counts(content.units, unit, onsets, edges) for unit in range(len(content.units))], axis=1)
-    described = {"stimulus_id": as_text(np.asarray(table[label]))}
+    described = {"stimulus_id": stimulus_ids}
     for name in table.columns:
         if name not in (label, "start_time", "stop_time", "stimulus_id", "repetition", "timeseries", "tags"):
             values = table[name].to_numpy()
             if values.dtype.kind in "iufbU" or all(isinstance(value, str) for value in values):
                 described[name] = values
     values, settings = as_responses(counts, edges, options)
+    neuroids, told_apart = _neuroids(content, options)
+    notes.append(f"neurons are told apart by {told_apart}")
     return make_recording(
         values,
         presentations=pd.DataFrame(described),
-        neuroids=_neuroids(content, options),
-        attrs={"window_ms": [float(edges[0]), float(edges[-1])], "stimulus_label": label, "onset": "start_time"},
+        neuroids=neuroids,
+        attrs={
+            "window_ms": [float(edges[0]), float(edges[-1])],
+            "stimulus_label": label,
+            "onset": onset,
+            "assumed": "; ".join(notes),
+        },
         where=where,
         **settings,
     )
+
+
+def _every_column(content: object) -> list[str]:
+    return [*content.units.colnames, *(name for table in _interval_tables(content).values() for name in table.colnames)]
+
+
+def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str) -> str:
+    """Column of stimulus onsets, see the module's docstring."""
+    start, stop = (table[name].to_numpy(dtype=float) for name in ("start_time", "stop_time"))
+
+    def within(times: np.ndarray) -> np.ndarray:
+        measured = np.isfinite(times) & np.isfinite(start) & np.isfinite(stop)
+        return ((times >= start - 1e-9) & (times <= stop + 1e-9))[measured]
+
+    if named is not None:
+        if named not in table.columns or table[named].dtype.kind not in "iuf":
+            raise InputError(f"{where}: the column {named!r} holds no times; choose from {', '.join(table.columns)}")
+        if named != "start_time" and not within(table[named].to_numpy(dtype=float)).any():
+            raise InputError(
+                f"{where}: no time of the column {named!r} lies between start_time and stop_time of its row; onsets "
+                "are seconds of the session"
+            )
+        return named
+    columns = [name for name in table.columns if table[name].dtype.kind == "f" and name not in ("start_time", label)]
+    onsets = [name for name in columns if ONSETS.fullmatch(name)]
+    others = [
+        name
+        for name in columns
+        if name not in ("stop_time", *onsets)
+        and LIKE_ONSETS.search(name)
+        and len(found := within(table[name].to_numpy()))
+        and found.all()
+    ]
+    if len(onsets) == 1 and within(table[onsets[0]].to_numpy()).any():
+        return onsets[0]
+    if onsets or others:
+        shown = [*onsets, *others]
+        raise InputError(
+            f"{where}: when do stimuli come on? start_time begins the row, and {', '.join(map(repr, shown))} may be "
+            f"the onset; say which: columns={{'onset': {shown[0]!r}}} (--column onset={shown[0]})"
+        )
+    return "start_time"
 
 
 def _counts(units: object, unit: int, onsets: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -178,6 +279,7 @@ def _counts(units: object, unit: int, onsets: np.ndarray, edges: np.ndarray) -> 
     spikes = np.sort(np.asarray(units["spike_times"][unit], dtype=float))
     times = onsets[:, None] + edges[None, :] / 1000
     counts = np.diff(np.searchsorted(spikes, times), axis=1).astype(float)
+    counts[~np.isfinite(onsets)] = np.nan
     if "obs_intervals" in units.colnames:
         intervals = np.asarray(units["obs_intervals"][unit], dtype=float).reshape(-1, 2)
         inside = (times[:, :1] >= intervals[:, 0]) & (times[:, -1:] <= intervals[:, 1])
@@ -185,10 +287,14 @@ def _counts(units: object, unit: int, onsets: np.ndarray, edges: np.ndarray) -> 
     return counts
 
 
+def _interval_tables(content: object) -> dict:
+    tables = {"trials": content.trials} if content.trials is not None else {}
+    return tables | {name: table for name, table in (content.intervals or {}).items() if name != "trials"}
+
+
 def _presentations(content: object, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
     """Table of intervals with one row a presentation, and its column that names the stimulus."""
-    tables = {"trials": content.trials} if content.trials is not None else {}
-    tables |= {name: table for name, table in (content.intervals or {}).items() if name != "trials"}
+    tables = _interval_tables(content)
     if not tables:
         raise InputError(f"{where}: no trials and no other table of intervals; stimulus onsets are needed")
     labels = (wanted,) if wanted is not None else STIMULUS_COLUMNS
@@ -205,17 +311,42 @@ def _presentations(content: object, wanted: str | None, where: str) -> tuple[pd.
     )
 
 
-def _neuroids(content: object, options: ReadOptions) -> pd.DataFrame:
+def _neuroids(content: object, options: ReadOptions) -> tuple[pd.DataFrame, str]:
+    """Ids, regions and subject of the units, and what tells them apart."""
     units = content.units
-    ids = next((as_text(np.asarray(units[name].data[:])) for name in ID_COLUMNS if name in units.colnames), None)
-    if ids is None:
-        ids = as_text(np.asarray(units.id[:]))
+    named = options.columns.get("neuroid_id")
+    ids, told_apart = as_text(np.asarray(units.id[:])), "the ids of the units table"
+    for name in ID_COLUMNS if named is None else (named,):
+        if name in units.colnames:
+            found = as_text(np.asarray(units[name].data[:]))
+            if named is not None or (len(set(found.tolist())) == len(found) and (np.char.strip(found) != "").all()):
+                ids, told_apart = found, repr(name)
+                break
+            told_apart = f"the ids of the units table, as {name!r} repeats"
     regions = options.region
     if regions is None:
-        regions = next((list(units[name].data[:]) for name in REGION_COLUMNS if name in units.colnames), None)
+        columns = (options.columns["region"],) if "region" in options.columns else REGION_COLUMNS
+        regions = next((list(units[name].data[:]) for name in columns if name in units.colnames), None)
     if regions is None and "electrodes" in units.colnames:
         regions = [str(units["electrodes"][unit]["location"].iloc[0]) for unit in range(len(units))]
     subject = options.subject or (content.subject.subject_id if content.subject is not None else "") or ""
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {"neuroid_id": ids, "region": "unspecified" if regions is None else regions, "subject": subject}
     )
+    return table, told_apart
+
+
+def _detect(candidate: Candidate) -> bool:
+    return candidate.kind == "hdf5" and (
+        "nwb_version" in candidate.attrs or {"acquisition", "processing", "session_description"} <= set(candidate.names)
+    )
+
+
+FORMAT = Format(
+    name="nwb",
+    title="Neurodata Without Borders (NWB)",
+    detect=_detect,
+    read=read,
+    write=write,
+    endings=(".nwb",),
+)

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from neural_data.errors import InputError
+from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["DEFAULT_WINDOW_MS", "ReadOptions", "refuse_unused"]
+__all__ = ["DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "refuse_unused"]
 
 DEFAULT_WINDOW_MS = (50.0, 350.0)
 """Window in which spikes are counted where a file holds spikes, ms after stimulus onset."""
+ROLES = {
+    "stimulus_id": "tells the stimuli apart",
+    "repetition": "numbers the presentations of a stimulus",
+    "neuroid_id": "tells the neurons apart",
+    "region": "names the region of a neuron",
+    "subject": "names the animal",
+    "response": "holds the responses",
+    "identity": "names the face or object that is shown",
+    "azimuth_deg": "says the view",
+    "elevation_deg": "says the elevation of the view",
+    "category": "names the category of a stimulus",
+    "filename": "names the image of a stimulus",
+    "time_bin_start": "is the start of a time bin, ms after onset",
+    "time_bin_end": "is the end of a time bin, ms after onset",
+    "onset": "is the time at which a stimulus came on, s",
+}
+"""What a column, coord or variable can be to a recording."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +43,9 @@ class ReadOptions:
     region: str | None = None
     subject: str | None = None
     units: str | None = None
+    decimal: str | None = None
+    columns: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     stimuli: StimulusSet | None = None
 
 
@@ -48,6 +68,36 @@ def refuse_unused(options: ReadOptions, used: Collection[str], where: str, why: 
     InputError
         If any other option is set.
     """
-    for field in dataclasses.fields(options):
-        if field.name not in used and field.name != "stimuli" and getattr(options, field.name) is not None:
-            raise InputError(f"{where}: {field.name} has no meaning here, {why}; leave it out")
+    for option in dataclasses.fields(options):
+        given = getattr(options, option.name)
+        if option.name not in (*used, "stimuli") and given is not None and given != {}:
+            raise InputError(f"{where}: {option.name} has no meaning here, {why}; leave it out")
+
+
+def checked_roles(
+    given: Mapping[str, str | Sequence[str]], allowed: Collection[str], known: Collection[str], where: str, what: str
+) -> None:
+    """Raise where a role is none, or what is to play it is not there.
+
+    Parameters
+    ----------
+    given : mapping of str to str
+        Role and the name of the column (coord, variable) that plays it.
+    allowed : collection of str
+        Roles that mean something in this format.
+    known : collection of str
+        Names that there are.
+    where, what : str
+        The file, and what the names are called: ``column``.
+
+    Raises
+    ------
+    InputError
+        If a role or a name is not known.
+    """
+    for role, names in given.items():
+        if role not in allowed:
+            raise InputError(f"{where}: no {what} has the role {role!r} here; {closest(role, allowed)}")
+        for name in [names] if isinstance(names, str) else names:
+            if not any(sign in str(name) for sign in "*?") and name not in known:
+                raise InputError(f"{where}: no {what} {name!r}: {closest(str(name), known)} (wanted as {role})")

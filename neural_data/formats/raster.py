@@ -18,12 +18,14 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.errors import InputError, closest
+from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, inside, visible_files
+from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
 from neural_data.formats.options import ReadOptions, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
 from neural_data.recordings import as_text, make_recording
 
-__all__ = ["read"]
+__all__ = ["FORMAT", "read"]
 
 VARIABLES = ("raster_data", "raster_labels", "raster_site_info")
 REGION_FIELDS = ("region", "brain_area", "brain_region", "area")
@@ -67,7 +69,11 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         within the data.
     """
     refuse_unused(options, _USED, str(path), "raster files do not hold it")
-    files = [path] if path.is_file() else sorted(path.glob("*.mat"))
+    if path.is_dir():
+        names = visible_files(path, suffixes=(".mat",))
+        files = [inside(path, name, f"{path}: {name}") for name in names]
+    else:
+        files = [checked_file(path, "recording")]
     edges = bin_edges(options)
     neurons = [_read_neuron(file, edges, options) for file in files]
     return _pseudo_population(neurons, edges, options, str(path))
@@ -104,7 +110,11 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
 
 
 def _numbers(data: object, where: str) -> np.ndarray:
-    values = np.asarray(data.todense() if hasattr(data, "todense") else data)
+    if hasattr(data, "todense"):
+        if np.prod(data.shape, dtype=float) * 8 > LARGEST_CLAIM:
+            raise InputError(f"{where} is a sparse matrix of {data.shape}; at most {LARGEST_CLAIM / 1e9:g} GB are read")
+        data = data.todense()
+    values = np.asarray(data)
     if values.dtype.kind not in "buif":
         raise InputError(f"{where} holds {type(data).__name__}, not numbers")
     values = values.astype(float)
@@ -203,3 +213,12 @@ def _neuroids(neurons: list[_Neuron], options: ReadOptions) -> pd.DataFrame:
         if name not in {*table.columns, "stimulus_id", "repetition", *REGION_FIELDS, *SUBJECT_FIELDS}:
             table[name] = [n.site[name] for n in neurons]
     return table
+
+
+def _detect(candidate: Candidate) -> bool:
+    if candidate.kind == "folder":
+        return any(name.lower().endswith(".mat") for name in candidate.names)
+    return candidate.kind == "matlab" and VARIABLES[0] in candidate.names
+
+
+FORMAT = Format(name="raster", title="raster file or folder (Neural Decoding Toolbox)", detect=_detect, read=read)

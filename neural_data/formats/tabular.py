@@ -1,9 +1,16 @@
-"""Recordings as tables: long (one row a response; CSV or Parquet) and wide (one row a presentation, CSV).
+"""Recordings as tables, long and wide; as text (CSV and its kin, see ``cells``) or as Parquet.
 
-Long tables need ``stimulus_id, neuroid_id, region, response``; ``repetition``, ``subject``, ``time_bin_start`` and
-``time_bin_end`` are read where they are there, other columns are kept where they describe stimuli or neurons. In wide
-tables every numeric column that does not describe the stimulus is a neuron, headed ``REGION:ID``, or ``ID`` with the
-region given by the caller.
+A *long* table has one row a response: columns ``stimulus_id, neuroid_id, region, response``, and where there are any
+``repetition``, ``subject``, ``time_bin_start`` and ``time_bin_end``. A *wide* table has one row a presentation and one
+column a neuron. Which columns of a wide table are neurons follows from rules that a person can state:
+
+1. columns that are named (``columns={"response": "u*"}``);
+2. else columns headed ``REGION:ID``;
+3. else, with the region given, columns whose heads are one word and a number, the same word in all (``u0``, ``u1``;
+   ``neuron 12``), where that word is no word of bookkeeping (``trial``, ``rep``, ``time``).
+
+Every other column of text is a label. A column of numbers that could be a neuron as well as a label is refused, and
+the message says how to name the neurons.
 
 What is written carries the recording's attributes as JSON in the first row of the column ``attrs``, so one file holds
 everything and still opens in R, pandas or a spreadsheet.
@@ -11,7 +18,9 @@ everything and still opens in R, pandas or a spreadsheet.
 
 from __future__ import annotations
 
+import fnmatch
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,67 +29,86 @@ import pyarrow as pa
 import pyarrow.parquet
 import xarray as xr
 
-from neural_data.errors import InputError, closest
-from neural_data.formats.options import ReadOptions, refuse_unused
-from neural_data.recordings import make_recording, select_window
+from neural_data.errors import InputError
+from neural_data.formats.bounds import one_line, refuse_claim
+from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
+from neural_data.formats.family import Candidate, Format
+from neural_data.formats.options import ROLES, ReadOptions, checked_roles, refuse_unused
+from neural_data.recordings import LEGACY_COORDS, as_text, make_recording, select_window
 
-__all__ = ["read", "write_long", "write_wide"]
+__all__ = ["LONG", "WIDE", "read", "write_long", "write_wide"]
 
 LONG_COLUMNS = ("stimulus_id", "neuroid_id", "region", "response")
 BIN_COLUMNS = ("time_bin_start", "time_bin_end")
 TEXT_COLUMNS = ("stimulus_id", "neuroid_id", "region", "subject", "identity", "category", "filename")
-STIMULUS_COLUMNS = ("stimulus_id", "repetition", "identity", "category", "filename", "azimuth_deg", "elevation_deg")
-_EXACT_FLOATS = {} if tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1) else {"float_precision": "round_trip"}
-"""From pandas 3.1 on, numbers are read exactly by default and the option is deprecated."""
-_USED = ("stimulus", "window_ms", "region", "subject", "units")
+NUMBER_COLUMNS = ("repetition", "azimuth_deg", "elevation_deg", *BIN_COLUMNS, "presentation")
+_WORDS = """
+trial trials rep reps repeat repeats repetition repetitions run runs block session day date time times
+bin bins ms sec onset offset start stop end rt latency age index idx row rows var col column value x
+image images img stim stimulus stimuli pic picture photo view views az azimuth el elevation id ids
+identity category cat cond condition order presentation pos position size contrast eye key resp response
+responses count counts spike spikes rate rates fr hz mean sd se sem pc dim dimension feature factor
+reward score weight unnamed level
+"""
+BOOKKEEPING = frozenset(_WORDS.split())
+"""Words that head columns of bookkeeping, or columns that are no single neurons."""
+NEURON_WORDS = ("neuroid", "neuron", "unit", "cell", "channel", "cluster", "site", "electrode")
+_ROLES = tuple(role for role in ROLES if role != "onset")
+_USED = ("stimulus", "window_ms", "region", "subject", "units", "columns", "decimal")
+_ROW_NUMBERS = re.compile(r"column \d+|Unnamed: ?\d+|\.\.\.\d+")
+"""Heads of columns without a head, as they stand here, in pandas and in R's readr."""
+_ROUNDED_BY_A_SPREADSHEET = re.compile(r"[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """Recording from a long table (CSV, Parquet) or a wide one (CSV).
+    """Recording from a long or a wide table, as text or as Parquet.
 
     Parameters
     ----------
     path : Path
         The table; Parquet is known by its content.
     options : ReadOptions
-        ``stimulus`` names the column that tells stimuli apart; ``region`` and ``subject`` serve where the table has no
-        such column.
+        ``columns`` names the columns that play a role; ``stimulus`` is short for the role ``stimulus_id``;
+        ``region`` and ``subject`` serve where the table has no such column; ``decimal`` says which mark numbers have.
 
     Returns
     -------
     xarray.DataArray
-        Responses that a long table does not list are NaN.
+        Responses that a long table does not list are NaN. ``attrs["assumed"]`` says what the file did not.
 
     Raises
     ------
     InputError
-        If a column is missing, a response is no number, or a response is listed twice.
+        If a column is missing or could be several things, a cell is no number, or a response is listed twice.
     """
     refuse_unused(options, _USED, str(path), "a table holds responses, not spikes")
-    table = _read_table(path)
-    if table.empty:
+    cells = _read_table(path)
+    if cells.table.empty:
         raise InputError(f"{path}: the table has no rows")
-    if options.stimulus is not None:
-        if options.stimulus not in table.columns:
-            raise InputError(f"{path}: no column {options.stimulus!r}: {closest(options.stimulus, table.columns)}")
-        table["stimulus_id"] = table[options.stimulus].astype(str)
-        table = table.drop(columns="repetition", errors="ignore")
-    extras, table = _extras(table, path)
+    extras, cells = _extras(cells, path)
+    cells, notes = _without_row_numbers(cells, path)
+    cells, neurons = _with_roles(cells, options, path)
     for name, given in (("region", options.region), ("subject", options.subject)):
         if given is not None:
-            table[name] = given
-    if "stimulus_id" not in table.columns:
+            cells.table[name] = str(given)
+    if "stimulus_id" not in cells.table.columns:
         raise InputError(
-            f"{path}: no column 'stimulus_id'; name the column that tells stimuli apart (stimulus=...): columns are "
-            f"{', '.join(map(str, table.columns[:12]))}"
+            f"{path}: no column 'stimulus_id'; name the column that tells stimuli apart (stimulus=... or --stimulus): "
+            f"columns are {_listed(cells.table.columns)}"
         )
-    long = {"neuroid_id", "response"} <= set(table.columns)
-    recording = _from_long(table, extras, options, path) if long else _from_wide(table, extras, options, path)
+    _check_ids(cells, path)
+    notes = [*cells.notes, *notes]
+    read_as = _from_long if neurons is None and {"neuroid_id", "response"} <= set(cells.table.columns) else _from_wide
+    recording = read_as(cells, extras, neurons, options, path, notes)
+    if not extras:
+        if options.units is None:
+            notes.append("the unit is not named, so responses are taken for spikes/s")
+        recording = recording.assign_attrs(assumed="; ".join(notes)) if notes else recording
     return recording if options.window_ms is None else select_window(recording, options.window_ms)
 
 
-def write_long(recording: xr.DataArray, path: Path, *, parquet: bool) -> None:
-    """Write one row a measured response, neurons outer; as CSV or Parquet."""
+def write_long(recording: xr.DataArray, path: Path) -> None:
+    """Write one row a measured response, neurons outer; as Parquet where the path ends so, else as CSV."""
     presentations, neuroids = _coords(recording, "presentation"), _coords(recording, "neuroid")
     values = recording.values.reshape(*recording.shape[:2], -1)
     neuron, presentation, time_bin = np.nonzero(np.isfinite(values.transpose(1, 0, 2)))
@@ -95,14 +123,14 @@ def write_long(recording: xr.DataArray, path: Path, *, parquet: bool) -> None:
     table["attrs"] = _first_row(
         json.dumps({"attrs": recording.attrs, "neuroid_columns": list(neuroids.columns)}), len(table)
     )
-    if parquet:
+    if path.suffix.lower() == ".parquet":
         table.to_parquet(path, index=False)
     else:
         table.to_csv(path, index=False, lineterminator="\n")
 
 
 def write_wide(recording: xr.DataArray, path: Path) -> None:
-    """Write one row a presentation and one column a neuron, as CSV."""
+    """Write one row a presentation and one column a neuron; as Parquet where the path ends so, else as CSV."""
     if "time_bin" in recording.dims:
         raise InputError("a wide table has no room for time bins; select a window first, or write format='long'")
     neuroids = _coords(recording, "neuroid")
@@ -112,7 +140,10 @@ def write_wide(recording: xr.DataArray, path: Path) -> None:
     )
     about = {"attrs": recording.attrs, "neuroids": neuroids.to_dict("list")}
     table["attrs"] = _first_row(json.dumps(about), len(table))
-    table.to_csv(path, index=False, lineterminator="\n")
+    if path.suffix.lower() == ".parquet":
+        table.to_parquet(path, index=False)
+    else:
+        table.to_csv(path, index=False, lineterminator="\n")
 
 
 def _coords(recording: xr.DataArray, dim: str) -> pd.DataFrame:
@@ -123,46 +154,188 @@ def _first_row(text: str, n_rows: int) -> list[str]:
     return [text, *[""] * (n_rows - 1)]
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _listed(names: object) -> str:
+    shown = [str(name) for name in names]
+    return ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")
+
+
+def _read_table(path: Path) -> Cells:
     with path.open("rb") as file:
         parquet = file.read(4) == b"PAR1"
+    return _read_parquet(path) if parquet else read_cells(path, "table of responses")
+
+
+def _read_parquet(path: Path) -> Cells:
+    """A Parquet table; text and whole numbers as text, so that ids stand as they are, other numbers as numbers."""
     try:
-        if parquet:
-            found = pa.parquet.read_table(path)
-            found.validate(full=True)  # text that is no UTF-8 would raise only when it is used
-            return found.to_pandas()
-        return pd.read_csv(
-            path,
-            dtype=dict.fromkeys((*TEXT_COLUMNS, "attrs"), str),
-            keep_default_na=False,
-            na_values={"response": ["", "NaN", "nan", "NA"]},
-            **_EXACT_FLOATS,
-        )
-    except (OSError, ValueError, UnicodeDecodeError, pd.errors.ParserError, pa.ArrowException) as error:
-        raise InputError(f"{path}: not readable as a table of responses ({error})") from error
+        file = pa.parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        _refuse_twice(names, path)
+        size = max(file.metadata.num_rows * len(names) * 8, _unpacked(file.metadata))
+        refuse_claim(size, path, f"a table of {file.metadata.num_rows:,} x {len(names)} cells")
+        texts = [f.name for f in file.schema_arrow if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
+        found = pa.parquet.read_table(path, read_dictionary=texts)
+        found.validate(full=True)  # text that is no UTF-8 would raise only when it is used
+    except (OSError, ValueError, UnicodeDecodeError, OverflowError, pa.ArrowException) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not readable as a table of responses ({one_line(error)})") from error
+    columns = {}
+    for name, column in zip(found.column_names, found.columns, strict=True):
+        if pa.types.is_nested(column.type):
+            raise InputError(f"{path}: column {name!r} holds {column.type} in each cell; one value a cell is needed")
+        columns[name] = _parquet_column(column, path, name)
+    return Cells(pd.DataFrame(columns), np.arange(found.num_rows) + 1, ",")
 
 
-def _extras(table: pd.DataFrame, path: Path) -> tuple[dict, pd.DataFrame]:
+def _unpacked(metadata: pa.parquet.FileMetaData) -> int:
+    return sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+
+
+def _parquet_column(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarray:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_binary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        # Through codes: a dictionary of one long text can stand for millions of rows.
+        series = column.to_pandas().astype("category")
+        try:
+            known = [c.decode("utf-8") if isinstance(c, bytes) else str(c) for c in series.cat.categories]
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: column {name!r} holds bytes that are no text ({one_line(error)})") from error
+        return np.array([*known, ""], dtype=object)[series.cat.codes.to_numpy()]
+    if (pa.types.is_integer(kind) and name in TEXT_COLUMNS) or pa.types.is_decimal(kind):
+        return np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
+    values = column.to_pandas().to_numpy()
+    return as_text(values).astype(object) if name in TEXT_COLUMNS or values.dtype.kind in "OMm" else values
+
+
+def _refuse_twice(names: list[str], path: Path) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{path}: {names.count(name)} columns are headed {name!r}; give each a head of its own")
+
+
+def _extras(cells: Cells, path: Path) -> tuple[dict, Cells]:
     """Attributes (and neuron table) from the first row of ``attrs``, and the table without that column."""
-    if "attrs" not in table.columns:
-        return {}, table
+    if "attrs" not in cells.table.columns:
+        return {}, cells
     try:
-        extras = json.loads(table["attrs"].iloc[0])
-        if not isinstance(extras.get("attrs"), dict):
-            raise TypeError("no attributes in it")
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: column 'attrs' must hold the recording's attributes as JSON ({error})") from error
-    return extras, table.drop(columns="attrs")
+        extras = json.loads(cells.table["attrs"].iloc[0])
+        _check_extras(extras)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: column 'attrs' must hold the recording's attributes as JSON ({one_line(error)}); remove the "
+            "column if the table is your own"
+        ) from error
+    return extras, _with_table(cells, cells.table.drop(columns="attrs"))
 
 
-def _from_long(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Path) -> xr.DataArray:
-    if "region" not in table.columns:
+def _check_extras(extras: object) -> None:
+    """Raise where the attributes are not what :func:`write_long` and :func:`write_wide` write."""
+    if not isinstance(extras, dict) or not isinstance(extras.get("attrs"), dict):
+        raise TypeError("no attributes in it")
+    for name, value in extras["attrs"].items():
+        listed = value if isinstance(value, list) else [value]
+        if not all(isinstance(item, (str, int, float, list)) for item in listed):
+            raise TypeError(f"{name} is {type(value).__name__}")
+    columns = extras.get("neuroid_columns", [])
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise TypeError("neuroid_columns is no list of names")
+    if "neuroids" not in extras:
+        return
+    neuroids = extras["neuroids"]
+    if not isinstance(neuroids, dict) or not all(isinstance(values, list) for values in neuroids.values()):
+        raise TypeError("neuroids is no table")
+    if len({len(values) for values in neuroids.values()}) != 1:
+        raise TypeError("columns of neuroids differ in length")
+    for name in ("neuroid_id", "region"):
+        if not all(isinstance(value, str) for value in neuroids.get(name, [None])):
+            raise TypeError(f"{name} of neuroids is no list of names")
+
+
+def _with_table(cells: Cells, table: pd.DataFrame) -> Cells:
+    return Cells(table, cells.lines, cells.delimiter, cells.notes)
+
+
+def _without_row_numbers(cells: Cells, path: Path) -> tuple[Cells, list[str]]:
+    """The table without columns that have no head: empty ones, and row numbers as pandas and R write them."""
+    table, notes = cells.table, []
+    for head in [str(head) for head in table.columns if _ROW_NUMBERS.fullmatch(str(head))]:
+        values = [str(value) for value in table[head]]
+        if not any(values):
+            table = table.drop(columns=head)
+            continue
+        counted = any(values == [str(start + row) for row in range(len(values))] for start in (0, 1))
+        if not counted:
+            raise InputError(
+                f"{path}: {head} has no head and is no row number (it holds {values[0]!r}); give it one, or remove it"
+            )
+        table = table.drop(columns=head)
+        notes.append("a column of row numbers without a head is left out")
+    return _with_table(cells, table), notes
+
+
+def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, list[str] | None]:
+    """The table with columns under the names of their roles, and the heads that are named as neurons, if any."""
+    table, given = cells.table, dict(options.columns)
+    if options.stimulus is not None:
+        if "stimulus_id" in given:
+            raise InputError(f"{path}: stimulus and the column of stimulus_id name the same; give one of them")
+        given["stimulus_id"] = options.stimulus
+    checked_roles(given, _ROLES, list(table.columns), str(path), "column")
+    legacy = {old: new for old, new in LEGACY_COORDS.items() if old in table.columns and new not in table.columns}
+    table = table.rename(columns={old: new for old, new in legacy.items() if new not in given})
+    responses = given.pop("response", None)
+    for role, name in given.items():
+        if not isinstance(name, str) or "*" in name:
+            raise InputError(f"{path}: one column is {role}; {name!r} names several")
+        values = table[name] if name in table.columns else table[LEGACY_COORDS[name]]
+        values = as_text(values.to_numpy()).astype(object) if role in TEXT_COLUMNS else values
+        moved = role in ("neuroid_id", "region", *BIN_COLUMNS) and name != role
+        table = table.drop(columns=[name]) if moved else table
+        table = table.assign(**{role: values})
+        if role == "stimulus_id" and name != role and "repetition" not in given:
+            table = table.drop(columns="repetition", errors="ignore")  # presentations are counted anew
+    if responses is None:
+        return _with_table(cells, table), None
+    if isinstance(responses, str) and responses in table.columns and "neuroid_id" in table.columns:
+        if responses != "response":
+            table = table.drop(columns="response", errors="ignore").rename(columns={responses: "response"})
+        return _with_table(cells, table), None
+    if "neuroid_id" in table.columns:
+        raise InputError(
+            f"{path}: a table with a column neuroid_id has one column of responses; {responses!r} names several"
+        )
+    patterns = [responses] if isinstance(responses, str) else list(responses)
+    others = [str(head) for head in table.columns if head not in TEXT_COLUMNS and head not in NUMBER_COLUMNS]
+    heads = [head for head in others if any(head == p or fnmatch.fnmatchcase(head, p) for p in patterns)]
+    if not heads:
+        raise InputError(f"{path}: no column is called {' or '.join(patterns)}; columns are {_listed(others)}")
+    return _with_table(cells, table), heads
+
+
+def _check_ids(cells: Cells, path: Path) -> None:
+    """Refuse ids that a spreadsheet has rounded."""
+    for name in ("stimulus_id", "neuroid_id"):
+        if name in cells.table.columns:
+            rounded = [t for t in pd.unique(cells.table[name]) if _ROUNDED_BY_A_SPREADSHEET.fullmatch(str(t))]
+            if rounded:
+                raise InputError(
+                    f"{path}: {name} {rounded[0]!r} is a number that a spreadsheet has rounded; format that column as "
+                    "text where the table is made, and save it again"
+                )
+
+
+def _from_long(cells: Cells, extras: dict, _: None, options: ReadOptions, path: Path, notes: list[str]) -> xr.DataArray:
+    if "region" not in cells.table.columns:
         raise InputError(
             f"{path}: no column 'region'; a long table needs {', '.join(LONG_COLUMNS)} (or give region=...)"
         )
-    table = table.assign(response=_responses(table["response"], "response", path))
+    bins = list(BIN_COLUMNS) if set(BIN_COLUMNS) <= set(cells.table.columns) else []
+    table = _typed(cells, ["response"], options, path, notes)
+    for name in bins:
+        if table[name].isna().any():
+            raise InputError(f"{path}: line {cells.lines[table[name].isna().argmax()]} has an empty {name}; fill it in")
     has_repetition = "repetition" in table.columns
-    bins = list(BIN_COLUMNS) if set(BIN_COLUMNS) <= set(table.columns) else []
     if not has_repetition:
         table = table.assign(repetition=table.groupby(["stimulus_id", "neuroid_id", *bins]).cumcount())
     subject = ["subject"] if "subject" in table.columns else []
@@ -175,15 +348,21 @@ def _from_long(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Pa
         )
     presentation_codes, presentations = _numbered(table, ["stimulus_id", "repetition"])
     bin_codes, bin_table = _numbered(table, bins) if bins else (np.zeros(len(table), dtype=int), None)
-    cells = pd.DataFrame({"p": presentation_codes, "n": neuroid_codes, "b": bin_codes})
-    if cells.duplicated().any():
-        row = int(np.flatnonzero(cells.duplicated())[0])
-        found = table.iloc[row]
+    found = pd.DataFrame({"p": presentation_codes, "n": neuroid_codes, "b": bin_codes})
+    if found.duplicated().any():
+        row = int(np.flatnonzero(found.duplicated())[0])
+        twice = table.iloc[row]
         raise InputError(
-            f"{path}: line {row + 2} repeats the response of neuron {found['neuroid_id']!r} to stimulus "
-            f"{found['stimulus_id']!r}, repetition {found['repetition']}; number repetitions, or remove the row"
+            f"{path}: line {cells.lines[row]} repeats the response of neuron {twice['neuroid_id']!r} to stimulus "
+            f"{twice['stimulus_id']!r}, repetition {twice['repetition']}; number repetitions, or remove the row"
         )
-    values = np.full((len(presentations), len(neuroids), 1 if bin_table is None else len(bin_table)), np.nan)
+    shape = (len(presentations), len(neuroids), 1 if bin_table is None else len(bin_table))
+    if np.prod(shape, dtype=float) > max(100 * len(table), 10_000_000):
+        raise InputError(
+            f"{path}: {len(table):,} responses make a recording of {shape[0]:,} presentations x {shape[1]:,} neurons, "
+            "nearly all of it missing; check which columns hold stimulus_id, neuroid_id and repetition"
+        )
+    values = np.full(shape, np.nan)
     values[presentation_codes, neuroid_codes, bin_codes] = table["response"]
     taken = {*LONG_COLUMNS, *BIN_COLUMNS, "repetition", "subject", "presentation"}
     others = [name for name in table.columns if name not in taken]
@@ -199,6 +378,8 @@ def _from_long(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Pa
     if bin_table is not None:
         order = np.argsort(bin_table["time_bin_start"].to_numpy())
         bin_table, values = bin_table.iloc[order], values[:, :, order]
+    if not extras:
+        notes.append(f"a long table: {len(neuroids)} neurons by neuroid_id, responses in the column response")
     return make_recording(
         values if bin_table is not None else values[:, :, 0],
         presentations=presentations,
@@ -210,26 +391,32 @@ def _from_long(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Pa
     )
 
 
-def _from_wide(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Path) -> xr.DataArray:
+def _from_wide(
+    cells: Cells, extras: dict, named: list[str] | None, options: ReadOptions, path: Path, notes: list[str]
+) -> xr.DataArray:
     if "neuroids" in extras:
         neuroids = pd.DataFrame(extras["neuroids"])
         heads = (neuroids["region"] + ":" + neuroids["neuroid_id"]).tolist()
-        absent = [head for head in heads if head not in table.columns]
+        absent = [head for head in heads if head not in cells.table.columns]
         if absent:
             raise InputError(f"{path}: no column for neuron {absent[0]!r}, which the table's attrs name")
     else:
-        described = {*STIMULUS_COLUMNS, "region", "subject"}
-        heads = [n for n in table.columns if n not in described and _is_neuron(table[n])]
-        if not heads:
-            raise InputError(
-                f"{path}: neither a long table (columns {', '.join(LONG_COLUMNS)}) nor a wide one (stimulus_id and one "
-                f"numeric column a neuron); columns are {', '.join(map(str, table.columns[:12]))}"
-            )
-        neuroids = _neuroids_of(heads, options, path)
-    values = np.stack([_responses(table[head], head, path).to_numpy(dtype=float) for head in heads], axis=1)
+        heads = named or _neurons_of(cells, options, path)
+        neuroids = _neuroids_of(heads, cells, options, path)
+        notes.append(f"a wide table: {len(heads)} neurons, columns {heads[0]!r} to {heads[-1]!r}")
+        described = {*heads, "region", *TEXT_COLUMNS, *NUMBER_COLUMNS}
+        labels = [str(name) for name in cells.table.columns if name not in described]
+        if labels:
+            notes.append(f"labels, no responses: {_listed(labels)}")
+    if "subject" in cells.table.columns and cells.table["subject"].nunique() > 1:
+        raise InputError(
+            f"{path}: the column subject of a wide table names {cells.table['subject'].nunique()} subjects, and its "
+            "columns are neurons of one; write a long table, or one file a subject"
+        )
+    table = _typed(cells, heads, options, path, notes)
     return make_recording(
-        values,
-        presentations=table.drop(columns=[*heads, "region", "subject"], errors="ignore"),
+        table[heads].to_numpy(dtype=float),
+        presentations=table.drop(columns=[*heads, "region", "subject", "presentation"], errors="ignore"),
         neuroids=neuroids,
         units=options.units or extras.get("attrs", {}).get("units", "spikes/s"),
         attrs={k: v for k, v in extras.get("attrs", {}).items() if k != "units"},
@@ -237,33 +424,130 @@ def _from_wide(table: pd.DataFrame, extras: dict, options: ReadOptions, path: Pa
     )
 
 
-def _is_neuron(column: pd.Series) -> bool:
-    """Whether a column holds numbers (and empty cells)."""
-    cells = column.replace("", np.nan)
-    return cells.notna().any() and pd.to_numeric(cells, errors="coerce").notna().sum() == cells.notna().sum()
+def _neurons_of(cells: Cells, options: ReadOptions, path: Path) -> list[str]:
+    """Heads of the neurons of a wide table, by the rules in the module's docstring."""
+    others = [str(n) for n in cells.table.columns if n not in {*TEXT_COLUMNS, *NUMBER_COLUMNS, "response"}]
+    numeric = [name for name in others if _mostly_numbers(cells.table[name])]
+    if "response" in cells.table.columns or "neuroid_id" in cells.table.columns:
+        role = "neuroid_id" if "response" in cells.table.columns else "response"
+        raise InputError(
+            f"{path}: a long table ({', '.join(LONG_COLUMNS)}) without {role}; say which column {ROLES[role]}: "
+            f"columns={{{role!r}: ...}} (--column {role}=NAME), one of {_listed(others) or 'none'}"
+        )
+    headed = [name for name in others if _is_region_and_id(name)]
+    if headed:
+        stems = {_stem(name.split(":", 1)[1]) for name in headed} | {_stem(name) for name in headed}
+        doubtful = [n for n in numeric if n not in headed and (_stem(n) in stems or _tail(n) in stems)]
+        if doubtful:
+            raise InputError(f"{path}: {_no_region(doubtful[0])} or give region=...")
+        return headed
+    if not numeric:
+        raise InputError(
+            f"{path}: neither a long table (columns {', '.join(LONG_COLUMNS)}) nor a wide one (stimulus_id and one "
+            f"numeric column a neuron); columns are {_listed(cells.table.columns)}"
+        )
+    if options.region is None and "region" not in cells.table.columns:
+        raise InputError(f"{path}: {_no_region(numeric[0])} or give region=...")
+    counted = [name for name in others if _counts_neurons(name)]
+    doubtful = [name for name in numeric if name not in counted]
+    if doubtful or not counted or len({_stem(name) for name in counted}) > 1:
+        shown = doubtful or counted or numeric
+        word = next((w for n in shown for w in NEURON_WORDS if w in n.lower()), None)
+        long = ", or for a long table columns={'neuroid_id': ..., 'response': ...}" if word else ""
+        example = f"{_stem(counted[0]).replace('#', '*')}" if counted else "NAME*"
+        raise InputError(
+            f"{path}: {_listed(map(repr, shown))} could be neurons or something else; name the neurons with a pattern, "
+            f"columns={{'response': {example!r}}} (--column 'response={example}'), or head them REGION:ID{long}"
+        )
+    return counted
 
 
-def _neuroids_of(heads: list[str], options: ReadOptions, path: Path) -> pd.DataFrame:
-    parts = [str(head).split(":", 1) for head in heads]
-    if options.region is None and not all(len(part) == 2 for part in parts):
+def _no_region(name: str) -> str:
+    return f"column {name!r} names no region; head it 'REGION:{name}'"
+
+
+def _is_region_and_id(head: str) -> bool:
+    region, separator, neuron = (part.strip() for part in head.partition(":"))
+    return bool(separator and region and neuron) and not (len(region) > 1 and region.lower() in BOOKKEEPING)
+
+
+def _stem(head: str) -> str:
+    """A head with its numbers as ``#``: ``u12`` and ``u3`` have the same stem."""
+    return re.sub(r"[0-9]+[a-d]?(?![a-zA-Z])|[0-9]+", "#", head.strip())
+
+
+def _tail(head: str) -> str:
+    """Stem of the last word of a head: that of ``AL_u3`` is ``u#``."""
+    return _stem(re.split(r"[^0-9A-Za-z]+", head.strip())[-1])
+
+
+def _counts_neurons(head: str) -> bool:
+    stem = _stem(head)
+    words = re.findall(r"[a-z]+", stem.lower())
+    return "#" in stem and bool(words) and not BOOKKEEPING.intersection(words)
+
+
+def _mostly_numbers(column: pd.Series) -> bool:
+    """Whether at least half of the filled cells of a column are numbers of any spelling."""
+    if column.dtype.kind in "iuf":
+        return True
+    if column.dtype.kind == "b":
+        return False
+    filled = [str(cell) for cell in pd.unique(column) if str(cell).strip()]
+    numbers = [cell for cell in filled if re.fullmatch(r"[-+\u2212]?[0-9][0-9.,' \u00a0\u202feE+-]*", cell)]
+    return bool(filled) and 2 * len(numbers) >= len(filled)
+
+
+def _neuroids_of(heads: list[str], cells: Cells, options: ReadOptions, path: Path) -> pd.DataFrame:
+    parts = [[part.strip() for part in head.split(":", 1)] for head in heads]
+    region = options.region
+    if region is None and "region" in cells.table.columns and cells.table["region"].nunique() == 1:
+        region = str(cells.table["region"].iloc[0])
+    if region is None and not all(len(part) == 2 for part in parts):
         plain = next(part[0] for part in parts if len(part) == 1)
-        raise InputError(f"{path}: column {plain!r} names no region; head it 'REGION:{plain}' or give region=...")
+        raise InputError(f"{path}: {_no_region(plain)} or give region=...")
+    subject = cells.table["subject"].iloc[0] if "subject" in cells.table.columns else ""
     return pd.DataFrame(
         {
             "neuroid_id": [part[-1] for part in parts],
-            "region": [options.region or part[0] for part in parts],
-            "subject": options.subject or "",
+            "region": [region or part[0] for part in parts],
+            "subject": options.subject or str(subject),
         }
     )
 
 
-def _responses(column: pd.Series, name: str, path: Path) -> pd.Series:
-    blank = column.isna() | column.astype(str).str.strip().isin(["", "NaN", "nan", "NA"])
-    numbers = pd.to_numeric(column.where(~blank), errors="coerce").astype(float)
-    wrong = np.flatnonzero(numbers.isna() & ~blank)
+def _typed(cells: Cells, responses: list[str], options: ReadOptions, path: Path, notes: list[str]) -> pd.DataFrame:
+    """The table with responses and known columns of numbers as numbers, ids as text, labels as they are."""
+    table = cells.table
+    wanted = [name for name in (*responses, *NUMBER_COLUMNS) if name in table.columns]
+    as_they_are = [name for name in wanted if table[name].dtype.kind in "iufb"]
+    texts = [name for name in wanted if name not in as_they_are]
+    numbers, note = numbers_in(cells, texts, path, decimal=options.decimal)
+    if note is not None:
+        notes.append(note)
+    made: dict[str, np.ndarray] = {}
+    for name in table.columns:
+        if name in texts:
+            made[name] = numbers[name].to_numpy()
+        elif name in as_they_are:
+            made[name] = table[name].to_numpy(dtype=float)
+        elif name in TEXT_COLUMNS:
+            made[name] = as_text(table[name].to_numpy()).astype(object)
+        else:
+            made[name] = labels_of(table[name])
+    if "repetition" in made:
+        made["repetition"] = _whole(made["repetition"], "repetition", cells, path)
+    return pd.DataFrame(made)
+
+
+def _whole(values: np.ndarray, name: str, cells: Cells, path: Path) -> np.ndarray:
+    wrong = np.flatnonzero(~(np.isfinite(values) & (values == np.round(values))))
     if len(wrong):
-        raise InputError(f"{path}: line {wrong[0] + 2}, {name} is {column.iloc[wrong[0]]!r}; a number is needed")
-    return numbers
+        raise InputError(
+            f"{path}: line {cells.lines[wrong[0]]} has {name} {cells.table[name].iloc[wrong[0]]!r}; a whole number is "
+            "needed"
+        )
+    return values.astype(np.int64)
 
 
 def _numbered(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -277,3 +561,19 @@ def _described(table: pd.DataFrame, rows: pd.DataFrame, codes: np.ndarray, names
     grouped = table.groupby(codes)
     fixed = [name for name in names if (grouped[name].nunique(dropna=False) == 1).all()]
     return rows.assign(**{name: grouped[name].first().to_numpy() for name in fixed})
+
+
+def _detect(candidate: Candidate) -> bool:
+    return candidate.kind in ("parquet", "text")
+
+
+LONG = Format(
+    name="table",
+    aliases=("long",),
+    title="table: long or wide, as text (CSV, tabs, semicolons) or Parquet",
+    detect=_detect,
+    read=read,
+    write=write_long,
+    endings=(".csv", ".parquet"),
+)
+WIDE = Format(name="wide", title="wide table", detect=lambda _: False, read=read, write=write_wide)

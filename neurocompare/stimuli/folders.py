@@ -7,11 +7,11 @@ rendering that was stopped goes on where it was.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import os
-import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,8 +27,6 @@ from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Plan, Prog
 __all__ = ["contact_sheet", "read_folder", "render_set"]
 
 DEFAULT_SIZE = {"objects": 224, "faces": 224, "training": 32}
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm")
-NUMBER = r"[-+]?\d+(?:\.\d+)?"
 
 
 def render_set(
@@ -219,7 +217,8 @@ def read_folder(folder: str | Path, pattern: str, *, category: str = "", name: s
     folder : str or Path
     pattern : str
         Path of an image inside the folder, with fields in braces: ``"{category}/{identity}_{azimuth_deg}.png"``.
-        ``identity`` and ``azimuth_deg`` are needed; ``category``, ``elevation_deg`` and any other name may follow.
+        ``identity``, ``azimuth_deg``, ``category``, ``elevation_deg`` and any other name may occur; a set without
+        identities has one for each image, one without azimuths shows all at 0.
         Fields of angles hold numbers; ``{azimuth_deg:L45=-45,R45=45,front=0}`` spells out the words that names use.
         ``*`` stands for any characters within one name.
     category : str
@@ -241,57 +240,7 @@ def read_folder(folder: str | Path, pattern: str, *, category: str = "", name: s
     --------
     >>> read_folder("photos", "{identity}_{azimuth_deg:left=-90,front=0,right=90}.jpg")  # doctest: +SKIP
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder of images")
-    expression, words = _compiled(pattern)
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    rows = []
-    for file in files:
-        match = expression.fullmatch(file)
-        if match:
-            fields = {key: words[key][text] if key in words else text for key, text in match.groupdict().items()}
-            rows.append(
-                {"stimulus_id": str(Path(file).with_suffix("")).replace(os.sep, "_"), "filename": file, **fields}
-            )
-    if not rows:
-        found = ", ".join(files[:3]) + (f", ... ({len(files)} images)" if len(files) > 3 else "")
-        raise InputError(
-            f"{folder}: the pattern {pattern!r} matches none of its images ({found or 'there are none'}); write it as "
-            "a path inside the folder, such as '{identity}_{azimuth_deg}.png'"
-        )
-    table = pd.DataFrame(rows)
-    table["category"] = table.get("category", category)
-    return StimulusSet(table.set_index("stimulus_id"), files=folder, name=name or folder.name)
-
-
-def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:
-    """Regular expression of a naming pattern, and the words that stand for angles in it."""
-    parts, words, fields = [], {}, set()
-    for text, field, spelled in re.findall(r"([^{}]*)(?:\{(\w+)(?::([^}]*))?\})?", pattern):
-        parts.append(".*".join(re.escape(piece) for piece in text.split("*")).replace(".*", "[^/]*"))
-        if not field:
-            continue
-        if field in fields:
-            raise InputError(f"pattern {pattern!r}: the field {field!r} occurs twice")
-        fields.add(field)
-        if spelled:
-            words[field] = _spelled(spelled, pattern)
-            options = "|".join(re.escape(word) for word in sorted(words[field], key=len, reverse=True))
-        else:
-            options = NUMBER if field.endswith("_deg") else "[^/]+?"
-        parts.append(f"(?P<{field}>{options})")
-    for needed in ("identity", "azimuth_deg"):
-        if needed not in fields:
-            raise InputError(
-                f"pattern {pattern!r} has no field {{{needed}}}; a stimulus set needs identity and azimuth_deg, as in "
-                "'{identity}_{azimuth_deg}.png'"
-            )
-    return re.compile("".join(parts)), words
-
-
-def _spelled(text: str, pattern: str) -> dict[str, str]:
-    pairs = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-    if len(pairs) != len(text.split(",")) or not all(re.fullmatch(NUMBER, value) for value in pairs.values()):
-        raise InputError(f"pattern {pattern!r}: {text!r} must be words and degrees, such as 'left=-90,front=0'")
-    return pairs
+    stimuli = read_stimuli(folder, pattern=pattern)
+    if category and set(stimuli.table["category"]) == {""}:
+        stimuli = dataclasses.replace(stimuli, table=stimuli.table.assign(category=category))
+    return stimuli if name is None else dataclasses.replace(stimuli, name=name)

@@ -5,7 +5,6 @@ For measures that any image will do for, such as equivariance. Every image is an
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,14 +12,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
 
 from neural_data.errors import InputError, closest
-from neural_data.stimuli import IMAGE_FORMATS, StimulusSet
+from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, exists, one_line, visible_files
+from neural_data.images import decode_image, unit_range
+from neural_data.naming import IMAGE_SUFFIXES
+from neural_data.stimuli import StimulusSet
 
 __all__ = ["image_set", "noise_images", "read_images"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm")
+ROWS_AT_ONCE = 64
+"""Rows of a Parquet file that are held encoded at a time."""
 
 
 def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, name: str) -> StimulusSet:
@@ -95,33 +97,66 @@ def read_images(
     path = Path(path)
     if n_images is not None and rng is None:
         raise ValueError("a random choice of images needs rng")
+    if not exists(path):
+        raise InputError(f"{path}: no folder of images and no Parquet file; name one that exists")
     if path.is_dir():
-        files = sorted(file.relative_to(path).as_posix() for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        files = visible_files(path, suffixes=IMAGE_SUFFIXES, deep=True)
         chosen = _choice(len(files), n_images, rng, path)
         names = [files[position] for position in chosen]
         categories = [name.rpartition("/")[0] for name in names]
         ids = [name.replace("/", "_") for name in names]
+        ids = ids if len(set(ids)) == len(ids) else names
         return StimulusSet(_table(ids, names, categories), files=path, name=path.name)
-    if path.suffix != ".parquet" or not path.is_file():
+    checked_file(path)
+    if path.suffix != ".parquet":
         raise InputError(f"{path}: no folder of images and no Parquet file; name one that exists")
-    rows = _parquet_rows(path)
-    chosen = _choice(rows.num_rows, n_images, rng, path)
-    rows = rows.take(pa.array(chosen))
-    encoded = rows.column("image").to_pylist()
-    labels = rows.column("label").to_pylist() if "label" in rows.column_names else [""] * len(chosen)
-    pixels = [
-        _decoded(part["bytes"] if isinstance(part, dict) else part, f"{path}: row {row}")
-        for row, part in zip(chosen, encoded, strict=True)
-    ]
-    sizes = {image.shape for image in pixels}
-    if len(sizes) > 1:
-        raise InputError(f"{path} holds images of {len(sizes)} sizes; save them as files in a folder instead")
+    chosen, pixels, labels = _from_parquet(path, n_images, rng)
     names = [f"row{row:06d}" for row in chosen]
-    return StimulusSet(
-        _table(names, names, ["" if label is None else str(label) for label in labels]),
-        pixels=np.stack(pixels),
-        name=path.parent.name,
-    )
+    return StimulusSet(_table(names, names, labels), pixels=pixels, name=path.absolute().parent.name)
+
+
+def _from_parquet(
+    path: Path, n_images: int | None, rng: np.random.Generator | None
+) -> tuple[list[int], np.ndarray, list[str]]:
+    """Chosen rows, their images and labels, read some rows at a time."""
+    pixels: np.ndarray | None = None
+    labels, place = [], 0
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        if "image" not in names:
+            raise InputError(f"{path} has no column 'image': {closest('image', names)}")
+        chosen = _choice(file.metadata.num_rows, n_images, rng, path)
+        wanted = set(chosen)
+        columns = [name for name in ("image", "label") if name in names]
+        row = 0
+        for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+            here = [k for k in range(batch.num_rows) if row + k in wanted]
+            row += batch.num_rows
+            for k in here:
+                number = row - batch.num_rows + k
+                image = _decoded(batch.column("image")[k].as_py(), f"{path}: row {number}")
+                if pixels is None:
+                    if image.nbytes * len(chosen) > LARGEST_CLAIM:
+                        raise InputError(
+                            f"{path}: {len(chosen):,} images of {image.shape[1]} x {image.shape[0]} pixels take more "
+                            f"than {LARGEST_CLAIM / 1e9:g} GB; take fewer, or save them as files in a folder"
+                        )
+                    pixels = np.empty((len(chosen), *image.shape), dtype=image.dtype)
+                if image.shape != pixels.shape[1:] or image.dtype != pixels.dtype:
+                    raise InputError(
+                        f"{path} holds images of several sizes or depths (row {number} differs from row {chosen[0]}); "
+                        "save them as files in a folder instead"
+                    )
+                pixels[place] = image
+                place += 1
+                label = batch.column("label")[k].as_py() if "label" in columns else None
+                labels.append("" if label is None else str(label))
+    except (OSError, pa.ArrowException, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: not readable as a Parquet file ({one_line(error)})") from error
+    return chosen, pixels, labels
 
 
 def _choice(n_found: int, n_images: int | None, rng: np.random.Generator | None, path: Path) -> list[int]:
@@ -130,23 +165,12 @@ def _choice(n_found: int, n_images: int | None, rng: np.random.Generator | None,
     return list(range(n_found)) if n_images is None else sorted(rng.choice(n_found, n_images, replace=False).tolist())
 
 
-def _parquet_rows(path: Path) -> pa.Table:
-    try:
-        names = pq.read_schema(path).names
-        if "image" not in names:
-            raise InputError(f"{path} has no column 'image': {closest('image', names)}")
-        return pq.read_table(path, columns=[name for name in ("image", "label") if name in names])
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: not readable as a Parquet file ({error})") from error
-
-
 def _decoded(content: object, where: str) -> np.ndarray:
-    """uint8 (height, width, 3) of one encoded image."""
-    try:
-        with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
-            return np.asarray(image.convert("RGB"))
-    except (TypeError, ValueError, OSError, SyntaxError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{where} is not a readable image ({error})") from error
+    """Pixels (height, width, 3) of one encoded image; uint8, or float32 of images with more than 8 bits."""
+    content = content.get("bytes") if isinstance(content, dict) else content
+    pixels = decode_image(content, where).pixels
+    pixels = pixels if pixels.dtype == np.uint8 else unit_range(pixels)
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 
 
 def _table(

@@ -188,10 +188,13 @@ def remove_column(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (remove_column("azimuth_deg"), "no column 'azimuth_deg'"),
-        (remove_column("identity"), "no column 'identity'"),
+        (remove_column("stimulus_id"), "no column 'stimulus_id'"),
+        (lambda lines: [lines[0].replace("azimuth_deg", "Azimuth"), *lines[1:]], "'Azimuth' looks like it; rename"),
         (lambda lines: [*lines, lines[1]], r"'s0_-90' occurs 2 times \(lines 2, 32\)"),
-        (lambda lines: [*lines[:3], lines[3].replace(",0.0,", ",front,", 1), *lines[4:]], "line 4 has azimuth_deg"),
+        (
+            lambda lines: [*lines[:3], lines[3].replace(",0.0,", ",front,", 1), *lines[4:]],
+            "line 4, azimuth_deg is 'front'",
+        ),
         (lambda lines: lines[:1], "holds no stimulus"),
         (lambda lines: lines[:0], "not readable as a CSV"),
         (lambda lines: [*lines[:2], lines[2].replace(".png", ".bmp"), *lines[3:]], r"s0_-45.bmp .* is missing"),
@@ -199,7 +202,7 @@ def remove_column(name):
         (lambda lines: [*lines[:2], lines[2].replace("s0_-45.png", "/etc/x"), *lines[3:]], "outside that folder"),
         (lambda lines: [*lines[:2], lines[2].replace(",id0,", ", ,"), *lines[3:]], "line 3 has an empty identity"),
     ],
-    ids=["azimuth", "identity", "twice", "angle", "no rows", "empty", "missing", "dots", "absolute", "blank"],
+    ids=["no id", "azimuth", "twice", "angle", "no rows", "empty", "missing", "dots", "absolute", "blank"],
 )
 def test_a_broken_table_is_refused(folder, change, message):
     with pytest.raises(InputError, match=message):

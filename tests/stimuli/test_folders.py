@@ -147,8 +147,8 @@ def test_folders_and_numbers_in_names(tmp_path):
     ("pattern", "message"),
     [
         ("{identity}-{azimuth_deg}.png", r"matches none of its images \(anna_L90.png, .* \(4 images\)\)"),
-        ("{identity}.png", r"has no field \{azimuth_deg\}"),
-        ("{azimuth_deg}.png", r"has no field \{identity\}"),
+        ("*.png", "has no field"),
+        ("{identity}_{azimuth_deg.png", "a brace without its partner"),
         ("{identity}_{identity}_{azimuth_deg}.png", "occurs twice"),
         ("{identity}_{azimuth_deg:L90=left}.png", "must be words and degrees"),
     ],

@@ -173,9 +173,12 @@ def an_image(simulated, folder, raster_file):
 
 HOSTILE = {
     "truncated mat": (truncated_mat, "n1.mat: .*truncated"),
-    "truncated netCDF": (truncated_netcdf, "a.nc: not readable as HDF5 .*truncated"),
+    "truncated netCDF": (truncated_netcdf, "a.nc: not readable as an HDF5 file .*truncated"),
     "wrong dims": (assembly(lambda r: r.rename(neuroid="unit")), r"dims are \(presentation, unit\); a recording has"),
-    "HDF5 of something else": (wrong_hdf5, "no variable 'data'; an assembly has one"),
+    "HDF5 of something else": (
+        wrong_hdf5,
+        "it holds .*rates .3 x 4 float64.*--variable responses=rates --variable stimulus_id=more",
+    ),
     "neuron lacking a condition": (lacking_a_condition, "1 of 4 cells .*neuron 'n2', stimulus 'b'.*drop_neurons"),
     "NaN rates": (assembly(lambda r: with_value(r, np.nan)), "1 of 900 responses are NaN .*'ML-002'"),
     "negative rates": (assembly(lambda r: with_value(r, -2)), "1 of 900 responses are negative"),
@@ -188,7 +191,7 @@ HOSTILE = {
     "empty folder": (empty_folder, "the folder is empty"),
     "empty file": (empty_file, r"is empty \(0 bytes\)"),
     "pickle named nc": (pickle_named_nc, "is a Python pickle, which is never opened"),
-    "another MATLAB file": (other_mat, "without raster_data .* it holds spikes"),
+    "another MATLAB file": (other_mat, "no matrix in it; it holds spikes"),
     "an image": (an_image, "in no format that is read here"),
     "no such file": (nothing_there, "no such file or folder"),
 }

@@ -61,7 +61,10 @@ def test_numbers_that_are_ids_stay_text(tmp_path):
         (LONG.replace("s2,n2,AM,3", "s2,n2,AL,3"), "neuroid_id 'n2' occurs in more than one region"),
         (LONG.replace("stimulus_id", "picture"), "no column 'stimulus_id'; name the column"),
         (LONG.replace("region", "area"), "no column 'region'"),
-        (WIDE.replace("AL:n1", "neuron").replace("AM:n2", "other").replace("3,0", "x,y"), "neither a long table"),
+        (
+            WIDE.replace("AL:n1", "neuron").replace("AM:n2", "other").replace("3,0", "x,y").replace("4.5,2", "z,y"),
+            "neither a long table",
+        ),
         ("stimulus_id,neuroid_id,region,response,repetition\ns,n,A,1,0\ns,n,A,2,0\n", "line 3 repeats the response"),
         ("stimulus_id,neuroid_id,region,response\n", "has no rows"),
         (WIDE.replace("3,0", "-3,0"), "negative"),

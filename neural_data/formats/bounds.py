@@ -1,0 +1,322 @@
+"""What may be read: ordinary files inside the place that was named, and no more of them than memory holds.
+
+Every reader of this package opens files through these functions, so that a file that is missing, not readable, no
+ordinary file, or larger than it looks meets one message before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from neural_data.errors import InputError
+
+__all__ = [
+    "LARGEST_CLAIM",
+    "checked_file",
+    "checked_folder",
+    "one_line",
+    "read_bytes",
+    "read_member",
+    "refuse_claim",
+    "visible_files",
+    "whole_file",
+]
+
+LARGEST_CLAIM = 4_000_000_000
+"""Bytes in memory that one file may ask for."""
+SMALL_CLAIM = 128_000_000
+"""Up to so many bytes a file may ask for whatever its own size."""
+LARGEST_RATIO = 1_100
+"""Most that a file may grow in memory past that: deflate, the usual compression, cannot pack more than 1,032 to 1."""
+LARGEST_FILE = 256_000_000
+"""Bytes of a file, or member of a zip, that is read whole, such as an image."""
+_NAMES = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
+_SYSTEM_FOLDERS = ("__MACOSX",)
+
+
+def checked_file(path: str | Path, what: str = "file") -> Path:
+    """An ordinary, readable file, or one message that says what is wrong with it.
+
+    Parameters
+    ----------
+    path : str or Path
+    what : str
+        What was looked for, for the message: ``no such {what}``.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If nothing is there, or it is a folder, a FIFO, a device, a link that leads back to itself, empty, or not
+        readable by this user.
+    """
+    path = Path(path)
+    mode = _mode(path, what)
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder; name a {what}")
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is no ordinary file but {_NAMES.get(stat.S_IFMT(mode), 'something else')}")
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise InputError(_refusal(path, what, error)) from None
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: is empty (0 bytes); replace the file")
+    return path
+
+
+def checked_folder(path: str | Path, what: str = "folder") -> Path:
+    """A folder that can be listed, or one message that says what is wrong with it; see :func:`checked_file`."""
+    path = Path(path)
+    if not stat.S_ISDIR(_mode(path, what)):
+        raise InputError(f"{path}: is no folder; name a {what}")
+    try:
+        with os.scandir(path):
+            pass
+    except OSError as error:
+        raise InputError(_refusal(path, what, error)) from None
+    return path
+
+
+def exists(path: str | Path) -> bool:
+    """Whether there is anything at a path; what cannot be looked at raises."""
+    try:
+        _mode(Path(path), "file")
+    except InputError as error:
+        if "no such" in str(error):
+            return False
+        raise
+    return True
+
+
+def visible_files(folder: str | Path, *, suffixes: Collection[str] | None = None, deep: bool = False) -> list[str]:
+    """Files of a folder as paths inside it, sorted; hidden files and folders are passed over.
+
+    Parameters
+    ----------
+    folder : str or Path
+    suffixes : collection of str or None
+        Endings in lower case, such as ``.mat``; None takes all files.
+    deep : bool
+        Whether folders inside the folder are looked through too; links to folders are not followed.
+
+    Returns
+    -------
+    list of str
+        With forward slashes. Names that begin with a dot, such as ``._face.png`` beside ``face.png`` on disks that a
+        Mac has written to, are not listed.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be listed.
+    """
+    folder = checked_folder(folder)
+
+    def failed(error: OSError) -> None:
+        raise InputError(_refusal(Path(error.filename or folder), "folder", error)) from None
+
+    found = []
+    for place, folders, names in os.walk(folder, onerror=failed, followlinks=False):
+        folders[:] = [] if not deep else [f for f in folders if not f.startswith(".") and f not in _SYSTEM_FOLDERS]
+        for name in names:
+            if not name.startswith(".") and (suffixes is None or Path(name).suffix.lower() in suffixes):
+                found.append(Path(place, name).relative_to(folder).as_posix())
+    return sorted(found)
+
+
+def inside(folder: Path, name: str, where: str) -> Path:
+    """A file of a folder, made sure to lie within it, also where links lead.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        Path inside the folder.
+    where : str
+        What messages begin with.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If the name leads out of the folder, by itself or by a link, or nothing readable is there.
+    """
+    relative = Path(name)
+    if relative.is_absolute() or ".." in relative.parts or "\\" in name:
+        raise InputError(f"{where} lies outside that folder; name files inside it")
+    path = folder / relative
+    try:
+        checked_file(path)
+        leads_out = not path.resolve().is_relative_to(folder.resolve())
+    except InputError as error:
+        raise InputError(
+            f"{where}{str(error).removeprefix(str(path))}".replace(": no such file", " is missing")
+        ) from None
+    if leads_out:
+        raise InputError(f"{where} is a link to a place outside that folder; copy it there")
+    return path
+
+
+def refuse_claim(n_bytes: float, path: str | Path, what: str, *, on_disk: int | None = None) -> None:
+    """Refuse what would take more memory than can be meant.
+
+    Parameters
+    ----------
+    n_bytes : float
+        Bytes in memory that are claimed.
+    path : str or Path
+        The file.
+    what : str
+        What claims them, such as ``variable 'data' (60000 x 60000)``.
+    on_disk : int or None
+        Bytes on disk that it is made of; None takes the file's size.
+
+    Raises
+    ------
+    InputError
+        If more than :data:`LARGEST_CLAIM` bytes are claimed, or over :data:`SMALL_CLAIM` by a file that is
+        :data:`LARGEST_RATIO` times smaller.
+    """
+    if n_bytes > LARGEST_CLAIM:
+        raise InputError(
+            f"{path}: {what} claims {n_bytes / 1e9:,.1f} GB of memory; at most {LARGEST_CLAIM / 1e9:g} GB are read, so "
+            "split the file or select what is needed"
+        )
+    size = Path(path).stat().st_size if on_disk is None else on_disk
+    if n_bytes > SMALL_CLAIM and n_bytes > LARGEST_RATIO * max(size, 1):
+        raise InputError(
+            f"{path}: {what} claims {n_bytes / 1e9:,.2f} GB and the file holds {size / 1e6:,.2f} MB; it is damaged, or "
+            "made to fill the memory"
+        )
+
+
+def read_bytes(path: Path, *, largest: int = LARGEST_FILE, what: str = "file") -> bytes:
+    """Content of a file, refused where it is larger than a bound.
+
+    Raises
+    ------
+    InputError
+        See :func:`checked_file`; or if it holds more than ``largest`` bytes.
+    """
+    path = checked_file(path, what)
+    size = path.stat().st_size
+    if size > largest:
+        raise InputError(f"{path}: is {size / 1e6:,.0f} MB; at most {largest / 1e6:,.0f} MB of a {what} are read")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(_refusal(path, what, error)) from None
+
+
+def read_member(archive: zipfile.ZipFile, name: str, where: str, *, largest: int = LARGEST_FILE) -> bytes:
+    """Content of one member of a zip, with its checksum compared.
+
+    Parameters
+    ----------
+    archive : zipfile.ZipFile
+    name : str
+    where : str
+        What messages call the member.
+    largest : int
+        Bytes that are unpacked at most.
+
+    Raises
+    ------
+    InputError
+        If there is no such member, it is encrypted, damaged, packed in an unknown way, or too large.
+    """
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        raise InputError(f"{where} is missing; put it there or remove its row") from None
+    if info.flag_bits & 0x1:
+        raise InputError(f"{where} is encrypted; unpack the zip and give the folder")
+    if info.file_size > largest:
+        raise InputError(f"{where} claims {info.file_size / 1e6:,.0f} MB; at most {largest / 1e6:,.0f} MB are read")
+    try:
+        with archive.open(info) as member:
+            content = member.read(largest + 1)
+            if len(content) <= largest and member.read(1):
+                raise zipfile.BadZipFile("longer than it says")
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        raise InputError(f"{where} is damaged ({one_line(error)}); make the zip anew") from error
+    except Exception as error:
+        raise InputError(f"{where} is damaged ({one_line(error)}); make the zip anew") from error
+    if len(content) > largest:
+        raise InputError(f"{where} is larger than it claims; at most {largest / 1e6:,.0f} MB are read")
+    return content
+
+
+def one_line(error: BaseException | str, *, longest: int = 200) -> str:
+    """First line of an error's message, without the whole of the file that some quote."""
+    line = " ".join((str(error).splitlines() or [type(error).__name__])[0].split())
+    return line if len(line) <= longest else f"{line[:longest]} ..."
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A temporary file beside the path that takes its place once all is written.
+
+    Raises
+    ------
+    InputError
+        If there is no folder to write into, or it cannot be written.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path.parent}: no such folder to write {path.name} into")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name a file to write")
+    temporary = path.with_name(f".{path.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be written ({error.strerror or one_line(error)}); choose another") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _mode(path: Path, what: str) -> int:
+    if "\0" in str(path):
+        raise InputError(f"{str(path)!r}: a name cannot hold a NUL character")
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        raise InputError(_refusal(path, what, error)) from None
+    except (ValueError, RuntimeError) as error:  # RuntimeError: a link loop, before Python 3.13
+        raise InputError(f"{path}: no name that can be looked up ({one_line(error)})") from None
+
+
+def _refusal(path: Path, what: str, error: OSError) -> str:
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if path.is_symlink():
+            return f"{path}: is a link to a place where there is nothing; name the {what} itself"
+        return f"{path}: no such {what}"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{path}: no permission to read it; change its permissions, or ask its owner"
+    if error.errno == errno.ELOOP:
+        return f"{path}: is a link that leads back to itself; name the {what} itself"
+    if error.errno == errno.ENAMETOOLONG:
+        shown = str(path) if len(str(path)) < 120 else f"{str(path)[:60]}...{str(path)[-40:]}"
+        return f"{shown}: is no name of a {what}, it has {len(path.name)} characters"
+    return f"{path}: cannot be read ({error.strerror or one_line(error)})"

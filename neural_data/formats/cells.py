@@ -1,0 +1,317 @@
+"""Tables of text as spreadsheets and programs write them: from bytes to columns of text, and from text to numbers.
+
+The rules, which ``analyses/GUIDE.md`` states for users:
+
+- text is UTF-8, UTF-16 (as spreadsheets save "Unicode text") or, where it is neither, Windows-1252;
+- columns are parted by whichever of tab, semicolon and comma splits the first line into most columns;
+- every row has as many cells as the first line has heads; cells past them must be empty; rows without any content are
+  passed over; no head occurs twice; blanks around a cell do not count;
+- a number has a decimal point, or a decimal comma, and may have thousands marks; which one it is must follow from the
+  file. ``1.234`` in a file of semicolons or tabs, without any other number that tells, is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError
+from neural_data.formats.bounds import one_line, read_bytes
+
+__all__ = ["Cells", "is_blank", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
+
+LARGEST_TABLE = 1_000_000_000
+"""Bytes of a table of text; larger ones belong into Parquet or netCDF."""
+LONGEST_CELL = 64_000_000
+DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
+"""Cells that say that nothing was measured, in lower case."""
+_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
+_BOMS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_EXPONENT = r"([eE][+-]?[0-9]+)?"
+_SIGN = r"[+-]?"
+_WHOLE = re.compile(rf"{_SIGN}[0-9]+{_EXPONENT}")
+_POINT = re.compile(rf"{_SIGN}([0-9]+\.[0-9]*|\.[0-9]+){_EXPONENT}")
+_COMMA = re.compile(rf"{_SIGN}([0-9]+,[0-9]*|,[0-9]+){_EXPONENT}")
+_EITHER = re.compile(rf"{_SIGN}[1-9][0-9]{{0,2}}[.,][0-9]{{3}}")
+"""One mark before three digits: 1.234 and 1,234 are fractions to some and thousands to others."""
+_POINT_WITH_THOUSANDS = re.compile(rf"{_SIGN}[0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]*)?")
+_COMMA_WITH_THOUSANDS = re.compile(rf"{_SIGN}[0-9]{{1,3}}(\.[0-9]{{3}})+(,[0-9]*)?")
+_SPACED = re.compile(rf"{_SIGN}[0-9]{{1,3}}([ '\u2019\u00a0\u2009\u202f][0-9]{{3}})+([.,][0-9]*)?")
+_INFINITE = re.compile(rf"{_SIGN}inf(inity)?", re.IGNORECASE)
+_CANONICAL_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table as its file has it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Text in every cell, as it stands in the file without blanks around it.
+    lines : array of shape (n_rows,), int
+        Line of the file on which each row ends.
+    delimiter : str
+    notes : tuple of str
+        What had to be assumed.
+    """
+
+    table: pd.DataFrame
+    lines: np.ndarray
+    delimiter: str
+    notes: tuple[str, ...] = ()
+
+
+def read_cells(path: Path, what: str = "table") -> Cells:
+    """A table of text, see the rules in the module's docstring.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What messages call it.
+
+    Returns
+    -------
+    Cells
+        Columns without a head are called by their place: ``column 3``.
+
+    Raises
+    ------
+    InputError
+        If the file is no text, has no row, a row with too few or too many cells, or a head twice.
+    """
+    text, notes = _decoded(read_bytes(path, largest=LARGEST_TABLE, what="table of text"), path, what)
+    delimiter, text, first_line = _delimiter(text)
+    heads, rows, lines = None, [], []
+    limit = csv.field_size_limit(LONGEST_CELL)
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if not any(cells):
+                continue
+            if heads is None:
+                heads = cells
+                continue
+            if len(cells) != len(heads):
+                cells = _fitted(cells, len(heads), reader.line_num + first_line, path)
+            rows.append(cells)
+            lines.append(reader.line_num + first_line)
+    except csv.Error as error:
+        raise InputError(
+            f"{path}: not readable as a {what} (line {reader.line_num + first_line}: {one_line(error)})"
+        ) from error
+    finally:
+        csv.field_size_limit(limit)
+    if heads is None:
+        raise InputError(f"{path}: not readable as a {what} (there is no line of heads)")
+    columns = zip(*rows, strict=True) if rows else ([] for _ in heads)
+    by_head = dict(zip(_checked_heads(heads, path), columns, strict=True))
+    table = pd.DataFrame({head: np.array(cells, dtype=object) for head, cells in by_head.items()})
+    return Cells(table, np.array(lines, dtype=int), delimiter, tuple(notes))
+
+
+def looks_like_text(head: bytes) -> bool:
+    """Whether the first bytes of a file are those of a text that :func:`read_cells` reads."""
+    if any(head.startswith(bom) for bom, _ in _BOMS) or _utf16_without_bom(head):
+        return True
+    return not re.search(rb"[\0-\x08\x0e-\x1f]", head)
+
+
+def is_blank(column: pd.Series) -> np.ndarray:
+    """Where a column of text says that nothing was measured; see :data:`MISSING`."""
+    return np.array([str(cell).strip().lower() in MISSING for cell in column], dtype=bool)
+
+
+def numbers_in(
+    cells: Cells, columns: Sequence[str], path: Path, *, decimal: str | None = None, what: str = "{column}"
+) -> tuple[pd.DataFrame, str | None]:
+    """Columns of text as numbers, all read by one rule.
+
+    Parameters
+    ----------
+    cells : Cells
+    columns : sequence of str
+    path : Path
+        For messages.
+    decimal : {".", ","} or None
+        The decimal mark; None finds it out from the cells.
+    what : str
+        What messages call a column; ``{column}`` stands for its head.
+
+    Returns
+    -------
+    numbers : pandas.DataFrame
+        Float64; NaN where a cell is blank or one of NA, N/A, NaN, null, none (in any case).
+    note : str or None
+        What was found out, where it is not the plain decimal point.
+
+    Raises
+    ------
+    InputError
+        If a cell is no number, or the decimal mark cannot be told.
+    """
+    if decimal not in (None, ".", ","):
+        raise InputError(f"{path}: decimal={decimal!r} is no decimal mark; give '.' or ','")
+    if not len(columns):
+        return pd.DataFrame(index=cells.table.index), None
+    flat = np.concatenate([cells.table[column].to_numpy(dtype=object) for column in columns])
+    codes, distinct = pd.factorize(flat)
+    texts = [str(text).strip().replace("\u2212", "-") for text in distinct]
+    found, doubtful = _decimal_mark(texts, cells.delimiter)
+    if decimal is None and doubtful is not None:
+        raise InputError(
+            f"{path}: {doubtful[0]!r} may be {doubtful[1]} or {doubtful[2]}, and no other number of the file tells "
+            "which; say decimal='.' or decimal=',' (--decimal)"
+        )
+    values = [_number(text, decimal or found) for text in texts]
+    wrong = np.array([value is None for value in values], dtype=bool)
+    if wrong.any():
+        place = int(np.flatnonzero(wrong[codes])[0])
+        column, row = columns[place // len(cells.table)], place % len(cells.table)
+        mark = (
+            ""
+            if found == "." and decimal is None
+            else f" with a decimal {'comma' if (decimal or found) == ',' else 'point'}"
+        )
+        called = what.format(column=column)
+        raise InputError(f"{path}: line {cells.lines[row]}, {called} is {flat[place]!r}; a number{mark} is needed")
+    numbers = np.array(values, dtype=float)[codes].reshape(len(columns), -1).T
+    note = None if (decimal or found) == "." else "numbers have decimal commas"
+    return pd.DataFrame(numbers, columns=list(columns), index=cells.table.index), note
+
+
+def labels_of(column: pd.Series) -> np.ndarray:
+    """Labels in the narrowest type that gives back every cell as it stands: int, float, bool or text.
+
+    A cell such as ``001`` or ``1.50`` is text, and with it its whole column.
+    """
+    if column.dtype.kind in "iufbc":
+        return column.to_numpy()
+    values = column.to_numpy(dtype=object)
+    if not len(values) or not all(isinstance(value, str) for value in values):
+        return values
+    filled = [value for value in values if value]
+    if filled and len(filled) == len(values) and all(_CANONICAL_WHOLE.fullmatch(value) for value in filled):
+        return np.array([int(value) for value in values], dtype=np.int64)
+    if filled and all(_is_canonical_number(value) for value in filled):
+        return np.array([float(value) if value else np.nan for value in values])
+    if filled and set(values) <= {"True", "False"}:
+        return values == "True"
+    return values
+
+
+def _is_canonical_number(text: str) -> bool:
+    if _CANONICAL_WHOLE.fullmatch(text):
+        return True
+    try:
+        number = float(text)
+    except ValueError:
+        return False
+    return repr(number) == text or (text.lower() == "nan")
+
+
+def _decoded(content: bytes, path: Path, what: str) -> tuple[str, list[str]]:
+    """Text of a file, and what had to be assumed of it."""
+    encoding = next((name for bom, name in _BOMS if content.startswith(bom)), None) or _utf16_without_bom(content)
+    notes = []
+    try:
+        if encoding is None:
+            try:
+                text = content.decode("utf-8")
+            except UnicodeDecodeError:
+                text = content.decode("cp1252")
+                notes.append("the text is no UTF-8, so it was read as Windows-1252")
+        else:
+            text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not readable as a {what} ({one_line(error)}); save it as UTF-8") from error
+    wrong = re.search(r"[\0-\x08\x0e-\x1f]", text)
+    if wrong:
+        raise InputError(f"{path}: not readable as a {what}, it holds the character {wrong[0]!r}; save it as text")
+    return text.removeprefix("\ufeff"), notes
+
+
+def _utf16_without_bom(content: bytes) -> str | None:
+    """Byte order of UTF-16 without a mark, which has a zero in every other byte of plain letters."""
+    start = np.frombuffer(content[: min(len(content), 200) // 2 * 2], dtype=np.uint8).reshape(-1, 2)
+    if len(start) < 4:
+        return None
+    low, high = (start == 0).mean(axis=0)
+    if high > 0.8 and low == 0:
+        return "utf-16-le"
+    return "utf-16-be" if low > 0.8 and high == 0 else None
+
+
+def _delimiter(text: str) -> tuple[str, str, int]:
+    """What parts the columns, the text without a line that says so, and how many lines that takes away."""
+    said = re.match(r"\s*\"?sep=(.)\"?[ \t]*\r?\n", text)
+    if said:
+        return said[1], text[said.end() :], text[: said.end()].count("\n")
+    first = next((line for line in io.StringIO(text) if line.strip(" \t\r\n,;")), "")
+    unquoted = re.sub(r'"[^"]*"', "", first)
+    return max(DELIMITERS, key=unquoted.count) if any(d in unquoted for d in DELIMITERS) else ",", text, 0
+
+
+def _fitted(cells: list[str], width: int, line: int, path: Path) -> list[str]:
+    """A row as wide as the heads: cells past them must be empty, and none may lack."""
+    if len(cells) > width and not any(cells[width:]):
+        return cells[:width]
+    raise InputError(
+        f"{path}: line {line} has {len(cells)} cells and the first line {width} heads; a cell with a delimiter or a "
+        "decimal comma in it needs quotation marks, or a head is missing"
+    )
+
+
+def _checked_heads(heads: list[str], path: Path) -> list[str]:
+    named = [head or f"column {place + 1}" for place, head in enumerate(heads)]
+    for head in named:
+        if named.count(head) > 1:
+            raise InputError(f"{path}: {named.count(head)} columns are headed {head!r}; give each a head of its own")
+    return named
+
+
+def _decimal_mark(texts: list[str], delimiter: str) -> tuple[str, tuple[str, str, str] | None]:
+    """Decimal mark of the numbers among some texts, and a text that leaves it open with its two readings."""
+    point = comma = False
+    either = None
+    for text in texts:
+        if _EITHER.fullmatch(text):
+            either = text if either is None or "," in text else either
+        elif _POINT.fullmatch(text) or (_POINT_WITH_THOUSANDS.fullmatch(text) and ("." in text or text.count(",") > 1)):
+            point = True
+        elif _COMMA.fullmatch(text) or _COMMA_WITH_THOUSANDS.fullmatch(text):
+            comma = True
+        elif _SPACED.fullmatch(text):
+            point, comma = point or "." in text, comma or "," in text
+    if point or comma:
+        return ("." if point else ","), None
+    if either is None or ("." in either and delimiter == ","):
+        return ".", None
+    mark = "." if "." in either else ","
+    return ".", (either, either.replace(mark, "."), either.replace(mark, ""))
+
+
+def _number(text: str, decimal: str) -> float | None:
+    """Value of a cell; NaN where it is blank, None where it is no number with this decimal mark."""
+    if text.lower() in MISSING:
+        return np.nan
+    if _WHOLE.fullmatch(text) or _INFINITE.fullmatch(text):
+        return float(text)
+    fraction, thousands = (_POINT, _POINT_WITH_THOUSANDS) if decimal == "." else (_COMMA, _COMMA_WITH_THOUSANDS)
+    if fraction.fullmatch(text):
+        return float(text.replace(",", "."))
+    spaced = _SPACED.fullmatch(text) and ("," if decimal == "." else ".") not in text
+    if thousands.fullmatch(text) or spaced:
+        kept = "".join(c for c in text if c.isdigit() or c in "+-" or c == decimal)
+        return float(kept.replace(",", "."))
+    return None

@@ -1,0 +1,143 @@
+"""HDF5 files, opened only where all they hold lies within them.
+
+An HDF5 file may name other files as the place of its numbers (external storage, virtual datasets) or of its groups
+(external links), and its groups may contain themselves. Readers follow all of these without a word, so every HDF5 file
+(netCDF 4, NWB, MATLAB 7.3, RDMs) is walked through once before it is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from neural_data.errors import InputError
+from neural_data.formats.bounds import checked_file, one_line, refuse_claim
+
+__all__ = ["SIGNATURE", "UNREADABLE", "array_of", "closed_hdf5", "dataset_shapes"]
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+DEEPEST = 64
+MOST_OBJECTS = 200_000
+UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
+"""What h5py, h5netcdf and pynwb raise on damaged files."""
+
+
+@contextlib.contextmanager
+def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File]:
+    """An HDF5 file opened for reading, after making sure that nothing in it lies elsewhere.
+
+    Parameters
+    ----------
+    path : Path
+    what : str
+        What messages say it is not readable as.
+
+    Yields
+    ------
+    h5py.File
+
+    Raises
+    ------
+    InputError
+        If it is damaged, names another file as the place of data or groups, a group contains itself, or groups are
+        nested deeper than 64. Errors raised while it is open are turned into one message, too.
+    """
+    checked_file(path)
+    try:
+        with h5py.File(path, "r") as file:
+            _refuse_open_ends(file, path)
+            yield file
+    except InputError:
+        raise
+    except UNREADABLE as error:
+        raise InputError(
+            f"{path}: not readable as {what} ({type(error).__name__}: {one_line(error)}); it may be truncated, copy it "
+            "again"
+        ) from error
+
+
+def array_of(dataset: h5py.Dataset, path: Path) -> np.ndarray:
+    """Numbers or texts of a dataset, after asking whether they fit into memory."""
+    claim = float(np.prod(dataset.shape or (0,), dtype=float)) * dataset.dtype.itemsize
+    refuse_claim(claim, path, f"{dataset.name} ({_shape(dataset.shape)})")
+    return np.asarray(dataset[()])
+
+
+def dataset_shapes(file: h5py.File) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of every dataset by its path, without reading any; MATLAB's ``#refs#`` are left out."""
+    found = {}
+
+    def note(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and not name.startswith("#"):
+            found[name] = (tuple(item.shape or ()), item.dtype)
+
+    file.visititems(note)
+    return found
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return " x ".join(map(str, shape or ())) or "a scalar"
+
+
+def _refuse_open_ends(file: h5py.File, path: Path) -> None:
+    """Walk through all links; see the module's docstring for what is refused."""
+    seen = 0
+    done: set[tuple[int, int]] = set()
+    waiting = [(file.id, "/", ())]
+    while waiting:
+        group, name, above = waiting.pop()
+        here = _address(group)
+        if here in above:
+            raise InputError(f"{path}: the group {name} contains itself; have the file written anew")
+        if here in done:
+            continue
+        done.add(here)
+        if len(above) >= DEEPEST:
+            raise InputError(f"{path}: groups are nested deeper than {DEEPEST} ({name}); have the file written anew")
+        for link in group:
+            seen += 1
+            if seen > MOST_OBJECTS:
+                raise InputError(f"{path}: holds more than {MOST_OBJECTS:,} objects; export what is needed")
+            called = name + link.decode("utf-8", "replace")
+            kind = group.links.get_info(link).type
+            if kind == h5py.h5l.TYPE_EXTERNAL:
+                raise InputError(
+                    f"{path}: {called} is a link to another file, which is not followed; copy its content into the file"
+                )
+            if kind == h5py.h5l.TYPE_SOFT:
+                # It leads to a place that is walked through by itself, or to none; only not back to where it stands.
+                if _leads_back(group, link, (*above, here)):
+                    raise InputError(f"{path}: the group {name} contains itself; have the file written anew")
+                continue
+            if kind != h5py.h5l.TYPE_HARD:
+                raise InputError(f"{path}: {called} is a link of an unknown kind; have the file written anew")
+            item = h5py.h5o.open(group, link)
+            if isinstance(item, h5py.h5g.GroupID):
+                waiting.append((item, called + "/", (*above, here)))
+            elif isinstance(item, h5py.h5d.DatasetID):
+                _refuse_outside(item, called, path)
+
+
+def _leads_back(group: h5py.h5g.GroupID, link: bytes, above: tuple[tuple[int, int], ...]) -> bool:
+    try:
+        item = h5py.h5o.open(group, link)
+    except (KeyError, OSError, RuntimeError):
+        return False
+    return isinstance(item, h5py.h5g.GroupID) and _address(item) in above
+
+
+def _address(item: h5py.h5g.GroupID) -> tuple[int, int]:
+    info = h5py.h5o.get_info(item)
+    return info.fileno, info.addr
+
+
+def _refuse_outside(dataset: h5py.h5d.DatasetID, name: str, path: Path) -> None:
+    made = dataset.get_create_plist()
+    if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count() > 0:
+        raise InputError(
+            f"{path}: the numbers of {name} lie in another file, which is not read; copy them into the file (h5repack)"
+        )

@@ -1,0 +1,161 @@
+"""Tables of stimuli: read, checked, completed; and when two angles are the same view.
+
+Required is ``stimulus_id``. Everything else a set may lack: without identities every stimulus is one of its own,
+without azimuths all are shown at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError
+from neural_data.formats.bounds import exists
+from neural_data.formats.cells import labels_of, numbers_in, read_cells
+
+__all__ = [
+    "ANGLES",
+    "SAME_ANGLE_DEG",
+    "angles_in",
+    "checked_stimulus_table",
+    "distinct_angles",
+    "in_degrees",
+    "listed",
+    "read_stimulus_table",
+]
+
+TEXT_COLUMNS = ("stimulus_id", "filename", "identity", "category")
+ANGLES = ("azimuth_deg", "elevation_deg")
+LEGACY_COLUMNS = {"image_id": "stimulus_id", "image_file_name": "filename"}
+SAME_ANGLE_DEG = 1e-6
+"""Angles that differ by less are the same view, as other programs compute it."""
+
+
+def in_degrees(angles: np.ndarray) -> np.ndarray:
+    """Angles from above -180 to 180 degrees; those within a millionth of each other become equal.
+
+    Parameters
+    ----------
+    angles : array of float
+        Degrees, in -360..360: 315 and -45 are the same view.
+
+    Returns
+    -------
+    array of float, of the same shape
+    """
+    angles = np.asarray(angles, dtype=float)
+    turned = np.where(angles > 180, angles - 360, np.where(angles <= -180, angles + 360, angles))
+    order = np.argsort(turned.ravel(), kind="stable")
+    values = turned.ravel()[order]
+    starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > SAME_ANGLE_DEG)
+    for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
+        if values[start] != values[stop - 1]:
+            values[start:stop] = _roundest(values[start:stop])
+    rounded = np.empty_like(values)
+    rounded[order] = np.where(np.abs(values - np.round(values)) <= SAME_ANGLE_DEG, np.round(values), values) + 0.0
+    return rounded.reshape(angles.shape)
+
+
+def _roundest(angles: np.ndarray) -> float:
+    """The value with the fewest decimals among angles that are one: what was meant."""
+    return min((float(angle) for angle in angles), key=lambda angle: (len(repr(angle)), abs(angle)))
+
+
+def angles_in(found: pd.Series, wanted: Sequence[float]) -> np.ndarray:
+    """Where a column of angles holds one of those wanted; boolean, as long as the column."""
+    try:
+        asked = in_degrees(np.asarray(wanted, dtype=float))
+    except (TypeError, ValueError):
+        return np.zeros(len(found), dtype=bool)
+    return (np.abs(found.to_numpy()[:, None] - asked[None, :]) <= SAME_ANGLE_DEG).any(axis=1)
+
+
+def distinct_angles(angles: Sequence[float]) -> list[float]:
+    """Angles that differ, sorted."""
+    return sorted(set(in_degrees(np.asarray(angles, dtype=float)).tolist()))
+
+
+def read_stimulus_table(path: Path) -> pd.DataFrame:
+    """Table of a CSV as it stands, angles as numbers; ``attrs["lines"]`` are the lines of its rows."""
+    if not exists(path):
+        raise InputError(f"{path}: no such stimulus set; give the path of its CSV")
+    cells = read_cells(path, "CSV of stimuli")
+    angles = [column for column in ANGLES if column in cells.table.columns]
+    numbers, _ = numbers_in(cells, angles, path, what="{column}")
+    table = pd.DataFrame(
+        {
+            name: numbers[name] if name in angles else cells.table[name] if _is_text(name) else labels_of(values)
+            for name, values in cells.table.items()
+        }
+    )
+    table.attrs["lines"] = cells.lines
+    return table.rename(columns={old: new for old, new in LEGACY_COLUMNS.items() if new not in table.columns})
+
+
+def _is_text(column: str) -> bool:
+    return LEGACY_COLUMNS.get(column, column) in TEXT_COLUMNS
+
+
+def checked_stimulus_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
+    """Copy of the table with optional columns filled in and angles as floats; refuses what is no stimulus set."""
+    lines = table.attrs.get("lines", np.arange(len(table)) + 2)
+    if "stimulus_id" not in table.columns:
+        raise InputError(
+            f"{where}: no column 'stimulus_id'; a stimulus set needs it, and has {', '.join(map(str, table.columns))}"
+        )
+    if table.empty:
+        raise InputError(f"{where}: holds no stimulus; at least one row is needed")
+    table = _with_optional_columns(table, where)
+    repeated = table["stimulus_id"][table["stimulus_id"].duplicated()]
+    if len(repeated):
+        twice = [int(lines[row]) for row in np.flatnonzero(table["stimulus_id"] == repeated.iloc[0])]
+        raise InputError(
+            f"{where}: stimulus_id {repeated.iloc[0]!r} occurs {len(twice)} times (lines {listed(twice)}); every "
+            "stimulus needs an id of its own"
+        )
+    for column in ("stimulus_id", "identity"):
+        empty = np.flatnonzero(table[column].astype(str).str.strip() == "")
+        if len(empty):
+            raise InputError(f"{where}: line {lines[empty[0]]} has an empty {column}; fill it in or remove the row")
+    for column in ANGLES:
+        angles = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=float)
+        wrong = np.flatnonzero(~(np.abs(angles) <= 360))
+        if len(wrong):
+            raise InputError(
+                f"{where}: line {lines[wrong[0]]} has {column} {table[column].iloc[wrong[0]]!r}; a number of degrees "
+                "from -360 to 360 is needed"
+            )
+        table[column] = in_degrees(angles)
+    table.attrs = {}
+    return table
+
+
+def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Columns that a set may lack, filled in with what their absence says; a misspelt one is refused."""
+    absent = {
+        "category": "",
+        "elevation_deg": 0.0,
+        "azimuth_deg": 0.0,
+        "filename": "",
+        "identity": table["stimulus_id"],
+    }
+    for column in absent:
+        if column not in table.columns:
+            like = [str(c) for c in table.columns if str(c).lower().replace(" ", "_") in _spellings(column)]
+            if like:
+                raise InputError(f"{where}: no column {column!r}, and {like[0]!r} looks like it; rename that column")
+    return table.assign(**{column: v for column, v in absent.items() if column not in table.columns})
+
+
+def _spellings(column: str) -> set[str]:
+    """How a column may be misspelt: in another case, without its unit, with a letter less."""
+    plain = column.removesuffix("_deg")
+    return {column, plain, plain[:-1], f"{plain}s", f"{plain}_degrees", f"{plain}_degree", column.replace("_", "")}
+
+
+def listed(values: Sequence[float]) -> str:
+    """Numbers as messages show them."""
+    return ", ".join(f"{value:g}" for value in values)

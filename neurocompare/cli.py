@@ -134,7 +134,7 @@ def power(
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Write the report of a run again, from its tables, figures and provenance."""
-    from neurocompare.reporting.report import write_report
+    from neurocompare.measures.page import write_report
     from neurocompare.study.folders import MARK, update_mark
 
     needed = MARK if not (run_dir / MARK).is_file() else "tables/fits.csv"
@@ -349,9 +349,9 @@ def _run(study: Path, out: Path, overrides: dict[str, str], quiet: bool, **optio
         finished = run_study(study, out=out, overrides=overrides, progress=tell, **options)
     if quiet:
         return
-    from neurocompare.reporting.report import summary_sentences
+    from neurocompare.measures.page import summary_sentences
 
-    for sentence in summary_sentences(finished.tables):
+    for sentence in summary_sentences(finished.tables, finished.study.model_dump(mode="json")):
         _say(f"- {sentence}")
     if finished.tables["fits"]["simulated"].any():
         _say("The recording is simulated.")

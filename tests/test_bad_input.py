@@ -56,8 +56,12 @@ TEXT = {  # what is replaced in the study file, by what, and what is said
     "no seeds": ("layers = ", "seeds = []\nlayers = ", "models.0.seeds"),
     "bad start": ("layers = ", 'start = "gausian"\nlayers = ', "did you mean 'gaussian'?"),
     "duplicate hypothesis": ("[comparison]", "HYPOTHESIS\nHYPOTHESIS\n[comparison]", "declared twice"),
-    "unknown hypothesis key": ("[comparison]", "HYPOTHESIS\ntests = 1\n[comparison]", "unknown key 'tests'"),
-    "hypothesis of wrong type": ("[comparison]", 'HYPOTHESIS\nalpha = "x"\n[comparison]', "alpha must be"),
+    "unknown hypothesis key": (
+        "[comparison]",
+        "HYPOTHESIS\ntests = 1\n[comparison]",
+        "'hypotheses.0.tests'; did you mean 'test'?",
+    ),
+    "hypothesis of wrong type": ("[comparison]", 'HYPOTHESIS\nalpha = "x"\n[comparison]', "hypotheses.0.alpha = 'x'"),
 }
 HYPOTHESIS = """[[hypotheses]]
 name = "h"

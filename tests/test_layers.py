@@ -15,6 +15,7 @@ ROOMS = [
     "neurocompare.representations",
     "neurocompare.comparison",
     "neurocompare.reporting",
+    "neurocompare.measures",
     "neurocompare.study",
     "neurocompare.cli",
 ]

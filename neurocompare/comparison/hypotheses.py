@@ -1,15 +1,15 @@
-"""Named hypotheses: declared as data, decided into rows of ``tables/hypotheses.csv``.
+"""Named hypotheses, decided into rows of ``tables/hypotheses.csv``.
 
-A hypothesis names a table, selections of its rows and a test; nothing in it is code, so a study file can declare it
-and a reader can see what was asked. :func:`decide` gives an estimate, an interval, a corrected p and a verdict.
+A hypothesis (``hypothesis.Hypothesis``) names a table, selections of its rows and a test; nothing in it is code, so a
+study file can declare it and a reader can see what was asked. :func:`decide` gives an estimate, an interval, a
+corrected p and a verdict.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import pandas as pd
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import difference
-from neurocompare.comparison.fit_result import CORRECTIONS, adjust
+from neurocompare.comparison.fit_result import adjust
+from neurocompare.comparison.hypothesis import ALLOWED_CORRECTIONS, Hypothesis
 from neurocompare.comparison.hypothesis_tests import (
     Outcome,
     mean_outcome,
@@ -29,7 +30,7 @@ from neurocompare.comparison.hypothesis_tests import (
     trend_outcome,
 )
 
-__all__ = ["HYPOTHESIS_COLUMNS", "TESTS", "Hypothesis", "decide", "read_hypotheses", "verdict"]
+__all__ = ["HYPOTHESIS_COLUMNS", "decide", "verdict"]
 
 log = logging.getLogger(__name__)
 
@@ -37,188 +38,6 @@ HYPOTHESIS_COLUMNS = (
     *("hypothesis", "statement", "estimate", "ci_low", "ci_high", "statistic", "df"),
     *("p", "p_adjusted", "correction", "n", "verdict"),
 )
-DIRECTIONS = ("greater", "less", "different", "equivalent")
-TESTS = {
-    "mean": (1, 1),
-    "paired": (2, 2),
-    "rank-sum": (2, 2),
-    "correlation": (2, 2),
-    "contrast": (2, 99),
-    "ordering": (2, 99),
-    "trend": (3, 99),
-    "peak": (1, 1),
-    "tabulated": (1, 1),
-}
-"""Tests, and the fewest and most selections that each takes."""
-WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
-ALLOWED_CORRECTIONS = tuple(name for name in CORRECTIONS if name != "max")
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """A claim about a table of results.
-
-    Parameters
-    ----------
-    name : str
-        Short name, unique in a study.
-    statement : str
-        The claim in words.
-    table : str
-        Table that it is about: ``viewpoint``, ``fits``, ``equivariance``, ...
-    value : str
-        Column that holds the measured values.
-    test : str
-        ``mean``: the selection's mean lies above ``null``. ``paired``: the first selection lies above the second,
-        unit by unit (t test). ``rank-sum``: the same of different units. ``contrast``: the sum of the selections times
-        ``weights``, unit by unit. ``ordering``: each selection lies above the next. ``trend``: the selections fall as
-        listed (Page's test; ties allowed). ``peak``: the selection lies above every other value of the column
-        ``over``. ``correlation``: the two selections go together over units (Pearson). ``tabulated``: one row, whose
-        ``value`` is tested with the standard error and degrees of freedom that the table gives in ``se`` and ``df``.
-    selections : tuple of mappings
-        Column and the value, or list of values, that it holds: ``{"layer": "fc1", "region": ["AL", "AM"]}``.
-    unit : tuple of str
-        Columns that name an independent observation, such as ``identity`` or ``seed``. Rows of one unit are averaged
-        before the test. Every test but ``tabulated`` needs it: the rows of a table are rarely independent.
-    where : mapping
-        Part that all selections share.
-    baseline : mapping or None
-        Where given, the values of every selection have those of the same units, with these columns changed,
-        subtracted: ``{"layer": "conv4"}`` turns an index into its rise above ``conv4``.
-    direction : {"greater", "less", "different", "equivalent"}
-        What is claimed of the effect. ``less`` turns every "above" into "below"; ``equivalent`` claims that it lies
-        within ``margin`` of ``null``.
-    null : float
-        Effect under the null hypothesis.
-    margin : float or None
-        Smallest effect that would matter. Without it a test that does not reject leaves the hypothesis undecided.
-    weights : tuple of float
-        Of a ``contrast``.
-    over : str or None
-        Column that a ``peak`` is sought in.
-    each : tuple of str
-        Columns to test every combination of, each in a row of its own: ``("category", "layer")``.
-    alpha : float
-        Level of the test after correction; intervals cover 1 - alpha.
-    family : str or None
-        Hypotheses of one family are corrected together. None: the combinations of ``each`` among themselves, and all
-        others of the study together.
-    correction : {"bh", "holm", "none"} or None
-        None: Benjamini-Hochberg over the combinations of ``each``, else what :func:`decide` is told.
-    se, df : str
-        Columns of a ``tabulated`` estimate's standard error and degrees of freedom (without the latter: normal).
-
-    Examples
-    --------
-    >>> Hypothesis(
-    ...     name="jump",
-    ...     statement="The index rises from the last convolution to the first fully connected layer",
-    ...     table="viewpoint",
-    ...     value="index",
-    ...     test="paired",
-    ...     where={"category": ["face", "chair"]},
-    ...     selections=({"layer": "fc1"}, {"layer": "pool2"}),
-    ...     unit=("identity",),
-    ... ).direction
-    'greater'
-    """
-
-    name: str
-    statement: str
-    table: str
-    value: str
-    test: str
-    selections: tuple[Mapping[str, Any], ...]
-    unit: tuple[str, ...] = ()
-    where: Mapping[str, Any] = field(default_factory=dict)
-    baseline: Mapping[str, Any] | None = None
-    direction: str = "greater"
-    null: float = 0.0
-    margin: float | None = None
-    weights: tuple[float, ...] = ()
-    over: str | None = None
-    each: tuple[str, ...] = ()
-    alpha: float = 0.05
-    family: str | None = None
-    correction: str | None = None
-    se: str = "se"
-    df: str = "df"
-
-    def __post_init__(self):
-        for name in ("selections", "unit", "weights", "each"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        problem = self._problem()
-        if problem:
-            raise InputError(f"hypothesis {self.name!r}: {problem}")
-
-    def _problem(self) -> str:
-        """What is wrong with the declaration, or nothing."""
-        if self.test not in TESTS:
-            return f"there is no test {self.test!r}: {closest(self.test, TESTS)}"
-        if self.direction not in DIRECTIONS:
-            return f"there is no direction {self.direction!r}: {closest(self.direction, DIRECTIONS)}"
-        fewest, most = TESTS[self.test]
-        n = len(self.selections)
-        if not fewest <= n <= most:
-            wanted = str(fewest) if fewest == most else f"at least {fewest}"
-            return f"test {self.test!r} takes {wanted} selection(s), and {n} are given"
-        if not self.unit and self.test != "tabulated":
-            return (
-                f"test {self.test!r} needs unit, the columns that name an independent observation, such as "
-                "unit = ['identity']"
-            )
-        if (self.test == "contrast") != bool(self.weights) or len(self.weights) not in (0, n):
-            return f"a contrast needs one weight a selection ({n}), and no other test takes weights"
-        if (self.test == "peak") != (self.over is not None):
-            return "a peak needs over, the column that it is sought in, and no other test takes it"
-        if self.direction == "equivalent" and (self.margin is None or self.test not in WITH_STANDARD_ERROR):
-            return f"direction 'equivalent' needs a margin and one of the tests {', '.join(WITH_STANDARD_ERROR)}"
-        if self.null and self.test in ("correlation", "ordering", "trend", "peak"):
-            return f"test {self.test!r} is against 0; leave null out"
-        if self.margin is not None and not self.margin > 0:
-            return f"margin is the size of an effect and must be above 0, not {self.margin}"
-        if not 0 < self.alpha < 0.5:
-            return f"alpha must lie between 0 and 0.5, not {self.alpha}"
-        if self.correction is not None and self.correction not in ALLOWED_CORRECTIONS:
-            return f"there is no correction {self.correction!r}: {closest(self.correction, ALLOWED_CORRECTIONS)}"
-        return ""
-
-
-def read_hypotheses(entries: Sequence[Mapping[str, Any]]) -> list[Hypothesis]:
-    """Hypotheses from the tables of a study file, each with the keys of :class:`Hypothesis`.
-
-    Parameters
-    ----------
-    entries : sequence of mappings
-        As TOML gives ``[[hypotheses]]``.
-
-    Returns
-    -------
-    list of Hypothesis
-
-    Raises
-    ------
-    InputError
-        If a key is unknown or missing, a value has the wrong type or is not allowed, or a name occurs twice.
-    """
-    fields = {entry.name: entry for entry in dataclasses.fields(Hypothesis)}
-    required = [name for name, entry in fields.items() if _is_required(entry)]
-    hypotheses: list[Hypothesis] = []
-    for number, entry in enumerate(entries, start=1):
-        where = f"hypothesis {entry['name']!r}" if isinstance(entry.get("name"), str) else f"hypothesis number {number}"
-        for key, value in entry.items():
-            if key not in fields:
-                raise InputError(f"{where}: unknown key {key!r}; {closest(key, fields)}")
-            wanted = _wrong_type(key, value)
-            if wanted:
-                raise InputError(f"{where}: {key} must be {wanted}; got {value!r}")
-        for key in required:
-            if key not in entry:
-                raise InputError(f"{where}: key {key!r} is missing; a hypothesis needs {', '.join(required)}")
-        if any(entry["name"] == other.name for other in hypotheses):
-            raise InputError(f"{where} is declared twice; give each a name of its own")
-        hypotheses.append(Hypothesis(**entry))
-    return hypotheses
 
 
 def decide(
@@ -333,32 +152,6 @@ def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
     if margin is not None and high < margin:
         return "not supported"
     return "supported" if significant else "undecided"
-
-
-def _is_required(entry: dataclasses.Field) -> bool:
-    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
-
-
-def _wrong_type(key: str, value: object) -> str:
-    """What the value of a key should be, where it is not; else nothing."""
-
-    def is_number(item: object) -> bool:
-        return isinstance(item, (int, float)) and not isinstance(item, bool)
-
-    def is_list(check: Callable[[object], bool]) -> bool:
-        return isinstance(value, (list, tuple)) and all(check(item) for item in value)
-
-    if key in ("where", "baseline"):
-        return "" if isinstance(value, Mapping) else "a table of columns and values"
-    if key == "selections":
-        return "" if is_list(lambda item: isinstance(item, Mapping)) else "a list of tables of columns and values"
-    if key in ("unit", "each"):
-        return "" if is_list(lambda item: isinstance(item, str)) else "a list of columns"
-    if key == "weights":
-        return "" if is_list(is_number) else "a list of numbers"
-    if key in ("null", "margin", "alpha"):
-        return "" if is_number(value) else "a number"
-    return "" if isinstance(value, str) and value else "a text"
 
 
 def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ Colours are those of Okabe and Ito, told apart by colour-blind readers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,27 +19,42 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from neurocompare.representations.rdms import NETWORK
+
 __all__ = [
-    "NETWORK",
+    "COLUMN_INCHES",
     "NETWORK_COLOURS",
+    "QUANTITIES",
     "REGION_COLOURS",
     "Look",
+    "colour_legend",
+    "each_network",
     "errorbar",
+    "kind_colours",
+    "kind_legend",
     "layer_axis",
+    "layer_ticks",
     "legend",
+    "line_styles",
     "networks",
     "new_figure",
     "note",
     "profile",
+    "quantity_name",
     "row_of_panels",
     "save_figure",
+    "span",
     "style",
 ]
 
 REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 NETWORK_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-NETWORK = ["model", "regime", "seed"]
-"""Columns that tell networks apart."""
+LINES = ("-", "--", ":", "-.")
+"""Of networks, where colours tell something else; seeds of one network share theirs."""
+COLUMN_INCHES = 3.4
+"""Width of one column of a journal's page."""
+QUANTITIES = {"index": "mirror-symmetry index", "fit": "fit to patch RDM"}
+"""Labels of axes, where they are not the name of the quantity."""
 _STYLE = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -96,7 +111,7 @@ def networks(table: pd.DataFrame) -> Iterator[tuple[Look, pd.DataFrame]]:
     Seeds of one network share a colour, unless there is no other network.
     """
     table, _ = _placed(table)
-    groups = list(table.groupby(NETWORK, sort=False, dropna=False))
+    groups = list(table.groupby(list(NETWORK), sort=False, dropna=False))
     kinds = list(dict.fromkeys((model, regime) for (model, regime, _), _ in groups))
     n_profiles = sum(rows["layer"].nunique() > 1 for _, rows in groups)
     for place, ((model, regime, seed), rows) in enumerate(groups):
@@ -147,10 +162,10 @@ def _placed(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     Networks with fewer layers than others are no obstacle: controls of one layer are drawn across.
     """
-    n_layers = table.groupby(NETWORK, dropna=False)["layer"].transform("nunique")
+    n_layers = table.groupby(list(NETWORK), dropna=False)["layer"].transform("nunique")
     deepest = table[n_layers == n_layers.max()].drop_duplicates([*NETWORK, "layer"])
     deepest = deepest.sort_values("layer_index", kind="stable")
-    orders = {tuple(rows["layer"]) for _, rows in deepest.groupby(NETWORK, dropna=False)}
+    orders = {tuple(rows["layer"]) for _, rows in deepest.groupby(list(NETWORK), dropna=False)}
     if len(orders) > 1:
         return table.assign(place=table["layer_index"]), []
     order = list(orders.pop())
@@ -170,3 +185,60 @@ def legend(figure: Figure, table: pd.DataFrame) -> None:
 def note(figure: Figure, text: str) -> None:
     """Small print under the panels."""
     figure.supxlabel(text, fontsize=6.5, color="#555555")
+
+
+def each_network(table: pd.DataFrame, by: Sequence[str] = NETWORK) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Rows of each network in order of appearance, with its name; the seed is named where there are several."""
+    several = "seed" in table and table["seed"].nunique() > 1
+    for _, rows in table.groupby([name for name in by if name in table], sort=False, dropna=False):
+        first = rows.iloc[0]
+        yield f"{first['model']}, {first['regime']}" + (f", seed {first['seed']}" if several else ""), rows
+
+
+def line_styles(table: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """A kind of line for each model and regime."""
+    kinds = table[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None)
+    return {kind: LINES[place % len(LINES)] for place, kind in enumerate(kinds)}
+
+
+def layer_ticks(axes: Axes, ticks: Sequence[str], label: str) -> None:
+    """Layers under the lowest panel."""
+    axes.set_xticks(range(len(ticks)), ticks, rotation=60, ha="right", rotation_mode="anchor", fontsize=7)
+    axes.set_xlabel(label)
+
+
+def colour_legend(figure: Figure, colours: Mapping[str, str]) -> None:
+    """Legend above the panels."""
+    handles = [Line2D([], [], color=colour, linewidth=1.5, label=name) for name, colour in colours.items()]
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=min(2 if max(map(len, colours)) > 15 else 3, len(handles))
+    )
+
+
+def kind_colours(table: pd.DataFrame, *before: pd.DataFrame | None) -> dict[tuple[str, str], str]:
+    """A colour for each model and regime of a table, in the order of the tables before it and then of its own."""
+    tables = [one[["model", "regime"]] for one in (*before, table) if one is not None]
+    places = {kind: place for place, kind in enumerate(_kinds(pd.concat(tables)))}
+    return {kind: NETWORK_COLOURS[places[kind] % len(NETWORK_COLOURS)] for kind in _kinds(table)}
+
+
+def _kinds(table: pd.DataFrame) -> list[tuple[str, str]]:
+    return list(table[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def kind_legend(figure: Figure, colours: Mapping[tuple[str, str], str]) -> None:
+    """Models and regimes above the panels."""
+    handles = [Line2D([], [], color=colour, label=", ".join(map(str, kind))) for kind, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
+
+
+def quantity_name(measure: str, region: object) -> str:
+    """Name of a quantity as a title says it: the index, or the fit to a patch."""
+    name = QUANTITIES.get(measure, measure.replace("_", " "))
+    return name if pd.isna(region) else f"{name.removesuffix(' to patch RDM')} to {region}"
+
+
+def span(counts: pd.Series) -> str:
+    """Counts as a text: one number, or the range."""
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"

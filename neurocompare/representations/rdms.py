@@ -17,6 +17,8 @@ from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
+    "LAYER",
+    "NETWORK",
     "as_matrices",
     "build_rdms",
     "concat_rdms",
@@ -27,6 +29,11 @@ __all__ = [
     "view_rdms",
     "zscore_units",
 ]
+
+NETWORK = ("model", "regime", "seed")
+"""Descriptors (and columns of tables) that tell networks apart."""
+LAYER = (*NETWORK, "layer", "layer_index")
+"""Those that name a layer of a network."""
 
 
 def build_rdms(

@@ -14,64 +14,38 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, create_model, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from neural_data.errors import InputError, closest
+from neurocompare.comparison.hypothesis import Hypothesis
+from neurocompare.measures import MEASURES
+from neurocompare.measures.comparison import Comparison, without_repeats
+from neurocompare.measures.declaration import Facts, FilePath, Measure, Name, PathMark, Quick, Section, member_of
 from neurocompare.models.regimes import REGIMES, regime_help
+from neurocompare.models.registry import default_label
 
-__all__ = ["BUILT_IN_STIMULI", "Study", "load_study", "study_schema"]
+__all__ = ["BUILT_IN_STIMULI", "Model", "Study", "Training", "load_study", "marks_of", "study_schema"]
 
 BUILT_IN_STIMULI = ("faces", "objects")
-Name = Annotated[str, Field(min_length=1)]
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
-PATH_KEYS = {
-    ("stimuli", "source"),
-    ("stimuli", "images"),
-    ("recording", "source"),
-    ("models", "weights"),
-    ("models", "training", "dataset"),
-    ("models", "training", "test"),
-    ("outputs", "equivariance", "images"),
-}
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
 
 
-Factor = Literal["stimulus", "identity", "neuron", "subject"]
-
-
-class _Section(BaseModel):
-    """A table of the study file: unknown keys are refused, values are not changed after the check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _without_repeats(names: Any) -> Any:
-    """What was given, unless it is a list that names something twice."""
-    for name, count in Counter(names).items() if isinstance(names, list) else ():
-        if count > 1:
-            raise ValueError(f"{name!r} is listed {count} times; list it once")
-    return names
-
-
-class Stimuli(_Section):
+class Stimuli(Section):
     """``[stimuli]``: what is shown."""
 
-    source: Name = Field(
+    source: FilePath = Field(
         "faces", description="'faces' or 'objects' (rendered by the package), or the path of a stimulus set's CSV"
     )
-    images: Name | None = Field(None, description="folder or zip of the images; looked for beside the CSV by default")
-    n_identities: int = Field(25, ge=2, le=1000, description="identities to render, of each category; built-in stimuli")
+    images: FilePath | None = Field(
+        None, description="folder or zip of the images; looked for beside the CSV by default"
+    )
+    n_identities: Annotated[int, Quick(10)] = Field(
+        25, ge=2, le=1000, description="identities to render, of each category; built-in stimuli"
+    )
     categories: list[Name] | None = Field(None, min_length=1, description="categories to show; all by default")
     size: int = Field(224, ge=32, le=1024, description="height and width to render, pixels; built-in stimuli only")
     azimuths_deg: list[float] | None = Field(None, min_length=3, description="views to keep; all by default")
@@ -80,18 +54,16 @@ class Stimuli(_Section):
     )
 
 
-class Training(_Section):
+class Training(Section):
     """``[models.training]``: the images and the recipe that a network is trained with, once a seed."""
 
-    dataset: Name = Field(
+    dataset: FilePath = Field(
         "symmetric",
         description="'symmetric', 'chiral' or 'objects' (rendered); 'cifar10' or 'svhn' (fetched); or the path of a "
         "Parquet, a folder of class folders, or an official archive",
     )
-    test: Name | None = Field(None, description="path of the test images; by default a tenth is held out")
-    regime: Literal[tuple(REGIMES)] = Field(
-        "natural", description=f"what the task asks of reflections; {regime_help()}"
-    )
+    test: FilePath | None = Field(None, description="path of the test images; by default a tenth is held out")
+    regime: member_of(REGIMES) = Field("natural", description=f"what the task asks of reflections; {regime_help()}")
     recipe: Literal["fast", "paper"] = Field("fast", description="'paper' is that of eLife 90256, 250 epochs")
     epochs: int | None = Field(None, ge=1, le=10_000, description="in place of the recipe's own")
     learning_rate: float | None = Field(None, gt=0, description="in place of the recipe's own, at start or peak")
@@ -106,14 +78,14 @@ class Training(_Section):
     )
 
 
-class Model(_Section):
+class Model(Section):
     """``[[models]]``: a network, and the layers that are looked at."""
 
     name: Name = Field(description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'")
     layers: Name | Annotated[list[Name], Field(min_length=1)] = Field("all", description="names or patterns: 'conv*'")
     regime: Name | None = Field(None, description="label of how the network was trained")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network a seed")
-    weights: Name | None = Field(
+    weights: FilePath | None = Field(
         None, description="checkpoint, or 'pretrained' for a zoo's own; '{seed}' in a path stands for the seed"
     )
     start: Literal["gaussian", "own"] | None = Field(
@@ -138,12 +110,12 @@ class Model(_Section):
         return self.regime or (self.training.regime if self.training else None)
 
 
-class Recording(_Section):
+class Recording(Section):
     """``[recording]``: a recording, or the simulation of one."""
 
-    source: Name = Field("simulated", description="'simulated' or the path of a recording")
+    source: FilePath = Field("simulated", description="'simulated' or the path of a recording")
     regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
-    n_neurons: int = Field(100, ge=4, description="neurons a region; simulation only")
+    n_neurons: Annotated[int, Quick(40)] = Field(100, ge=4, description="neurons a region; simulation only")
     n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
     format: Name | None = Field(None, description="file format, where its content does not tell")
     stimulus: Name | None = Field(None, description="label of the file that names the stimulus")
@@ -154,7 +126,7 @@ class Recording(_Section):
     @field_validator("regions")
     @classmethod
     def _regions_are_distinct(cls, regions: list[str] | None) -> list[str] | None:
-        return _without_repeats(regions)
+        return without_repeats(regions)
 
     @field_validator("window_ms")
     @classmethod
@@ -164,152 +136,15 @@ class Recording(_Section):
         return window_ms
 
 
-class Comparison(_Section):
-    """``[comparison]``: how RDMs are made, compared and tested."""
-
-    method: Literal["corr", "cosine", "spearman", "rho-a", "tau-a", "corr_cov", "cosine_cov"] = "corr"
-    dissimilarity: Literal["correlation", "euclidean"] = "correlation"
-    normalize: Literal["none", "zscore"] = "none"
-    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
-        ["identity", "neuron"], description="what the experiment sampled and the claim is to generalise over"
-    )
-    variance: Literal["jackknife", "bootstrap"] = Field("jackknife", description="where standard errors come from")
-    n_draws: int = Field(1000, ge=50, le=1_000_000)
-    n_splits: int = Field(100, ge=2, description="random halves of the neurons, for the noise ceiling")
-    correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
-
-    @field_validator("resample")
-    @classmethod
-    def _factors_are_distinct(cls, resample: str | list[str]) -> str | list[str]:
-        return _without_repeats(resample)
+Outputs = create_model(
+    "Outputs",
+    __base__=Section,
+    __doc__="``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings.",
+    **{measure.key: measure.option for measure in MEASURES.values() if measure.optional},
+)
 
 
-def _switch(section: type[_Section]) -> BeforeValidator:
-    """Lets ``true`` stand for a section with its defaults, and ``false`` for none."""
-
-    def switched(value: Any) -> Any:
-        if isinstance(value, bool):
-            return {} if value else None
-        if value is None or isinstance(value, (Mapping, section)):
-            return value
-        raise ValueError("write true, false, or a table of its settings")
-
-    return BeforeValidator(switched, json_schema_input_type=bool | section)
-
-
-class Equivariance(_Section):
-    """``[outputs.equivariance]``: of layers, to flips and rotation of the stimuli and of other images."""
-
-    measures: list[Literal["invariance", "equivariance"]] = Field(
-        ["invariance", "equivariance"],
-        min_length=1,
-        description="invariance also of layers without a map; equivariance alone refuses such layers",
-    )
-    images: Name | None = Field(
-        None, description="folder or Parquet file of other images, such as photographs, to show as well"
-    )
-    noise: bool = Field(False, description="whether to show white noise as well")
-    n_images: int = Field(200, ge=3, description="of the other images, taken at random, and of noise")
-
-
-class Units(_Section):
-    """``[outputs.units]``: shares of mirror-symmetrically tuned units, of all and of face-selective ones."""
-
-    face: Name = Field("face", description="category whose views are looked at, and that selective units prefer")
-    azimuths_deg: list[float] = Field(
-        [-90, -45, 0, 45, 90], min_length=5, max_length=5, description="both profiles, both half-profiles, frontal"
-    )
-    alpha: float = Field(0.05, gt=0, lt=1, description="level of the analysis of variance over views")
-    threshold: float = Field(
-        0.001, gt=0, lt=1, description="a selective unit's largest p against another category lies below it"
-    )
-
-    @field_validator("azimuths_deg")
-    @classmethod
-    def _azimuths_come_in_pairs(cls, azimuths: list[float]) -> list[float]:
-        if sorted(azimuths) != sorted(-azimuth for azimuth in azimuths) or len(set(azimuths)) < 5:
-            raise ValueError("give five azimuths symmetric about 0, such as [-90, -45, 0, 45, 90]")
-        return azimuths
-
-
-class LocalFeatures(_Section):
-    """``[outputs.local_features]``: view tuning with the important parts of images kept, deleted or shuffled."""
-
-    layer: Name = Field("fc1", description="the layer that is looked at, of every network")
-    n_exemplars: int = Field(3, ge=1, description="exemplars of each category that are shown, the first ones")
-    n_masks: int = Field(1000, ge=10, description="masked copies of each image; 5,000 in eLife 90256")
-    n_units: int = Field(10, ge=1, description="units a category, those of the most mirror-symmetric tuning")
-    n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
-    conditions: list[Literal["insertion", "deletion", "shuffle"]] = Field(
-        ["insertion", "deletion", "shuffle"], min_length=1
-    )
-    percents: list[Annotated[float, Field(gt=0, lt=100)]] = Field(
-        [10, 20, 30, 40, 50, 60, 70, 80, 90], min_length=1, description="of the foreground, kept or deleted"
-    )
-
-
-class Position(_Section):
-    """``[outputs.position]``: mirror-symmetry index of layers with the stimuli in place and shifted."""
-
-    shifts_px: list[Annotated[list[float], Field(min_length=2, max_length=2)]] = Field(
-        [[0, 0], [15, 15]], min_length=1, description="pairs of pixels to the right and down"
-    )
-    image_size_px: float = Field(227, gt=0, description="height and width of the image that these are pixels of")
-    normalize: Literal["none", "zscore"] = Field("zscore", description="of units, over the stimuli of each shift")
-
-    @model_validator(mode="after")
-    def _shifts_stay_within_the_image(self) -> Position:
-        for pair in self.shifts_px:
-            if max(map(abs, pair)) > self.image_size_px:
-                raise ValueError(
-                    f"outputs.position.shifts_px: {pair} is larger than the image of {self.image_size_px:g} pixels"
-                )
-        return self
-
-
-class RegimeContrasts(_Section):
-    """``[outputs.regime_contrasts]``: differences between training regimes in all that is measured, over layers."""
-
-    pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
-        None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
-    )
-    method: Literal["t", "mixed"] = Field("t", description="'mixed' takes exemplars as random too, beside seeds")
-    correction: Literal["holm", "bh", "max", "none"] = Field("holm", description="over the rows of one quantity")
-
-
-class Outputs(_Section):
-    """``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings."""
-
-    equivariance: Annotated[Equivariance | None, _switch(Equivariance)] = Field(
-        None, description="invariance and equivariance of layers under flips and rotation"
-    )
-    reflection: bool = Field(False, description="what reflection-invariant and -sensitive parts add to a fit")
-    layer_tests: bool = Field(
-        False, description="best layers, differences between layers, and between the layer profiles of patches"
-    )
-    viewpoint_variants: bool = Field(
-        False, description="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it"
-    )
-    templates: bool = Field(
-        False, description="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches"
-    )
-    regime_contrasts: Annotated[RegimeContrasts | None, _switch(RegimeContrasts)] = Field(
-        None, description="differences between training regimes, the seed as the random factor"
-    )
-    image_symmetry: bool = Field(False, description="best plane of mirror symmetry of every image")
-    kernels: bool = Field(False, description="symmetry of the kernels of convolutions and of the first full layer")
-    units: Annotated[Units | None, _switch(Units)] = Field(
-        None, description="shares of mirror-symmetrically tuned units, by the criteria of Baek et al. and revised"
-    )
-    local_features: Annotated[LocalFeatures | None, _switch(LocalFeatures)] = Field(
-        None, description="view tuning with important parts of the images kept, deleted or shuffled"
-    )
-    position: Annotated[Position | None, _switch(Position)] = Field(
-        None, description="mirror-symmetry index of layers with the stimuli in place and shifted"
-    )
-
-
-class LayerOfModel(_Section):
+class LayerOfModel(Section):
     """One layer of one network among ``[[models]]``."""
 
     model: Name = Field(description="name of an entry of [[models]]")
@@ -318,7 +153,7 @@ class LayerOfModel(_Section):
     seed: Annotated[int, Field(ge=0)] | None = Field(None, description="one of the entry's seeds; the first by default")
 
 
-class Power(_Section):
+class Power(Section):
     """``[power]``: the sizes of experiment that ``neurocompare power`` simulates to tell two layers apart."""
 
     first: LayerOfModel = Field(description="the layer that simulated neurons read")
@@ -340,7 +175,7 @@ class Power(_Section):
     target: float = Field(0.8, gt=0, lt=1, description="power that is wanted")
 
 
-class Study(_Section):
+class Study(Section):
     """A whole study file."""
 
     title: Name = "Model-brain comparison"
@@ -349,7 +184,7 @@ class Study(_Section):
     models: list[Model] = Field(min_length=1)
     recording: Recording = Recording()
     comparison: Comparison = Comparison()
-    hypotheses: list[dict[str, Any]] = Field([], description="claims that are decided on the tables of the run")
+    hypotheses: list[Hypothesis] = Field([], description="claims that are decided on the tables of the run")
     outputs: Outputs = Outputs()
     power: Power | None = Field(None, description="what 'neurocompare power' simulates; runs do not look at it")
 
@@ -376,28 +211,34 @@ class Study(_Section):
         return self
 
     @model_validator(mode="after")
-    def _contrasts_name_regimes(self) -> Study:
-        asked = self.outputs.regime_contrasts
-        if asked is None:
-            return self
-        # torch comes with it: only studies that contrast regimes wait for it.
-        from neurocompare.models.registry import default_label
-
-        known = {model.label or default_label(model.name, model.weights, model.start) for model in self.models}
-        if len(known) < 2:
-            raise ValueError(f"outputs.regime_contrasts needs two regimes; all networks are {', '.join(known)}")
-        for name in sorted({name for pair in asked.pairs or [] for name in pair} - known):
-            raise ValueError(f"outputs.regime_contrasts.pairs: no network has regime {name!r}: {closest(name, known)}")
+    def _measures_are_possible(self) -> Study:
+        for measure, settings in self.asked():
+            if measure.check is not None:
+                measure.check(settings, self.facts())
         return self
 
     @model_validator(mode="after")
-    def _hypotheses_are_understood(self) -> Study:
-        if self.hypotheses:
-            # SciPy and statsmodels come with it: only studies that declare hypotheses wait for them.
-            from neurocompare.comparison.hypotheses import read_hypotheses
-
-            read_hypotheses(self.hypotheses)
+    def _hypotheses_have_names_of_their_own(self) -> Study:
+        for name, count in Counter(hypothesis.name for hypothesis in self.hypotheses).items():
+            if count > 1:
+                raise ValueError(f"hypothesis {name!r} is declared twice; give each a name of its own")
         return self
+
+    def facts(self) -> Facts:
+        """What is known before anything is computed."""
+        kinds = [
+            (model.name, model.label or default_label(model.name, model.weights, model.start)) for model in self.models
+        ]
+        return Facts(tuple(dict.fromkeys(kinds)))
+
+    def asked(self) -> list[tuple[Measure, Section | None]]:
+        """Measures of the study that are wanted, with their settings: those asked for, and those of every study."""
+        wanted = []
+        for measure in MEASURES.values():
+            settings = getattr(self.outputs, measure.key) if measure.optional else None
+            if settings or not measure.optional:
+                wanted.append((measure, None if measure.settings is None else settings))
+        return wanted
 
 
 def _network_of(chosen: LayerOfModel, side: str, models: list[Model]) -> Model:
@@ -450,7 +291,7 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
     else:
         text, where = _read_text(Path(study)), str(study)
         content = _parse(text, where)
-        _anchor_paths(content, Path(study).resolve().parent)
+        _anchor_paths(content, Study, Path(study).resolve().parent)
     overridden = {}
     for key, value in (overrides or {}).items():
         _override(content, key, value)
@@ -490,17 +331,31 @@ def _copied(content: Any) -> Any:
     return [_copied(value) for value in content] if isinstance(content, (list, tuple)) else content
 
 
-def _anchor_paths(content: dict[str, Any], folder: Path) -> None:
+def _anchor_paths(content: Any, section: type[BaseModel], folder: Path) -> None:
     """Make the relative paths of a study file independent of the folder that the run starts from."""
-    for *sections, key in PATH_KEYS:
-        tables = [content]
-        for section in sections:
-            inner = [table.get(section) for table in tables if isinstance(table, dict)]
-            tables = [entry for part in inner for entry in (part if isinstance(part, list) else [part])]
-        for table in tables:
-            value = table.get(key) if isinstance(table, dict) else None
-            if isinstance(value, str) and ("{seed}" in value or (folder / value).exists()):
-                table[key] = str(folder / value)
+    for table in content if isinstance(content, list) else [content]:
+        if not isinstance(table, dict):
+            continue
+        for name, about in section.model_fields.items():
+            value, inner = table.get(name), _section_in(about.annotation)
+            if inner is not None:
+                _anchor_paths(value, inner, folder)
+            elif isinstance(value, str) and marks_of(about, PathMark) and _is_inside(value, folder):
+                table[name] = str(folder / value)
+
+
+def _is_inside(value: str, folder: Path) -> bool:
+    return "{seed}" in value or (folder / value).exists()
+
+
+def marks_of(about: FieldInfo, kind: type) -> list[Any]:
+    """Marks of a kind that a setting bears, itself or in what it may hold."""
+
+    def inside(annotation: Any) -> list[Any]:
+        held = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, kind)]
+        return held + [mark for part in get_args(annotation) for mark in inside(part)]
+
+    return [mark for mark in about.metadata if isinstance(mark, kind)] + inside(about.annotation)
 
 
 def _override(content: dict[str, Any], key: str, value: Any) -> None:

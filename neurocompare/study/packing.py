@@ -5,6 +5,7 @@ One value is one uncompressed zip: ``tree.json`` says how the parts fit together
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -15,8 +16,13 @@ import pandas as pd
 from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.measures.declaration import Measured, Patches
 
-__all__ = ["pack", "unpack"]
+__all__ = ["RECORDS", "pack", "unpack"]
+
+RECORDS = {record.__name__: record for record in (FitResult, Measured, Patches)}
+"""Records that steps hand over, by name; packed as their fields."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -27,8 +33,8 @@ def pack(value: Any) -> bytes:
     Parameters
     ----------
     value : object
-        Made of None, numbers, text, bytes, lists, tuples, dictionaries with text keys, NumPy arrays (no objects),
-        DataFrames, RDMs and stimulus sets in memory.
+        Made of None, numbers, text, bytes, lists, tuples, dictionaries, NumPy arrays (no objects),
+        DataFrames, RDMs, stimulus sets in memory and :data:`RECORDS`.
 
     Returns
     -------
@@ -99,6 +105,11 @@ def _taken_apart(value: Any, parts: dict[str, bytes]) -> Any:
         return {kind: [_taken_apart(item, parts) for item in value]}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": {key: _taken_apart(item, parts) for key, item in value.items()}}
+    if isinstance(value, dict):
+        return {"pairs": [[_taken_apart(part, parts) for part in item] for item in value.items()]}
+    if type(value) is RECORDS.get(type(value).__name__):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"record": [type(value).__name__, _taken_apart(fields, parts)]}
     raise TypeError(f"cannot pack a {type(value).__name__}")
 
 
@@ -119,6 +130,10 @@ def _put_together(tree: Any, parts: dict[str, bytes]) -> Any:
             return tuple(_put_together(item, parts) for item in content)
         case "dict":
             return {key: _put_together(item, parts) for key, item in content.items()}
+        case "pairs":
+            return {_put_together(key, parts): _put_together(item, parts) for key, item in content}
+        case "record" if content[0] in RECORDS:
+            return RECORDS[content[0]](**_put_together(content[1], parts))
         case "stimuli":
             return StimulusSet(**_put_together(content, parts))
         case "rdms":

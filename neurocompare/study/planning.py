@@ -1,7 +1,8 @@
 """Which steps a study has, under which keys they are kept, and how long they are likely to take.
 
 Making a plan reads and checks everything that the study names (stimuli, networks, layers, recording) and computes
-nothing that takes long: keys of later steps are made of the keys of earlier ones.
+nothing that takes long. The key of a step is the hash of what the step is given; keys of earlier steps stand for what
+these give.
 """
 
 from __future__ import annotations
@@ -17,12 +18,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare.measures import MEASURES
+from neurocompare.measures.declaration import (
+    LAYER_RDMS,
+    THINGS,
+    VALUES,
+    Drawing,
+    Measure,
+    Section,
+    needs_of,
+    none_as_none,
+)
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
-from neurocompare.study.measures import STUDY_MEASURES, images_to_show, measure_dependencies
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.recipes import dataset_key, image_size, recipe_of
 from neurocompare.study.steps import (
@@ -33,18 +45,27 @@ from neurocompare.study.steps import (
     with_background,
 )
 
-__all__ = ["Plan", "PlannedTraining", "Step", "make_plan", "plan_stimuli", "recording_checksum"]
+__all__ = [
+    "Plan",
+    "PlannedFigure",
+    "PlannedMeasure",
+    "PlannedTraining",
+    "Step",
+    "make_plan",
+    "plan_stimuli",
+    "recording_checksum",
+    "values_of",
+]
 
 TYPICAL_SECONDS = {
     "dataset": 2e-3,
     "training": 2e-3,
     "stimuli": 0.1,
     "presentation": 0.01,
-    "patches": 2e-3,
-    "fits": 1e-6,
-    "trajectory": 0.01,
-    "measures": 0.01,
-    "figures": 0.05,
+    "patches": 0.2,
+    "inference": 1e-6,
+    "figure": 1.0,
+    **{key: measure.seconds for key, measure in MEASURES.items()},
 }
 """Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
 TYPICAL_IMAGES = 50_000
@@ -58,8 +79,8 @@ class Step:
     Parameters
     ----------
     kind : str
-        ``dataset``, ``training``, ``stimuli``, ``presentation``, ``patches``, ``fits``, ``trajectory``, ``measures``
-        or ``figures``.
+        A key of :data:`TYPICAL_SECONDS`: of a measure, or ``dataset``, ``training``, ``stimuli``, ``presentation``,
+        ``patches``, ``inference`` or ``figure``.
     label : str
         What a person calls it.
     key : str
@@ -81,6 +102,23 @@ class PlannedTraining(NamedTuple):
     training: Step
 
 
+class PlannedMeasure(NamedTuple):
+    """A measure with its settings and its steps: by the place of the network among the study's, or under None."""
+
+    measure: Measure
+    settings: Section | None
+    given: tuple[str, ...]
+    steps: Mapping[int | None, Step]
+
+
+class PlannedFigure(NamedTuple):
+    """A figure, what is drawn, and the step that draws it."""
+
+    drawing: Drawing
+    given: tuple[str, ...]
+    step: Step
+
+
 @dataclass(frozen=True)
 class Plan:
     """A study whose input was found and checked.
@@ -99,14 +137,15 @@ class Plan:
         None where stimuli are on disk.
     presentations : tuple of Step
         One a network.
-    patches, fits, figures : Step
-        The others.
-    measures : Step or None
-        Measures of stimuli, layers and patches together; None where none is asked for.
-    trainings : dict of int to Training
+    kinds : tuple of str
+        RDMs of layers that presentations give, see ``measures.declaration.LAYER_RDMS``.
+    patches, fits : Step
+        RDMs of the patches, and the fits of all layers to them.
+    measures : tuple of PlannedMeasure
+        In the order in which they are made.
+    figures : tuple of PlannedFigure
+    trainings : dict of int to PlannedTraining
         Networks that the study trains, by their place among ``networks``.
-    trajectories : dict of int to Step
-        Networks that are looked at in the course of their training.
     """
 
     settings: Study
@@ -115,22 +154,22 @@ class Plan:
     recording: xr.DataArray | None
     rendering: Step | None
     presentations: tuple[Step, ...]
+    kinds: tuple[str, ...]
     patches: Step
     fits: Step
-    figures: Step
-    measures: Step | None = None
+    measures: tuple[PlannedMeasure, ...]
+    figures: tuple[PlannedFigure, ...]
     trainings: Mapping[int, PlannedTraining] = field(default_factory=dict)
-    trajectories: Mapping[int, Step] = field(default_factory=dict)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """All steps in the order in which they run."""
-        first = () if self.rendering is None else (self.rendering,)
-        measures = () if self.measures is None else (self.measures,)
         datasets = {planned.dataset.key: planned.dataset for planned in self.trainings.values()}
+        first = () if self.rendering is None else (self.rendering,)
         first = (*datasets.values(), *(planned.training for planned in self.trainings.values()), *first)
-        later = (*self.trajectories.values(), *measures, self.figures)
-        return (*first, *self.presentations, self.patches, self.fits, *later)
+        measures = [step for planned in self.measures for step in planned.steps.values()]
+        figures = (planned.step for planned in self.figures)
+        return (*first, *self.presentations, self.patches, self.fits, *measures, *figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -175,53 +214,60 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     else:
         recording = obtain_recording(settings, stimuli)
         recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
-    comparison = settings.comparison.model_dump(mode="json")
-    measure = {name: comparison[name] for name in ("dissimilarity", "normalize")}
-    reflection, measured = settings.outputs.reflection, measure_dependencies(settings)
-    n_images = n_stimuli * (1 + 3 * reflection) + images_to_show(settings, n_stimuli)
+    values, comparison = values_of(settings), settings.comparison
+    wanted, drawings = _wanted(settings, networks)
+    needed = {name for measure, _ in wanted for name in measure.needs}
+    needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
+    kinds = tuple(kind for kind in LAYER_RDMS if kind in needed)
+    requests = {
+        kind: [repr(request) for request in LAYER_RDMS[kind](values["dissimilarity"], values["normalize"])]
+        for kind in kinds
+    }
+    n_passes = sum(map(len, requests.values()))
     presentations = tuple(
         Step(
             "presentation",
             network.label,
-            _key("presentation", shown, network.identity, measure, reflection, measured),
-            n_images * len(network.layers),
+            _key("presentation", shown, network.identity, requests),
+            n_passes * n_stimuli * len(network.layers),
         )
         for network in networks
     )
-    ceiling = {name: comparison[name] for name in ("method", "n_splits")}
-    patches = Step(
-        "patches",
-        "RDMs and noise ceilings of the patches",
-        _key("patches", shown, recorded, measure, ceiling, settings.seed),
-        n_regions * comparison["n_splits"],
-    )
-    inference = {name: value for name, value in comparison.items() if name != "correction"}
-    earlier = [step.key for step in presentations]
+    rdms = [values["dissimilarity"], values["normalize"]]
+    patches = Step("patches", "RDMs of the patches", _key("patches", shown, recorded, rdms), n_regions)
     n_layers = sum(len(network.layers) for network in networks)
-    of_fits = [reflection, settings.outputs.layer_tests]
-    fits = Step(
-        "fits",
-        f"fits of {n_layers} layers to the patches",
-        _key("fits", earlier, patches.key, recorded, inference, of_fits, settings.seed),
-        n_layers * n_regions * (comparison["n_draws"] + 200) * n_stimuli,
-    )
-    outputs = settings.outputs.model_dump(mode="json")
-    asked = {name: outputs[name] for name in STUDY_MEASURES if outputs[name]}
-    measures = None
-    if asked:
-        key = _key("measures", shown, earlier, patches.key, comparison["dissimilarity"], settings.stimuli.size, asked)
-        measures = Step("measures", ", ".join(asked).replace("_", " "), key, len(asked) * n_stimuli)
-    figures = Step("figures", "figures", _key("figures", fits.key, earlier, patches.key, outputs), 20 + n_layers)
-    trajectories = {
-        place: Step(
-            "trajectory",
-            f"course of {network.label}",
-            _key("trajectory", shown, network.identity, patches.key, comparison),
-            n_stimuli * len(network.layers) * len(network.model.training.keep_epochs),
-        )
-        for place, network in enumerate(networks)
-        if network.training is not None and network.model.training.keep_epochs
+    known = {
+        "stimuli": shown,
+        "recording": recorded,
+        "simulated": recorded,
+        "patches": patches.key,
+        "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in settings.hypotheses],
+        "training_curves": [network.training for network in networks],
+        **{kind: [step.key for step in presentations] for kind in kinds},
+        **{name: _plain(value) for name, value in values.items()},
     }
+    planned: list[PlannedMeasure] = []
+    fits = None
+    for measure, chosen in wanted:
+        if "fit_result" in measure.needs and fits is None:
+            # Noise ceilings are measured before: fits are tested against them.
+            inference = {name: known[name] for name in ("ceilings", "recording", "patches", "layer_rdms", "seed")}
+            work = n_layers * n_regions * (comparison.n_draws + 200) * n_stimuli
+            key = _key("inference", inference, comparison.inference())
+            fits = Step("inference", f"fits of {n_layers} layers to the patches", key, work)
+            known["fit_result"] = fits.key
+        step = _plan_measure(measure, chosen, networks, known, n_stimuli)
+        planned.append(step)
+        made = [one.key for one in step.steps.values()]
+        known |= {table.name: made for table in measure.all_tables}
+        known["tables"] = [*known.get("tables", []), *made]
+    figures = [
+        PlannedFigure(drawing, given, Step("figure", f"figure {drawing.name}", _key("figure", drawing.name, drawn), 1))
+        for drawing in drawings
+        for given in [tuple(name for name in needs_of(drawing.draw) if name in known)]
+        for drawn in [{name: known[name] for name in given}]
+        if all(name in known for name, must in needs_of(drawing.draw).items() if must)
+    ]
     return Plan(
         settings,
         networks,
@@ -229,13 +275,104 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         recording,
         rendering,
         presentations,
+        kinds,
         patches,
         fits,
-        figures,
-        measures,
+        tuple(planned),
+        tuple(figures),
         _plan_trainings(networks),
-        trajectories,
     )
+
+
+def values_of(settings: Study) -> dict[str, Any]:
+    """Values that measures may need, by the names in ``measures.declaration.VALUES``."""
+    comparison = settings.comparison
+    return {
+        "seed": settings.seed,
+        "background": settings.stimuli.background,
+        "image_size_px": settings.stimuli.size,
+        "comparison": comparison,
+        "dissimilarity": comparison.dissimilarity,
+        "normalize": none_as_none(comparison.normalize),
+        "method": comparison.method,
+        "n_splits": comparison.n_splits,
+        "correction": comparison.correction,
+    }
+
+
+def _wanted(
+    settings: Study, networks: Sequence[NetworkRecord]
+) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
+    """Measures whose needs a study meets, with their settings, and the figures that may be drawn.
+
+    Raises
+    ------
+    InputError
+        If the study asks for a measure and lacks what that needs.
+    """
+    there = {*THINGS, *LAYER_RDMS, *VALUES}
+    for name, is_there in (
+        ("training_curves", any(network.training is not None for network in networks)),
+        ("snapshots", any(_epochs(network) for network in networks)),
+        ("hypotheses", bool(settings.hypotheses)),
+    ):
+        if not is_there:
+            there.remove(name)
+    wanted, drawings = [], []
+    for measure, chosen in settings.asked():
+        lacking = [name for name, must in measure.needs.items() if must and name not in there]
+        if lacking and measure.optional:
+            raise InputError(f"outputs.{measure.key} needs {lacking[0]}, which this study does not have")
+        if lacking:
+            continue
+        if measure.compute is not None:
+            wanted.append((measure, chosen))
+        there |= {table.name for table in measure.all_tables}
+        drawings += [drawing for drawing in measure.figures if drawing.when(settings.facts())]
+    return wanted, drawings
+
+
+def _plan_measure(
+    measure: Measure,
+    chosen: Section | None,
+    networks: Sequence[NetworkRecord],
+    known: Mapping[str, Any],
+    n_stimuli: int,
+) -> PlannedMeasure:
+    """The steps of a measure; their keys hold what ``compute`` is given and nothing else."""
+    given = tuple(name for name in measure.needs if name in known)
+    depends: dict[str, Any] = {name: known[name] for name in given}
+    if chosen is not None:
+        depends["settings"] = chosen.model_dump(mode="json")
+    if measure.depends is not None:
+        depends["files"] = measure.depends(chosen, known["seed"])
+    work = measure.work(chosen, n_stimuli)
+    title = measure.key.replace("_", " ")
+    if not measure.per_network:
+        return PlannedMeasure(
+            measure, chosen, given, {None: Step(measure.key, title, _key(measure.key, depends), work)}
+        )
+    steps = {
+        place: Step(
+            measure.key,
+            f"{title}: {network.label}",
+            _key(measure.key, depends, network.identity),
+            work * max(1, len(network.layers)) * max(1, len(_epochs(network)) * ("snapshots" in measure.needs)),
+        )
+        for place, network in enumerate(networks)
+        if "snapshots" not in measure.needs or _epochs(network)
+    }
+    return PlannedMeasure(measure, chosen, given, steps)
+
+
+def _plain(value: Any) -> Any:
+    """A value of a study as JSON holds it."""
+    return value.model_dump(mode="json") if isinstance(value, Section) else value
+
+
+def _epochs(network: NetworkRecord) -> list[int]:
+    """Epochs at which a network is looked at in the course of its training."""
+    return [] if network.model.training is None else network.model.training.keep_epochs
 
 
 def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTraining]:

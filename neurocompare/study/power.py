@@ -20,8 +20,9 @@ import xarray as xr
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.power import PowerPlan, power_analysis, trial_noise
+from neurocompare.measures.power import POWER, draw_power
+from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
-from neurocompare.reporting.figures import draw_power
 from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
 from neurocompare.study.cache import open_cache
@@ -30,7 +31,6 @@ from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
 from neurocompare.study.planning import plan_stimuli
 from neurocompare.study.provenance import write_provenance
-from neurocompare.study.randomness import step_rng
 from neurocompare.study.steps import obtain_recording, render_stimuli, with_background
 from neurocompare.study.workers import n_cores
 
@@ -180,7 +180,7 @@ def _simulated(
         rng=step_rng(settings.seed, "power"),
     )
     names = [f"{network.layers[0]} of {network.label}" for network in networks]
-    table = ordered(table.assign(first=names[0], second=names[1]), "power")
+    table = ordered(table.assign(first=names[0], second=names[1]), POWER)
     target = settings.power.target
     if folder is not None:
         for name in ("tables", "figures"):

@@ -6,27 +6,19 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from neurocompare.study.grammar import Model, Study
+from neurocompare.measures.declaration import Quick
+from neurocompare.study.grammar import Model, Study, marks_of
 
-__all__ = ["QUICK", "quick_study"]
+__all__ = ["quick_study"]
 
-QUICK = {
-    "n_identities": 10,
-    "n_neurons": 40,
-    "n_draws": 100,
-    "n_splits": 10,
-    "n_images": 20,
-    "n_seeds": 1,
-    "n_masks": 30,
-    "n_exemplars": 2,
-}
-"""The most of each that a quick look takes, in whichever section it stands."""
+QUICK_SEEDS = 1
+"""Networks of each entry that a quick look takes."""
 QUICK_TRAINING = {"n_images": 1000, "epochs": 1}
 """What a quick look trains with."""
 
 
 def quick_study(study: Study) -> Study:
-    """The study with less of everything: for a first look, not for numbers to report; see :data:`QUICK`."""
+    """The study with less of everything that is marked ``Quick``: for a first look, not for numbers to report."""
     return study.model_copy(
         update={
             "models": [_quick_model(model) for model in study.models],
@@ -39,7 +31,7 @@ def quick_study(study: Study) -> Study:
 
 def _quick_model(model: Model) -> Model:
     """A model with fewer seeds, and with less training."""
-    less: dict[str, Any] = {"seeds": model.seeds[: QUICK["n_seeds"]]}
+    less: dict[str, Any] = {"seeds": model.seeds[:QUICK_SEEDS]}
     if model.training is not None:
         kept = [epoch for epoch in model.training.keep_epochs if epoch <= QUICK_TRAINING["epochs"]]
         less["training"] = model.training.model_copy(update={**QUICK_TRAINING, "keep_epochs": kept})
@@ -47,12 +39,13 @@ def _quick_model(model: Model) -> Model:
 
 
 def _quick_section(section: BaseModel) -> BaseModel:
-    """A section, and those in it, with no more of anything than :data:`QUICK` says."""
+    """A section, and those in it, with no more of anything than the marks of its settings say."""
     less: dict[str, Any] = {}
-    for name in type(section).model_fields:
+    for name, about in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
             less[name] = _quick_section(value)
-        elif name in QUICK:
-            less[name] = min(value, QUICK[name])
+        else:
+            for mark in marks_of(about, Quick):
+                less[name] = min(value, mark.most)
     return section.model_copy(update=less)

@@ -12,37 +12,37 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
-from neurocompare.reporting.report import write_report
-from neurocompare.reporting.tables import latex_table, markdown_table, ordered, shown_fits, write_table
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.measures.declaration import VALUES, Measured, Tables, needs_of
+from neurocompare.measures.fits import shown_fits
+from neurocompare.measures.page import write_report
+from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
-from neurocompare.study.measures import measure_study
-from neurocompare.study.mechanisms import summarise_measures
 from neurocompare.study.networks import NetworkRecord, with_weights
-from neurocompare.study.planning import Plan, Step, make_plan
+from neurocompare.study.planning import Plan, PlannedMeasure, Step, make_plan, values_of
 from neurocompare.study.provenance import write_provenance
 from neurocompare.study.quick import quick_study
 from neurocompare.study.recipes import image_size
 from neurocompare.study.steps import (
-    decide_hypotheses,
-    draw_figures,
+    draw_to_files,
     fit_layers,
+    measure_network,
     measure_patches,
     obtain_recording,
     present,
     render_stimuli,
-    view_tables,
     with_background,
 )
-from neurocompare.study.training import contrast_tables, follow, read_images_to_train_on, train
+from neurocompare.study.training import read_images_to_train_on, train
 from neurocompare.study.workers import Task, n_cores, run_tasks, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
@@ -51,6 +51,7 @@ log = logging.getLogger(__name__)
 
 WORTH_WORKERS_SECONDS = 20.0
 """Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
+Place = TypeVar("Place")
 Progress = Callable[[str, float], None]
 """Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
 
@@ -70,7 +71,7 @@ class Run:
     """
 
     out: Path
-    tables: dict[str, pd.DataFrame]
+    tables: Tables
     study: Study
 
 
@@ -163,45 +164,123 @@ class _Work:
         self.expected = plan.expected_seconds(cache)
         self.done: set[str] = set()
 
-    def write(self, folder: Path, *, quick: bool) -> dict[str, pd.DataFrame]:
+    def write(self, folder: Path, *, quick: bool) -> Tables:
         """Run everything and fill the run folder."""
         networks, curves, kept = self.networks()
         stimuli = self.stimuli()
         recording = self.plan.recording
         if recording is None:
             recording = obtain_recording(self.settings, stimuli)
-        presented = self.presentations(networks, stimuli)
-        patches = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, self.settings))
-        fitted = self.made(self.plan.fits, lambda: fit_layers(presented, patches, recording, self.settings))
-        layer_rdms = concat_rdms([rdms["fits"] for rdms in presented])
-        measured = {}
-        if self.plan.measures is not None:
-            measured = self.made(
-                self.plan.measures, lambda: measure_study(stimuli, layer_rdms, patches["fits"], self.settings)
-            )
-        if curves is not None:
-            measured = {**measured, "training": curves}
-        courses = self.many(
-            self.plan.trajectories,
-            lambda i: (follow, (networks[i], kept[i], stimuli, patches["fits"], self.settings)),
-        )
-        if courses:
-            measured = {**measured, "trajectories": pd.concat(list(courses.values()), ignore_index=True)}
-        tables, notes = self.tables(presented, patches, fitted, measured)
-        figures = self.made(self.plan.figures, lambda: draw_figures(tables, layer_rdms, patches["fits"]))
+        given: dict[str, Any] = {
+            **values_of(self.settings),
+            "stimuli": stimuli,
+            "recording": recording,
+            "simulated": bool(recording.attrs.get("simulated", False)),
+            "training_curves": curves,
+            "hypotheses": tuple(self.settings.hypotheses),
+        }
+        shown = self.shown(networks, given)
+        given |= {kind: concat_rdms([shown["", i][kind] for i in range(len(networks))]) for kind in self.plan.kinds}
+        rdms = given["dissimilarity"], given["normalize"]
+        given["patches"] = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, *rdms))
+        tables, notes = self.measured(networks, kept, given, shown)
+        given |= tables
+        figures: dict[str, bytes] = {}
+        for drawing, names, step in self.plan.figures:
+            drawn = {name: given[name] for name in names if name in given}
+            if all(name in drawn for name, must in needs_of(drawing.draw).items() if must):
+                figures |= self.made(step, functools.partial(draw_to_files, drawing.name, drawing.draw, drawn))
         self.progress("report", 0.99)
-        _write_run(folder, tables, layer_rdms, patches["fits"], figures)
+        _write_run(folder, tables, given["layer_rdms"], given["patches"].rdms, figures)
         write_provenance(
-            folder,
-            self.settings,
-            stimuli=stimuli,
-            recording=recording,
-            networks=networks,
-            notes=[*fitted["notes"], *notes],
-            quick=quick,
+            folder, self.settings, stimuli=stimuli, recording=recording, networks=networks, notes=notes, quick=quick
         )
         write_report(folder)
         return tables
+
+    def shown(self, networks: list[NetworkRecord], given: Mapping[str, Any]) -> dict[tuple[str, int], Any]:
+        """What every network gives by itself: RDMs, under ``""`` and its place, and measures, under their key."""
+        steps = {("", place): step for place, step in enumerate(self.plan.presentations)}
+        planned = {one.measure.key: one for one in self.plan.measures if self.is_shown(one)}
+        steps |= {(key, place): step for key, one in planned.items() for place, step in one.steps.items()}
+        # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
+        sizes = () if self.dask else sorted({network.image_size for network in networks})
+        prepared = functools.cache(lambda: given["stimuli"].prepare(*sizes))
+        rdms = self.plan.kinds, given["dissimilarity"], given["normalize"]
+
+        def task(name: tuple[str, int]) -> Task:
+            key, place = name
+            if not key:
+                return present, (networks[place], prepared(), *rdms)
+            arguments = self.arguments(planned[key], given)
+            if "stimuli" in arguments:
+                arguments["stimuli"] = prepared()
+            return measure_network, (key, networks[place], arguments)
+
+        return self.many(steps, task, n_threads=threads_per_task(len(networks)))
+
+    def measured(
+        self,
+        networks: list[NetworkRecord],
+        kept: Mapping[int, Mapping[str, bytes]],
+        given: Mapping[str, Any],
+        shown: Mapping[tuple[str, int], Measured],
+    ) -> tuple[Tables, list[str]]:
+        """Tables of all measures by name, with their declared columns, and notes on them."""
+        tables: Tables = {}
+        notes: list[str] = []
+        fits: FitResult | None = None
+        for planned in self.plan.measures:
+            measure, steps = planned.measure, planned.steps
+            there = {**given, **tables, "tables": tables}
+            if "fit_result" in measure.needs:
+                fits = fits or self.made(
+                    self.plan.fits,
+                    lambda there=there: fit_layers(*(there[name] for name in needs_of(fit_layers))),
+                )
+                there["fit_result"] = fits
+            arguments = self.arguments(planned, there)
+            if self.is_shown(planned):
+                found = [shown[measure.key, place] for place in steps]
+            elif measure.per_network:
+                # Each network's part depends on what was measured before, such as the patches.
+                made = self.many(
+                    steps,
+                    lambda place, key=measure.key, given=arguments: (
+                        measure_network,
+                        (key, networks[place], given, kept.get(place)),
+                    ),
+                    n_threads=threads_per_task(len(networks)),
+                )
+                found = list(made.values())
+            else:
+                found = [self.made(steps[None], functools.partial(measure.compute, **arguments))]
+            notes += [note for one in found for note in one.notes]
+            for declared in measure.tables:
+                parts = [one.tables[declared.name] for one in found if declared.name in one.tables]
+                if parts:
+                    joined = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+                    tables[declared.name] = ordered(joined, declared)
+            for summary in measure.summaries:
+                if summary.source in tables:
+                    tables[summary.table.name] = ordered(summary.summarise(tables[summary.source]), summary.table)
+        return tables, notes
+
+    @staticmethod
+    def is_shown(planned: PlannedMeasure) -> bool:
+        """Whether a measure needs one network, stimuli and values alone, so that it can be made beside the RDMs."""
+        return planned.measure.per_network and not planned.measure.needs.keys() - {
+            "network",
+            "layers",
+            "stimuli",
+            *VALUES,
+        }
+
+    @staticmethod
+    def arguments(planned: PlannedMeasure, there: Mapping[str, Any]) -> dict[str, Any]:
+        """What a measure is given, but for what belongs to one network."""
+        arguments = {name: there[name] for name in planned.given if name in there}
+        return arguments if planned.settings is None else {**arguments, "settings": planned.settings}
 
     def stimuli(self) -> StimulusSet:
         """What is shown: rendered, found in the cache, or read by the plan."""
@@ -228,7 +307,9 @@ class _Work:
             state = self.cache.folder / "training" / network.training
             return train, (network.model, network.seed, data[dataset.key], state, network.device)
 
-        results = self.many({place: steps.training for place, steps in planned.items()}, task)
+        results = self.many(
+            {place: steps.training for place, steps in planned.items()}, task, n_threads=threads_per_task(len(planned))
+        )
         for place, result in results.items():
             network = with_weights(networks[place], result["weights"])
             networks[place], kept[place] = network, result["kept"]
@@ -238,15 +319,7 @@ class _Work:
                 (self.cache.folder / "training" / network.training).rmdir()
         return networks, pd.concat(curves, ignore_index=True) if curves else None, kept
 
-    def presentations(self, networks: list[NetworkRecord], stimuli: StimulusSet) -> list[dict[str, Any]]:
-        """What every network gives, in the order of the study file."""
-        # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
-        sizes = () if self.dask else sorted({network.image_size for network in networks})
-        prepared = functools.cache(lambda: stimuli.prepare(*sizes))
-        steps = dict(enumerate(self.plan.presentations))
-        return list(self.many(steps, lambda i: (present, (networks[i], prepared(), self.settings))).values())
-
-    def many(self, steps: Mapping[int, Step], task: Callable[[int], Task]) -> dict[int, Any]:
+    def many(self, steps: Mapping[Place, Step], task: Callable[[Place], Task], *, n_threads: int) -> dict[Place, Any]:
         """Results of steps that do not depend on each other, in their order; those that are not kept go to workers.
 
         What another run is making at this moment is waited for at the end, so that no two runs wait for each other.
@@ -256,7 +329,6 @@ class _Work:
         with contextlib.ExitStack() as locks:
             free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
             tasks = [task(i) for i in free]
-            n_threads = threads_per_task(len(steps))
             n_jobs = self.n_jobs
             if n_jobs is None and sum(self.expected[steps[i].key] for i in free) < WORTH_WORKERS_SECONDS:
                 n_jobs = 1
@@ -270,23 +342,6 @@ class _Work:
             if results[i] is None:
                 results[i] = self.made(steps[i], lambda i=i: _called(task(i)), waiting=True)
         return results
-
-    def tables(
-        self, presented: list[dict], patches: dict, fitted: dict, measured: dict
-    ) -> tuple[dict[str, pd.DataFrame], list[str]]:
-        """Tables of the run by name, with their documented columns, and notes on their statistics."""
-        views = view_tables(concat_rdms([rdms["views"] for rdms in presented]), patches)
-        tables = {**fitted["tables"], "ceilings": patches["ceilings"], **views, **measured}
-        for name in presented[0]["tables"]:
-            tables[name] = pd.concat([rdms["tables"][name] for rdms in presented], ignore_index=True)
-        notes = []
-        if self.settings.outputs.regime_contrasts is not None:
-            contrasts, notes = contrast_tables(tables, self.settings)
-            tables |= contrasts
-        tables |= summarise_measures(tables)
-        if self.settings.hypotheses:
-            tables["hypotheses"] = decide_hypotheses(tables, self.settings)
-        return {name: ordered(table, name) for name, table in tables.items()}, notes
 
     def made(self, step: Step, make: Callable[[], Any], *, waiting: bool = False) -> Any:
         """Result of a step, from the cache where it is kept."""
@@ -329,9 +384,7 @@ def _called(task: Task) -> Any:
     return function(*arguments)
 
 
-def _write_run(
-    folder: Path, tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs, figures: Mapping[str, bytes]
-) -> None:
+def _write_run(folder: Path, tables: Tables, layer_rdms: RDMs, patch_rdms: RDMs, figures: Mapping[str, bytes]) -> None:
     for name in ("tables", "rdms", "figures"):
         (folder / name).mkdir()
     for name, table in tables.items():

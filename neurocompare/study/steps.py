@@ -1,18 +1,20 @@
-"""What each step of a study computes: functions of the settings and of what earlier steps gave, without files or cache.
+"""What each step of a study computes: functions of what they are given, without files or cache.
 
-Every step draws its random numbers from a stream of its own, see ``randomness``.
+What is measured stands in ``measures``; here is what measures are given. Every step draws its random numbers from a
+stream of its own, see ``measures.randomness``.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from matplotlib.figure import Figure
 from rsatoolbox.rdm import RDMs
 
 import neural_data
@@ -20,44 +22,35 @@ from neural_data.errors import InputError, closest
 from neural_data.recordings import regions_of
 from neural_data.simulation import simulate_patches
 from neural_data.stimuli import StimulusSet, read_stimuli
-from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.hypotheses import decide, read_hypotheses
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.layer_tests import compare_layer_profiles
-from neurocompare.comparison.recorded_index import corrected_indices
-from neurocompare.comparison.shapley import shapley_of_fits
+from neurocompare.measures import MEASURES
+from neurocompare.measures.comparison import Comparison
+from neurocompare.measures.declaration import LAYER_RDMS, Measured, Patches
+from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
-from neurocompare.reporting.figures import draw_fits, draw_indices, draw_rdms
-from neurocompare.reporting.measure_figures import FIGURES
-from neurocompare.reporting.regime_figures import draw_regime_figures
-from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
+from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import concat_rdms, rdm_table
-from neurocompare.representations.viewpoint import index_table, summarise_indices
+from neurocompare.representations.rdms import concat_rdms
 from neurocompare.stimuli.sets import face_views, object_views, plan_set
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
-from neurocompare.study.measures import measure_network
-from neurocompare.study.networks import NetworkRecord, loaded
-from neurocompare.study.randomness import step_rng
+from neurocompare.study.networks import NetworkRecord, loaded, with_weights
 
 __all__ = [
-    "decide_hypotheses",
-    "draw_figures",
+    "draw_to_files",
     "fit_layers",
+    "measure_network",
     "measure_patches",
     "obtain_recording",
     "planned_stimuli",
     "present",
     "read_own_stimuli",
     "render_stimuli",
-    "view_tables",
     "with_background",
 ]
 
 SIMULATED_REGIONS = ("ML", "AL", "AM")
-PARTS = ("whole", "invariant", "sensitive")
 
 
 def planned_stimuli(settings: Study) -> int:
@@ -146,169 +139,98 @@ def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArr
     return recording.isel(neuroid=np.isin(recording["region"], chosen.regions or known))
 
 
-def present(record: NetworkRecord, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What one network gives: RDMs of all stimuli for the fits, view RDMs of every exemplar, and the asked measures.
+def present(
+    record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[str], dissimilarity: str, normalize: str | None
+) -> dict[str, RDMs]:
+    """RDMs of the layers of one network, of every kind that is wanted, from one presentation of the stimuli.
+
+    Parameters
+    ----------
+    record : NetworkRecord
+    stimuli : StimulusSet
+    kinds : sequence of str
+        Of ``measures.declaration.LAYER_RDMS``.
+    dissimilarity, normalize : str, str or None
+        Those of the study.
 
     Returns
     -------
-    dict
-        ``fits`` and ``views``: RDMs. ``parts``: RDMs of the whole responses and of their reflection components, or
-        None. ``tables``: those of ``measure_network``, by name.
+    dict of str to rsatoolbox.rdm.RDMs
+        By kind.
     """
-    network, layers = loaded(record), list(record.layers)
-    stimuli = stimuli.prepare(record.image_size)
-    comparison, outputs = settings.comparison, settings.outputs
     requests = {
-        "fits": RdmRequest(comparison.dissimilarity, _normalize(settings)),
-        "views": RdmRequest(within="identity"),
+        (kind, number): request
+        for kind in kinds
+        for number, request in enumerate(LAYER_RDMS[kind](dissimilarity, normalize))
     }
-    if outputs.reflection:
-        requests |= {part: RdmRequest(comparison.dissimilarity, _normalize(settings), part=part) for part in PARTS}
-    rdms = compute_rdm_requests(network, stimuli, layers, requests)
-    return {
-        "fits": rdms["fits"],
-        "views": rdms["views"],
-        "parts": concat_rdms([rdms[part] for part in PARTS]) if outputs.reflection else None,
-        "tables": measure_network(network, stimuli, layers, settings),
-    }
+    found = compute_rdm_requests(loaded(record), stimuli.prepare(record.image_size), list(record.layers), requests)
+    return {kind: concat_rdms([rdms for (name, _), rdms in found.items() if name == kind]) for kind in kinds}
 
 
-def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, settings: Study) -> dict[str, Any]:
-    """What the patches give.
+def measure_network(
+    key: str, record: NetworkRecord, given: Mapping[str, Any], kept: Mapping[str, bytes] | None = None
+) -> Measured:
+    """One measure of one network.
+
+    Parameters
+    ----------
+    key : str
+        Of ``measures.MEASURES``.
+    record : NetworkRecord
+        Gives ``network`` and ``layers`` to a measure that needs them.
+    given : mapping
+        What else the measure needs.
+    kept : mapping of str to bytes, or None
+        Weights after some epochs, which give ``snapshots`` to a measure that needs them.
 
     Returns
     -------
-    dict
-        ``fits`` and ``views``: RDMs of all stimuli and of the views of every exemplar. ``ceilings``: noise ceilings.
-        ``indices``: corrected mirror-symmetry indices of every category.
+    Measured
     """
-    comparison, normalize = settings.comparison, _normalize(settings)
-    return {
-        "fits": compute_neural_rdms(
-            recording, dissimilarity=comparison.dissimilarity, normalize=normalize, stimuli=stimuli
-        ),
-        "views": compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli),
-        "ceilings": neuron_ceilings(
-            recording,
-            stimuli=stimuli,
-            method=comparison.method,
-            dissimilarity=comparison.dissimilarity,
-            normalize=normalize,
-            n_splits=comparison.n_splits,
-            rng=step_rng(settings.seed, "ceilings"),
-        ),
-        "indices": corrected_indices(
-            recording,
-            stimuli=stimuli,
-            by_category=True,
-            n_splits=comparison.n_splits,
-            rng=step_rng(settings.seed, "corrected indices"),
-        ),
-    }
+    needs, arguments = MEASURES[key].needs, dict(given)
+    if "stimuli" in arguments:
+        arguments["stimuli"] = arguments["stimuli"].prepare(record.image_size)
+    if "network" in needs:
+        arguments["network"] = loaded(record)
+    if "layers" in needs:
+        arguments["layers"] = record.layers
+    if "snapshots" in needs:
+        states = (kept or {}).items()
+        arguments["snapshots"] = ((int(epoch), loaded(with_weights(record, weights))) for epoch, weights in states)
+    return MEASURES[key].compute(**arguments)
+
+
+def measure_patches(
+    recording: xr.DataArray, stimuli: StimulusSet, dissimilarity: str, normalize: str | None
+) -> Patches:
+    """RDMs of the recorded patches."""
+    return Patches(
+        rdms=compute_neural_rdms(recording, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli),
+        views=compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli),
+    )
 
 
 def fit_layers(
-    presented: Sequence[Mapping[str, Any]], patches: Mapping[str, Any], recording: xr.DataArray, settings: Study
-) -> dict[str, Any]:
-    """Fit of every layer of every network to every patch.
-
-    Returns
-    -------
-    dict
-        ``tables``: ``fits``; where reflection is asked for, ``components``; where tests of layers are, those of
-        :func:`_layer_tables`. ``notes`` on them.
-    """
-    comparison = settings.comparison
-
-    def fitted(name: str, step: str):
-        return infer_fits(
-            concat_rdms([rdms[name] for rdms in presented]),
-            patches["fits"],
-            recording=recording,
-            resample=comparison.resample,
-            variance=comparison.variance,
-            n_draws=comparison.n_draws,
-            method=comparison.method,
-            ceilings=patches["ceilings"],
-            rng=step_rng(settings.seed, step),
-        )
-
-    result = fitted("fits", "fits")
-    simulated = bool(recording.attrs.get("simulated", False))
-    table = result.to_frame().assign(simulated=simulated)
-    tables = {"fits": table}
-    if settings.outputs.layer_tests:
-        tables |= {name: found.assign(simulated=simulated) for name, found in _layer_tables(result).items()}
-    if settings.outputs.reflection:
-        parts = shapley_of_fits(fitted("parts", "reflection parts"))
-        keys = ["model", "regime", "seed", "layer", "region", "subject"]
-        values = parts.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_").reset_index()
-        columns = ["shapley_invariant", "shapley_sensitive"]
-        tables["fits"] = table.merge(values[[*keys, *columns]], on=keys, how="left", validate="one_to_one")
-        tables["components"] = parts.assign(simulated=simulated)
-    return {"tables": tables, "notes": list(result.notes)}
-
-
-def _layer_tables(result: FitResult) -> dict[str, pd.DataFrame]:
-    """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
-    pairs = result.pairwise("none")
-    names = [name for name in ("model", "regime", "seed") if f"{name}_1" in pairs]
-    same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
-    pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
-    pairs = pairs.assign(df=pairs["region"].map(dict(zip(result.recordings["region"], result.df, strict=True))))
-    swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
-        difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
+    layer_rdms: RDMs,
+    patches: Patches,
+    recording: xr.DataArray,
+    ceilings: pd.DataFrame,
+    comparison: Comparison,
+    seed: int,
+) -> FitResult:
+    """Fits of all layers of all networks to all patches, with their uncertainty."""
+    return infer_fits(
+        layer_rdms,
+        patches.rdms,
+        recording=recording,
+        ceilings=ceilings,
+        rng=step_rng(seed, "fits"),
+        **comparison.inference(),
     )
-    columns = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
-    both = pd.concat([pairs, swapped], ignore_index=True)
-    tables = {
-        "best_layers": result.best_layer(),
-        "layer_pairs": both[[name for name in columns if name in both]],
-    }
-    if len(result.recordings) > 1:
-        tables["patch_pairs"] = compare_layer_profiles(result)
-    return tables
 
 
-def view_tables(layer_views: RDMs, patches: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
-    """Mirror-symmetry index of every exemplar in every layer and patch, and its mean over exemplars."""
-    patch_views = patches["views"]
-    network = ["model", "regime", "seed", "layer", "layer_index", "category"]
-    patch = [name for name in ("region", "subject", "category", "simulated") if name in rdm_table(patch_views)]
-    layers, recorded = index_table(layer_views), index_table(patch_views)
-    corrected = patches["indices"].rename(
-        columns={"ci_low": "corrected_ci_low", "ci_high": "corrected_ci_high", "se": "corrected_se"}
-    )
-    added = ["n_neurons", "reliability", *(name for name in corrected if name.startswith("corrected"))]
-    return {
-        "viewpoint": layers[[*network, "identity", "index"]],
-        "viewpoint_summary": summarise_indices(layers, network),
-        "viewpoint_patches": recorded[[*patch, "identity", "index"]],
-        "viewpoint_patches_summary": summarise_indices(recorded, patch).merge(
-            corrected[["region", "category", *added]], on=["region", "category"], how="left", validate="one_to_one"
-        ),
-    }
-
-
-def decide_hypotheses(tables: Mapping[str, pd.DataFrame], settings: Study) -> pd.DataFrame:
-    """The study's hypotheses, decided on its tables."""
-    return decide(read_hypotheses(settings.hypotheses), tables, correction=settings.comparison.correction)
-
-
-def draw_figures(tables: Mapping[str, pd.DataFrame], layer_rdms: RDMs, patch_rdms: RDMs) -> dict[str, bytes]:
-    """Files of the figures, by name: those of every run, and one a table of a measure that is there."""
-    figures = {
-        "fits_by_layer": draw_fits(tables["fits"]),
-        "index_by_layer": draw_indices(tables["viewpoint_summary"], tables["viewpoint_patches_summary"]),
-        "rdms": draw_rdms(layer_rdms, patch_rdms),
-        **{name: draw(tables[name]) for name, (draw, _caption) in FIGURES.items() if name in tables},
-        **draw_regime_figures(tables),
-    }
+def draw_to_files(name: str, draw: Callable[..., Figure], drawn: Mapping[str, Any]) -> dict[str, bytes]:
+    """Files of one figure, by name."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, figure in figures.items():
-            save_figure(figure, name, Path(folder))
+        save_figure(draw(**drawn), name, Path(folder))
         return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
-
-
-def _normalize(settings: Study) -> str | None:
-    return None if settings.comparison.normalize == "none" else settings.comparison.normalize

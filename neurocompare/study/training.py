@@ -1,4 +1,4 @@
-"""Steps of a study that trains networks: reading images, training, looking at the course of it, contrasting regimes."""
+"""Steps of a study that trains networks: reading images and training."""
 
 from __future__ import annotations
 
@@ -9,34 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import safetensors.torch
 import torch
-from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
-from neural_data.stimuli import StimulusSet
 from neurocompare import __version__
-from neurocompare.comparison.fits import compare_rdms
-from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
 from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
 from neurocompare.models.registry import load_model
 from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
-from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests
-from neurocompare.representations.rdms import rdm_table
-from neurocompare.representations.viewpoint import mirror_symmetry_index
 from neurocompare.study.folders import MARK, whole_folder
-from neurocompare.study.grammar import Model, Study, Training
-from neurocompare.study.networks import NetworkRecord, loaded, with_weights
-from neurocompare.study.randomness import step_rng
+from neurocompare.study.grammar import Model, Training
 from neurocompare.study.recipes import recipe_of
 from neurocompare.study.workers import n_cores
 
-__all__ = ["contrast_tables", "follow", "read_images_to_train_on", "train", "train_to_folder"]
-
-KEYS = ("model", "regime", "seed", "layer", "layer_index", "region", "subject", "category", "identity")
-COMPONENTS = ("shapley_invariant", "shapley_sensitive")
+__all__ = ["read_images_to_train_on", "train", "train_to_folder"]
 
 
 def read_images_to_train_on(training: Training, size: int, *, n_jobs: int = 1) -> dict[str, Any]:
@@ -174,90 +161,6 @@ def train_to_folder(
         made.curve.to_csv(folder / "training.csv", index=False, lineterminator="\n")
         (folder / MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return made
-
-
-def follow(
-    record: NetworkRecord,
-    kept: Mapping[str, bytes],
-    stimuli: StimulusSet,
-    patch_rdms: RDMs,
-    settings: Study,
-) -> pd.DataFrame:
-    """Mirror-symmetry index and fits of a network at the epochs that were kept, as ``tables/trajectories.csv``."""
-    comparison = settings.comparison
-    requests = {
-        "fits": RdmRequest(comparison.dissimilarity, None if comparison.normalize == "none" else comparison.normalize),
-        "views": RdmRequest(within="identity"),
-    }
-    tables = []
-    for epoch, weights in kept.items():
-        network = loaded(with_weights(record, weights))
-        rdms = compute_rdm_requests(network, stimuli, list(record.layers), requests)
-        names = ["layer", "layer_index"]
-        index = rdm_table(rdms["views"])[names].assign(value=mirror_symmetry_index(rdms["views"]))
-        tables.append(index.groupby(names, sort=False, as_index=False).mean().assign(measure="index", epoch=int(epoch)))
-        fits = compare_rdms(rdms["fits"], patch_rdms, method=comparison.method)
-        about = rdm_table(rdms["fits"])[names]
-        patches = rdm_table(patch_rdms)
-        for number in range(fits.shape[1]):
-            patch = {name: patches[name].iloc[number] for name in ("region", "subject") if name in patches}
-            tables.append(about.assign(value=fits[:, number], measure="fit", epoch=int(epoch), **patch))
-    found = pd.concat(tables, ignore_index=True)
-    return found.assign(model=record.model.name, regime=record.regime, seed=record.seed)
-
-
-def contrast_tables(tables: Mapping[str, pd.DataFrame], settings: Study) -> tuple[dict[str, pd.DataFrame], list[str]]:
-    """Contrasts of the study's regimes in every quantity that was measured, and notes on them.
-
-    Returns
-    -------
-    tables : dict of str to pandas.DataFrame
-        ``regime_contrasts`` and ``regime_interactions``.
-    notes : list of str
-    """
-    asked = settings.outputs.regime_contrasts
-    pairs = None if asked.pairs is None else [tuple(pair) for pair in asked.pairs]
-    plan = ContrastPlan(method=asked.method, correction=asked.correction)
-    fits = tables["fits"]
-    quantities = [("index", "index", tables["viewpoint"]), ("fit", "fit", fits)]
-    quantities += [(name, name, fits) for name in COMPONENTS if name in fits and fits[name].notna().any()]
-    if "equivariance" in tables:
-        for (measure, transform, image_set), part in tables["equivariance"].groupby(
-            ["measure", "transform", "image_set"], sort=False
-        ):
-            quantities.append((f"{measure} {transform}, {image_set}", "mean", part))
-    found, notes = [], []
-    for measure, value, table in quantities:
-        shown = (
-            table if pairs is None else table[table["regime"].isin(sorted({name for pair in pairs for name in pair}))]
-        )
-        columns = [
-            "model",
-            "regime",
-            "seed",
-            "layer",
-            "layer_index",
-            "region",
-            "subject",
-            "category",
-            "identity",
-            value,
-        ]
-        kept = [name for name in columns if name in shown and (name == value or shown[name].notna().any())]
-        result = contrast_regimes(
-            shown[kept],
-            value=value,
-            measure=measure,
-            pairs=pairs,
-            plan=plan,
-            rng=step_rng(settings.seed, f"contrasts of {measure}"),
-        )
-        found.append(result)
-        notes += [f"{measure}: {note}" for note in result.notes]
-    return {
-        "regime_contrasts": pd.concat([result.contrasts for result in found], ignore_index=True),
-        "regime_interactions": pd.concat([result.interactions for result in found], ignore_index=True),
-    }, notes
 
 
 def _plain(data: LabelledImages) -> dict[str, Any]:

@@ -8,11 +8,15 @@ import pytest
 from scipy import stats
 
 from neural_data.errors import InputError
-from neurocompare.comparison.hypotheses import Hypothesis, decide
+from neurocompare.comparison.hypotheses import decide
+from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
-from neurocompare.reporting.tables import COLUMNS, ordered
+from neurocompare.measures.regime_contrasts import REGIME_CONTRASTS
+from neurocompare.reporting.tables import ordered
 
 LAYERS = ("conv1", "conv2", "fc1", "fc2")
+
+TABLES = {table.name: table for table in REGIME_CONTRASTS.tables}
 
 
 def viewpoint(rng, n_seeds=5, regimes=("natural", "mirror-same"), rise=0.5, n_identities=4) -> pd.DataFrame:
@@ -126,8 +130,8 @@ def test_keys_are_contrasted_by_themselves_and_categories_where_asked(rng):
 def test_tables_have_their_documented_columns(rng):
     result = contrast(viewpoint(rng), rng)
     for name, table in (("regime_contrasts", result.contrasts), ("regime_interactions", result.interactions)):
-        assert tuple(table.columns) == COLUMNS[name]
-        assert len(ordered(table, name)) == len(table)
+        assert tuple(table.columns) == TABLES[name].names
+        assert len(ordered(table, TABLES[name])) == len(table)
 
 
 def test_a_contrast_can_be_named_in_a_hypothesis(rng):
@@ -201,7 +205,7 @@ def test_one_seed_has_an_estimate_and_no_p(rng):
         assert found[empty].isna().all(axis=None)
         assert "4 contrasts have fewer than two seeds" in result.notes[0]
         assert result.interactions.empty
-        assert tuple(result.interactions.columns) == COLUMNS["regime_interactions"]
+        assert tuple(result.interactions.columns) == TABLES["regime_interactions"].names
 
 
 def test_a_network_without_a_seed_is_one_network(rng):

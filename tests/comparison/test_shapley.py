@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from neural_data import InputError
-from neurocompare.comparison.hypotheses import Hypothesis, decide
+from neurocompare.comparison.hypotheses import decide
+from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS, shapley_of_fits
 from neurocompare.representations.dissimilarities import correlation_dissimilarity

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from neurocompare import run_study
-from neurocompare.reporting.report import write_report
+from neurocompare.measures.page import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 FLAGS = (

@@ -16,7 +16,7 @@ import rsatoolbox
 
 from neural_data import InputError, read_stimuli
 from neurocompare import compare_rdms, compute_model_rdms, load_model, run_study
-from neurocompare.reporting.tables import COLUMNS
+from neurocompare.measures import MEASURES
 from neurocompare.study.cache import open_cache
 from neurocompare.study.runner import plan_study
 
@@ -26,10 +26,11 @@ def test_a_run_folder_is_complete_and_agrees_with_its_parts(small_study, tmp_pat
     assert sorted(path.name for path in run.out.iterdir()) == [
         *("figures", "provenance.json", "rdms", "report.html", "run.log", "tables"),
     ]
-    always = [name for name in COLUMNS if name.startswith(("fits", "ceilings", "viewpoint")) and "variants" not in name]
+    core = ("fits", "ceilings", "viewpoint", "viewpoint_patches")
+    always = {table.name: table.names for key in core for table in MEASURES[key].all_tables}
     assert sorted(always) == sorted(run.tables)
     for name in always:
-        columns = COLUMNS[name]
+        columns = always[name]
         from_csv = pd.read_csv(run.out / "tables" / f"{name}.csv")
         from_parquet = pd.read_parquet(run.out / "tables" / f"{name}.parquet")
         assert tuple(from_csv.columns) == tuple(from_parquet.columns) == columns
@@ -110,22 +111,26 @@ def test_results_do_not_depend_on_the_number_of_workers(small_study, tmp_path, m
 def test_a_second_run_computes_nothing(small_study, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "cache"))
     first = run_study(small_study, out=tmp_path / "a")
-    for name in ("present", "measure_patches", "fit_layers", "draw_figures"):
+    for name in ("present", "measure_network", "measure_patches", "fit_layers", "draw_to_files"):
         monkeypatch.setattr(f"neurocompare.study.runner.{name}", None)
     second = run_study(small_study, out=tmp_path / "b")
     for name, table in first.tables.items():
         pd.testing.assert_frame_equal(table, second.tables[name])
 
 
+FITS = {"inference", "fits", "figure"}
+EVERYTHING = {"presentation", "patches", "ceilings", "viewpoint", "viewpoint_patches", *FITS}
+
+
 @pytest.mark.parametrize(
     ("change", "made_again"),
     [
-        ({"comparison.n_draws": 60}, {"fits", "figures"}),
-        ({"comparison.n_splits": 5}, {"patches", "fits", "figures"}),
-        ({"recording.n_neurons": 21}, {"patches", "fits", "figures"}),
-        ({"stimuli.azimuths_deg": "[-90, 0, 90]"}, {"presentation", "patches", "fits", "figures"}),
-        ({"models.0.layers": ["fc1"]}, {"presentation", "fits", "figures"}),
-        ({"models.0.start": "own"}, {"presentation", "fits", "figures"}),
+        ({"comparison.n_draws": 60}, {"inference", "fits", "figure"}),
+        ({"comparison.n_splits": 5}, {"ceilings", "viewpoint_patches", *FITS}),
+        ({"recording.n_neurons": 21}, {"patches", "ceilings", "viewpoint_patches", *FITS}),
+        ({"stimuli.azimuths_deg": "[-90, 0, 90]"}, EVERYTHING),
+        ({"models.0.layers": ["fc1"]}, {"presentation", "viewpoint", *FITS}),
+        ({"models.0.start": "own"}, {"presentation", "viewpoint", *FITS}),
         ({"title": "Another"}, set()),
     ],
     ids=lambda value: next(iter(value), "nothing") if isinstance(value, dict) else "",

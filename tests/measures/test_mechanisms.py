@@ -8,15 +8,14 @@ import pytest
 
 from neural_data import InputError, read_stimuli
 from neurocompare import load_model, run_study
-from neurocompare.reporting.tables import COLUMNS
+from neurocompare.measures import MEASURES
+from neurocompare.measures.randomness import step_rng
 from neurocompare.representations.local_features import measure_local_features
 from neurocompare.representations.position import measure_position_tolerance
 from neurocompare.representations.symmetry import kernel_symmetry
 from neurocompare.representations.units import count_mirror_symmetric_units, summarise_unit_shares
 from neurocompare.study.grammar import load_study
-from neurocompare.study.mechanisms import SUMMARIES
 from neurocompare.study.quick import quick_study
-from neurocompare.study.randomness import step_rng
 
 OUTPUTS = """
 [outputs]
@@ -38,6 +37,9 @@ n_maps = 1
 [outputs.position]
 shifts_px = [[0, 0], [15, -15]]
 """
+
+
+TABLES = {table.name: table for measure in MEASURES.values() for table in measure.all_tables}
 
 
 @pytest.fixture
@@ -66,15 +68,15 @@ def test_tables_hold_what_the_measures_give(study, tmp_path):
     }
     for name, parts in expected.items():
         found = run.tables[name]
-        assert tuple(found.columns) == COLUMNS[name]
+        assert tuple(found.columns) == TABLES[name].names
         pd.testing.assert_frame_equal(found, pd.concat(parts, ignore_index=True), check_dtype=False)
         assert (run.out / "figures" / f"{name}_summary.svg").is_file()
-        assert tuple(run.tables[f"{name}_summary"].columns) == COLUMNS[f"{name}_summary"]
+        assert tuple(run.tables[f"{name}_summary"].columns) == TABLES[f"{name}_summary"].names
     pd.testing.assert_frame_equal(
         run.tables["units_summary"], summarise_unit_shares(run.tables["units"]), check_dtype=False
     )
     assert set(run.tables["units_summary"]["n_seeds"]) == {2}
-    assert tuple(run.tables["importance"].columns) == COLUMNS["importance"]
+    assert tuple(run.tables["importance"].columns) == TABLES["importance"].names
     assert len(run.tables["importance"]) == 2 * 5 * 32 * 32
     assert (run.out / "figures" / "importance.svg").is_file()
     page = (run.out / "report.html").read_text()
@@ -100,8 +102,8 @@ def test_summaries_are_means_over_what_varies(study, tmp_path):
 
 def test_without_a_measure_there_is_no_table_of_it(small_study, tmp_path):
     tables = run_study(small_study, out=tmp_path / "run").tables
-    assert not {source for source, _ in SUMMARIES.values()} & set(tables)
-    assert not set(SUMMARIES) & set(tables)
+    asked = {table.name for measure in MEASURES.values() if measure.optional for table in measure.all_tables}
+    assert not asked & set(tables)
 
 
 def test_a_quick_look_takes_fewer_masks_and_exemplars(study):

@@ -10,15 +10,12 @@ from PIL import Image
 from neural_data import InputError, read_stimuli
 from neurocompare import compute_model_rdms, load_model, mirror_symmetry_index, run_study
 from neurocompare.comparison.recorded_index import corrected_indices
-from neurocompare.reporting.measure_figures import FIGURES
-from neurocompare.reporting.report import MEASURE_TABLES
-from neurocompare.reporting.tables import COLUMNS
+from neurocompare.measures import MEASURES
+from neurocompare.measures.randomness import step_rng
 from neurocompare.representations.equivariance import measure_equivariance
 from neurocompare.representations.templates import template_contributions
 from neurocompare.stimuli.image_sets import noise_images, read_images
-from neurocompare.study.grammar import Outputs, load_study
-from neurocompare.study.measures import NETWORK_MEASURES, STUDY_MEASURES
-from neurocompare.study.randomness import step_rng
+from neurocompare.study.grammar import load_study
 from neurocompare.study.runner import plan_study
 from neurocompare.study.steps import obtain_recording, read_own_stimuli
 
@@ -57,12 +54,6 @@ def asking(small_study, tmp_path, rng):
     write_photographs(tmp_path / "photographs", rng)
     small_study.write_text(small_study.read_text().replace("layers = ", "seeds = [0, 1]\nlayers = ") + ASKED)
     return small_study
-
-
-def test_every_measure_has_a_key_and_every_figure_a_table():
-    of_fits = {"reflection", "layer_tests", "regime_contrasts"}
-    assert set(NETWORK_MEASURES) | set(STUDY_MEASURES) | of_fits == set(Outputs.model_fields)
-    assert set(FIGURES) | set(MEASURE_TABLES) <= set(COLUMNS)
 
 
 def test_tables_are_those_of_the_public_functions(asking, tmp_path):
@@ -111,7 +102,8 @@ def test_tables_are_those_of_the_public_functions(asking, tmp_path):
 
     assert run.tables["hypotheses"]["n"].tolist() == [2 * 2 * 6]
     page = (run.out / "report.html").read_text()
-    assert all(f'id="{name}"' in page for name in FIGURES if name in run.tables)
+    figures = {figure.name for measure in MEASURES.values() for figure in measure.figures}
+    assert all(f'id="{name}"' in page for name in figures & run.tables.keys())
     assert (run.out / "figures" / "components.png").is_file()
 
 
@@ -144,14 +136,18 @@ def test_image_symmetry_is_that_of_the_images(small_study, tmp_path, faces):
     assert table["image_symmetry"][0] < 0.9
 
 
-def test_a_presentation_depends_on_the_photographs_and_on_what_is_asked(asking, tmp_path, rng):
-    keys = [plan_study(asking).presentations[0].key]
-    keys.append(plan_study(asking, overrides={"outputs.equivariance.noise": False}).presentations[0].key)
+def test_a_measure_depends_on_its_files_and_settings_and_on_no_other_measure(asking, tmp_path):
+    def key(**overrides):
+        plan = plan_study(asking, overrides=overrides)
+        (planned,) = (one for one in plan.measures if one.measure.key == "equivariance")
+        return planned.steps[0].key
+
     noise = {"outputs.equivariance": {"noise": True}}
-    keys += [plan_study(asking, overrides=noise | {"seed": seed}).presentations[0].key for seed in (3, 4)]
-    assert plan_study(asking, overrides={"outputs.templates": False}).presentations[0].key == keys[0]
+    keys = [key(), key(**{"outputs.equivariance.noise": False})]
+    keys += [key(**noise, seed=seed) for seed in (3, 4)]
+    assert key(**{"outputs.templates": False, "comparison.n_draws": 60}) == keys[0]
     (tmp_path / "photographs" / "0.png").unlink()
-    keys.append(plan_study(asking).presentations[0].key)
+    keys.append(key())
     assert len(set(keys)) == 5
 
 

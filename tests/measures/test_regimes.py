@@ -9,19 +9,17 @@ import pandas as pd
 import pytest
 
 from neurocompare import run_study
+from neurocompare.measures import MEASURES
+from neurocompare.measures.declaration import Facts
+from neurocompare.measures.page import write_report
+from neurocompare.measures.regime_contrasts import draw_contrasts
+from neurocompare.measures.regimes import draw_regimes, has_regimes
+from neurocompare.measures.training import draw_training
+from neurocompare.measures.trajectories import draw_trajectories
 from neurocompare.reporting.drawing import save_figure
-from neurocompare.reporting.regime_figures import (
-    REGIME_CAPTIONS,
-    draw_contrasts,
-    draw_regime_figures,
-    draw_regimes,
-    draw_training,
-    draw_trajectories,
-    has_regimes,
-)
-from neurocompare.reporting.report import methods_sentences, write_report
 from neurocompare.reporting.tables import ordered, write_table
 
+TABLES = {table.name: table for measure in MEASURES.values() for table in measure.all_tables}
 REGIMES = ("mirror-same", "natural")
 
 
@@ -42,7 +40,7 @@ def training_table(n_epochs=3):
         for seed in (0, 1)
         for epoch in range(1, n_epochs + 1)
     ]
-    return ordered(pd.DataFrame(rows), "training")
+    return ordered(pd.DataFrame(rows), TABLES["training"])
 
 
 def contrast_table(method="paired t over seeds"):
@@ -71,7 +69,7 @@ def contrast_table(method="paired t over seeds"):
         for measure, region in (("index", None), ("fit", "AL"))
         for place, layer in enumerate(("conv1", "conv4", "fc1"))
     ]
-    return ordered(pd.DataFrame(rows), "regime_contrasts")
+    return ordered(pd.DataFrame(rows), TABLES["regime_contrasts"])
 
 
 def profile_table(columns):
@@ -121,7 +119,7 @@ def test_trajectories_have_a_line_a_network_and_the_last_layers():
         for place, layer in enumerate(("conv1", "conv4", "fc1", "fc2"))
         for measure, region in (("index", None), ("fit", "AL"))
     ]
-    panels = draw_trajectories(ordered(pd.DataFrame(rows), "trajectories")).axes
+    panels = draw_trajectories(ordered(pd.DataFrame(rows), TABLES["trajectories"])).axes
     assert [axes.get_title() for axes in panels[:3]] == ["conv4", "fc1", "fc2"]
     assert [panels[0].get_ylabel(), panels[3].get_ylabel()] == ["mirror-symmetry index", "fit to AL"]
     for axes, place in zip(panels, (1, 2, 3, 1, 2, 3), strict=True):
@@ -135,7 +133,7 @@ def test_trajectories_have_a_line_a_network_and_the_last_layers():
 def test_a_regime_has_the_same_colour_in_every_figure():
     fits = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).iloc[::-1]
     layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
-    found = draw_regime_figures({"fits": fits, "viewpoint_summary": layers, "training": training_table()})
+    found = {"regimes": draw_regimes(layers, fits), "training": draw_training(training_table(), fits)}
     labels = [
         {line.get_label(): line.get_color() for line in found[name].legends[0].get_lines()}
         for name in ("regimes", "training")
@@ -150,26 +148,24 @@ def test_contrasts_fill_the_points_that_are_significant():
     assert [line.get_ydata().tolist() for line in filled] == [pytest.approx([0.2])]
 
 
-def test_figures_are_drawn_of_what_is_there():
-    one = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).query("regime == 'natural'")
-    assert not has_regimes(one)
-    assert draw_regime_figures({"fits": one}) == {}
-    found = draw_regime_figures({"fits": one, "training": training_table(), "regime_contrasts": contrast_table()})
-    assert set(found) == {"training", "regime_contrasts"}
-    assert set(found) < set(REGIME_CAPTIONS)
+def test_regimes_are_drawn_where_one_model_has_several():
+    assert not has_regimes(Facts((("cnn-small", "natural"), ("pixels", "untrained"))))
+    assert has_regimes(Facts((("cnn-small", "natural"), ("cnn-small", "untrained"))))
 
 
-def test_methods_say_what_was_run_and_nothing_else():
-    assert methods_sentences({}) == []
-    (trained,) = methods_sentences({"training": training_table()})
+def test_methods_say_what_was_run():
+    def methods(key, table):
+        return MEASURES[key].methods({key: table}, {})
+
+    (trained,) = methods("training", training_table())
     assert "4 networks were trained for 3 epochs, on 2 random starts a regime" in trained
     assert "50% to 60% on test images" in trained
-    (paired,) = methods_sentences({"regime_contrasts": contrast_table()})
+    (paired,) = methods("regime_contrasts", contrast_table())
     assert "(paired t over seeds)" in paired
     assert "exchange the regimes of seeds" in paired
     assert "Laird" not in paired
     table = contrast_table("mixed model, seeds and exemplars crossed").assign(p_permutation=np.nan)
-    (mixed,) = methods_sentences({"regime_contrasts": table})
+    (mixed,) = methods("regime_contrasts", table)
     assert "Laird" in mixed
     assert "permutation" not in mixed
 
@@ -178,21 +174,20 @@ def test_methods_say_what_was_run_and_nothing_else():
 def test_the_report_shows_regimes_and_decomposition_where_they_are(small_study, tmp_path):
     plain = run_study(small_study, out=tmp_path / "plain").out
     page = (plain / "report.html").read_text()
-    assert 'id="regimes-section"' not in page
+    assert 'id="training-regimes-section"' not in page
     assert 'id="decomposition-section"' not in page
     out = run_study(small_study, out=tmp_path / "run", overrides={"outputs.reflection": True}).out
     tables = {"training": training_table(), "regime_contrasts": contrast_table()}
     for name, table in tables.items():
         write_table(table, name, out / "tables")
-    drawn = draw_regime_figures({"fits": pd.read_parquet(out / "tables" / "fits.parquet"), **tables})
-    for name, figure in drawn.items():
-        save_figure(figure, name, out / "figures")
+    save_figure(draw_training(tables["training"]), "training", out / "figures")
+    save_figure(draw_contrasts(tables["regime_contrasts"]), "regime_contrasts", out / "figures")
     page = write_report(out).read_text()
-    regimes = page[page.index('<h2 id="regimes-section">') : page.index('<h2 id="decomposition-section">')]
+    regimes = page[page.index('<h2 id="training-regimes-section">') : page.index('id="methods"')]
     assert regimes.count("<figure") == 2
     assert re.search(r'data-value="0\.6">0\.600', regimes), "test accuracy of the second seed"
     assert "paired t over seeds" in regimes
-    decomposition = page[page.index('<h2 id="decomposition-section">') : page.index('id="methods"')]
+    decomposition = page[page.index('<h2 id="decomposition-section">') : page.index('<h2 id="fits-section">')]
     assert decomposition.count("<figure") == 1
     assert "Shapley 1953" in page
     assert page.count('<figure id="components"') == 1

@@ -6,7 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neurocompare.reporting.mechanism_figures import draw_kernels, draw_local_features, draw_position, draw_units
+from neurocompare.measures.kernels import draw_kernels
+from neurocompare.measures.local_features import draw_local_features
+from neurocompare.measures.position import draw_position
+from neurocompare.measures.units import draw_units
 
 NETWORK = {"model": "net", "regime": "trained", "seed": 0, "layer": "fc1", "layer_index": 0}
 INTERVAL = {"sd": 0.1, "ci_low": -0.1, "ci_high": 0.9, "n": 7, "n_undefined": 0}

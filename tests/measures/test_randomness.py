@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurocompare.study.randomness import step_rng
+from neurocompare.measures.randomness import step_rng
 
 
 def test_steps_draw_from_streams_of_their_own():

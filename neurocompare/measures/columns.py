@@ -1,0 +1,163 @@
+"""What the columns of tables mean: one entry a name, wherever the column occurs.
+
+A column that means something else in one table is declared there, as a :class:`~neurocompare.reporting.tables.Column`
+of its own.
+"""
+
+from __future__ import annotations
+
+from neurocompare.reporting.tables import Column
+from neurocompare.representations.rdms import LAYER
+
+__all__ = ["COLUMNS", "LAYER", "SUMMARY", "columns"]
+
+SUMMARY = ("mean", "sd", "ci_low", "ci_high", "n", "n_undefined")
+"""Columns of a mean over exemplars, channels or seeds."""
+
+_CORRELATION = "correlation"
+COLUMNS: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column("model", "name of the network", header="network"),
+        Column("regime", "how the network was trained"),
+        Column("seed", "of the random start and of training"),
+        Column("layer", "name of the layer"),
+        Column("layer_index", "place of the layer among those looked at, in the order of computation; 0 is the first"),
+        Column("region", "patch of the recording", header="patch"),
+        Column("subject", "animal; 'all' where animals are taken together"),
+        Column("category", "category of the stimuli"),
+        Column("identity", "exemplar: a face, or an object of a category"),
+        Column("stimulus_id", "name of the stimulus"),
+        Column("azimuth_deg", "yaw of the view; 0 is frontal, below 0 the nose points to the viewer's left", "degrees"),
+        Column("simulated", "whether the recording is simulated"),
+        Column("index", "mirror-symmetric viewpoint tuning index (eLife 90256, equation 1)", _CORRELATION),
+        Column("mean", "mean of the values that are defined"),
+        Column("sd", "standard deviation of the values", header="SD"),
+        Column("se", "standard error", header="SE"),
+        Column("ci_low", "lower end of the 95 % interval", header="95 % from"),
+        Column("ci_high", "upper end of the 95 % interval", header="to"),
+        Column("n", "number of values that the row rests on"),
+        Column("n_undefined", "number of values that are not defined and left out", header="undefined"),
+        Column("n_stimuli", "number of stimuli", header="stimuli"),
+        Column("n_identities", "number of identities", header="identities"),
+        Column("n_neurons", "number of neurons", header="neurons"),
+        Column("n_draws", "draws with replacement of what was resampled"),
+        Column("n_splits", "random halves of the neurons"),
+        Column("n_layers", "number of layers of the network", header="layers"),
+        Column("n_seeds", "number of networks"),
+        Column("p", "two-sided p value"),
+        Column("p_adjusted", "p value corrected for multiplicity", header="adjusted p"),
+        Column("statistic", "test statistic"),
+        Column("df", "degrees of freedom; empty for a normal approximation"),
+        # Fits
+        Column("dissimilarity", "dissimilarity that the RDMs hold"),
+        Column("method", "how two RDMs are compared"),
+        Column("resample", "what the intervals generalise over"),
+        Column("fit", "similarity of the layer's RDM and the patch's RDM, in the unit of the method"),
+        Column("p_zero", "one-sided p of the fit against 0", header="p (fit > 0)"),
+        Column("p_zero_adjusted", "p_zero corrected over the layers within a patch", header="adjusted p"),
+        Column("p_ceiling", "two-sided p of the fit against the lower noise ceiling"),
+        Column("ceiling_lower", "lower noise ceiling of the patch", _CORRELATION, header="noise ceiling"),
+        Column("ceiling_upper", "upper noise ceiling of the patch, where there are several animals", _CORRELATION),
+        Column("ceiling_lower_se", "standard error of the lower noise ceiling", _CORRELATION),
+        Column(
+            "shapley_invariant", "what the reflection-invariant part of the layer adds", header="invariant part"
+        ),
+        Column(
+            "shapley_sensitive", "what the reflection-sensitive part of the layer adds", header="sensitive part"
+        ),
+        Column("component", "reflection component: invariant, sensitive, or their difference"),
+        Column("shapley", "Shapley value: what the component adds to the fit", header="share of the fit"),
+        # Layers of a network and patches
+        Column("relative_depth", "place of the layer from 0 (first) to 1 (last)"),
+        Column("depth_low", "lower end of the 95 % interval of the relative depth"),
+        Column("depth_high", "upper end of the 95 % interval of the relative depth"),
+        Column("layer_low", "layer at the lower end of that interval"),
+        Column("layer_high", "layer at the upper end of that interval"),
+        Column("share", "share of all that were counted or drawn"),
+        Column("layer_1", "layer whose fit the other is subtracted from"),
+        Column("layer_2", "layer whose fit is subtracted"),
+        Column("difference", "difference of the two fits"),
+        Column("region_1", "first patch"),
+        Column("subject_1", "its animal"),
+        Column("region_2", "second patch"),
+        Column("subject_2", "its animal"),
+        Column("slope_difference", "rise of the fit from first to last layer, first patch minus second"),
+        Column("interaction", "mean square of what mean profile and mean difference leave of the two profiles"),
+        Column("p_interaction", "p of the interaction, from draws"),
+        Column("depth_difference", "relative depth of the best layer in the first patch minus that in the second"),
+        Column("depth_se", "standard deviation of that difference over draws"),
+        # View tuning
+        Column("reliability", "of the patch's view RDMs over neurons, Spearman-Brown corrected", _CORRELATION),
+        Column("corrected_index", "index freed of the noise of few neurons: one half against the mirrored other half"),
+        Column("corrected_se", "its standard error over exemplars and neurons"),
+        Column("corrected_ci_low", "lower end of its 95 % interval"),
+        Column("corrected_ci_high", "upper end of its 95 % interval"),
+        Column("variant", "zscore and raw: the index with and without z-scored units; idealised: r with a template"),
+        # Templates
+        Column("template", "idealised RDM: view, mirror, identity; or pixels, the RDM of the images"),
+        Column("weight", "non-negative least squares weight of the template, all of unit variance", "SD per SD"),
+        Column("unique", "explained variance that is lost without the template"),
+        Column("r2", "explained variance of all templates together"),
+        # Images and transformations
+        Column("image_symmetry", "largest r between left and mirrored right side, over planes", _CORRELATION),
+        Column("symmetry_position", "where that plane lies, from 0 (left edge) to 1 (right edge)"),
+        Column("transform", "transformation of the image"),
+        Column("measure", "quantity that the row holds"),
+        Column("image_set", "images that were shown: set (the stimuli), photographs, noise", header="image set"),
+        Column("shift_right_px", "shift to the right, in pixels of an image of image_size_px", "pixels"),
+        Column("shift_down_px", "shift down, in pixels of an image of image_size_px", "pixels"),
+        Column("image_size_px", "height and width of the image that shifts are measured in", "pixels"),
+        # Kernels and units
+        Column("channel", "output channel"),
+        Column("symmetry", "r of one half of the weights with the same half of the flipped weights", _CORRELATION),
+        Column("criterion", "baek2021: Baek et al. (2021); revised: that of eLife 90256"),
+        Column("kind", "preferred view: full-profile, half-profile, or any of the two"),
+        Column("population", "all units, or face-selective ones"),
+        Column("n_found", "units that meet the criterion"),
+        Column("n_units", "units of the population"),
+        # Local features
+        Column("condition", "intact; insertion: important pixels kept; deletion: grayed; shuffle: pieces moved"),
+        Column("percent", "share of the foreground that is kept or grayed", "%"),
+        Column("profile", "r of units' tuning with that to the whole images, mean over units", _CORRELATION),
+        Column("row", "of the map, from the top"),
+        Column("column", "of the map, from the left"),
+        Column("gray", "luminance of the image there, 0 to 1"),
+        Column("importance", "centred response-weighted mean mask over the response's standard deviation"),
+        # Hypotheses
+        Column("hypothesis", "name of the claim"),
+        Column("statement", "the claim in words"),
+        Column("estimate", "effect that the claim is about, in the unit of the tested column"),
+        Column("correction", "correction for multiplicity"),
+        Column("verdict", "supported, not supported, opposite or undecided"),
+        # Training and regimes
+        Column("epoch", "epochs of training; 0 is the random start", header="epochs"),
+        Column("train_loss", "cross-entropy on the images trained on, in training mode", "nats"),
+        Column("train_accuracy", "share of those named rightly", header="accuracy: training"),
+        Column("validation_loss", "cross-entropy on images held out for validation", "nats"),
+        Column("validation_accuracy", "share of those named rightly", header="validation"),
+        Column("test_accuracy", "share of test images named rightly, after the last epoch", header="test"),
+        Column("value", "of the measure: mean index, or fit"),
+        Column("first", "regime"),
+        Column("second", "regime that is subtracted"),
+        Column("effect_size", "Hedges' g of the difference", header="effect size"),
+        Column("p_permutation", "p from permutations of seeds", header="p (permutation)"),
+        Column("n_first", "networks of the first regime", header="seeds"),
+        Column("n_second", "networks of the second regime", header="seeds of the other"),
+        Column("n_exemplars", "exemplars that are averaged within a network"),
+        Column("df_error", "error degrees of freedom of F, before epsilon", header="error df"),
+        Column("epsilon", "Greenhouse and Geisser's correction of the degrees of freedom"),
+    )
+}  # fmt: skip
+"""Columns by name."""
+
+
+def columns(*named: str | Column) -> tuple[Column, ...]:
+    """Columns of a table: names that are looked up in :data:`COLUMNS`, or columns of this table's own.
+
+    Raises
+    ------
+    KeyError
+        If a name has no meaning declared.
+    """
+    return tuple(column if isinstance(column, Column) else COLUMNS[column] for column in named)

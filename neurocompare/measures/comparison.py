@@ -1,0 +1,52 @@
+"""``[comparison]`` of a study file: how RDMs are made, compared and tested; shared by all measures that compare."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from neurocompare.comparison.inference import VARIANCES
+from neurocompare.comparison.methods import METHODS
+from neurocompare.comparison.resampling import FACTORS
+from neurocompare.measures.declaration import Quick, Section, member_of
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
+
+__all__ = ["Comparison", "without_repeats"]
+
+Factor = member_of(FACTORS)
+
+
+def without_repeats(names: Any) -> Any:
+    """What was given, unless it is a list that names something twice."""
+    for name, count in Counter(names).items() if isinstance(names, list) else ():
+        if count > 1:
+            raise ValueError(f"{name!r} is listed {count} times; list it once")
+    return names
+
+
+class Comparison(Section):
+    """``[comparison]``: how RDMs are made, compared and tested."""
+
+    method: member_of(METHODS) = "corr"
+    dissimilarity: member_of(MODEL_DISSIMILARITIES) = "correlation"
+    normalize: Literal["none", "zscore"] = "none"
+    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
+        ["identity", "neuron"], description="what the experiment sampled and the claim is to generalise over"
+    )
+    variance: member_of(VARIANCES) = Field("jackknife", description="where standard errors come from")
+    n_draws: Annotated[int, Quick(100)] = Field(1000, ge=50, le=1_000_000)
+    n_splits: Annotated[int, Quick(10)] = Field(
+        100, ge=2, description="random halves of the neurons, for the noise ceiling"
+    )
+    correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
+
+    @field_validator("resample")
+    @classmethod
+    def _factors_are_distinct(cls, resample: str | list[str]) -> str | list[str]:
+        return without_repeats(resample)
+
+    def inference(self) -> dict[str, Any]:
+        """Arguments of ``infer_fits`` that the study sets."""
+        return {name: getattr(self, name) for name in ("method", "resample", "variance", "n_draws")}

@@ -1,0 +1,300 @@
+"""Fit of every layer to every patch: the table that a study is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from rsatoolbox.rdm import RDMs
+from scipy.stats import rankdata
+
+from neural_data.rounding import first_largest
+from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult
+from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.resampling import FACTORS
+from neurocompare.measures.columns import columns
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.reporting.drawing import (
+    REGION_COLOURS,
+    layer_axis,
+    legend,
+    networks,
+    new_figure,
+    note,
+    profile,
+    row_of_panels,
+    style,
+)
+from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
+
+__all__ = ["FITS", "best_layers", "draw_fits", "draw_rdms", "shown_fits"]
+
+CEILING_GRAY = "#d9d9d9"
+RDM_COLUMNS = 5
+COMPONENTS = ("shapley_invariant", "shapley_sensitive")
+
+
+def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame | None = None) -> Measured:
+    """Fits with their uncertainty; what the reflection components add to them, where that was measured."""
+    table = fit_result.to_frame().assign(simulated=simulated)
+    if components is not None:
+        keys = [*NETWORK, "layer", "region", "subject"]
+        values = components.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_")
+        table = table.merge(values.reset_index()[[*keys, *COMPONENTS]], on=keys, how="left", validate="one_to_one")
+    return Measured({"fits": table}, fit_result.notes)
+
+
+def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
+    """Row of the largest fit of every network to every patch."""
+    defined = fits.dropna(subset="fit")
+    profiles = defined.groupby([*NETWORK, "region"], sort=False)["fit"]
+    return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
+
+
+def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
+    """Columns of the fit table that a paper would print, under short names."""
+    names = {
+        "model": "network",
+        "regime": "regime",
+        "seed": "seed",
+        "layer": "layer",
+        "region": "patch",
+        "fit": "fit",
+        "ci_low": "95 % from",
+        "ci_high": "to",
+        "p_zero_adjusted": "adjusted p",
+        "ceiling_lower": "ceiling",
+    }
+    return fits[list(names)].rename(columns=names)
+
+
+def draw_fits(fits: pd.DataFrame) -> Figure:
+    """Fit of every layer to every patch, with intervals and noise ceilings; one panel a patch.
+
+    Parameters
+    ----------
+    fits : pandas.DataFrame
+        ``tables/fits.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    regions = list(fits["region"].drop_duplicates())
+    with style():
+        figure, panels = row_of_panels(len(regions), width=2.6, height=2.7)
+        for axes, region in zip(panels, regions, strict=True):
+            rows = fits[fits["region"] == region]
+            _ceiling_band(axes, rows)
+            for look, network in networks(rows):
+                profile(axes, network, "fit", look)
+                clear = network[(network["p_zero_adjusted"] < 0.05) & (len(network) > 1)]
+                axes.plot(clear["place"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4)
+            layer_axis(axes, rows)
+            axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
+            axes.axhline(0, color="black", linewidth=0.6)
+        panels[0].set_ylabel(f"fit to patch RDM ({find_method(fits['method'].iloc[0]).label})")
+        legend(figure, fits)
+        first = fits.iloc[0]
+        note(
+            figure,
+            f"bars: 95 % interval over {first['resample']}; filled: above 0, adjusted p < 0.05; gray: noise ceiling; "
+            f"n = {first['n_stimuli']} stimuli",
+        )
+    return figure
+
+
+def draw_rdms(layer_rdms: RDMs, patches: Patches, *, max_layers: int = 10) -> Figure:
+    """RDM matrices of patches and layers, stimuli sorted by azimuth and then by identity.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        With the pattern descriptors ``identity`` and ``azimuth_deg``; shown as percentile ranks within each RDM.
+        Of a network with several seeds, the first is shown.
+    max_layers : int
+        Layers that are shown of a network; where there are more, evenly spaced ones.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    layers, regions = rdm_table(layer_rdms), rdm_table(patches.rdms)["region"].tolist()
+    rows = [[(region, _sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]]
+    for (model, regime), network in layers.groupby(["model", "regime"], sort=False, dropna=False):
+        network = network[network["seed"] == network["seed"].iloc[0]]
+        spaced = np.unique(np.linspace(0, len(network) - 1, min(len(network), max_layers)).round().astype(int))
+        panels = [(layers.loc[i, "layer"], _sorted_ranks(layer_rdms, i)) for i in network.index[spaced]]
+        panels[0] = (f"{model}, {regime}\n{panels[0][0]}", panels[0][1])
+        rows += [panels[start : start + RDM_COLUMNS] for start in range(0, len(panels), RDM_COLUMNS)]
+    with style():
+        figure = new_figure(1.3 * RDM_COLUMNS, 1.55 * len(rows))
+        grid = figure.subplots(len(rows), RDM_COLUMNS, squeeze=False)
+        for axes in grid.flat:
+            axes.axis("off")
+        for axes_row, panels in zip(grid, rows, strict=True):
+            for axes, (title, (ranks, azimuths)) in zip(axes_row, panels, strict=False):
+                image = _matrix(axes, ranks, azimuths, title, REGION_COLOURS.get(title, "black"))
+        bar = figure.colorbar(image, ax=grid[0].tolist(), shrink=0.8, pad=0.02, aspect=12, ticks=[0, 50, 100])
+        bar.set_label("dissimilarity\n(percentile)", fontsize=6)
+        bar.ax.tick_params(labelsize=6)
+        bar.outline.set_visible(False)
+    return figure
+
+
+def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
+    """Gray from the lower to the upper noise ceiling; from the lower one on where there is no upper."""
+    lower, upper = rows["ceiling_lower"].iloc[0], rows["ceiling_upper"].iloc[0]
+    if np.isfinite(lower):
+        axes.axhspan(lower, upper if np.isfinite(upper) else 1.0, color=CEILING_GRAY, linewidth=0, zorder=0)
+        axes.axhline(lower, color="gray", linewidth=0.6, zorder=1)
+
+
+def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile ranks (n, n) of one RDM and the azimuths (n,), stimuli sorted by azimuth and identity."""
+    table = pattern_table(rdms).reset_index(drop=True)
+    order = table.sort_values(["azimuth_deg", "identity"], kind="stable").index.to_numpy()
+    matrix = rdms.get_matrices()[position][np.ix_(order, order)]
+    ranks = np.full_like(matrix, np.nan)
+    pairs = np.triu_indices(len(matrix), 1)
+    measured = np.isfinite(matrix[pairs])
+    ranks[pairs[0][measured], pairs[1][measured]] = 100 * rankdata(matrix[pairs][measured]) / max(1, measured.sum())
+    ranks = np.fmax(ranks, ranks.T)
+    np.fill_diagonal(ranks, 0.0)
+    return ranks, table["azimuth_deg"].to_numpy()[order]
+
+
+def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, colour: str) -> AxesImage:
+    axes.axis("on")
+    image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
+    views, starts, counts = np.unique(azimuths, return_index=True, return_counts=True)
+    few = slice(None) if len(views) <= 5 else slice(None, None, len(views) // 2)
+    axes.set_xticks((starts + counts / 2 - 0.5)[few], [f"{view:g}°" for view in views][few], fontsize=5)
+    axes.set_yticks([])
+    axes.tick_params(length=0, pad=1)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    for start in starts[1:]:
+        axes.axhline(start - 0.5, color="white", linewidth=0.4)
+        axes.axvline(start - 0.5, color="white", linewidth=0.4)
+    axes.set_title(title, fontsize=7, color=colour, pad=3, loc="left")
+    return image
+
+
+def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
+    """One sentence for each network and patch."""
+    sentences = []
+    for (region, model, regime), best in best_layers(tables["fits"]).groupby(["region", "model", "regime"], sort=False):
+        network = f"{region}: the best layer of {model} ({regime})"
+        ceiling = best["ceiling_lower"].iloc[0]
+        beside = "." if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}."
+        if len(best) == 1:
+            row = best.iloc[0]
+            interval = f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
+            sentences.append(f"{network} is {row['layer']}, fit {row['fit']:.2f} ({interval}){beside}")
+        else:
+            chosen = ", ".join(best["layer"].drop_duplicates())
+            fitted = f"fits {best['fit'].min():.2f} to {best['fit'].max():.2f}"
+            sentences.append(f"{network} over {len(best)} seeds is {chosen}, {fitted}{beside}")
+    return sentences
+
+
+def _warnings(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
+    fits, found = tables["fits"], []
+    if fits["simulated"].any():
+        found.append(
+            "The recording is simulated: its patches show what they were built to show, nothing about monkeys."
+        )
+    n_identities = fits["n_identities"].iloc[0]
+    if n_identities < 10:
+        found.append(f"Only {n_identities} identities were shown; intervals over stimuli say little about new faces.")
+    missing = int(fits["fit"].isna().sum())
+    if missing:
+        found.append(f"{missing} fits are undefined because an RDM is constant or has no measured pair.")
+    return found
+
+
+def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> list[str]:
+    first = tables["fits"].iloc[0]
+    dissimilarity = first["dissimilarity"]
+    measured = "1 − Pearson r across units" if dissimilarity == "correlation" else dissimilarity
+    raw = study["comparison"]["normalize"] == "none"
+    return [
+        f"Dissimilarity is {measured}, "
+        f"{'without normalisation of units' if raw else 'after z-scoring each unit over stimuli'} for the fits.",
+        f"The fit is {find_method(first['method']).label} between the RDM of a layer and the RDM of a patch over "
+        f"{first['n_stimuli']} stimuli, matched by stimulus id.",
+        _uncertainty(study["comparison"]),
+        "p values are one-sided against 0 and adjusted over layers within a patch (Benjamini and Hochberg 1995).",
+    ]
+
+
+def _uncertainty(comparison: dict) -> str:
+    """Methods sentence on standard errors and intervals, as they were computed."""
+    sampled = comparison["resample"]
+    sampled = [sampled] if isinstance(sampled, str) else sampled
+    factors = " and ".join(FACTORS[factor].phrase or FACTORS[factor].plural for factor in sampled)
+    if comparison["variance"] == "jackknife":
+        how = f"come from leaving out parts of the {factors} (jackknife)"
+    else:
+        how = f"come from {comparison['n_draws']} bootstrap draws over {factors}"
+        how += ", combined after Schütt et al. (2023, eLife 82566)" if len(sampled) > 1 else ""
+    return f"Standard errors {how}; intervals and p values are those of Student's t with them."
+
+
+FITS = Measure(
+    key="fits",
+    title="Fits",
+    about="fit of every layer to every patch, with intervals, tests and noise ceilings",
+    optional=False,
+    compute=measure,
+    work=lambda _settings, _n_stimuli: 1,
+    tables=(Table("fits", "Fit of one layer to one patch.", columns(*FIT_COLUMNS, *COMPONENTS, "simulated")),),
+    figures=(
+        Drawing(
+            "fits_by_layer",
+            draw_fits,
+            "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
+            "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray is the range of the noise ceiling.",
+        ),
+        Drawing(
+            "rdms",
+            draw_rdms,
+            "RDMs of the patches (first row) and of layers, stimuli sorted by azimuth and then by identity. Blocks on "
+            "the diagonal: view tuning. Blocks on both diagonals: mirror-symmetric tuning. Lines parallel to the "
+            "diagonal: identity tuning across views.",
+        ),
+    ),
+    shown=(
+        Shown(
+            "best-layers",
+            "Best layer of each network for each patch. It was chosen and measured on the same stimuli, so its fit is "
+            "biased upwards.",
+            columns=(
+                *("model", "regime", "seed", "region"),
+                Column("layer", "the layer with the largest fit", header="best layer"),
+                *("fit", "ci_low", "ci_high", "ceiling_lower"),
+                Column("p_zero_adjusted", "p_zero corrected over layers", header="adjusted p (fit > 0)"),
+            ),
+            rows=lambda tables: best_layers(tables["fits"]),
+            lead=True,
+        ),
+        Shown(
+            "fits",
+            lambda fits: f"Fit ({find_method(fits['method'].iloc[0]).label}) of every layer to every patch.",
+            columns=(
+                *("model", "regime", "seed", "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero"),
+                *("p_zero_adjusted", "ceiling_lower", *COMPONENTS, "n_neurons"),
+            ),
+        ),
+    ),
+    summary=_summary,
+    methods=_methods,
+    warnings=_warnings,
+)

@@ -1,0 +1,56 @@
+"""The claims that a study declares, decided on its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS, decide
+from neurocompare.comparison.hypothesis import Hypothesis
+from neurocompare.measures.columns import columns
+from neurocompare.measures.declaration import Measure, Measured, Shown
+from neurocompare.reporting.tables import Column, Table
+
+__all__ = ["HYPOTHESES"]
+
+N = Column("n", "number of independent units")
+
+
+def measure(*, hypotheses: tuple[Hypothesis, ...], tables: Mapping[str, pd.DataFrame], correction: str) -> Measured:
+    """Estimate, interval, corrected p and verdict of every claim."""
+    return Measured({"hypotheses": decide(hypotheses, tables, correction=correction)})
+
+
+def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
+    return [f"{row['verdict'].capitalize()}: {row['statement']}" for _, row in tables["hypotheses"].iterrows()]
+
+
+HYPOTHESES = Measure(
+    key="hypotheses",
+    title="Hypotheses",
+    about="the claims that the study declares, decided on its tables",
+    optional=False,
+    compute=measure,
+    work=lambda _settings, _n_stimuli: 1,
+    tables=(
+        Table(
+            "hypotheses",
+            "One claim, or one of the combinations that it is tested in.",
+            columns(*(N if name == "n" else name for name in HYPOTHESIS_COLUMNS)),
+        ),
+    ),
+    shown=(
+        Shown(
+            "hypotheses",
+            "Claims declared in the study, decided on its tables. Undecided: the data are compatible with no effect "
+            "and with one that matters.",
+            columns=("hypothesis", "statement", "verdict", "estimate", "ci_low", "ci_high", "p_adjusted", N),
+        ),
+    ),
+    summary=_summary,
+    methods=lambda _tables, study: [
+        f"p values of hypotheses are two-sided and corrected for multiplicity ({study['comparison']['correction']})."
+    ],
+)

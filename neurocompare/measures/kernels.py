@@ -1,0 +1,109 @@
+"""Symmetry of the kernels of convolutions and of the first fully connected layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from neurocompare.measures.columns import LAYER, SUMMARY, columns
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
+from neurocompare.models.registry import Network
+from neurocompare.reporting.drawing import (
+    COLUMN_INCHES,
+    colour_legend,
+    each_network,
+    errorbar,
+    layer_ticks,
+    new_figure,
+    note,
+    style,
+)
+from neurocompare.reporting.tables import Table
+from neurocompare.representations.symmetry import KERNEL_COLUMNS, kernel_symmetry
+from neurocompare.representations.viewpoint import summarise_values
+
+__all__ = ["KERNELS", "draw_kernels"]
+
+FLIP_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2"}
+
+
+def measure(*, network: Network) -> Measured:
+    """Symmetry of every kernel of the network, whatever layers are looked at."""
+    return Measured({"kernels": kernel_symmetry(network)})
+
+
+def _summarise(kernels: pd.DataFrame) -> pd.DataFrame:
+    return summarise_values(kernels, (*LAYER, "transform"), ["symmetry"]).drop(columns="measure")
+
+
+def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
+    """Mean symmetry of kernels by layer, under both flips; one panel a network.
+
+    Parameters
+    ----------
+    kernels_summary : pandas.DataFrame
+        ``tables/kernels_summary.csv``. Of a network with several seeds, the first is shown.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    first = kernels_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
+    shown = list(each_network(kernels_summary[kernels_summary["seed"] == first]))
+    layers = kernels_summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
+    with style():
+        figure = new_figure(COLUMN_INCHES, 1.1 + 1.2 * len(shown))
+        panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, (name, rows) in zip(panels, shown, strict=True):
+            for (flip, colour), shift in zip(FLIP_COLOURS.items(), (-0.12, 0.12), strict=True):
+                one = rows[rows["transform"] == flip].set_index("layer").reindex(layers)
+                places = np.arange(len(layers)) + shift
+                axes.vlines(
+                    places, one["mean"] - one["sd"], one["mean"] + one["sd"], color=colour, alpha=0.3, linewidth=3
+                )
+                errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], colour)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_title(name, fontsize=7)
+            axes.set_ylabel("symmetry (r)")
+        channels = kernels_summary.drop_duplicates("layer").set_index("layer")["n"]
+        layer_ticks(panels[-1], [f"{layer} ({channels[layer]})" for layer in layers], "layer (n channels)")
+        colour_legend(figure, FLIP_COLOURS)
+        note(figure, "mean over channels, 95 % t interval; pale: standard deviation")
+    return figure
+
+
+KERNELS = Measure(
+    key="kernels",
+    title="Symmetry of kernels",
+    about="symmetry of the kernels of convolutions and of the first full layer",
+    compute=measure,
+    work=lambda _settings, _n_stimuli: 1,
+    tables=(Table("kernels", "Symmetry of one output channel's kernel under one flip.", columns(*KERNEL_COLUMNS)),),
+    summaries=(
+        Summary(
+            Table(
+                "kernels_summary",
+                "Symmetry of a layer's kernels under one flip, mean over channels.",
+                columns(*LAYER, "transform", *SUMMARY),
+            ),
+            "kernels",
+            _summarise,
+        ),
+    ),
+    figures=(
+        Drawing(
+            "kernels_summary",
+            draw_kernels,
+            "Symmetry of kernels: correlation of one half of each output channel's weights with the mirror image of "
+            "the other half, mean over channels. The first fully connected layer is reshaped to the map that feeds it.",
+        ),
+    ),
+    shown=(
+        Shown(
+            "kernels_summary",
+            "Correlation of one half of each output channel's weights with the mirror image of the other half, mean "
+            "over channels and its 95 % t interval.",
+        ),
+    ),
+)

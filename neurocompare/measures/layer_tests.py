@@ -1,0 +1,74 @@
+"""Best layers, differences between layers, and between the layer profiles of patches."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.measures.columns import columns
+from neurocompare.measures.declaration import Measure, Measured
+from neurocompare.reporting.tables import Table
+from neurocompare.representations.rdms import NETWORK
+
+__all__ = ["LAYER_TESTS"]
+
+
+def measure(*, fit_result: FitResult, simulated: bool) -> Measured:
+    """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
+    tables = {"best_layers": fit_result.best_layer(), "layer_pairs": _layer_pairs(fit_result)}
+    if len(fit_result.recordings) > 1:
+        tables["patch_pairs"] = compare_layer_profiles(fit_result)
+    return Measured({name: table.assign(simulated=simulated) for name, table in tables.items()})
+
+
+def _layer_pairs(result: FitResult) -> pd.DataFrame:
+    """Differences of fit between every two layers of a network, in both orders."""
+    pairs = result.pairwise("none")
+    names = [name for name in NETWORK if f"{name}_1" in pairs]
+    same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
+    pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
+    pairs = pairs.assign(df=pairs["region"].map(dict(zip(result.recordings["region"], result.df, strict=True))))
+    swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
+        difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
+    )
+    wanted = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
+    both = pd.concat([pairs, swapped], ignore_index=True)
+    return both[[name for name in wanted if name in both]]
+
+
+LAYER_TESTS = Measure(
+    key="layer_tests",
+    title="Tests of layers",
+    about="best layers, differences between layers, and between the layer profiles of patches",
+    compute=measure,
+    work=lambda _settings, _n_stimuli: 1,
+    tables=(
+        Table(
+            "best_layers",
+            "The layer of one network that fits one patch best.",
+            columns(
+                *("model", "regime", "seed", "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
+                *("depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers", "simulated"),
+            ),
+        ),
+        Table(
+            "layer_pairs",
+            "Difference of the fits of two layers of one network to one patch.",
+            columns(
+                *("model", "regime", "seed", "region", "subject", "layer_1", "layer_2"),
+                *("difference", "se", "df", "ci_low", "ci_high", "p", "simulated"),
+            ),
+        ),
+        Table(
+            "patch_pairs",
+            "Whether two patches are fitted alike by the layers of one network.",
+            columns(
+                *("model", "regime", "seed", "region_1", "subject_1", "region_2", "subject_2"),
+                *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "interaction", "p_interaction"),
+                *("depth_difference", "depth_se", "depth_low", "depth_high", "n_layers", "simulated"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,224 @@
+"""Differences between training regimes in all that is measured, with the training seed as the random factor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from pydantic import Field
+
+from neural_data.errors import closest
+from neurocompare.comparison.fit_result import CORRECTIONS
+from neurocompare.comparison.regime_contrasts import (
+    METHODS,
+    REGIME_CONTRAST_COLUMNS,
+    REGIME_INTERACTION_COLUMNS,
+    ContrastPlan,
+    contrast_regimes,
+)
+from neurocompare.measures.columns import LAYER, columns
+from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Name, Section, Shown, member_of
+from neurocompare.measures.fits import COMPONENTS
+from neurocompare.measures.randomness import step_rng
+from neurocompare.reporting.drawing import NETWORK_COLOURS, new_figure, note, quantity_name, span, style
+from neurocompare.reporting.tables import Column, Table
+
+__all__ = ["REGIME_CONTRASTS", "RegimeContrasts", "draw_contrasts"]
+
+KEYS = (*LAYER, "region", "subject", "category", "identity")
+DIFFERENCE = Column("estimate", "mean over seeds of first minus second", header="difference")
+TEST = Column("method", "test of the difference", header="test")
+OWN = {column.name: column for column in (DIFFERENCE, TEST)}
+OTHER = Column("second", "regime that is subtracted", header="minus regime")
+
+
+class RegimeContrasts(Section):
+    """``[outputs.regime_contrasts]``: differences between training regimes in all that is measured, over layers."""
+
+    pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
+        None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
+    )
+    method: member_of(METHODS) = Field("t", description="'mixed' takes exemplars as random too, beside seeds")
+    correction: member_of(CORRECTIONS) = Field("holm", description="over the rows of one quantity")
+
+
+def measure(
+    *,
+    settings: RegimeContrasts,
+    viewpoint: pd.DataFrame,
+    seed: int,
+    fits: pd.DataFrame | None = None,
+    equivariance: pd.DataFrame | None = None,
+) -> Measured:
+    """Contrasts of the study's regimes in every quantity that was measured, and notes on them."""
+    pairs = None if settings.pairs is None else [tuple(pair) for pair in settings.pairs]
+    plan = ContrastPlan(method=settings.method, correction=settings.correction)
+    found, notes = [], []
+    for quantity, value, table in _quantities(viewpoint, fits, equivariance):
+        if pairs is not None:
+            table = table[table["regime"].isin(sorted({name for pair in pairs for name in pair}))]
+        kept = [name for name in KEYS if name in table and table[name].notna().any()]
+        result = contrast_regimes(
+            table[[*kept, value]],
+            value=value,
+            measure=quantity,
+            pairs=pairs,
+            plan=plan,
+            rng=step_rng(seed, f"contrasts of {quantity}"),
+        )
+        found.append(result)
+        notes += [f"{quantity}: {note}" for note in result.notes]
+    tables = {
+        "regime_contrasts": pd.concat([result.contrasts for result in found], ignore_index=True),
+        "regime_interactions": pd.concat([result.interactions for result in found], ignore_index=True),
+    }
+    return Measured(tables, tuple(notes))
+
+
+def _quantities(
+    viewpoint: pd.DataFrame, fits: pd.DataFrame | None, equivariance: pd.DataFrame | None
+) -> list[tuple[str, str, pd.DataFrame]]:
+    """Name of each quantity, the column that holds it, and its table."""
+    quantities = [("index", "index", viewpoint)]
+    if fits is not None:
+        quantities.append(("fit", "fit", fits))
+        quantities += [(name, name, fits) for name in COMPONENTS if name in fits and fits[name].notna().any()]
+    if equivariance is not None:
+        for (quantity, transform, images), part in equivariance.groupby(
+            ["measure", "transform", "image_set"], sort=False
+        ):
+            quantities.append((f"{quantity} {transform}, {images}", "mean", part))
+    return quantities
+
+
+def check(settings: RegimeContrasts, facts: Facts) -> None:
+    """Refuse contrasts of regimes that the study does not have."""
+    if len(facts.regimes) < 2:
+        raise ValueError(f"outputs.regime_contrasts needs two regimes; all networks are {', '.join(facts.regimes)}")
+    for name in sorted({name for pair in settings.pairs or [] for name in pair} - set(facts.regimes)):
+        raise ValueError(
+            f"outputs.regime_contrasts.pairs: no network has regime {name!r}: {closest(name, facts.regimes)}"
+        )
+
+
+def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
+    """Differences between regimes by layer with their intervals; a panel a measure and patch, a colour a pair.
+
+    Parameters
+    ----------
+    regime_contrasts : pandas.DataFrame
+        ``tables/regime_contrasts.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    rows = regime_contrasts.assign(
+        pair=regime_contrasts["first"] + " − " + regime_contrasts["second"],
+        panel=[
+            quantity_name(*names) for names in zip(regime_contrasts["measure"], regime_contrasts["region"], strict=True)
+        ],
+    )
+    pairs, panels = list(rows["pair"].drop_duplicates()), list(rows["panel"].drop_duplicates())
+    colours = {pair: NETWORK_COLOURS[place % len(NETWORK_COLOURS)] for place, pair in enumerate(pairs)}
+    n_columns = min(3, len(panels))
+    n_rows = -(-len(panels) // n_columns)
+    with style():
+        figure = new_figure(max(3.4, 2.4 * n_columns), 1.0 + 2.1 * n_rows)
+        grid = figure.subplots(n_rows, n_columns, squeeze=False)
+        for axes in grid.flat[len(panels) :]:
+            axes.axis("off")
+        for axes, panel in zip(grid.flat, panels, strict=False):
+            shown = rows[rows["panel"] == panel]
+            order = list(shown.sort_values("layer_index", kind="stable")["layer"].drop_duplicates())
+            places = {layer: place for place, layer in enumerate(order)}
+            for number, pair in enumerate(pairs):
+                of_pair = shown[shown["pair"] == pair]
+                x = of_pair["layer"].map(places) + 0.14 * (number - (len(pairs) - 1) / 2)
+                axes.vlines(x, of_pair["ci_low"], of_pair["ci_high"], color=colours[pair], linewidth=1)
+                axes.plot(x, of_pair["estimate"], "o", color=colours[pair], markerfacecolor="white", markersize=4)
+                clear = of_pair["p_adjusted"] < 0.05
+                axes.plot(x[clear], of_pair["estimate"][clear], "o", color=colours[pair], markersize=4)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_xticks(range(len(order)), order, rotation=60, ha="right", rotation_mode="anchor")
+            axes.set_xlabel("layer")
+            axes.set_title(panel, fontsize=8)
+        for axes in grid[:, 0]:
+            axes.set_ylabel("difference")
+        handles = [Line2D([], [], color=colour, marker="o", label=pair) for pair, colour in colours.items()]
+        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+        n = pd.concat([regime_contrasts["n_first"], regime_contrasts["n_second"]])
+        note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; n = {span(n)} seeds a regime")
+    return figure
+
+
+def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
+    """How regimes were contrasted, as the rows say it."""
+    contrasts = tables["regime_contrasts"]
+    methods = [str(method) for method in contrasts["method"].dropna().unique()]
+    text = "Training regimes were contrasted layer by layer with the training seed as the random factor"
+    text += f" ({'; '.join(methods)})"
+    if any("mixed" in method for method in methods):
+        text += ", by linear mixed models with restricted maximum likelihood (Laird and Ware 1982, Biometrics 38:963)"
+    if contrasts["effect_size"].notna().any():
+        text += "; effect sizes are Hedges' g (Hedges 1981)"
+    if contrasts["p_permutation"].notna().any():
+        text += "; permutation p values exchange the regimes of seeds (Ernst 2004, Stat Sci 19:676)"
+    return [text + "."]
+
+
+REGIME_CONTRASTS = Measure(
+    key="regime_contrasts",
+    title="Training regimes",
+    about="differences between training regimes, the seed as the random factor",
+    settings=RegimeContrasts,
+    compute=measure,
+    check=check,
+    work=lambda _settings, _n_stimuli: 1,
+    seconds=1.0,
+    tables=(
+        Table(
+            "regime_contrasts",
+            "Difference between two regimes in one quantity of one layer.",
+            columns(*(OWN.get(name, name) for name in REGIME_CONTRAST_COLUMNS)),
+        ),
+        Table(
+            "regime_interactions",
+            "Whether the difference between two regimes in one quantity depends on the layer.",
+            columns(*(OWN.get(name, name) for name in REGIME_INTERACTION_COLUMNS)),
+        ),
+    ),
+    figures=(
+        Drawing(
+            "regime_contrasts",
+            draw_contrasts,
+            "Differences between training regimes by layer, with 95 % intervals over seeds. Filled points: adjusted "
+            "p < 0.05.",
+        ),
+    ),
+    shown=(
+        Shown(
+            "regime_contrasts",
+            "Differences between training regimes by layer, over seeds. Few seeds give permutation tests a smallest p "
+            "that may lie above 0.05.",
+            columns=(
+                *("measure", "model", "region", "category", "layer", "first", OTHER, DIFFERENCE, "ci_low", "ci_high"),
+                *("effect_size", "p", "p_adjusted", "p_permutation", "n_first", "n_second", TEST),
+            ),
+        ),
+        Shown(
+            "regime_interactions",
+            "Does the difference between two regimes change over layers?",
+            columns=(
+                *("measure", "model", "region", "first"),
+                Column("second", "the other regime", header="other regime"),
+                Column("statistic", "F of the interaction", header="F"),
+                *("df", "df_error", "p", "p_adjusted", "p_permutation", "n_layers", TEST),
+            ),
+        ),
+    ),
+    methods=_methods,
+)

@@ -1,0 +1,84 @@
+"""The mirror-symmetry index beside its variants: without z-scoring of units, and an idealised measure."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+from rsatoolbox.rdm import RDMs
+
+from neurocompare.measures.columns import LAYER, columns
+from neurocompare.measures.declaration import Drawing, Measure, Measured
+from neurocompare.reporting.drawing import legend, networks, note, row_of_panels, style
+from neurocompare.reporting.tables import Table
+from neurocompare.representations.rdms import NETWORK, rdm_table
+from neurocompare.representations.templates import idealised_mirror_index
+from neurocompare.representations.viewpoint import mirror_symmetry_index
+
+__all__ = ["VIEWPOINT_VARIANTS", "draw_variants"]
+
+
+def measure(*, view_rdms: RDMs, raw_view_rdms: RDMs) -> Measured:
+    """The index with and without z-scoring of units, and the measure of Yildirim et al. on the z-scored RDMs."""
+    values = {
+        "zscore": mirror_symmetry_index(view_rdms),
+        "raw": mirror_symmetry_index(raw_view_rdms),
+        "idealised": idealised_mirror_index(view_rdms),
+    }
+    exemplars = rdm_table(view_rdms)[[*LAYER, "category", "identity"]]
+    rows = [exemplars.assign(variant=variant, index=index) for variant, index in values.items()]
+    table = pd.concat(rows, ignore_index=True)
+    networks = table.groupby(list(NETWORK), sort=False, dropna=False).ngroup()
+    return Measured({"viewpoint_variants": table.loc[networks.sort_values(kind="stable").index]})
+
+
+def draw_variants(viewpoint_variants: pd.DataFrame) -> Figure:
+    """The index against its viewpoint_variants: without z-scoring of units, and the idealised measure.
+
+    Parameters
+    ----------
+    viewpoint_variants : pandas.DataFrame
+        ``tables/viewpoint_variants.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    labels = {"raw": "index without z-scoring", "idealised": "idealised measure (r)"}
+    exemplars = ["model", "regime", "seed", "layer", "layer_index", "category", "identity"]
+    wide = viewpoint_variants.pivot_table(index=exemplars, columns="variant", values="index", dropna=False, sort=False)
+    wide = wide.dropna(how="all").reset_index()
+    with style():
+        figure, panels = row_of_panels(len(labels), width=2.6, height=2.9)
+        for axes, (name, label) in zip(panels, labels.items(), strict=True):
+            for look, rows in networks(wide):
+                axes.plot(rows["zscore"], rows[name], ".", color=look.colour, markersize=2, alpha=0.3, rasterized=True)
+            axes.axline((0, 0), slope=1, color="black", linewidth=0.6)
+            axes.set_xlabel("index, units z-scored")
+            axes.set_title(label, fontsize=8)
+        panels[0].set_ylabel("variant")
+        legend(figure, wide)
+        note(figure, f"a point an exemplar in a layer; n = {len(wide)}")
+    return figure
+
+
+VIEWPOINT_VARIANTS = Measure(
+    key="viewpoint_variants",
+    title="Variants of the index",
+    about="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it",
+    compute=measure,
+    tables=(
+        Table(
+            "viewpoint_variants",
+            "One variant of the mirror-symmetry index of a layer for one exemplar.",
+            columns(*LAYER, "category", "identity", "variant", "index"),
+        ),
+    ),
+    figures=(
+        Drawing(
+            "viewpoint_variants",
+            draw_variants,
+            "The mirror-symmetry index of every exemplar in every layer against the index without z-scoring of units, "
+            "and against the correlation with an idealised mirror-symmetric RDM (Yildirim et al. 2020).",
+        ),
+    ),
+)

@@ -6,6 +6,7 @@ commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -315,6 +316,10 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal has no signs for is printed with escapes.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(arguments)
     except InputError as error:

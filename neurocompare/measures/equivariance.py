@@ -14,7 +14,7 @@ from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measured, Quick, Section, Shown, member_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import layer_axis, line_styles, networks, new_figure, note, style
+from neurocompare.reporting.drawing import layer_axis, legend_name, line_styles, networks, new_figure, note, style
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.equivariance import (
     EQUIVARIANCE_COLUMNS,
@@ -125,7 +125,7 @@ def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
             layer_axis(axes, equivariance)
         handles = [Line2D([], [], color=c, linewidth=1.5, label=name) for name, c in TRANSFORM_COLOURS.items()]
         handles += [
-            Line2D([], [], color="black", linestyle=dashes, label=", ".join(network))
+            Line2D([], [], color="black", linestyle=dashes, label=legend_name(", ".join(network)))
             for network, dashes in lines.items()
         ]
         figure.legend(handles=handles, loc="outside upper center", ncols=3)

@@ -23,7 +23,7 @@ from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Name, Section, Shown, member_of
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.drawing import NETWORK_COLOURS, new_figure, note, quantity_name, span, style
+from neurocompare.reporting.drawing import NETWORK_COLOURS, legend_name, new_figure, note, quantity_name, span, style
 from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["REGIME_CONTRASTS", "RegimeContrasts", "draw_contrasts"]
@@ -148,7 +148,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
             axes.set_title(panel, fontsize=8)
         for axes in grid[:, 0]:
             axes.set_ylabel("difference")
-        handles = [Line2D([], [], color=colour, marker="o", label=pair) for pair, colour in colours.items()]
+        handles = [Line2D([], [], color=shade, marker="o", label=legend_name(pair)) for pair, shade in colours.items()]
         figure.legend(handles=handles, loc="outside upper center", ncols=2)
         n = pd.concat([regime_contrasts["n_first"], regime_contrasts["n_second"]])
         note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; n = {span(n)} seeds a regime")

@@ -5,6 +5,7 @@ Colours are those of Okabe and Ito, told apart by colour-blind readers.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import Formatter
 from numpy.typing import ArrayLike
 
 from neurocompare.representations.rdms import NETWORK
@@ -35,6 +38,7 @@ __all__ = [
     "layer_axis",
     "layer_ticks",
     "legend",
+    "legend_name",
     "line_styles",
     "networks",
     "new_figure",
@@ -55,6 +59,8 @@ COLUMN_INCHES = 3.4
 """Width of one column of a journal's page."""
 QUANTITIES = {"index": "mirror-symmetry index", "fit": "fit to patch RDM"}
 """Labels of axes, where they are not the name of the quantity."""
+LONGEST_WORD, LONGEST_TICK = 36, 28
+"""Characters of a name that are drawn, in titles and legends and along an axis."""
 _STYLE = {
     "font.size": 8,
     "axes.titlesize": 9,
@@ -66,14 +72,73 @@ _STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "neurocompare",
     "figure.dpi": 100,
+    # Names come from studies: a dollar sign in one is a dollar sign.
+    "text.parse_math": False,
 }
 
 
 def save_figure(figure: Figure, name: str, folder: Path) -> None:
-    """Write ``NAME.svg`` and ``NAME.png`` (300 dots an inch); equal figures give equal bytes."""
-    with style():
+    """Write ``NAME.svg`` and ``NAME.png`` (300 dots an inch); equal figures give equal bytes.
+
+    Names that are too long for a figure lose their middle, and characters that its font lacks are drawn as boxes;
+    tables hold both in full.
+    """
+    with style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
+        _shorten(figure)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
+
+
+def legend_name(name: str) -> str:
+    """The name of a line as a legend takes it: matplotlib leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name
+
+
+def _shorten(figure: Figure) -> None:
+    """Take the middle out of names that would leave no room for the panels."""
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if not isinstance(formatter, _ShortTicks):
+                axis.set_major_formatter(_ShortTicks(formatter))
+    for text in figure.findobj(Text):
+        lines = text.get_text().split("\n")
+        words = [[_short(word, LONGEST_WORD) for word in _printable(line).split(" ")] for line in lines]
+        text.set_text("\n".join(map(" ".join, words)))
+
+
+class _ShortTicks(Formatter):
+    """Tick labels of another formatter, each of so many characters at most."""
+
+    def __init__(self, formatter: Formatter):
+        self.formatter = formatter
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return _short(_printable(self.formatter(x, pos)), LONGEST_TICK)
+
+    def format_ticks(self, values: ArrayLike) -> list[str]:
+        """Labels of all ticks at once."""
+        return [_short(_printable(text), LONGEST_TICK) for text in self.formatter.format_ticks(values)]
+
+    def get_offset(self) -> str:
+        """What is added to all labels, or their factor."""
+        return self.formatter.get_offset()
+
+    def set_locs(self, locs: ArrayLike) -> None:
+        """Where the ticks are."""
+        self.formatter.set_locs(locs)
+
+
+def _printable(text: str) -> str:
+    """A text with blanks in the place of control characters."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _short(text: str, most: int) -> str:
+    """A text of so many characters at most."""
+    half = (most - 1) // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 @contextmanager
@@ -178,7 +243,8 @@ def legend(figure: Figure, table: pd.DataFrame) -> None:
     handles: dict[str, Line2D] = {}
     for look, rows in networks(table.drop_duplicates([*NETWORK, "layer"])):
         line = "--" if len(rows) == 1 else "-"
-        handles.setdefault(look.name, Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=look.name))
+        name = legend_name(look.name)
+        handles.setdefault(name, Line2D([], [], color=look.colour, linestyle=line, linewidth=1.5, label=name))
     figure.legend(handles=list(handles.values()), loc="outside upper center", ncols=min(3, len(handles)))
 
 
@@ -209,7 +275,7 @@ def layer_ticks(axes: Axes, ticks: Sequence[str], label: str) -> None:
 
 def colour_legend(figure: Figure, colours: Mapping[str, str]) -> None:
     """Legend above the panels."""
-    handles = [Line2D([], [], color=colour, linewidth=1.5, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=colour, linewidth=1.5, label=legend_name(name)) for name, colour in colours.items()]
     figure.legend(
         handles=handles, loc="outside upper center", ncols=min(2 if max(map(len, colours)) > 15 else 3, len(handles))
     )
@@ -228,7 +294,8 @@ def _kinds(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 def kind_legend(figure: Figure, colours: Mapping[tuple[str, str], str]) -> None:
     """Models and regimes above the panels."""
-    handles = [Line2D([], [], color=colour, label=", ".join(map(str, kind))) for kind, colour in colours.items()]
+    names = {legend_name(", ".join(map(str, kind))): colour for kind, colour in colours.items()}
+    handles = [Line2D([], [], color=colour, label=name) for name, colour in names.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(3, len(handles)))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["Column", "Table", "latex_table", "markdown_table", "ordered", "write_table"]
+__all__ = ["Column", "Table", "guarded_cell", "latex_table", "markdown_table", "ordered", "write_table"]
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def ordered(table: pd.DataFrame, declared: Table) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write ``NAME.csv`` and ``NAME.parquet``.
+    """Write ``NAME.csv``, safe to open in a spreadsheet (see :func:`guarded_cell`), and ``NAME.parquet``, as it is.
 
     Parameters
     ----------
@@ -101,8 +104,32 @@ def write_table(table: pd.DataFrame, name: str, folder: Path) -> None:
     folder : pathlib.Path
         Exists.
     """
-    table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
+    texts = [column for column in table.columns if not pd.api.types.is_numeric_dtype(table[column])]
+    guarded = table.assign(**{column: [guarded_cell(value) for value in table[column]] for column in texts})
+    guarded.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
     table.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def guarded_cell(value: object) -> object:
+    """A cell as it is safe in a spreadsheet: a text that would be taken for a formula gets an apostrophe in front.
+
+    Parameters
+    ----------
+    value : object
+        Only texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return change, and of those none that
+        is a number, such as ``-45``.
+
+    Returns
+    -------
+    object
+    """
+    if not isinstance(value, str) or not value.startswith(FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def markdown_table(table: pd.DataFrame, *, digits: int = 2) -> str:
@@ -124,7 +151,9 @@ def markdown_table(table: pd.DataFrame, *, digits: int = 2) -> str:
     def cell(value: object) -> str:
         if value is None or value != value:
             return "-"
-        return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+        if isinstance(value, float):
+            return f"{value:.{digits}f}"
+        return re.sub(r"([\\`*|])", r"\\\1", " ".join(str(value).split())).replace("<", "&lt;")
 
     rows = [list(map(str, table.columns)), ["---"] * table.shape[1]]
     rows += [[cell(value) for value in row] for row in table.itertuples(index=False)]
@@ -146,14 +175,19 @@ def latex_table(table: pd.DataFrame, *, digits: int = 2) -> str:
     str
         A ``tabular`` environment that ends in a newline.
     """
-    special = str.maketrans({c: f"\\{c}" for c in "&%$#_{}"} | {"\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"})
+    named = {"\\": "backslash", "<": "less", ">": "greater", "|": "bar"}
+    special = str.maketrans(
+        {c: f"\\{c}" for c in "&%$#_{}"}
+        | {"~": r"\~{}", "^": r"\^{}"}
+        | {c: rf"\text{name}{{}}" for c, name in named.items()}
+    )
 
     def cell(value: object) -> str:
         if value is None or value != value:
             return "--"
         if isinstance(value, float):
             return f"${value:.{digits}f}$" if value < 0 else f"{value:.{digits}f}"
-        return str(value).translate(special)
+        return " ".join(str(value).split()).translate(special)
 
     numeric = [pd.api.types.is_numeric_dtype(table[name]) for name in table.columns]
     lines = [r"\begin{tabular}{" + "".join("r" if right else "l" for right in numeric) + "}", r"\toprule"]

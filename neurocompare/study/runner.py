@@ -23,6 +23,7 @@ from neurocompare.measures.declaration import VALUES, Measured, Tables, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
+from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import LOG, whole_folder
@@ -392,8 +393,8 @@ def _write_run(folder: Path, tables: Tables, layer_rdms: RDMs, patch_rdms: RDMs,
     printed = shown_fits(tables["fits"])
     (folder / "tables" / "fits.md").write_text(markdown_table(printed), encoding="utf-8")
     (folder / "tables" / "fits.tex").write_text(latex_table(printed), encoding="utf-8")
-    layer_rdms.save(str(folder / "rdms" / "layers.hdf5"))
-    patch_rdms.save(str(folder / "rdms" / "patches.hdf5"))
+    write_rdms(layer_rdms, folder / "rdms" / "layers.hdf5")
+    write_rdms(patch_rdms, folder / "rdms" / "patches.hdf5")
     for name, content in figures.items():
         (folder / "figures" / name).write_bytes(content)
 

@@ -5,6 +5,7 @@ Gives a report: facts, and problems each with a way out. Files that cannot be us
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.errors import InputError
+from neural_data.formats import named_arrays
 from neural_data.formats.files import detect_format, read_recording
 from neural_data.recordings import (
     checked_recording,
@@ -20,7 +22,9 @@ from neural_data.recordings import (
     match_stimulus_set,
     missing_message,
     regions_of,
+    repeated_trials,
     response_counts,
+    with_ids_of,
 )
 from neural_data.stimuli import StimulusSet
 
@@ -95,6 +99,9 @@ def check_recording(
     window_ms: tuple[float, float] | None = None,
     region: str | None = None,
     units: str | None = None,
+    columns: Mapping[str, str | Sequence[str]] | None = None,
+    variables: Mapping[str, str] | None = None,
+    decimal: str | None = None,
     stimuli: StimulusSet | None = None,
 ) -> RecordingReport:
     """Say what a recording holds and what in it will mislead an RDM.
@@ -103,7 +110,7 @@ def check_recording(
     ----------
     recording : str, Path or xarray.DataArray
         A file or folder, or a recording in memory.
-    format, stimulus, window_ms, region, units
+    format, stimulus, window_ms, region, units, columns, variables, decimal
         For files, see :func:`~neural_data.formats.files.read_recording`.
     stimuli : StimulusSet or None
         What was shown, to see whether all of it was recorded.
@@ -121,8 +128,22 @@ def check_recording(
         source, found = "recording in memory", "in memory"
         recording = checked_recording(recording, units=units)
     else:
-        source, found = str(recording), format or detect_format(recording)
-        recording = read_recording(recording, found, stimulus, window_ms, region=region, units=units, missing="keep")
+        source = str(recording)
+        found = format or (named_arrays.FORMAT.name if variables else detect_format(recording))
+        recording = read_recording(
+            recording,
+            found,
+            stimulus,
+            window_ms,
+            region=region,
+            units=units,
+            columns=columns,
+            variables=variables,
+            decimal=decimal,
+            missing="keep",
+        )
+    if stimuli is not None:
+        recording = with_ids_of(recording, stimuli)
     counts, means = response_counts(recording), condition_means(recording, missing="keep")
     neurons = _neurons(recording, means)
     problems = [
@@ -279,6 +300,17 @@ def _problems_of_stimuli(recording: xr.DataArray, counts: pd.DataFrame, stimuli:
                 "error",
                 f"there are {len(counts)} stimuli; an RDM needs at least {FEWEST_STIMULI}",
                 "check which label tells stimuli apart (stimulus=...)",
+            )
+        )
+    repeated = repeated_trials(recording)
+    if repeated:
+        problems.append(
+            Problem(
+                "warning",
+                f"{repeated} of {recording.sizes['presentation']} presentations repeat another of the same stimulus, "
+                "response by response",
+                "trials never agree in every neuron: was the file joined to itself, or means written once a trial? "
+                "Repeated trials make reliability and crossnobis look better than they are",
             )
         )
     if stimuli is not None:

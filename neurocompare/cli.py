@@ -51,6 +51,22 @@ Jobs = Annotated[
 ]
 Dask = Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help="Dask scheduler: tcp://HOST:PORT.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="ROLE=NAME",
+        help="What a column is, such as response=rate, stimulus_id=image, 'response=unit*' or onset=stim_on_time.",
+    ),
+]
+Variables = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--variable",
+        metavar="ROLE=NAME",
+        help="What a variable of a MATLAB or HDF5 file is: responses=rates, stimulus_id=stim, region=area.",
+    ),
+]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look: fewer seeds, identities, neurons and draws.")]
 Check = Annotated[bool, typer.Option("--check", help="Check all input, compute and write nothing.")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="Print the steps, what is kept already and the likely time.")]
@@ -154,17 +170,64 @@ def check_recording(
         tuple[float, float] | None, typer.Option("--window-ms", help="Window after stimulus onset: from, to.")
     ] = None,
     format: Annotated[str | None, typer.Option(help="File format, where its content does not tell.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of the neurons, where the file names none.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="spikes/s, counts or normalized, where the file does not say.")
+    ] = None,
+    columns: Columns = None,
+    variables: Variables = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of a table: . or a comma.")] = None,
     stimuli: Annotated[Path | None, typer.Option(help="CSV of the stimulus set that was shown.")] = None,
 ) -> None:
-    """Say what a recording holds and what in it would mislead an RDM."""
+    """Say what a recording holds, what had to be assumed, and what in it would mislead an RDM."""
     from neural_data.checking import check_recording as check
     from neural_data.stimuli import read_stimuli
 
-    shown = None if stimuli is None else read_stimuli(stimuli)
-    found = check(path, format=format, stimulus=stimulus, window_ms=window_ms, stimuli=shown)
+    shown = None if stimuli is None else read_stimuli(stimuli, with_images=False)
+    found = check(
+        path,
+        format=format,
+        stimulus=stimulus,
+        window_ms=window_ms,
+        region=region,
+        units=units,
+        columns=_roles(columns, "--column"),
+        variables=_roles(variables, "--variable"),
+        decimal=decimal,
+        stimuli=shown,
+    )
     _say(found.to_text())
     if not found.usable:
         raise typer.Exit(2)
+
+
+@app.command("stimuli")
+def name_stimuli(
+    folder: Annotated[Path, typer.Argument(help="Folder of images without a table.")],
+    pattern: Annotated[
+        str, typer.Option(help="What names of images say: '{identity}_az{azimuth_deg}.png'; * for any characters.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="CSV to write; without it the table is shown.")
+    ] = None,
+    category: Annotated[str, typer.Option(help="Of all images, where the pattern does not say it.")] = "",
+) -> None:
+    """Make the table of a stimulus set from the names of its images."""
+    from neural_data.formats.bounds import whole_file
+    from neurocompare.stimuli.folders import read_folder
+
+    stimuli = read_folder(folder, pattern, category=category)
+    if out is None:
+        _say(stimuli.table.reset_index().to_string(index=False, max_rows=20))
+    else:
+        if out.exists():
+            raise InputError(f"{out}: is there already; remove it, or name another file")
+        with whole_file(out) as temporary:
+            stimuli.table.to_csv(temporary, index_label="stimulus_id", lineterminator="\n")
+        beside = out.absolute().parent == folder.absolute()
+        _say(f"{out}" if beside else f'{out}; in a study: source = "{out}" and images = "{folder}"')
+    table = stimuli.table
+    _say(f"{len(table)} images, {table['identity'].nunique()} identities, {table['azimuth_deg'].nunique()} azimuths")
 
 
 @app.command()
@@ -335,6 +398,19 @@ def main(arguments: list[str] | None = None) -> None:
 def _say(text: str, where: Console = console) -> None:
     """Print a text as it is: no markup, no wrapping."""
     where.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _roles(given: list[str] | None, option: str) -> dict[str, str]:
+    """Roles and names that are given as ROLE=NAME."""
+    pairs = {}
+    for text in given or []:
+        role, separator, name = (part.strip() for part in text.partition("="))
+        if not (separator and role and name):
+            raise InputError(f"{option} {text}: write ROLE=NAME, such as {option} stimulus_id=image")
+        if role in pairs:
+            raise InputError(f"{option} {text}: {role} is named already ({pairs[role]})")
+        pairs[role] = name
+    return pairs
 
 
 def _overrides(settings: list[str] | None) -> dict[str, str]:

@@ -47,7 +47,8 @@ def in_degrees(angles: np.ndarray) -> np.ndarray:
     array of float, of the same shape
     """
     angles = np.asarray(angles, dtype=float)
-    turned = np.where(angles > 180, angles - 360, np.where(angles <= -180, angles + 360, angles))
+    over, under = angles > 180 + SAME_ANGLE_DEG, angles <= -180 + SAME_ANGLE_DEG
+    turned = np.where(over, angles - 360, np.where(under, angles + 360, angles))
     order = np.argsort(turned.ravel(), kind="stable")
     values = turned.ravel()[order]
     starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > SAME_ANGLE_DEG)
@@ -153,7 +154,16 @@ def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
 def _spellings(column: str) -> set[str]:
     """How a column may be misspelt: in another case, without its unit, with a letter less."""
     plain = column.removesuffix("_deg")
-    return {column, plain, plain[:-1], f"{plain}s", f"{plain}_degrees", f"{plain}_degree", column.replace("_", "")}
+    return {
+        column,
+        plain,
+        plain[:-1],
+        f"{plain}s",
+        f"{plain[:-1]}ies",
+        f"{plain}_degrees",
+        f"{plain}_degree",
+        column.replace("_", ""),
+    }
 
 
 def listed(values: Sequence[float]) -> str:

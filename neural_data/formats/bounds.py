@@ -93,7 +93,7 @@ def checked_folder(path: str | Path, what: str = "folder") -> Path:
 def exists(path: str | Path) -> bool:
     """Whether there is anything at a path; what cannot be looked at raises."""
     try:
-        _mode(Path(path), "file")
+        _mode(Path(path), "file or folder")
     except InputError as error:
         if "no such" in str(error):
             return False

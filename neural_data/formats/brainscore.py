@@ -8,16 +8,16 @@ netCDF library's default fill value, and are missing as an explicit fill value i
 from __future__ import annotations
 
 import contextlib
+import io
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from scipy.io import netcdf_file
 
 from neural_data.errors import InputError, closest
-from neural_data.formats.bounds import checked_file, one_line, refuse_claim
+from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, one_line, read_bytes, refuse_claim
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5
 from neural_data.formats.options import ROLES, ReadOptions, checked_roles, refuse_unused
@@ -108,35 +108,21 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
     try:
         with contextlib.ExitStack() as stack:
             if is_netcdf3:
-                _check_netcdf3(path)
-                engine = {"engine": "scipy"}
+                # From memory: a damaged file that is mapped cannot be closed again, and what it claims past its end is
+                # never allocated.
+                source, engine = io.BytesIO(read_bytes(path, largest=LARGEST_CLAIM)), {"engine": "scipy"}
             else:
                 stack.enter_context(closed_hdf5(path, what="a netCDF assembly"))
                 # phony_dims: HDF5 that is no netCDF opens too, so that its dims can be named in the error.
-                engine = {"engine": "h5netcdf", "phony_dims": "sort"}
+                source, engine = path, {"engine": "h5netcdf", "phony_dims": "sort"}
             # decode_times off: a bin in "ms" is a number here, never a date.
-            yield stack.enter_context(xr.open_dataset(path, decode_times=False, **engine))
+            yield stack.enter_context(xr.open_dataset(source, decode_times=False, **engine))
     except InputError:
         raise
     except (*UNREADABLE, struct.error) as error:
         raise InputError(
             f"{path}: not readable as a netCDF assembly ({type(error).__name__}: {one_line(error)}); it may be cut off"
         ) from error
-
-
-def _check_netcdf3(path: Path) -> None:
-    """Refuse a netCDF 3 file whose variables claim more than it holds, before anything is mapped or loaded."""
-    with netcdf_file(path, "r", mmap=True, maskandscale=False) as file:
-        claims = {name: _claimed(file, variable) for name, variable in file.variables.items()}
-        size = path.stat().st_size
-        for name, claim in claims.items():
-            if claim > size:
-                raise InputError(f"{path}: variable {name} claims {claim:,.0f} bytes and the file has {size:,}")
-
-
-def _claimed(file: netcdf_file, variable: object) -> float:
-    lengths = [file.dimensions[d] if file.dimensions[d] is not None else file._recs for d in variable.dimensions]
-    return float(np.prod(lengths, dtype=float)) * variable.itemsize()
 
 
 def _data_variable(dataset: xr.Dataset, path: Path) -> xr.DataArray:

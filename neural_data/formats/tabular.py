@@ -57,6 +57,8 @@ _ROLES = tuple(role for role in ROLES if role != "onset")
 _USED = ("stimulus", "window_ms", "region", "subject", "units", "columns", "decimal")
 _ROW_NUMBERS = re.compile(r"column \d+|Unnamed: ?\d+|\.\.\.\d+")
 """Heads of columns without a head, as they stand here, in pandas and in R's readr."""
+BYTES_OF_TEXT = 56
+"""What a cell of text takes in memory beyond a number, about."""
 _ROUNDED_BY_A_SPREADSHEET = re.compile(r"[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
 
 
@@ -171,7 +173,8 @@ def _read_parquet(path: Path) -> Cells:
         file = pa.parquet.ParquetFile(path)
         names = file.schema_arrow.names
         _refuse_twice(names, path)
-        size = max(file.metadata.num_rows * len(names) * 8, _unpacked(file.metadata))
+        n_texts = sum(not pa.types.is_floating(field.type) for field in file.schema_arrow)
+        size = max(file.metadata.num_rows * (8 * len(names) + BYTES_OF_TEXT * n_texts), _unpacked(file.metadata))
         refuse_claim(size, path, f"a table of {file.metadata.num_rows:,} x {len(names)} cells")
         texts = [f.name for f in file.schema_arrow if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
         found = pa.parquet.read_table(path, read_dictionary=texts)

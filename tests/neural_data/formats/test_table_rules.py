@@ -93,14 +93,15 @@ def long(**names):
 def test_a_column_map_names_the_roles_of_a_long_table(tmp_path):
     names = {"stimulus_id": "image", "neuroid_id": "unit", "region": "area", "response": "spike_count"}
     path = written(tmp_path, long(**names))
-    columns = {role: name for role, name in names.items()}
-    recording = read_recording(path, columns=columns)
+    recording = read_recording(path, columns=names)
     np.testing.assert_array_equal(recording.values, RATES)
     assert recording["neuroid_id"].values.tolist() == UNITS
     with pytest.raises(InputError, match="did you mean 'neuroid_id'"):
         read_recording(path, columns={"neuroid": "unit"})
-    with pytest.raises(InputError, match=r"no column 'spike_counts': did you mean 'spike_count'\? \(wanted as response"):
-        read_recording(path, columns={**columns, "response": "spike_counts"})
+    with pytest.raises(
+        InputError, match=r"no column 'spike_counts': did you mean 'spike_count'\? \(wanted as response"
+    ):
+        read_recording(path, columns={**names, "response": "spike_counts"})
 
 
 def test_half_a_long_table_is_no_wide_one(tmp_path):
@@ -167,7 +168,9 @@ def test_ids_that_a_spreadsheet_rounded_are_refused(tmp_path):
 @pytest.mark.parametrize("dtype", [np.int64, np.float64, object])
 def test_numbers_as_ids_in_parquet_are_written_whole(tmp_path, dtype):
     ids = np.array([20190315123045 + i for i in range(6)])
-    wide(HEADED, stimulus_id=ids.astype(str) if dtype is object else ids.astype(dtype)).to_parquet(tmp_path / "r.parquet")
+    wide(HEADED, stimulus_id=ids.astype(str) if dtype is object else ids.astype(dtype)).to_parquet(
+        tmp_path / "r.parquet"
+    )
     assert read_recording(tmp_path / "r.parquet")["stimulus_id"].values.tolist() == ids.astype(str).tolist()
 
 

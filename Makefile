@@ -4,13 +4,21 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint format bench clean
+.PHONY: demo test test-slow portable lint format bench clean
 
 demo: $(STAMP)
 	$(BIN)/neurocompare demo --out demo_run
 
+# What to run before a commit; test-slow has the rest, and CI runs both.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow
+
+# The numeric tests on the code of other processors, on one thread and two, and with another NumPy.
+portable: $(STAMP)
+	$(BIN)/python -m tests.portable
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

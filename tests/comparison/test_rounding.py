@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from neurocompare.comparison.fits import compare_rdms
-from neurocompare.comparison.hypotheses import decide, read_hypotheses
+from neurocompare.comparison.hypotheses import Hypothesis, decide
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles, permute_identities
 from neurocompare.comparison.regime_contrasts import contrast_regimes
@@ -146,7 +146,7 @@ def test_hypotheses_about_equal_values_are_undecided(rng, test):
             ],
             columns=["layer", "identity", "v"],
         )
-        found = decide(read_hypotheses([claim]), {"t": table}).iloc[0]
+        found = decide([Hypothesis(**claim)], {"t": table}).iloc[0]
         assert found["verdict"] == "undecided"
         assert np.isnan(found["p"]) or found["p"] == 1
 

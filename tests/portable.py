@@ -1,4 +1,4 @@
-"""The numeric tests on other kernels: ``make portable``, or ``python -m tests.portable [--numpy VERSION] [PYTEST ...]``.
+"""The numeric tests on other kernels: ``make portable`` (``python -m tests.portable [--numpy VERSION] [PYTEST ...]``).
 
 BLAS, NumPy and torch choose their code by the processor, so that the last digits of a sum differ between machines.
 OpenBLAS runs the code of another processor where ``OPENBLAS_CORETYPE`` names it; NumPy and torch have such switches

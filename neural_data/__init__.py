@@ -6,10 +6,26 @@ used, so that importing the package costs nothing.
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
 
 from neural_data import samples
 from neural_data.errors import InputError
+from neural_data.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from neural_data.formats.files import (
+        read_recording as read_recording,
+        write_recording as write_recording,
+    )
+    from neural_data.simulation import (
+        simulate_from_layer as simulate_from_layer,
+        simulate_patches as simulate_patches,
+    )
+    from neural_data.stimuli import (
+        StimulusSet as StimulusSet,
+        read_stimuli as read_stimuli,
+        write_stimuli as write_stimuli,
+    )
 
 _HOMES = {
     "StimulusSet": "neural_data.stimuli",
@@ -20,18 +36,5 @@ _HOMES = {
     "simulate_from_layer": "neural_data.simulation",
     "simulate_patches": "neural_data.simulation",
 }
-__all__ = [
-    "InputError",
-    "samples",
-    *_HOMES,
-]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'neural_data' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__ = ["InputError", "samples", *_HOMES]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,7 +5,21 @@ The names below are loaded when they are first used, so that ``import neurocompa
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
+
+from neural_data.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from neurocompare.comparison.fits import (
+        compare_rdms as compare_rdms,
+        fits_on_draws as fits_on_draws,
+    )
+    from neurocompare.comparison.inference import infer_fits as infer_fits
+    from neurocompare.models.registry import load_model as load_model
+    from neurocompare.representations.model_rdms import compute_model_rdms as compute_model_rdms
+    from neurocompare.representations.neural_rdms import compute_neural_rdms as compute_neural_rdms
+    from neurocompare.representations.viewpoint import mirror_symmetry_index as mirror_symmetry_index
+    from neurocompare.study.runner import run_study as run_study
 
 __version__ = "0.1.0"
 
@@ -20,13 +34,4 @@ _HOMES = {
     "run_study": "neurocompare.study.runner",
 }
 __all__ = ["__version__", *_HOMES]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'neurocompare' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

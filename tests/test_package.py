@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import neural_data
 import neurocompare
+import neurocompare.stimuli
 
 PUBLIC = {
     neural_data: [
@@ -26,6 +29,15 @@ PUBLIC = {
 def test_public_names_can_be_imported(package, name):
     assert callable(getattr(package, name))
     assert name in dir(package)
+
+
+@pytest.mark.parametrize("package", [neural_data, neurocompare, neurocompare.stimuli])
+def test_a_type_checker_sees_the_names_that_are_loaded_late(package):
+    tree = ast.parse(Path(package.__file__).read_text())
+    (block,) = (node for node in tree.body if isinstance(node, ast.If) and node.test.id == "TYPE_CHECKING")
+    seen = {alias.asname: line.module for line in block.body for alias in line.names}
+    assert seen == package._HOMES
+    assert (Path(package.__file__).parent / "py.typed").is_file() or package is neurocompare.stimuli
 
 
 def test_unknown_names_raise_attribute_error():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import zipfile
@@ -22,6 +23,7 @@ __all__ = [
     "LARGEST_CLAIM",
     "checked_file",
     "checked_folder",
+    "is_partial",
     "one_line",
     "read_bytes",
     "read_member",
@@ -269,14 +271,31 @@ def one_line(error: BaseException | str, *, longest: int = 200) -> str:
     return line if len(line) <= longest else f"{line[:longest]} ..."
 
 
+def is_partial(path: str | Path) -> bool:
+    """Whether a file is what a killed process left of one that :func:`whole_file` was to write."""
+    return _PARTIAL.fullmatch(Path(path).name) is not None
+
+
 @contextlib.contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
+def whole_file(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     """A temporary file beside the path that takes its place once all is written.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; one of that name is replaced at the end, and stays as it was where the block fails.
+    durable : bool
+        Whether its content reaches the disk before the name does, so that a loss of power leaves no empty file.
+
+    Yields
+    ------
+    pathlib.Path
+        To write to; it ends as the path does.
 
     Raises
     ------
     InputError
-        If there is no folder to write into, or it cannot be written.
+        If there is no folder to write into, it cannot be written, or the disk is full.
     """
     path = Path(path)
     if not path.parent.is_dir():
@@ -286,14 +305,23 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem[:80]}.{os.getpid()}-{secrets.token_hex(4)}.partial{path.suffix}")
     try:
         yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
         if isinstance(error, InputError):
             raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            problem = "the disk is full; make room and try again. What was written before is still there"
+            raise InputError(f"{path} cannot be written: {problem}") from error
         raise InputError(f"{path}: cannot be written ({error.strerror or one_line(error)}); choose another") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+_PARTIAL = re.compile(r"\..*\.\d+-[0-9a-f]{8}\.partial(\.\w+)?")
 
 
 def _mode(path: Path, what: str) -> int:

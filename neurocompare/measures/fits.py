@@ -277,7 +277,7 @@ FITS = Measure(
             "Best layer of each network for each patch. It was chosen and measured on the same stimuli, so its fit is "
             "biased upwards.",
             columns=(
-                *("model", "regime", "seed", "region"),
+                *(*NETWORK, "region"),
                 Column("layer", "the layer with the largest fit", header="best layer"),
                 *("fit", "ci_low", "ci_high", "ceiling_lower"),
                 Column("p_zero_adjusted", "p_zero corrected over layers", header="adjusted p (fit > 0)"),
@@ -289,7 +289,7 @@ FITS = Measure(
             "fits",
             lambda fits: f"Fit ({find_method(fits['method'].iloc[0]).label}) of every layer to every patch.",
             columns=(
-                *("model", "regime", "seed", "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero"),
+                *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero"),
                 *("p_zero_adjusted", "ceiling_lower", *COMPONENTS, "n_neurons"),
             ),
         ),

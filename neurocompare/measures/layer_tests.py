@@ -49,7 +49,7 @@ LAYER_TESTS = Measure(
             "best_layers",
             "The layer of one network that fits one patch best.",
             columns(
-                *("model", "regime", "seed", "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
+                *(*NETWORK, "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
                 *("depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers", "simulated"),
             ),
         ),
@@ -57,7 +57,7 @@ LAYER_TESTS = Measure(
             "layer_pairs",
             "Difference of the fits of two layers of one network to one patch.",
             columns(
-                *("model", "regime", "seed", "region", "subject", "layer_1", "layer_2"),
+                *(*NETWORK, "region", "subject", "layer_1", "layer_2"),
                 *("difference", "se", "df", "ci_low", "ci_high", "p", "simulated"),
             ),
         ),
@@ -65,7 +65,7 @@ LAYER_TESTS = Measure(
             "patch_pairs",
             "Whether two patches are fitted alike by the layers of one network.",
             columns(
-                *("model", "regime", "seed", "region_1", "subject_1", "region_2", "subject_2"),
+                *(*NETWORK, "region_1", "subject_1", "region_2", "subject_2"),
                 *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "interaction", "p_interaction"),
                 *("depth_difference", "depth_se", "depth_low", "depth_high", "n_layers", "simulated"),
             ),

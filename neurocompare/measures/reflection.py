@@ -16,6 +16,7 @@ from neurocompare.measures.declaration import Drawing, Measure, Measured, Patche
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import errorbar, layer_axis, line_styles, networks, new_figure, note, style
 from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.rdms import NETWORK
 
 __all__ = ["REFLECTION", "draw_components"]
 
@@ -108,7 +109,7 @@ REFLECTION = Measure(
             "components",
             "Share of every fit that each part adds, and their difference (invariant minus sensitive); p is two-sided "
             "against 0 and not corrected.",
-            columns=("model", "regime", "seed", "layer", "region", "component", "shapley", "ci_low", "ci_high", P),
+            columns=(*NETWORK, "layer", "region", "component", "shapley", "ci_low", "ci_high", P),
         ),
     ),
     intro=(

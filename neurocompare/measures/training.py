@@ -47,7 +47,7 @@ def draw_training(training: pd.DataFrame, fits: pd.DataFrame | None = None) -> F
     with style():
         figure = new_figure(5.6, 2.9)
         left, right = figure.subplots(1, 2)
-        for (model, regime, _seed), rows in training.groupby(["model", "regime", "seed"], sort=False, dropna=False):
+        for (model, regime, _seed), rows in training.groupby(list(NETWORK), sort=False, dropna=False):
             colour, rows = colours[model, regime], rows.sort_values("epoch")
             for axes, value in ((left, "loss"), (right, "accuracy")):
                 for part, dashes in (("train", "--"), ("validation", "-")):
@@ -96,7 +96,7 @@ TRAINING = Measure(
         Table(
             "training",
             "One network after one epoch; its last row has the accuracy on test images.",
-            columns("model", "regime", "seed", *TRAINING_COLUMNS),
+            columns(*NETWORK, *TRAINING_COLUMNS),
         ),
     ),
     figures=(
@@ -112,7 +112,7 @@ TRAINING = Measure(
         Shown(
             "training",
             "Trained networks after their last epoch: shares of images named rightly.",
-            columns=(*("model", "regime", "seed", "epoch", "train_accuracy", "validation_accuracy", "test_accuracy"),),
+            columns=(*NETWORK, "epoch", "train_accuracy", "validation_accuracy", "test_accuracy"),
             rows=lambda tables: last_epochs(tables["training"]),
         ),
     ),

@@ -23,7 +23,7 @@ from neurocompare.reporting.drawing import (
 )
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_rdm_requests
-from neurocompare.representations.rdms import LAYER, rdm_table
+from neurocompare.representations.rdms import LAYER, NETWORK, rdm_table
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
 __all__ = ["TRAJECTORIES", "draw_trajectories"]
@@ -87,7 +87,7 @@ def draw_trajectories(
         for axes_of_row, panel in zip(grid, panels, strict=True):
             for axes, layer in zip(axes_of_row, layers, strict=True):
                 shown = rows[(rows["panel"] == panel) & (rows["layer"] == layer)]
-                for (model, regime, _), network in shown.groupby(["model", "regime", "seed"], sort=False, dropna=False):
+                for (model, regime, _), network in shown.groupby(list(NETWORK), sort=False, dropna=False):
                     course = network.sort_values("epoch")
                     axes.plot(
                         course["epoch"], course["value"], color=colours[model, regime], marker=".", markersize=3,
@@ -117,7 +117,7 @@ TRAJECTORIES = Measure(
             "trajectories",
             "One quantity of one layer of a network after one of the epochs that were kept.",
             columns(
-                *("model", "regime", "seed", "epoch", "layer", "layer_index", "region", "subject"),
+                *(*NETWORK, "epoch", "layer", "layer_index", "region", "subject"),
                 *("measure", "value"),
             ),
         ),

@@ -23,6 +23,7 @@ from neurocompare.reporting.drawing import (
     style,
 )
 from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import index_table, summarise_indices
 
 __all__ = ["MEAN_INDEX", "VIEWPOINT", "draw_indices"]
@@ -177,7 +178,7 @@ VIEWPOINT = Measure(
             "viewpoint_summary",
             "Mirror-symmetric viewpoint tuning index, mean over exemplars with its 95 % t interval.",
             columns=(
-                *("model", "regime", "seed"),
+                *NETWORK,
                 Column("layer", "name of the layer, or of the patch", header="layer or patch"),
                 *("category", MEAN_INDEX, "ci_low", "ci_high"),
                 Column("n", "number of exemplars", header="exemplars"),

@@ -44,7 +44,7 @@ def draw_variants(viewpoint_variants: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     labels = {"raw": "index without z-scoring", "idealised": "idealised measure (r)"}
-    exemplars = ["model", "regime", "seed", "layer", "layer_index", "category", "identity"]
+    exemplars = [*LAYER, "category", "identity"]
     wide = viewpoint_variants.pivot_table(index=exemplars, columns="variant", values="index", dropna=False, sort=False)
     wide = wide.dropna(how="all").reset_index()
     with style():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -15,6 +13,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from neural_data.errors import InputError
+from neural_data.formats.bounds import whole_file
 
 __all__ = [
     "load_checkpoint",
@@ -191,18 +190,12 @@ def write_state(path: str | Path, tensors: Mapping[str, torch.Tensor], about: Ma
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(save(dict(tensors), dict(about or {})))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
-        full = "the disk is full; make room" if error.errno in (errno.ENOSPC, errno.EDQUOT) else f"{error.strerror}"
-        raise InputError(f"{path} cannot be written: {full}. What was written before is still there") from error
+        raise InputError(f"{path} cannot be written: {error.strerror}") from error
+    with whole_file(path, durable=True) as partial:
+        partial.write_bytes(save(dict(tensors), dict(about or {})))
     return path
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from neural_data.errors import InputError
+from neural_data.formats.bounds import whole_file
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
@@ -379,7 +379,6 @@ def save_activations(
         end += size
     encoded = json.dumps(header).encode()
     encoded += b" " * (-len(encoded) % 8)
-    partial = path.with_name(path.name + ".partial")
 
     def write(batch_size: int) -> None:
         with partial.open("wb") as file:
@@ -394,11 +393,8 @@ def save_activations(
 
             stream_responses(network, stimuli, chosen, receive, batch_size=batch_size)
 
-    try:
+    with whole_file(path) as partial:
         with_smaller_batches(write, batch_size, network=network, memory_mb=0.0)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -24,6 +24,7 @@ from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, work
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.maps import Shown, has_map, layer_outputs, present
 from neurocompare.representations.products import UnitStatistics
+from neurocompare.representations.rdms import LAYER
 from neurocompare.stimuli.transforms import flip_vertical, mirror, rotate90
 
 __all__ = [
@@ -38,7 +39,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 EQUIVARIANCE_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index"),
+    *LAYER,
     *("transform", "measure", "image_set", "mean", "sd", "n"),
 )
 MEASURES = ("invariance", "equivariance")

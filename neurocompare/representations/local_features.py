@@ -31,7 +31,7 @@ from neurocompare.representations.importance import (
     shuffle_pieces,
 )
 from neurocompare.representations.model_rdms import compute_model_rdms
-from neurocompare.representations.rdms import view_order
+from neurocompare.representations.rdms import LAYER, view_order
 from neurocompare.representations.units import mirror_tuning_scores
 from neurocompare.representations.viewpoint import index_table
 
@@ -45,11 +45,11 @@ __all__ = [
 ]
 
 LOCAL_FEATURE_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index"),
+    *LAYER,
     *("condition", "percent", "category", "identity", "index", "profile"),
 )
 IMPORTANCE_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index"),
+    *LAYER,
     *("category", "identity", "azimuth_deg", "row", "column", "gray", "importance"),
 )
 MAP_CELLS = 32

@@ -15,13 +15,14 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE
 from neurocompare.representations.model_rdms import compute_model_rdms
+from neurocompare.representations.rdms import LAYER
 from neurocompare.representations.viewpoint import index_table
 from neurocompare.stimuli.transforms import Shifted
 
 __all__ = ["POSITION_COLUMNS", "measure_position_tolerance"]
 
 POSITION_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index"),
+    *LAYER,
     *("shift_right_px", "shift_down_px", "image_size_px", "category", "identity", "index"),
 )
 

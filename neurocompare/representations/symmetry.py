@@ -13,10 +13,11 @@ from torch import nn
 from neural_data.errors import InputError, closest
 from neurocompare.models.registry import Network
 from neurocompare.representations.correlation import correlate_rows
+from neurocompare.representations.rdms import LAYER
 
 __all__ = ["KERNEL_COLUMNS", "kernel_symmetry", "weight_symmetry"]
 
-KERNEL_COLUMNS = ("model", "regime", "seed", "layer", "layer_index", "transform", "channel", "symmetry")
+KERNEL_COLUMNS = (*LAYER, "transform", "channel", "symmetry")
 FLIPPED_AXES = {"left-right": -1, "up-down": -2}
 
 

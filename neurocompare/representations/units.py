@@ -20,7 +20,7 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
 from neurocompare.representations.correlation import correlate_rows
-from neurocompare.representations.rdms import view_order
+from neurocompare.representations.rdms import LAYER, view_order
 
 __all__ = [
     "UNIT_COLUMNS",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 UNIT_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index"),
+    *LAYER,
     *("criterion", "kind", "population", "n_found", "n_units", "share", "ci_low", "ci_high"),
 )
 FIVE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)

@@ -5,29 +5,39 @@ The public names are imported when they are first used, so that ``import neuroco
 
 from __future__ import annotations
 
-import importlib
+from typing import TYPE_CHECKING
 
-PUBLIC = {
-    "face_views": "sets",
-    "object_views": "sets",
-    "training_set": "sets",
-    "render_set": "folders",
-    "read_folder": "folders",
-    "contact_sheet": "folders",
-    "mesh_views": "meshes",
-    "read_mesh": "meshes",
-    "describe_images": "luminance",
-    "GrayBackground": "transforms",
+from neural_data.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from neurocompare.stimuli.folders import (
+        contact_sheet as contact_sheet,
+        read_folder as read_folder,
+        render_set as render_set,
+    )
+    from neurocompare.stimuli.luminance import describe_images as describe_images
+    from neurocompare.stimuli.meshes import (
+        mesh_views as mesh_views,
+        read_mesh as read_mesh,
+    )
+    from neurocompare.stimuli.sets import (
+        face_views as face_views,
+        object_views as object_views,
+        training_set as training_set,
+    )
+    from neurocompare.stimuli.transforms import GrayBackground as GrayBackground
+
+_HOMES = {
+    "face_views": "neurocompare.stimuli.sets",
+    "object_views": "neurocompare.stimuli.sets",
+    "training_set": "neurocompare.stimuli.sets",
+    "render_set": "neurocompare.stimuli.folders",
+    "read_folder": "neurocompare.stimuli.folders",
+    "contact_sheet": "neurocompare.stimuli.folders",
+    "mesh_views": "neurocompare.stimuli.meshes",
+    "read_mesh": "neurocompare.stimuli.meshes",
+    "describe_images": "neurocompare.stimuli.luminance",
+    "GrayBackground": "neurocompare.stimuli.transforms",
 }
-
-__all__ = list(PUBLIC)
-
-
-def __getattr__(name: str):
-    if name not in PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{PUBLIC[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *PUBLIC])
+__all__ = [*_HOMES]
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import io
 import json
-import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from PIL import Image, ImageDraw
 
 from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
+from neural_data.formats.bounds import is_partial, whole_file
 from neural_data.resizing import Resizing
 from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Plan, Progress, plan_set, render_plan
 
@@ -143,6 +143,8 @@ def _write_images(plan: Plan, table: pd.DataFrame, folder: Path, n_jobs: int, pr
     starts = np.cumsum([0, *counts])
     names = table["filename"].to_numpy()
     there = {path.name for path in folder.iterdir()}
+    for name in filter(is_partial, there):
+        (folder / name).unlink(missing_ok=True)
     complete = frozenset(k for k in range(len(counts)) if there.issuperset(names[starts[k] : starts[k + 1]]))
     done = sum(counts[k] for k in complete)
     if progress is not None:
@@ -162,13 +164,8 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def contact_sheet(

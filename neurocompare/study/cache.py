@@ -27,6 +27,7 @@ import filelock
 import platformdirs
 
 from neural_data.errors import InputError
+from neural_data.formats.bounds import whole_file
 from neurocompare import __version__
 from neurocompare.study.packing import pack, unpack
 
@@ -174,8 +175,8 @@ class Cache:
         about = {"kind": kind, "label": label, "seconds": seconds, "work": work}
         try:
             self._write(self._path(key), {"about.json": json.dumps(about).encode(), "value": content})
-        except OSError as error:
-            log.warning("step %s is not kept: %s cannot be written (%s)", label, self.folder, error.strerror)
+        except (OSError, InputError) as error:
+            log.warning("step %s is not kept: %s", label, error)
         return unpack(content)
 
     def obtain(self, key: str, make: Callable[[], Any], *, kind: str, label: str, work: float = 1.0) -> Any:
@@ -219,7 +220,7 @@ class Cache:
     def entries(self) -> list[Entry]:
         """What is kept, the latest used last."""
         found = []
-        for path in self.folder.glob("??/*.zip"):
+        for path in self.folder.glob("??/[!.]*.zip"):
             try:
                 with zipfile.ZipFile(path) as archive:
                     about = json.loads(archive.read("about.json"))
@@ -241,7 +242,7 @@ class Cache:
         removed = [entry for entry in self.entries() if entry.used <= limit]
         for entry in removed:
             self._path(entry.key).unlink(missing_ok=True)
-        for path in [*self.folder.glob("??/.*.part"), *self.folder.glob("locks/*.lock")]:
+        for path in [*self.folder.glob("??/.*.partial.zip"), *self.folder.glob("locks/*.lock")]:
             if path.stat().st_mtime <= min(limit, time.time() - 86_400 * (unused_days > 0)):
                 path.unlink(missing_ok=True)
         return removed
@@ -257,13 +258,5 @@ class Cache:
         with zipfile.ZipFile(held, "w") as archive:
             for name, content in parts.items():
                 archive.writestr(name, content)
-        handle, part = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(held.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            Path(part).unlink(missing_ok=True)
-            raise
+        with whole_file(path, durable=True) as partial:
+            partial.write_bytes(held.getbuffer())

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from neural_data.errors import InputError, closest
+from neural_data.formats.bounds import is_partial
 from neurocompare import __version__
 
 __all__ = ["LOG", "MARK", "update_mark", "whole_folder"]
@@ -216,7 +217,7 @@ def _entries(folder: Path) -> dict[str, Path]:
         raise error
 
     for place, folders, files in os.walk(folder, onerror=refuse):
-        for name in (*folders, *files):
+        for name in (*folders, *(name for name in files if not is_partial(name))):
             path = Path(place, name)
             found[path.relative_to(folder).as_posix()] = path
     return found

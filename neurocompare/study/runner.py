@@ -9,7 +9,7 @@ import contextlib
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.measures.declaration import VALUES, Measured, Tables, needs_of
+from neurocompare.measures.declaration import VALUES, Measure, Measured, Tables, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
@@ -190,7 +190,7 @@ class _Work:
         for drawing, names, step in self.plan.figures:
             drawn = {name: given[name] for name in names if name in given}
             if all(name in drawn for name, must in needs_of(drawing.draw).items() if must):
-                figures |= self.made(step, functools.partial(draw_to_files, drawing.name, drawing.draw, drawn))
+                figures |= self.made(step, lambda d=drawing, drawn=drawn: draw_to_files(d.name, d.draw, drawn))
         self.progress("report", 0.99)
         _write_run(folder, tables, given["layer_rdms"], given["patches"].rdms, figures)
         write_provenance(
@@ -227,7 +227,7 @@ class _Work:
         given: Mapping[str, Any],
         shown: Mapping[tuple[str, int], Measured],
     ) -> tuple[Tables, list[str]]:
-        """Tables of all measures by name, with their declared columns, and notes on them."""
+        """Tables of all measures by name, and notes on them."""
         tables: Tables = {}
         notes: list[str] = []
         fits: FitResult | None = None
@@ -257,25 +257,14 @@ class _Work:
             else:
                 found = [self.made(steps[None], functools.partial(measure.compute, **arguments))]
             notes += [note for one in found for note in one.notes]
-            for declared in measure.tables:
-                parts = [one.tables[declared.name] for one in found if declared.name in one.tables]
-                if parts:
-                    joined = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
-                    tables[declared.name] = ordered(joined, declared)
-            for summary in measure.summaries:
-                if summary.source in tables:
-                    tables[summary.table.name] = ordered(summary.summarise(tables[summary.source]), summary.table)
+            tables |= _declared_tables(measure, found)
         return tables, notes
 
     @staticmethod
     def is_shown(planned: PlannedMeasure) -> bool:
         """Whether a measure needs one network, stimuli and values alone, so that it can be made beside the RDMs."""
-        return planned.measure.per_network and not planned.measure.needs.keys() - {
-            "network",
-            "layers",
-            "stimuli",
-            *VALUES,
-        }
+        alone = {"network", "layers", "stimuli", *VALUES}
+        return planned.measure.per_network and planned.measure.needs.keys() <= alone
 
     @staticmethod
     def arguments(planned: PlannedMeasure, there: Mapping[str, Any]) -> dict[str, Any]:
@@ -378,6 +367,20 @@ class _Work:
         total = sum(self.expected.values())
         over = sum(self.expected[key] for key in self.done)
         self.progress(name, 0.98 * over / total if total else 0.98)
+
+
+def _declared_tables(measure: Measure, found: Sequence[Measured]) -> Tables:
+    """Tables of a measure with their declared columns, those of all networks joined, and their summaries."""
+    tables = {}
+    for declared in measure.tables:
+        parts = [one.tables[declared.name] for one in found if declared.name in one.tables]
+        if parts:
+            joined = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+            tables[declared.name] = ordered(joined, declared)
+    for summary in measure.summaries:
+        if summary.source in tables:
+            tables[summary.table.name] = ordered(summary.summarise(tables[summary.source]), summary.table)
+    return tables
 
 
 def _called(task: Task) -> Any:

@@ -116,7 +116,7 @@ def train_to_folder(
         If anything given is wrong, or ``out`` holds something else.
     """
     # The state of a stopped training lies in ``out`` itself, where the next call finds it.
-    with whole_folder(out, command="train", unfinished=(STATE_NAME, f"{STATE_NAME}.partial")) as folder:
+    with whole_folder(out, command="train", unfinished=(STATE_NAME,)) as folder:
         size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
         options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
         images, tested = read_dataset(dataset, n_images=n_images, **options)

@@ -15,8 +15,7 @@ from torch import nn
 
 from neural_data import InputError, read_stimuli
 from neurocompare.models.registry import Network, Preprocessing, load_model
-from neurocompare.representations import model_rdms as module_under_test
-from neurocompare.representations import products
+from neurocompare.representations import model_rdms as module_under_test, products
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
 from neurocompare.representations.products import PatternSums
 from neurocompare.representations.rdms import pattern_table, rdm_table

@@ -58,7 +58,7 @@ def test_a_stopped_rendering_goes_on_where_it_was(rendered, tmp_path, monkeypatc
         render_set("faces", out, seed=3, size=32, n_exemplars=2, progress=stop)
     assert not (out / "stimulus_set.csv").exists()
     assert len(list((out / "images").glob("*.png"))) == 5
-    (out / "images" / ".face02_az0.png.partial").write_bytes(b"half")
+    (out / "images" / ".face02_az0.4242-0123abcd.partial.png").write_bytes(b"half")
     original, rendered_again = folders.render_plan, []
 
     def watched(plan, **options):

@@ -17,18 +17,17 @@ from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.resampling import FACTORS, factors_along
+from neurocompare.representations.rdms import LAYER, NETWORK
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 
 FIT_COLUMNS = (
-    *("model", "regime", "seed", "layer", "layer_index", "region", "subject", "dissimilarity", "method", "resample"),
+    *(*LAYER, "region", "subject", "dissimilarity", "method", "resample"),
     *("n_draws", "n_stimuli", "n_identities", "n_neurons", "fit", "se", "ci_low", "ci_high", "p_zero"),
     *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper"),
 )
 """Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
 
-MODEL_COLUMNS = ("model", "regime", "seed", "layer", "layer_index")
-NETWORK_COLUMNS = ("model", "regime", "seed")
 RECORDING_COLUMNS = ("region", "subject")
 CORRECTIONS = ("bh", "holm", "max", "none")
 """Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
@@ -175,7 +174,7 @@ class FitResult:
         model, recording = np.divmod(np.arange(n_models * n_recordings), n_recordings)
         frame = pd.DataFrame(index=range(n_models * n_recordings), columns=list(FIT_COLUMNS))
         for source, names, rows in (
-            (self.models, MODEL_COLUMNS, model),
+            (self.models, LAYER, model),
             (self.recordings, RECORDING_COLUMNS, recording),
         ):
             for name in names:
@@ -270,7 +269,7 @@ class FitResult:
                 {name: self.recordings[name].iloc[r] for name in RECORDING_COLUMNS if name in self.recordings},
                 index=range(len(first)),
             )
-            for name in MODEL_COLUMNS:
+            for name in LAYER:
                 if name in self.models.columns:
                     values = self.models[name].to_numpy()
                     frame[f"{name}_1"], frame[f"{name}_2"] = values[first], values[second]
@@ -333,7 +332,7 @@ class FitResult:
                 }
                 rows.append(row)
         columns = [
-            *(name for name in NETWORK_COLUMNS if name in models.columns),
+            *(name for name in NETWORK if name in models.columns),
             *(name for name in RECORDING_COLUMNS if name in self.recordings),
             "layer",
             "layer_index",
@@ -354,7 +353,7 @@ class FitResult:
             "-" * 78,
         ]
         frame = self.to_frame()
-        named = [n for n in (*MODEL_COLUMNS[:4], *RECORDING_COLUMNS) if _says_something(frame[n])]
+        named = [n for n in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[n])]
         shown = frame[[*named, "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"]].head(n_rows)
         table = shown.to_string(index=False, float_format=lambda value: f"{value:.3f}")
         rest = [f"... {len(frame) - n_rows} more rows"] if len(frame) > n_rows else []
@@ -397,7 +396,7 @@ class FitResult:
 def networks_of(models: pd.DataFrame) -> Iterator[tuple[dict, np.ndarray]]:
     """Labels (``model, regime, seed``) of each network and the rows of its layers, first layer first."""
     models = models.reset_index(drop=True)
-    keys = [name for name in NETWORK_COLUMNS if name in models.columns]
+    keys = [name for name in NETWORK if name in models.columns]
     groups = models.groupby(keys, sort=False, dropna=False).indices.values() if keys else [np.arange(len(models))]
     for members in groups:
         members = np.asarray(members)

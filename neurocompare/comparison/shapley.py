@@ -16,13 +16,14 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.representations.decomposition import shapley_components
+from neurocompare.representations.rdms import LAYER
 
 __all__ = ["REFLECTION_COLUMNS", "shapley_of_fits"]
 
 PARTS = ("invariant", "sensitive", "whole")
-KEYS = ("model", "regime", "seed", "layer", "layer_index")
+
 REFLECTION_COLUMNS = (
-    *(*KEYS, "region", "subject", "component", "resample", "n_draws"),
+    *(*LAYER, "region", "subject", "component", "resample", "n_draws"),
     *("shapley", "se", "df", "ci_low", "ci_high", "statistic", "p"),
 )
 
@@ -78,7 +79,7 @@ def _positions(models: pd.DataFrame) -> tuple[dict[str, np.ndarray], pd.DataFram
             "'invariant' and 'sensitive' and join the three"
         )
     models = models.reset_index(drop=True)
-    keys = [name for name in KEYS if name in models.columns]
+    keys = [name for name in LAYER if name in models.columns]
     layers = models[keys].drop_duplicates().reset_index(drop=True)
     positions = {}
     for part in PARTS:

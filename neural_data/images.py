@@ -26,6 +26,7 @@ __all__ = [
     "Decoded",
     "ImageFiles",
     "decode_image",
+    "pixels_of",
     "unit_range",
 ]
 
@@ -140,7 +141,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
                 n_frames = getattr(image, "n_frames", 1)
                 if n_frames > 1:
                     image.seek(0)
-                pixels = _pixels(image, where)
+                pixels = pixels_of(image, where)
                 turned = _turned(pixels, image)
     except (
         UnidentifiedImageError,
@@ -170,7 +171,8 @@ def unit_range(pixels: np.ndarray) -> np.ndarray:
     return pixels.astype(np.float32)
 
 
-def _pixels(image: Image.Image, where: str) -> np.ndarray:
+def pixels_of(image: Image.Image, where: str) -> np.ndarray:
+    """Pixels of an opened image in the depth of its type, see :class:`Decoded`; not turned."""
     mode = image.mode
     if mode in _NARROW_MODES:
         return np.asarray(image).astype(np.uint16)

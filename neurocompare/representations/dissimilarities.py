@@ -165,6 +165,8 @@ class Dissimilarity:
             If the measure does not follow from sums.
         """
         patterns = np.asarray(responses, dtype=float)
+        if self.settle is not None:
+            patterns = self.settle(patterns)
         products = patterns @ patterns.swapaxes(-1, -2)
         return self.of_products(products, patterns.sum(axis=-1), patterns.shape[-1])
 
@@ -263,15 +265,23 @@ def _euclidean(
 
 
 def _standardised_patterns(responses: np.ndarray) -> np.ndarray:
-    """Each stimulus's responses minus their mean, over their standard deviation; 0 for a constant pattern."""
-    centred = responses - responses.mean(axis=1, keepdims=True)
-    spread = np.sqrt(np.mean(centred**2, axis=1, keepdims=True))
-    constant = spread <= ROUNDING * np.abs(responses).max(axis=1, keepdims=True)
+    """Each stimulus's responses minus their mean, over their standard deviation; 0 for a constant pattern.
+
+    What they have in common goes before any product is made: squares of it would leave no digits of what differs.
+    """
+    if responses.shape[-1] == 0:
+        return responses
+    largest = np.abs(responses).max(axis=-1, keepdims=True)
+    # Over their largest first, so that no square is too large or too small for a float64.
+    scaled = responses / np.where(largest > 0, largest, 1.0)
+    centred = scaled - scaled.mean(axis=-1, keepdims=True)
+    spread = np.sqrt(np.mean(centred**2, axis=-1, keepdims=True))
+    constant = spread <= ROUNDING
     return np.where(constant, 0.0, centred / np.where(constant, 1.0, spread))
 
 
 def _centred_units(responses: np.ndarray) -> np.ndarray:
-    return responses - responses.mean(axis=0, keepdims=True)
+    return responses - responses.mean(axis=-2, keepdims=True)
 
 
 def _poisson(population: Population) -> tuple[np.ndarray, int]:

@@ -16,9 +16,24 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
 
-__all__ = ["write_rdms"]
+__all__ = ["NamedRDMs", "write_rdms"]
 
 PARTS = ("descriptors", "rdm_descriptors", "pattern_descriptors")
+
+
+class NamedRDMs(RDMs):
+    """RDMs that save names of any script; everything else is rsatoolbox's."""
+
+    def save(self, filename: str | Path, file_type: str = "hdf5", overwrite: bool = False) -> None:
+        """Save to a file, as ``rsatoolbox.rdm.RDMs.save`` does, with descriptors in any script."""
+        if file_type != "hdf5" or not isinstance(filename, (str, Path)):
+            super().save(filename, file_type=file_type, overwrite=overwrite)
+            return
+        if Path(filename).exists():
+            if not overwrite:
+                raise ValueError("File already exists!")
+            Path(filename).unlink()
+        write_rdms(self, filename)
 
 
 def write_rdms(rdms: RDMs, path: str | Path) -> None:
@@ -38,7 +53,7 @@ def write_rdms(rdms: RDMs, path: str | Path) -> None:
     """
     content = rdms.to_dict()
     if not any(_is_beyond_ascii(name, values) for part in PARTS for name, values in content[part].items()):
-        rdms.save(str(path))
+        RDMs.save(rdms, str(path))
         return
     # Before this version of the format an attribute takes 64 kB at most: some 4,000 names.
     with h5py.File(path, "x", libver=("v108", "latest")) as file:

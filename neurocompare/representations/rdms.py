@@ -15,6 +15,7 @@ from rsatoolbox.rdm import RDMs
 from neural_data.errors import InputError
 from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
+from neurocompare.representations.rdm_files import NamedRDMs
 
 __all__ = [
     "LAYER",
@@ -68,7 +69,7 @@ def build_rdms(
         dissimilarities = dissimilarities[:, upper[0], upper[1]]
     table = patterns.reset_index() if patterns.index.name else patterns
     # rsatoolbox writes an 'index' into the dictionaries it is given: they must be ours.
-    return RDMs(
+    return NamedRDMs(
         np.array(dissimilarities, dtype=float) if copy else np.asarray(dissimilarities, dtype=float),
         dissimilarity_measure=dissimilarity,
         pattern_descriptors={name: table[name].tolist() for name in table.columns},
@@ -178,6 +179,7 @@ def zscore_units(responses: np.ndarray) -> tuple[np.ndarray, int]:
     n_constant : int
         Units dropped because their response is the same to every stimulus.
     """
+    responses = np.asarray(responses, dtype=float)
     centred = responses - responses.mean(axis=0, keepdims=True)
     # A constant column can come out of the mean's rounding at some 1e-16 of its size.
     spread = np.where(is_constant(responses, axis=0), 0.0, centred.std(axis=0))

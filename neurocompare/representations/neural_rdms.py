@@ -55,10 +55,11 @@ def compute_neural_rdms(
     ----------
     recording : xarray.DataArray
         A recording, see ``neural_data.recordings``. Repetitions and time bins are averaged.
-    dissimilarity : {"correlation", "euclidean", "crossnobis", "poisson"}
-        1 - Pearson's r across neurons; the squared Euclidean distance over the number of neurons; its unbiased
-        estimate from trials, each neuron divided by its trial-to-trial standard deviation and repetitions left out in
-        turn; or the symmetrised Poisson Kullback-Leibler divergence over the number of neurons. All as in rsatoolbox.
+    dissimilarity : str
+        One of ``dissimilarities.DISSIMILARITIES``: 1 - Pearson's r across neurons (``correlation``); the squared
+        Euclidean distance over the number of neurons; its unbiased estimate from trials, each neuron divided by its
+        trial-to-trial standard deviation and repetitions left out in turn (``crossnobis``); or the symmetrised Poisson
+        Kullback-Leibler divergence over the number of neurons. All as in rsatoolbox.
     normalize : {None, "zscore"}
         None takes responses as they are. ``"zscore"``: each neuron minus its mean over the stimuli, over its standard
         deviation there; constant neurons are dropped and counted in the descriptor ``n_constant``.

@@ -7,17 +7,19 @@ and labels; what networks are trained on is the business of ``datasets``.
 from __future__ import annotations
 
 import gzip
+import re
 import tarfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-import platformdirs
 
 from neural_data.errors import InputError, closest
+from neural_data.formats.bounds import checked_file, inside, one_line, read_bytes, visible_files
 from neural_data.formats.matlab import read_variables, variable_names
+from neurocompare.places import cache_folder
 
 __all__ = ["ARCHIVES", "CIFAR10_CLASSES", "Archive", "fetch_archives", "is_archive", "read_archive"]
 
@@ -26,6 +28,8 @@ SVHN_CLASSES = tuple(str(digit) for digit in range(10))
 RECORD_BYTES = 1 + 3 * 32 * 32
 """Of one CIFAR-10 image: its label, then the red, green and blue plane."""
 LARGEST_BATCH_BYTES = 100_000 * RECORD_BYTES
+LARGEST_MEMBER_BYTES = 10_000_000
+"""Of anything else in the archive."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def fetch_archives(
     ----------
     name : {"cifar10", "svhn"}
     folder : str, Path or None
-        None: ``datasets`` in the user's cache folder.
+        None: ``datasets`` in the cache folder.
     progress : callable or None
         Called with the file's name and the share of it that is there.
 
@@ -120,7 +124,7 @@ def fetch_archives(
 
     if name not in ARCHIVES:
         raise InputError(f"no data set {name!r} can be fetched: {closest(name, ARCHIVES)}")
-    place = Path(folder) if folder is not None else platformdirs.user_cache_path("neurocompare") / "datasets"
+    place = Path(folder) if folder is not None else cache_folder() / "datasets"
     paths = []
     for archive in ARCHIVES[name]:
         bar = None
@@ -180,6 +184,9 @@ def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tu
     split = {"train": [], "test": []}
     for name, content in sorted(batches.items()):
         split["test" if name.startswith("test") else "train"].append(_cifar_images(content, f"{path}: {name}"))
+    missing = _missing_batches(batches)
+    if missing:
+        raise InputError(f"{path}: lacks {', '.join(missing)}; download it again")
     if not split["train"]:
         raise InputError(f"{path} holds no data_batch_*.bin; is it the binary version of CIFAR-10?")
     return {
@@ -191,24 +198,46 @@ def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tu
 
 def _cifar_batches(path: Path) -> dict[str, bytes]:
     """Content of the batches, by file name; nothing is unpacked to disk."""
+    if path.is_dir():
+        names = [name for name in visible_files(path, suffixes=(".bin",)) if "_batch" in name]
+        return {name: read_bytes(inside(path, name, f"{path}: {name}"), largest=LARGEST_BATCH_BYTES) for name in names}
+    checked_file(path, "archive")
+    if path.suffix == ".bin":
+        name = path.name if "batch" in path.name else "data_batch.bin"
+        return {name: read_bytes(path, largest=LARGEST_BATCH_BYTES)}
     try:
-        if path.is_dir():
-            return {file.name: file.read_bytes() for file in sorted(path.glob("*_batch*.bin"))}
-        if path.suffix == ".bin":
-            return {path.name if "batch" in path.name else "data_batch.bin": path.read_bytes()}
-        batches = {}
-        with tarfile.open(path, "r:gz") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if member.isfile() and name.endswith(".bin") and "_batch" in name:
-                    if member.size > LARGEST_BATCH_BYTES:
-                        raise InputError(f"{path}: {name} claims {member.size:,} bytes; no batch of CIFAR-10 has those")
-                    batches[name] = archive.extractfile(member).read()
-        return batches
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such archive") from None
-    except (OSError, EOFError, tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
-        raise InputError(f"{path}: damaged or cut off ({error}); download it again") from error
+        return _packed_batches(path)
+    except InputError:
+        raise
+    except (OSError, EOFError, ValueError, tarfile.TarError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path}: damaged or cut off ({one_line(error)}); download it again") from error
+
+
+def _packed_batches(path: Path) -> dict[str, bytes]:
+    """Batches of an archive that is read to its end: only there stand gzip's checksum and the end mark of a tar."""
+    batches: dict[str, bytes] = {}
+    with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            is_batch = member.isfile() and name.endswith(".bin") and "_batch" in name and not name.startswith(".")
+            if member.size > (LARGEST_BATCH_BYTES if is_batch else LARGEST_MEMBER_BYTES):
+                raise InputError(f"{path}: {name} claims {member.size:,} bytes; nothing in CIFAR-10 has those")
+            if name in batches:
+                raise InputError(f"{path}: holds {name} twice; download it again")
+            if is_batch:
+                batches[name] = archive.extractfile(member).read()
+        if unpacked.tell() <= archive.offset:
+            raise tarfile.TarError("it has no end mark")
+        if len(unpacked.read(LARGEST_MEMBER_BYTES)) == LARGEST_MEMBER_BYTES:
+            raise InputError(f"{path}: more follows after the end of its files; download it again")
+    return batches
+
+
+def _missing_batches(names: Iterable[str]) -> list[str]:
+    """Batches between the first and the last that are there: those of CIFAR-10 count from 1."""
+    found = [re.fullmatch(r"data_batch_(\d{1,3})\.bin", name) for name in names]
+    numbers = {int(match[1]) for match in found if match}
+    return [f"data_batch_{n}.bin" for n in range(1, max(numbers, default=0)) if n not in numbers]
 
 
 def _cifar_images(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -224,9 +253,7 @@ def _cifar_images(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_svhn(path: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
-    names = variable_names(path)
+    names = variable_names(checked_file(path))
     if not {"X", "y"} <= set(names):
         raise InputError(f"{path}: holds {', '.join(names) or 'nothing'}, not X and y; is it SVHN's *_32x32.mat?")
     held = read_variables(path, ["X", "y"])

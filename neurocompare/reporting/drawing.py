@@ -86,6 +86,9 @@ def save_figure(figure: Figure, name: str, folder: Path) -> None:
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
         _shorten(figure)
+        # One layout serves both files: it takes as long as drawing them.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
 

@@ -13,31 +13,37 @@ import io
 import json
 import logging
 import os
+import struct
 import tempfile
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import filelock
-import platformdirs
 
 from neural_data.errors import InputError
-from neural_data.formats.bounds import whole_file
+from neural_data.formats.bounds import one_line, whole_file
 from neurocompare import __version__
+from neurocompare.places import CACHE_VARIABLE, cache_folder
 from neurocompare.study.packing import pack, unpack
 
 __all__ = ["Cache", "Entry", "open_cache", "step_key"]
 
 log = logging.getLogger(__name__)
 
-VARIABLE = "NEUROCOMPARE_CACHE"
 NUMERICAL = ("torch", "numpy", "scipy", "rsatoolbox", "pandas", "matplotlib", "numba", "trimesh", "embreex", "pillow")
 """Packages whose version can change the bytes of a result."""
+DAMAGED = (
+    *(OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
+"""What reading a damaged entry raises."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +126,14 @@ def open_cache(folder: str | Path | None = None) -> Cache:
     InputError
         If the folder cannot be made or written.
     """
-    named = folder or os.environ.get(VARIABLE)
-    place = Path(named) if named else platformdirs.user_cache_path("neurocompare")
+    place = cache_folder() if folder is None else Path(folder)
     try:
         place.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=place).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise InputError(
-            f"the cache folder {place} cannot be written ({error.strerror}); name another one in {VARIABLE}"
+            f"the cache folder {place} cannot be written ({reason}); name another one in {CACHE_VARIABLE}"
         ) from error
     return Cache(place)
 
@@ -148,19 +154,24 @@ class Cache:
         Raises
         ------
         KeyError
-            If it is not kept, or its file is damaged, which is then removed.
+            If it is not kept, or its file cannot be read or is damaged; that one is removed where it can be.
         """
         path = self._path(key)
         try:
             with zipfile.ZipFile(path) as archive:
                 value = unpack(archive.read("value"))
-            os.utime(path)
         except FileNotFoundError:
             raise KeyError(key) from None
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            log.warning("cache entry %s is damaged (%s) and made again", path, error)
-            path.unlink(missing_ok=True)
+        except PermissionError as error:
+            log.warning("cache entry %s cannot be read (%s); the step is made again", path, error.strerror)
             raise KeyError(key) from error
+        except DAMAGED as error:
+            log.warning("cache entry %s is damaged (%s) and made again", path, one_line(error))
+            _remove(path)
+            raise KeyError(key) from error
+        # Somebody else's entry may be read and not touched.
+        with suppress(OSError):
+            os.utime(path)
         return value
 
     def store(self, key: str, value: Any, *, kind: str, label: str, seconds: float, work: float) -> Any:
@@ -201,9 +212,9 @@ class Cache:
         twice there, and entries are whole all the same.
         """
         folder = self.folder / "locks"
-        folder.mkdir(exist_ok=True)
-        lock = filelock.FileLock(folder / f"{key}.lock")
         try:
+            folder.mkdir(exist_ok=True)
+            lock = filelock.FileLock(folder / f"{key}.lock")
             lock.acquire(timeout=-1 if wait else 0)
         except filelock.Timeout:
             yield False
@@ -225,9 +236,11 @@ class Cache:
                 with zipfile.ZipFile(path) as archive:
                     about = json.loads(archive.read("about.json"))
                 status = path.stat()
-            except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+                texts = {name: str(about[name]) for name in ("kind", "label")}
+                numbers = {name: float(about[name]) for name in ("seconds", "work")}
+            except DAMAGED:
                 continue
-            found.append(Entry(path.stem, **about, n_bytes=status.st_size, used=status.st_mtime))
+            found.append(Entry(path.stem, **texts, **numbers, n_bytes=status.st_size, used=status.st_mtime))
         return sorted(found, key=lambda entry: (entry.used, entry.key))
 
     def prune(self, *, unused_days: float = 0.0, now: float | None = None) -> list[Entry]:
@@ -239,12 +252,12 @@ class Cache:
             Those that were removed.
         """
         limit = (time.time() if now is None else now) - unused_days * 86_400
-        removed = [entry for entry in self.entries() if entry.used <= limit]
-        for entry in removed:
-            self._path(entry.key).unlink(missing_ok=True)
+        old = [entry for entry in self.entries() if entry.used <= limit]
+        removed = [entry for entry in old if _remove(self._path(entry.key))]
         for path in [*self.folder.glob("??/.*.partial.zip"), *self.folder.glob("locks/*.lock")]:
-            if path.stat().st_mtime <= min(limit, time.time() - 86_400 * (unused_days > 0)):
-                path.unlink(missing_ok=True)
+            with suppress(OSError):
+                if path.stat().st_mtime <= min(limit, time.time() - 86_400 * (unused_days > 0)):
+                    path.unlink()
         return removed
 
     def _path(self, key: str) -> Path:
@@ -260,3 +273,13 @@ class Cache:
                 archive.writestr(name, content)
         with whole_file(path, durable=True) as partial:
             partial.write_bytes(held.getbuffer())
+
+
+def _remove(path: Path) -> bool:
+    """Remove a file; where it stays, the log says why."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("%s cannot be removed (%s) and is passed over", path, error.strerror)
+        return False
+    return True

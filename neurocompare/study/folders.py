@@ -172,8 +172,9 @@ def _here() -> Path | None:
 def _not_ours(out: Path, command: str, unfinished: Collection[str]) -> str:
     """What of a folder the command did not write as it is, in words; nothing where it may be replaced."""
     found = _entries(out)
-    for name in {*unfinished, *BY_THE_SYSTEM}:
-        found.pop(name, None)
+    # What writes a file whole leaves a part of it where it is killed.
+    for name in [name for name in found if name in {*unfinished, *BY_THE_SYSTEM} or is_partial(name)]:
+        del found[name]
     if not found:
         return ""
     record = _record(out)

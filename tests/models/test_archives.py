@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gzip
 import hashlib
 import http.server
 import io
@@ -185,3 +186,40 @@ def test_without_a_connection_the_way_out_is_said(tmp_path, monkeypatch):
         fetch_archives("cifar10", folder=tmp_path)
     with pytest.raises(InputError, match="did you mean 'cifar10'"):
         fetch_archives("cifar")
+
+
+def test_any_flipped_bit_of_an_archive_is_noticed(cifar, tmp_path):
+    """Gzip's checksum stands at the end, behind everything that a tar reader looks at."""
+    path, _, _, _ = cifar
+    content = path.read_bytes()
+    damaged = tmp_path / "damaged.tar.gz"
+    for place in np.random.default_rng(0).integers(10, len(content), 60):
+        damaged.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(InputError, match="damaged or cut off"):
+            read_archive(damaged)
+
+
+def test_an_archive_that_was_cut_off_between_files_is_noticed(cifar, tmp_path):
+    path, files, _, _ = cifar
+    whole = gzip.decompress(path.read_bytes())
+    end = 512 + -(-len(files["data_batch_1.bin"]) // 512) * 512
+    (tmp_path / "cut.tar.gz").write_bytes(gzip.compress(whole[:end]))
+    with pytest.raises(InputError, match="no end mark"):
+        read_archive(tmp_path / "cut.tar.gz")
+
+
+def test_an_archive_that_lacks_a_batch_or_holds_one_twice_is_refused(cifar, tmp_path):
+    _, files, _, _ = cifar
+    first = files["data_batch_1.bin"]
+    packed(tmp_path / "gap.tar.gz", {"data_batch_1.bin": first, "data_batch_4.bin": first})
+    with pytest.raises(InputError, match=r"lacks data_batch_2\.bin, data_batch_3\.bin"):
+        read_archive(tmp_path / "gap.tar.gz")
+    packed(tmp_path / "twice.tar.gz", {"data_batch_1.bin": first, "copy/data_batch_1.bin": first})
+    with pytest.raises(InputError, match=r"holds data_batch_1\.bin twice"):
+        read_archive(tmp_path / "twice.tar.gz")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused_at_once(tmp_path):
+    packed(tmp_path / "bomb.tar.gz", {"readme.html": bytes(20_000_000)})
+    with pytest.raises(InputError, match="claims 20,000,000 bytes"):
+        read_archive(tmp_path / "bomb.tar.gz")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import stat
 import threading
 import time
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -144,3 +148,61 @@ def test_a_cache_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/cache cannot be written.*NEUROCOMPARE_CACHE"):
         open_cache(tmp_path / "file" / "cache")
+
+
+def test_what_stands_in_the_way_of_an_entry_is_passed_over(cache, caplog):
+    key = "ab" * 32
+    (cache.folder / "ab" / f"{key}.zip" / "inside").mkdir(parents=True)
+    assert cache.obtain(key, lambda: 5, kind="fits", label="fits") == 5
+    assert "cannot be removed" in caplog.text
+    assert "is not kept" in caplog.text
+    assert cache.entries() == cache.prune() == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the users of Unix")
+def test_somebody_elses_entry_that_cannot_be_read_is_made_again(cache, caplog, monkeypatch):
+    cache.store("ab" * 32, 1, **ABOUT)
+
+    def refused(path, *_arguments, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("neurocompare.study.cache.zipfile.ZipFile", refused)
+        with pytest.raises(KeyError):
+            cache.load("ab" * 32)
+    assert "cannot be read (Permission denied)" in caplog.text
+    assert cache.load("ab" * 32) == 1
+
+
+def test_somebody_elses_entry_is_used_though_it_cannot_be_touched(cache, monkeypatch):
+    cache.store("ab" * 32, 1, **ABOUT)
+    monkeypatch.setattr(os, "utime", lambda *_: (_ for _ in ()).throw(PermissionError(errno.EPERM, "not yours")))
+    assert cache.load("ab" * 32) == 1
+
+
+def test_entries_can_be_read_by_whoever_shares_the_cache(cache):
+    before = os.umask(0o022)
+    try:
+        cache.store("ab" * 32, 1, **ABOUT)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(cache._path("ab" * 32).stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("damage", [b'{"kind": 3}', b"[]", b"\xff", b'{"kind":"a","label":"b","seconds":"x","work":1}'])
+def test_an_entry_that_says_nothing_of_itself_is_not_listed(cache, damage):
+    cache.store("ab" * 32, 1, **ABOUT)
+    with zipfile.ZipFile(cache._path("ab" * 32), "w") as archive:
+        archive.writestr("about.json", damage)
+    assert cache.entries() == []
+
+
+def test_fetched_data_sets_lie_in_the_cache_folder_that_is_named(tmp_path, monkeypatch):
+    from neurocompare.models import archives
+
+    asked = []
+    monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "mine é"))
+    monkeypatch.setattr("pooch.retrieve", lambda *_, path, fname, **__: asked.append(path) or path / fname)
+    archives.fetch_archives("cifar10")
+    assert asked == [tmp_path / "mine é" / "datasets"]
+    assert open_cache().folder == tmp_path / "mine é"

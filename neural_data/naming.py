@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from neural_data.errors import InputError
 
-__all__ = ["IMAGE_SUFFIXES", "fields_of", "file_names", "matched_ids"]
+__all__ = ["IMAGE_SUFFIXES", "fields_in", "fields_of", "file_names", "matched_ids"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm", ".pgm")
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
@@ -126,6 +126,12 @@ def fields_of(files: Sequence[str], pattern: str) -> list[dict[str, str]]:
             fields = {key: words[key][text] if key in words else text for key, text in match.groupdict().items()}
             rows.append({"filename": file, **fields})
     return rows
+
+
+def fields_in(text: str, pattern: str) -> dict[str, str] | None:
+    """What a pattern finds in one text, see :func:`fields_of`; None where it does not fit."""
+    rows = fields_of([text], pattern)
+    return {name: value for name, value in rows[0].items() if name != "filename"} if rows else None
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from neurocompare.models.registry import load_model as load_model
     from neurocompare.representations.model_rdms import compute_model_rdms as compute_model_rdms
     from neurocompare.representations.neural_rdms import compute_neural_rdms as compute_neural_rdms
+    from neurocompare.representations.rdm_reading import read_rdms as read_rdms
     from neurocompare.representations.viewpoint import mirror_symmetry_index as mirror_symmetry_index
     from neurocompare.study.runner import run_study as run_study
 
@@ -27,6 +28,7 @@ _HOMES = {
     "load_model": "neurocompare.models.registry",
     "compute_model_rdms": "neurocompare.representations.model_rdms",
     "compute_neural_rdms": "neurocompare.representations.neural_rdms",
+    "read_rdms": "neurocompare.representations.rdm_reading",
     "mirror_symmetry_index": "neurocompare.representations.viewpoint",
     "compare_rdms": "neurocompare.comparison.fits",
     "fits_on_draws": "neurocompare.comparison.fits",

@@ -25,7 +25,7 @@ import pandas as pd
 from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, read_bytes
 
-__all__ = ["Cells", "is_blank", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
+__all__ = ["Cells", "is_blank", "is_number", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
 
 LARGEST_TABLE = 1_000_000_000
 """Bytes of a table of text; larger ones belong into Parquet or netCDF."""
@@ -70,7 +70,7 @@ class Cells:
     notes: tuple[str, ...] = ()
 
 
-def read_cells(path: Path, what: str = "table") -> Cells:
+def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) -> Cells:
     """A table of text, see the rules in the module's docstring.
 
     Parameters
@@ -78,6 +78,8 @@ def read_cells(path: Path, what: str = "table") -> Cells:
     path : Path
     what : str
         What messages call it.
+    heads : bool or None
+        Whether the first line names the columns; None takes it for names unless all its cells are numbers.
 
     Returns
     -------
@@ -91,7 +93,7 @@ def read_cells(path: Path, what: str = "table") -> Cells:
     """
     text, notes = _decoded(read_bytes(path, largest=LARGEST_TABLE, what="table of text"), path, what)
     delimiter, text, first_line = _delimiter(text)
-    heads, rows, lines = None, [], []
+    first, rows, lines = None, [], []
     limit = csv.field_size_limit(LONGEST_CELL)
     try:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -99,11 +101,13 @@ def read_cells(path: Path, what: str = "table") -> Cells:
             cells = [cell.strip() for cell in row]
             if not any(cells):
                 continue
-            if heads is None:
-                heads = cells
-                continue
-            if len(cells) != len(heads):
-                cells = _fitted(cells, len(heads), reader.line_num + first_line, path)
+            if first is None:
+                named = heads if heads is not None else not all(is_number(cell) for cell in cells if cell)
+                first = cells if named else [""] * len(cells)
+                if named:
+                    continue
+            if len(cells) != len(first):
+                cells = _fitted(cells, len(first), reader.line_num + first_line, path)
             rows.append(cells)
             lines.append(reader.line_num + first_line)
     except csv.Error as error:
@@ -112,10 +116,10 @@ def read_cells(path: Path, what: str = "table") -> Cells:
         ) from error
     finally:
         csv.field_size_limit(limit)
-    if heads is None:
+    if first is None:
         raise InputError(f"{path}: not readable as a {what} (there is no line of heads)")
-    columns = zip(*rows, strict=True) if rows else ([] for _ in heads)
-    by_head = dict(zip(_checked_heads(heads, path), columns, strict=True))
+    columns = zip(*rows, strict=True) if rows else ([] for _ in first)
+    by_head = dict(zip(_checked_heads(first, path), columns, strict=True))
     table = pd.DataFrame({head: np.array(cells, dtype=object) for head, cells in by_head.items()})
     return Cells(table, np.array(lines, dtype=int), delimiter, tuple(notes))
 
@@ -125,6 +129,11 @@ def looks_like_text(head: bytes) -> bool:
     if any(head.startswith(bom) for bom, _ in _BOMS) or _utf16_without_bom(head):
         return True
     return not re.search(rb"[\0-\x08\x0e-\x1f]", head)
+
+
+def is_number(cell: str) -> bool:
+    """Whether a cell is a number with either decimal mark, or says that nothing was measured."""
+    return _number(cell, ".") is not None or _number(cell, ",") is not None
 
 
 def is_blank(column: pd.Series) -> np.ndarray:

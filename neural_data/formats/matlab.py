@@ -14,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
+from scipy.io.matlab import MatReadError, mat_struct
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, one_line, refuse_claim
@@ -151,6 +151,8 @@ def _plain(value: object) -> object:
     """Cell arrays (object arrays) as lists, structs likewise all the way down."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, mat_struct):  # SciPy leaves structs in arrays of more than two sides as they are
+        return {key: _plain(getattr(value, key)) for key in value._fieldnames}
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         return [_plain(item) for item in value.ravel(order="F")]
     if isinstance(value, np.ndarray) and value.dtype.kind == "U":

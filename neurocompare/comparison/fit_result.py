@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,9 @@ from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
+
+if TYPE_CHECKING:
+    from rsatoolbox.inference import Result
 
 __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 
@@ -200,6 +204,71 @@ class FitResult:
             ceiling_upper=np.nan if ceilings is None else ceilings["ceiling_upper"].to_numpy()[recording],
         )
         return frame
+
+    def to_rsatoolbox(self, region: str | None = None, subject: str | None = None) -> Result:
+        """The fits to one recording as rsatoolbox's result, for its plots, summaries and tests.
+
+        Parameters
+        ----------
+        region, subject : str or None
+            Which recording; needed where there are several.
+
+        Returns
+        -------
+        rsatoolbox.inference.Result
+            Evaluated ``"fixed"``: the evaluations are the fits on the data, so that its means are these fits. Model
+            variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. The noise
+            ceiling is NaN where there is none.
+
+        Raises
+        ------
+        InputError
+            If no recording, or more than one, is meant.
+        """
+        from rsatoolbox.inference import Result
+        from rsatoolbox.model import Model
+
+        r = self._recording_of(region, subject)
+        first, second = np.triu_indices(len(self.models), 1)
+        parts = {key: _squares_of_pairs(of[:, :, r], first, second) for key, of in self.deviations.items()}
+        apart = self._combined(parts, {factor: size[r] for factor, size in self.sizes.items()})
+        covariance = np.diag(self.variances[:, r])
+        shared = (self.variances[first, r] + self.variances[second, r] - apart) / 2
+        covariance[first, second] = covariance[second, first] = shared
+        ceiling = [np.nan, np.nan]
+        if self.ceilings is not None:
+            ceiling = self.ceilings[["ceiling_lower", "ceiling_upper"]].iloc[r].to_numpy(dtype=float)
+        return Result(
+            [Model(name) for name in self._model_names()],
+            self.estimates[None, :, r, None],
+            method=self.method,
+            cv_method="fixed",
+            noise_ceiling=np.asarray(ceiling),
+            variances=covariance,
+            dof=int(self.df[r]),
+        )
+
+    def _recording_of(self, region: str | None, subject: str | None) -> int:
+        keep = np.ones(len(self.recordings), dtype=bool)
+        for name, wanted in (("region", region), ("subject", subject)):
+            if wanted is not None:
+                known = self.recordings[name].astype(str) if name in self.recordings else pd.Series([], dtype=str)
+                if wanted not in set(known):
+                    raise InputError(f"no recording of {name} {wanted!r}: {closest(wanted, dict.fromkeys(known))}")
+                keep &= (known == wanted).to_numpy()
+        if keep.sum() != 1:
+            raise InputError(
+                f"rsatoolbox's result is of one recording, and {keep.sum()} are meant; name region, subject"
+            )
+        return int(np.flatnonzero(keep)[0])
+
+    def _model_names(self) -> list[str]:
+        """One name a row of the models: their layers where these tell them apart, else all that is known."""
+        columns = [name for name in LAYER if name in self.models.columns and name != "layer_index"]
+        telling = [name for name in columns if self.models[name].nunique(dropna=False) > 1] or columns[:1]
+        if not telling:
+            return [f"model {row + 1}" for row in range(len(self.models))]
+        return [" ".join(str(value) for value in row if str(value)) for row in self.models[telling].to_numpy().tolist()]
 
     def contrasts(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weighted sums of fits and their two-sided tests against 0.

@@ -17,7 +17,7 @@ from neural_data.errors import InputError
 from neurocompare.comparison.fit_kernels import Pairs, fits_of_block
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
-from neurocompare.representations.rdms import match_stimuli
+from neurocompare.representations.rdms import labelled_by, match_stimuli
 
 __all__ = ["ResampledNeurons", "compare_rdms", "fits_of_rows", "fits_on_counts", "fits_on_draws"]
 
@@ -25,7 +25,9 @@ BLOCK_BYTES = 64 * 2**20
 """Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
 
 
-def compare_rdms(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np.ndarray:
+def compare_rdms(
+    model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr", *, match_by: str = "stimulus_id"
+) -> np.ndarray:
     """Fit of every model RDM to every neural RDM.
 
     Parameters
@@ -36,6 +38,8 @@ def compare_rdms(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> n
     method : str
         Measure of fit, one of :data:`~neurocompare.comparison.methods.METHODS`: ``corr, cosine, spearman, rho-a, tau-a,
         corr_cov, cosine_cov``, as in ``rsatoolbox.rdm.compare``.
+    match_by : str
+        Pattern descriptor that names the stimuli in both.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def compare_rdms(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> n
     InputError
         If the stimuli differ, are fewer than three, or the method is unknown.
     """
-    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    models, recordings = matched_vectors(labelled_by(model_rdms, match_by), labelled_by(neural_rdms, match_by))
     return fits_on_counts(models, recordings, np.ones((1, model_rdms.n_cond), dtype=int), method=method)[0]
 
 

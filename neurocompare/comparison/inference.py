@@ -28,9 +28,9 @@ from neurocompare.comparison.refitting import (
     jackknife_deviations,
 )
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
-from neurocompare.representations.rdms import pattern_table, rdm_table, zscore_units
+from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table, zscore_units
 
-__all__ = ["infer_fits", "jackknife_result", "make_experiment", "result_rows"]
+__all__ = ["default_factors", "infer_fits", "jackknife_result", "make_experiment", "result_rows"]
 
 VARIANCES = ("jackknife", "bootstrap")
 WITHIN_IDENTITY = ("copy", "all")
@@ -43,10 +43,11 @@ def infer_fits(
     neural_rdms: RDMs,
     *,
     recording: Recording | None = None,
-    resample: str | Sequence[str] = ("identity", "neuron"),
+    resample: str | Sequence[str] | None = None,
     variance: str = "jackknife",
     n_draws: int = 1000,
     method: str = "corr",
+    match_by: str = "stimulus_id",
     within_identity: str = "copy",
     ceilings: pd.DataFrame | None = None,
     confidence: float = 0.95,
@@ -67,16 +68,20 @@ def infer_fits(
         ``(presentation, neuroid)``, or for each region (or ``(region, subject)``) its mean responses: a DataFrame
         (index ``stimulus_id``, one column a neuron) or an array (n_stimuli, n_neurons) in the order of the neural
         RDMs. The RDMs must come from these responses (z-scored, where their descriptor ``normalize`` says so).
-    resample : str or sequence of str
+    resample : str, sequence of str or None
         What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its
         views together), ``"neuron"`` (the RDM is recomputed), ``"subject"`` (needs RDMs by subject; the fit is then
-        the mean over a region's subjects), or several. The default generalises to new identities and new neurons.
+        the mean over a region's subjects), or several. None follows what is there: identities where stimuli are views
+        of fewer identities, else stimuli; with them neurons where a recording is given, else subjects where every
+        region has RDMs of several. See :func:`default_factors`.
     variance : {"jackknife", "bootstrap"}
         Where standard errors come from: fits with parts of each factor left out, or draws with replacement.
     n_draws : int
         Draws with replacement; under ``"jackknife"`` they serve the best layer's interval and the maximum statistic.
     method : str
         As in ``compare_rdms``.
+    match_by : str
+        Pattern descriptor that names the stimuli in both.
     within_identity : {"copy", "all"}
         How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
         copy), or c squared times (also across copies, as rsatoolbox counts them). The jackknife makes no copies.
@@ -116,11 +121,13 @@ def infer_fits(
         raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
     if n_draws < 2:
         raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval some hundreds")
+    model_rdms, neural_rdms = labelled_by(model_rdms, match_by), labelled_by(neural_rdms, match_by)
+    neural_rdms = named_alike(model_rdms, neural_rdms)
     experiment = make_experiment(
         model_rdms,
         neural_rdms,
         recording=recording,
-        resample=resample,
+        resample=default_factors(model_rdms, neural_rdms, recording=recording) if resample is None else resample,
         method=method,
         within_identity=within_identity,
         device=device,
@@ -147,6 +154,34 @@ def infer_fits(
         ceilings=_matched_ceilings(ceilings, table),
         confidence=confidence,
     )
+
+
+def default_factors(model_rdms: RDMs, neural_rdms: RDMs, *, recording: Recording | None = None) -> tuple[str, ...]:
+    """What to resample where nothing is said: what the experiment sampled, as far as RDMs and recording show it.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms, recording
+        As in :func:`infer_fits`.
+
+    Returns
+    -------
+    tuple of str
+        ``identity`` where stimuli show fewer identities than there are stimuli, and enough of them, else
+        ``stimulus``; then ``neuron`` where a recording is given, else ``subject`` where every region has RDMs of at
+        least two subjects, one each.
+    """
+    patterns, rows = _patterns(model_rdms, named_alike(model_rdms, neural_rdms)), rdm_table(neural_rdms)
+    n_identities = patterns["identity"].nunique() if "identity" in patterns else 0
+    along = "identity" if FACTORS["identity"].fewest <= n_identities < len(patterns) else "stimulus"
+    if recording is not None:
+        return along, "neuron"
+    if {"region", "subject"} <= set(rows.columns):
+        subjects = rows.groupby("region")["subject"]
+        alone = not rows.duplicated(["region", "subject"]).any() and (rows["subject"].astype(str) != "").all()
+        if alone and (subjects.nunique() >= FACTORS["subject"].fewest).all():
+            return along, "subject"
+    return (along,)
 
 
 def make_experiment(

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from rsatoolbox.rdm import RDMs
 
-from neural_data.errors import InputError
+from neural_data.errors import InputError, closest
+from neural_data.naming import matched_ids
+from neural_data.recordings import as_text
 from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
 from neurocompare.representations.rdm_files import NamedRDMs
@@ -23,7 +25,9 @@ __all__ = [
     "as_matrices",
     "build_rdms",
     "concat_rdms",
+    "labelled_by",
     "match_stimuli",
+    "named_alike",
     "pattern_table",
     "rdm_table",
     "view_order",
@@ -126,7 +130,8 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
     Parameters
     ----------
     first, second : rsatoolbox.rdm.RDMs
-        Both with unique ``stimulus_id`` pattern descriptors and the same set of them, in any order.
+        Both with unique ``stimulus_id`` pattern descriptors and the same set of them, in any order; with or without
+        the folder and the ending of an image.
 
     Returns
     -------
@@ -143,6 +148,7 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
     ``rsatoolbox.rdm.compare`` pairs rows by position and ignores labels; nothing here compares RDMs that have not
     gone through this function.
     """
+    second = named_alike(first, second)
     wanted, found = _stimulus_ids(first, "the first RDMs"), _stimulus_ids(second, "the second RDMs")
     if set(wanted) != set(found):
         only_first, only_second = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
@@ -161,6 +167,59 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
         patterns=pattern_table(second).iloc[order],
         rdms=rdm_table(second),
         dissimilarity=second.dissimilarity_measure,
+    )
+
+
+def named_alike(first: RDMs, second: RDMs) -> RDMs:
+    """The second RDMs with ids as the first have them, where they differ by a folder or the ending of an image."""
+    wanted, found = _stimulus_ids(first, "the first RDMs"), _stimulus_ids(second, "the second RDMs")
+    renamed = matched_ids(wanted, found)
+    if all(old == new for old, new in renamed.items()):
+        return second
+    ids = [renamed.get(stimulus_id, stimulus_id) for stimulus_id in found]
+    return build_rdms(
+        second.dissimilarities,
+        patterns=pattern_table(second).set_axis(pd.Index(ids, name="stimulus_id")),
+        rdms=rdm_table(second).to_dict("list"),
+        dissimilarity=second.dissimilarity_measure,
+    )
+
+
+def labelled_by(rdms: RDMs, descriptor: str) -> RDMs:
+    """RDMs whose stimuli are named by another pattern descriptor.
+
+    Parameters
+    ----------
+    rdms : rsatoolbox.rdm.RDMs
+    descriptor : str
+        Its values become ``stimulus_id``.
+
+    Returns
+    -------
+    rsatoolbox.rdm.RDMs
+        The same where the descriptor is ``stimulus_id``.
+
+    Raises
+    ------
+    InputError
+        If there is no such descriptor, or it does not tell all patterns apart.
+    """
+    if descriptor == "stimulus_id":
+        return rdms
+    known = [name for name in rdms.pattern_descriptors if name != "index"]
+    if descriptor not in known:
+        raise InputError(f"no pattern descriptor {descriptor!r} to match by: {closest(descriptor, known)}")
+    table = pattern_table(rdms).reset_index(drop=True)
+    names = as_text(np.asarray(rdms.pattern_descriptors[descriptor]))
+    table = table.drop(columns=descriptor, errors="ignore").set_index(pd.Index(names, name="stimulus_id"))
+    if table.index.has_duplicates:
+        twice = table.index[table.index.duplicated()][0]
+        raise InputError(f"the pattern descriptor {descriptor!r} holds {twice!r} more than once; match by another")
+    return build_rdms(
+        rdms.dissimilarities,
+        patterns=table,
+        rdms=rdm_table(rdms).to_dict("list"),
+        dissimilarity=rdms.dissimilarity_measure,
     )
 
 

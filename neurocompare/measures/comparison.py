@@ -10,12 +10,12 @@ from pydantic import Field, field_validator
 from neurocompare.comparison.inference import VARIANCES
 from neurocompare.comparison.methods import METHODS
 from neurocompare.comparison.resampling import FACTORS
-from neurocompare.measures.declaration import Quick, Section, member_of
+from neurocompare.measures.declaration import MemberOf, Quick, Section
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 
 __all__ = ["Comparison", "without_repeats"]
 
-Factor = member_of(FACTORS)
+Factor = Annotated[str, MemberOf(FACTORS)]
 
 
 def without_repeats(names: Any) -> Any:
@@ -29,13 +29,13 @@ def without_repeats(names: Any) -> Any:
 class Comparison(Section):
     """``[comparison]``: how RDMs are made, compared and tested."""
 
-    method: member_of(METHODS) = "corr"
-    dissimilarity: member_of(MODEL_DISSIMILARITIES) = "correlation"
+    method: Annotated[str, MemberOf(METHODS)] = "corr"
+    dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = "correlation"
     normalize: Literal["none", "zscore"] = "none"
     resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
         ["identity", "neuron"], description="what the experiment sampled and the claim is to generalise over"
     )
-    variance: member_of(VARIANCES) = Field("jackknife", description="where standard errors come from")
+    variance: Annotated[str, MemberOf(VARIANCES)] = Field("jackknife", description="where standard errors come from")
     n_draws: Annotated[int, Quick(100)] = Field(1000, ge=50, le=1_000_000)
     n_splits: Annotated[int, Quick(10)] = Field(
         100, ge=2, description="random halves of the neurons, for the noise ceiling"

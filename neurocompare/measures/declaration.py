@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.reporting.tables import Column, Table
@@ -34,6 +34,7 @@ __all__ = [
     "FilePath",
     "Measure",
     "Measured",
+    "MemberOf",
     "Name",
     "Patches",
     "PathMark",
@@ -42,7 +43,6 @@ __all__ = [
     "Shown",
     "Summary",
     "Tables",
-    "member_of",
     "needs_of",
     "none_as_none",
 ]
@@ -71,17 +71,21 @@ class Quick:
 FilePath = Annotated[str, Field(min_length=1), PathMark()]
 
 
-def member_of(family: Iterable[str], *, also: Iterable[str] = ()) -> Any:
-    """Type of a setting that names a member of a family; what is no member is refused with the nearest right name."""
-    allowed = [*family, *also]
+@dataclass(frozen=True, eq=False)
+class MemberOf:
+    """Marks a text that names a member of a family: ``Annotated[str, MemberOf(METHODS)]``.
 
-    def check(name: str) -> str:
-        if name not in allowed:
-            listed = ", ".join(map(repr, allowed))
-            raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": listed})
-        return name
+    Parameters
+    ----------
+    family : iterable of str
+        The names that are allowed; others are refused as those of a ``Literal`` are.
+    """
 
-    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "enum": allowed})]
+    family: Iterable[str]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """What pydantic checks: one of the names, as of a ``Literal``."""
+        return core_schema.literal_schema(list(self.family))
 
 
 def none_as_none(name: str) -> str | None:

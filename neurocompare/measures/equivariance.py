@@ -11,7 +11,7 @@ from pydantic import Field
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measured, Quick, Section, Shown, member_of
+from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measured, MemberOf, Quick, Section, Shown
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import layer_axis, legend_name, line_styles, networks, new_figure, note, style
@@ -34,7 +34,7 @@ MEAN = Column("mean", "correlation, mean over images", header="mean r")
 class Equivariance(Section):
     """``[outputs.equivariance]``: of layers, to flips and rotation of the stimuli and of other images."""
 
-    measures: list[member_of(MEASURES)] = Field(
+    measures: list[Annotated[str, MemberOf(MEASURES)]] = Field(
         list(MEASURES),
         min_length=1,
         description="invariance also of layers without a map; equivariance alone refuses such layers",

@@ -16,12 +16,12 @@ from neurocompare.measures.declaration import (
     Drawing,
     Measure,
     Measured,
+    MemberOf,
     Name,
     Quick,
     Section,
     Shown,
     Summary,
-    member_of,
 )
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
@@ -55,7 +55,7 @@ class LocalFeatures(Section):
     )
     n_units: int = Field(10, ge=1, description="units a category, those of the most mirror-symmetric tuning")
     n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
-    conditions: list[member_of(CONDITIONS)] = Field(list(CONDITIONS), min_length=1)
+    conditions: list[Annotated[str, MemberOf(CONDITIONS)]] = Field(list(CONDITIONS), min_length=1)
     percents: list[Annotated[float, Field(gt=0, lt=100)]] = Field(
         list(PERCENTS), min_length=1, description="of the foreground, kept or deleted"
     )

@@ -20,7 +20,7 @@ from neurocompare.comparison.regime_contrasts import (
     contrast_regimes,
 )
 from neurocompare.measures.columns import LAYER, columns
-from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Name, Section, Shown, member_of
+from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, MemberOf, Name, Section, Shown
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import NETWORK_COLOURS, legend_name, new_figure, note, quantity_name, span, style
@@ -41,8 +41,10 @@ class RegimeContrasts(Section):
     pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
         None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
     )
-    method: member_of(METHODS) = Field("t", description="'mixed' takes exemplars as random too, beside seeds")
-    correction: member_of(CORRECTIONS) = Field("holm", description="over the rows of one quantity")
+    method: Annotated[str, MemberOf(METHODS)] = Field(
+        "t", description="'mixed' takes exemplars as random too, beside seeds"
+    )
+    correction: Annotated[str, MemberOf(CORRECTIONS)] = Field("holm", description="over the rows of one quantity")
 
 
 def measure(

@@ -16,12 +16,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison, without_repeats
-from neurocompare.measures.declaration import Facts, FilePath, Measure, Name, PathMark, Quick, Section, member_of
+from neurocompare.measures.declaration import Facts, FilePath, Measure, MemberOf, Name, PathMark, Quick, Section
 from neurocompare.models.regimes import REGIMES, regime_help
 from neurocompare.models.registry import default_label
 
@@ -32,6 +33,8 @@ SIDES = ("first", "second")
 """The two layers of a power analysis."""
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
+_LABEL = re.compile(r"(constrained-)?(str|int|float|bool|none)|.*\[.*", re.DOTALL)
+"""What pydantic puts between keys for the alternatives of a setting of several types."""
 
 
 class Stimuli(Section):
@@ -63,7 +66,9 @@ class Training(Section):
         "Parquet, a folder of class folders, or an official archive",
     )
     test: FilePath | None = Field(None, description="path of the test images; by default a tenth is held out")
-    regime: member_of(REGIMES) = Field("natural", description=f"what the task asks of reflections; {regime_help()}")
+    regime: Annotated[str, MemberOf(REGIMES)] = Field(
+        "natural", description=f"what the task asks of reflections; {regime_help()}"
+    )
     recipe: Literal["fast", "paper"] = Field("fast", description="'paper' is that of eLife 90256, 250 epochs")
     epochs: int | None = Field(None, ge=1, le=10_000, description="in place of the recipe's own")
     learning_rate: float | None = Field(None, gt=0, description="in place of the recipe's own, at start or peak")
@@ -378,13 +383,20 @@ def _override(content: dict[str, Any], key: str, value: Any) -> None:
 
 def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[tuple[str, ...], str]) -> str:
     """First problem that pydantic found, in one sentence with its line and a way out."""
-    problem = error.errors()[0]
-    path = tuple(part for part in problem["loc"] if not str(part).startswith(("constrained-", "list[", "str")))
-    key = ".".join(map(str, path))
-    source = next((shown for names, shown in overridden.items() if ".".join(names) in key), None)
+    problems = error.errors()
+    path = _path_of(problems[0])
+    alternatives = [other for other in problems if _path_of(other)[: len(path)] == path]
+    # Of the alternatives of one setting, such as a name or a list of names, the one that was followed furthest.
+    problem = max(alternatives, key=lambda other: len(other["loc"]))
+    path = _path_of(problem)
+    names = tuple(map(str, path))
+    key = ".".join(names)
+    meant = [shown for given, shown in overridden.items() if names and names[: len(given)] == given[: len(names)]]
+    source = meant[0] if meant else None
     line = None if source else _line_of(text, path)
     place = source or (f"{where}, line {line}" if line else where)
-    more = {1: "", 2: " (1 more problem follows)"}.get(n := error.error_count(), f" ({n - 1} more problems follow)")
+    n_more = len(problems) - len(alternatives)
+    more = f" ({n_more} more problem{'s follow' if n_more > 1 else ' follows'})" if n_more else ""
     match problem["type"]:
         case "extra_forbidden":
             return f"{place}: unknown key {key!r}; {closest(str(path[-1]), _keys_beside(path))}{more}"
@@ -401,6 +413,14 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
             whole_table = problem["type"] == "value_error" and isinstance(problem["input"], Mapping)
             given = "" if not path or whole_table else f"{key} = {problem['input']!r}: "
             return f"{place}: {given}{message[0].lower()}{message[1:]}{more}"
+
+
+def _path_of(problem: ErrorDetails) -> tuple[str | int, ...]:
+    """The keys to a problem, without what pydantic puts between them for the alternatives of a setting."""
+    is_key = [not _LABEL.fullmatch(str(part)) for part in problem["loc"]]
+    if problem["type"] == "extra_forbidden":
+        is_key[-1] = True
+    return tuple(part for part, taken in zip(problem["loc"], is_key, strict=True) if taken)
 
 
 def _keys_beside(path: tuple[str | int, ...]) -> list[str]:

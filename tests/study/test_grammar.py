@@ -79,6 +79,17 @@ def test_a_mapping_is_read_and_not_changed():
         ('"corr"', '"cor"', r"line 15: comparison.method = 'cor' is not allowed; did you mean 'corr'\?"),
         ('"corr"', '"corr"\nn_draws = 1.5', "line 16: comparison.n_draws = 1.5: input should be a valid integer"),
         ('"pixels"\nseeds = [3]', '"cnn-small"', "network 'cnn-small' with seed 0 is listed twice"),
+        ("title = ", "strength = 1\ntitle = ", r"line 1: unknown key 'strength'; known are"),
+        (
+            'method = "corr"',
+            'resample = "identty"',
+            r"line 15: comparison.resample = 'identty' is not allowed; did you mean 'identity'\?$",
+        ),
+        (
+            'method = "corr"',
+            'resample = ["identty"]',
+            r"line 15: comparison.resample.0 = 'identty' is not allowed; did you mean 'identity'\?$",
+        ),
         ("[-90, 0, 90]", "[-90, 0", "not valid TOML"),
         ("[-90, 0, 90]", "[-90]", "line 5: stimuli.azimuths_deg"),
     ],
@@ -94,6 +105,7 @@ def test_a_wrong_key_or_value_is_named_with_its_line(tmp_path, old, new, message
     [
         ({"comparison.n_draw": "9"}, r"--set comparison.n_draw=9: unknown key .* did you mean 'n_draws'\?"),
         ({"comparison.n_draws": "9"}, "--set comparison.n_draws=9: .*greater than or equal to 50"),
+        ({"seed": "1", "models.1.seeds": "[-1]"}, r"--set models.1.seeds=\[-1\]: models.1.seeds.0 = -1"),
         ({"models.7.name": "x"}, "there is no entry '7'; entries 0 to 1 exist"),
         ({"title.x.y": "1"}, "title.x is no table"),
     ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from neural_data.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from neurocompare.comparison.description import describe_recording as describe_recording
     from neurocompare.comparison.fits import (
         compare_rdms as compare_rdms,
         fits_on_draws as fits_on_draws,
@@ -33,6 +34,7 @@ _HOMES = {
     "compare_rdms": "neurocompare.comparison.fits",
     "fits_on_draws": "neurocompare.comparison.fits",
     "infer_fits": "neurocompare.comparison.inference",
+    "describe_recording": "neurocompare.comparison.description",
     "run_study": "neurocompare.study.runner",
 }
 __all__ = ["__version__", *_HOMES]

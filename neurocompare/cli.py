@@ -201,6 +201,64 @@ def check_recording(
         raise typer.Exit(2)
 
 
+@app.command()
+def describe(
+    path: Annotated[Path, typer.Argument(help="File or folder of a recording.")],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for tables, figures and a report; without it: text alone."),
+    ] = None,
+    stimuli: Annotated[Path | None, typer.Option(help="CSV of the stimulus set that was shown.")] = None,
+    stimulus: Annotated[str | None, typer.Option(help="Label of the file that tells stimuli apart.")] = None,
+    window_ms: Annotated[
+        tuple[float, float] | None, typer.Option("--window-ms", help="Window after stimulus onset: from, to.")
+    ] = None,
+    format: Annotated[str | None, typer.Option(help="File format, where its content does not tell.")] = None,
+    region: Annotated[str | None, typer.Option(help="Region of the neurons, where the file names none.")] = None,
+    units: Annotated[
+        str | None, typer.Option(help="spikes/s, counts or normalized, where the file does not say.")
+    ] = None,
+    columns: Columns = None,
+    variables: Variables = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of a table: . or a comma.")] = None,
+    missing: Annotated[str, typer.Option(help="refuse, drop_neurons or drop_stimuli.")] = "refuse",
+    by_subject: Annotated[bool, typer.Option("--by-subject", help="Each animal by itself.")] = False,
+    target: Annotated[float, typer.Option(help="Reliability that is asked for.")] = 0.8,
+    n_splits: Annotated[int, typer.Option(min=2, help="Random halves of neurons and trials.")] = 100,
+    quiet: Quiet = False,
+) -> None:
+    """Describe a recording by itself: view tuning, reliability, and how much more data it needs."""
+    from neural_data.formats.files import read_recording
+    from neural_data.stimuli import read_stimuli
+    from neurocompare.comparison.description import describe_recording
+
+    shown = None if stimuli is None else read_stimuli(stimuli, with_images=False)
+    recording = read_recording(
+        path,
+        format,
+        stimulus,
+        window_ms,
+        region=region,
+        units=units,
+        columns=_roles(columns, "--column"),
+        variables=_roles(variables, "--variable"),
+        decimal=decimal,
+        stimuli=shown,
+        missing=missing,
+    )
+    found = describe_recording(
+        recording, shown, by_subject=by_subject, missing=missing, target=target, n_splits=n_splits
+    )
+    if not quiet:
+        _say(found.to_text())
+    if out is not None:
+        from neurocompare.study.describing import describe_to_folder
+
+        report = describe_to_folder(found, recording, out, title=f"Description of {path.name}", stimuli=shown)
+        if not quiet:
+            _say(f"report: {report}")
+
+
 @app.command("stimuli")
 def name_stimuli(
     folder: Annotated[Path, typer.Argument(help="Folder of images without a table.")],

@@ -33,6 +33,7 @@ COMMANDS = {
     "power": "is no earlier power analysis",
     "render": "is no earlier stimulus set",
     "train": "no earlier training",
+    "describe": "is no earlier description",
 }
 """Commands that write a folder, and what they say of one that none of them wrote: it "holds files and ..."."""
 BY_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})

@@ -1,0 +1,82 @@
+"""A recording described into a folder: tables, one page of figures, one page of report, provenance."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import xarray as xr
+
+from neural_data.recordings import stimulus_table
+from neural_data.stimuli import StimulusSet
+from neurocompare import __version__
+from neurocompare.comparison.description import RecordingDescription
+from neurocompare.measures.description import write_description
+from neurocompare.study.folders import MARK, whole_folder
+from neurocompare.study.planning import recording_checksum
+
+__all__ = ["describe_to_folder"]
+
+PACKAGES = ("numpy", "scipy", "pandas", "rsatoolbox", "xarray", "matplotlib")
+
+
+def describe_to_folder(
+    found: RecordingDescription,
+    recording: xr.DataArray,
+    out: str | Path,
+    *,
+    title: str,
+    stimuli: StimulusSet | None = None,
+) -> Path:
+    """Write a description, whole or not at all.
+
+    Parameters
+    ----------
+    found : RecordingDescription
+        Of the recording.
+    recording : xarray.DataArray
+    out : str or pathlib.Path
+        New, empty, or an earlier description, which is replaced.
+    title : str
+        Of the report.
+    stimuli : StimulusSet or None
+        What was shown, where the recording does not say it.
+
+    Returns
+    -------
+    pathlib.Path
+        The report.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written, or holds anything else.
+    """
+    shown = stimulus_table(recording) if stimuli is None else stimuli.table
+    identities = shown["identity"].nunique() if "identity" in shown else len(shown)
+    record = {
+        "neurocompare": __version__,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "study": {"title": title, "seed": 0},
+        "stimuli": {
+            "name": "the recording" if stimuli is None else stimuli.name,
+            "n_stimuli": len(shown),
+            "n_identities": int(identities),
+        },
+        "recording": {
+            "simulated": bool(recording.attrs.get("simulated", False)),
+            "shape": dict(zip(map(str, recording.dims), recording.shape, strict=True)),
+            "sha256": recording_checksum(recording),
+            "assumed": str(recording.attrs.get("assumed", "")),
+        },
+        "notes": list(found.notes),
+    }
+    with whole_folder(out, command="describe") as folder:
+        (folder / MARK).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        name = write_description(found, folder, provenance=record).name
+    return Path(out) / name

@@ -21,7 +21,8 @@ from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fits import fits_of_rows
 from neurocompare.comparison.methods import METHODS, find_method
-from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, Population, find_dissimilarity
+from neurocompare.comparison.reliability import neuron_reliability, spearman_brown
+from neurocompare.representations.dissimilarities import Population, find_dissimilarity
 from neurocompare.representations.neural_rdms import (
     compute_neural_rdms,
     dissimilarities,
@@ -31,7 +32,7 @@ from neurocompare.representations.rdms import rdm_table
 
 __all__ = [
     "neuron_ceilings",
-    "spearman_brown",
+    "root",
     "split_half_reliability",
     "subject_ceilings",
     "trial_reliability",
@@ -40,18 +41,18 @@ __all__ = [
 FEWEST_NEURONS = 4
 """Fewer cannot be halved: a half holds at least two."""
 JACKKNIFE_GROUPS = 20
-"""Groups of neurons that are left out in turn for the standard error of a reliability."""
+"""Groups of neurons that are left out in turn for the standard error of an index; see ``orders_without_groups``."""
 
 
 def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: np.random.Generator) -> float:
-    """Reliability of a population RDM over neurons, Spearman-Brown corrected.
+    """Reliability of a population RDM over neurons, from halves of them.
 
     Parameters
     ----------
     responses : array of shape (n_stimuli, n_neurons)
         Mean firing rate of each neuron to each stimulus, spikes/s.
     n_splits : int
-        Random splits of the neurons into halves; their mean correlation is corrected.
+        Random splits of the neurons into halves; their mean correlation is extrapolated to the whole.
     rng : numpy.random.Generator
         Source of the splits.
 
@@ -68,7 +69,8 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
 
     References
     ----------
-    Spearman (1910); Brown (1910). Used as lower noise ceiling in eLife 90256, Figure 6.
+    Spearman (1910); Brown (1910). Used as lower noise ceiling in eLife 90256, Figure 6. ``reliability`` says what is
+    added to their formula.
     """
     responses = np.asarray(responses, dtype=float)
     if responses.ndim != 2 or responses.shape[1] < FEWEST_NEURONS or responses.shape[0] < 3:
@@ -79,25 +81,7 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
     if not np.isfinite(responses).all():
         raise ValueError("responses hold NaN or infinite values; leave out those neurons or stimuli first")
     population = Population(region="population", subject="", responses=responses)
-    return _neuron_reliability(population, neuron_orders(responses.shape[1], n_splits, rng))
-
-
-def spearman_brown(correlation: float, factor: float = 2.0) -> float:
-    """Reliability of a measurement ``factor`` times as long as the halves that were correlated.
-
-    Parameters
-    ----------
-    correlation : float
-        Mean correlation of the parts.
-    factor : float
-        Length of the whole in parts.
-
-    Returns
-    -------
-    float
-        ``factor r / (1 + (factor - 1) r)``, at most 1.
-    """
-    return factor * correlation / (1 + (factor - 1) * correlation)
+    return neuron_reliability(population, n_splits=_checked_splits(n_splits), with_se=False, rng=rng).value
 
 
 def neuron_ceilings(
@@ -132,11 +116,12 @@ def neuron_ceilings(
     -------
     pandas.DataFrame
         One row a region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_lower_se,
-        ceiling_upper, method, dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected
-        fit of an equal sample of new neurons; ``ceiling_lower_se`` its standard error over neurons (jackknife over
-        twenty groups of them; for correlation and euclidean RDMs and the measures corr, cosine, spearman and rho-a);
-        ``ceiling_upper`` its square root, the expected fit of the RDM of infinitely many. NaN where a region has fewer
-        than four neurons, or a negative reliability has no root.
+        ceiling_lower_low, ceiling_lower_high, ceiling_upper, ceiling_upper_low, ceiling_upper_high, method,
+        dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected fit of the RDM of as
+        many new neurons. ``ceiling_upper`` is its square root, the expected fit of the RDM of infinitely many neurons,
+        and so of a true model. Intervals are over neurons, for these stimuli: parts of the neurons are left out,
+        Student's t on Fisher's z scale; for measures that compare rows at once (corr, cosine, spearman, rho-a). NaN
+        where a region has fewer than four neurons, or a negative reliability has no root.
 
     Raises
     ------
@@ -145,9 +130,7 @@ def neuron_ceilings(
 
     Notes
     -----
-    On simulated patches of 30 and 100 neurons (``analyses/ceilings_check``) the bias of both bounds stays within 0.025.
-    Estimates are skewed towards low values: 95 % intervals of two standard errors covered the truth in 70 to 93 % of
-    experiments, least near 1, so take the standard error as a lower bound.
+    ``analyses/calibration/README.md`` has bias and coverage from 30 to 200 neurons and reliabilities of 0.3 to 0.97.
     """
     find_method(method)
     _, groups = populations(
@@ -159,21 +142,25 @@ def neuron_ceilings(
     )
     if len(groups[0].responses) < 3:
         raise InputError(f"a noise ceiling needs at least three stimuli; there are {len(groups[0].responses)}")
-    made = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize}
+    with_se = METHODS[method].rowwise is not None
+    made = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize, "with_se": with_se}
     rows = []
     for group in groups:
-        lower = se = np.nan
+        lower, low, high, se = (np.nan,) * 4
         if group.responses.shape[1] >= FEWEST_NEURONS:
-            splits = neuron_orders(group.responses.shape[1], n_splits, rng)
-            lower = _neuron_reliability(group, splits, **made)
-            if METHODS[method].rowwise is not None and dissimilarity in MODEL_DISSIMILARITIES:
-                se = _reliability_se(group, splits, **made)
+            found = neuron_reliability(group, n_splits=_checked_splits(n_splits), rng=rng, **made)
+            lower, (low, high) = found.value, found.interval()
+            se = found.se * (1 - lower**2)
         rows.append(
             _about(group)
             | {
                 "ceiling_lower": lower,
                 "ceiling_lower_se": se,
-                "ceiling_upper": np.sqrt(lower) if lower >= 0 else np.nan,
+                "ceiling_lower_low": low,
+                "ceiling_lower_high": high,
+                "ceiling_upper": root(lower),
+                "ceiling_upper_low": root(max(low, 0.0)),
+                "ceiling_upper_high": root(high),
                 "method": method,
                 "dissimilarity": dissimilarity,
                 "n_splits": n_splits,
@@ -181,6 +168,11 @@ def neuron_ceilings(
             }
         )
     return pd.DataFrame(rows)
+
+
+def root(reliability: float) -> float:
+    """Expected fit of a true model to an RDM of that reliability; NaN where it is negative."""
+    return float(np.sqrt(reliability)) if reliability >= 0 else float("nan")
 
 
 def trial_reliability(
@@ -347,46 +339,6 @@ def neuron_orders(n_neurons: int, n_splits: int, rng: np.random.Generator) -> np
     return np.stack([rng.permutation(n_neurons) for _ in range(_checked_splits(n_splits))])
 
 
-def _neuron_fits(
-    population: Population,
-    orders: np.ndarray,
-    *,
-    method: str = "corr",
-    dissimilarity: str = "correlation",
-    normalize: str | None = None,
-) -> np.ndarray:
-    """Agreement of the RDMs of the two halves of the neurons in every order; of an odd number, one sits out."""
-    half = orders.shape[1] // 2
-    fits = []
-    for order in orders:
-        sides = (_neurons(population, chosen) for chosen in (order[:half], order[half : 2 * half]))
-        vectors = [_rdm_vector(side, dissimilarity=dissimilarity, normalize=normalize) for side in sides]
-        fits.append(_agreement(*vectors, method))
-    return np.array(fits)
-
-
-def _neuron_reliability(population: Population, orders: np.ndarray, **made: str | None) -> float:
-    """Corrected mean agreement of halves of the neurons."""
-    half = orders.shape[1] // 2
-    return spearman_brown(_mean(_neuron_fits(population, orders, **made)), orders.shape[1] / half)
-
-
-def _reliability_se(population: Population, orders: np.ndarray, **made: str | None) -> float:
-    """Standard error of a reliability: groups of neurons are left out in turn, and splits are finite in number."""
-    n_neurons = population.responses.shape[1]
-    factor = n_neurons / (n_neurons // 2)
-    fits = _neuron_fits(population, orders, **made)
-    of_splits = np.var(fits) / len(fits) * (factor / (1 + (factor - 1) * fits.mean()) ** 2) ** 2
-    by_group = []
-    for kept in orders_without_groups(orders):
-        fits = _neuron_fits(population, kept, **made)
-        mean = fits.mean()
-        # To first order, what each split contributes to the corrected value.
-        slope = factor / (1 + (factor - 1) * mean) ** 2
-        by_group.append(spearman_brown(mean, factor) + slope * (fits - mean))
-    return float(np.sqrt(grouped_jackknife_variance(np.array(by_group)) + of_splits))
-
-
 def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:
     """Some of the orders, without each of up to twenty random groups of neurons in turn.
 
@@ -433,11 +385,6 @@ def grouped_jackknife_variance(by_group: np.ndarray) -> float:
     return float(np.maximum(variance, 0.0))
 
 
-def _neurons(population: Population, chosen: np.ndarray) -> Population:
-    trials = None if population.trials is None else population.trials[:, :, chosen]
-    return dataclasses.replace(population, responses=population.responses[:, chosen], trials=trials)
-
-
 def _rdm_vector(population: Population, *, dissimilarity: str, normalize: str | None) -> np.ndarray:
     matrix, _ = dissimilarities(population, dissimilarity=dissimilarity, normalize=normalize)
     return matrix[np.triu_indices(len(matrix), 1)]
@@ -445,7 +392,7 @@ def _rdm_vector(population: Population, *, dissimilarity: str, normalize: str | 
 
 def _agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
     """Fit of one RDM vector to another; NaN where it is undefined."""
-    return float(fits_of_rows(first[None], second[None], method)[0])
+    return float(fits_of_rows(first[None], second[None], method)[0, 0])
 
 
 def _pooled(vectors: np.ndarray, method: str) -> np.ndarray:

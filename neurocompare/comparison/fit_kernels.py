@@ -17,7 +17,16 @@ import numpy as np
 from neural_data.rounding import tie_starts
 from neurocompare.representations.dissimilarities import PairsOfDraws
 
-__all__ = ["Kernel", "Pairs", "ProductKernel", "fits_of_block", "rank_kernel", "settle_values", "tau_kernel"]
+__all__ = [
+    "Kernel",
+    "Pairs",
+    "ProductKernel",
+    "fits_of_block",
+    "rank_kernel",
+    "settle_values",
+    "tau_kernel",
+    "weighted_rows",
+]
 
 CHUNK_BYTES = 64 * 2**20
 CONSTANT = 1e-12
@@ -200,6 +209,29 @@ class ProductKernel:
         else:
             xy = _stack([_weighted_products(weights, self.models, row[None]) for row in self.recordings], -1)
         return weights.sum(1), x, y, xx, yy, xy
+
+
+def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *, centred: bool) -> np.ndarray:
+    """Cosine (correlation, where centred) of every vector with the one in the same row, under weights of pairs.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_rdms, n_pairs)
+        Settled vectors.
+    weights : array of shape (n_draws, n_pairs)
+    centred : bool
+
+    Returns
+    -------
+    array of shape (n_draws, n_rdms)
+        NaN where a vector is constant over what was drawn.
+    """
+    xx, yy, xy = (weights @ (a * b).T for a, b in ((first, first), (second, second), (first, second)))
+    sizes = xx.copy(), yy.copy()
+    if centred:
+        n, x, y = weights.sum(axis=1)[:, None], weights @ first.T, weights @ second.T
+        xx, yy, xy = xx - x * x / n, yy - y * y / n, xy - x * y / n
+    return xy / np.sqrt(_defined(xx, sizes[0]) * _defined(yy, sizes[1]))
 
 
 def rank_kernel(

@@ -6,7 +6,7 @@ Takes the fits on the data and on every draw of every resampled factor (see ``in
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ __all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
 FIT_COLUMNS = (
     *(*LAYER, "region", "subject", "dissimilarity", "method", "resample"),
     *("n_draws", "n_stimuli", "n_identities", "n_neurons", "fit", "se", "ci_low", "ci_high", "p_zero"),
-    *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper"),
+    *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low"),
+    "corrected_high",
 )
 """Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
 
@@ -57,6 +58,10 @@ class FitResult:
         Units of each factor: stimuli, identities, neurons, subjects.
     factors : tuple of str
         What was resampled.
+    ceilings : pandas.DataFrame or None
+        Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row a recording.
+    ceiling_deviations : dict of tuple of str to array of shape (n_refits, n_recordings), or None
+        Deviations of the reliabilities' Fisher's z in the same refits; None where it was not measured in them.
     """
 
     models: pd.DataFrame
@@ -74,6 +79,7 @@ class FitResult:
     n_neurons: np.ndarray
     n_redrawn: dict[str, int]
     ceilings: pd.DataFrame | None = None
+    ceiling_deviations: dict[tuple[str, ...], np.ndarray] | None = None
     confidence: float = 0.95
 
     @property
@@ -122,18 +128,74 @@ class FitResult:
         ]
         return np.stack(columns, axis=1)
 
-    @property
-    def p_ceiling(self) -> np.ndarray:
-        """Two-sided p of each fit against the lower noise ceiling, (n_models, n_recordings); NaN without ceilings.
+    @cached_property
+    def roots(self) -> np.ndarray:
+        """Root of each recording's reliability, (n_recordings,): what a true model's fit is bounded by.
 
-        The ceiling's own standard error is added where it is known; the two are taken as independent, which errs on
-        the side of not rejecting, since both rise and fall with the same stimuli.
+        NaN without ceilings and where the reliability is not above 0.
         """
         if self.ceilings is None:
-            return np.full(self.estimates.shape, np.nan)
-        se = np.sqrt(self.variances + self.ceilings["ceiling_lower_se"].fillna(0).to_numpy() ** 2)
-        apart, se = _settled(self.estimates - self.ceilings["ceiling_lower"].to_numpy(), se)
-        return 2 * stats.t.sf(np.abs(_ratio(apart, se)), self.df)
+            return np.full(len(self.recordings), np.nan)
+        reliability = self.ceilings["ceiling_lower"].to_numpy(dtype=float)
+        return np.sqrt(np.where(reliability > 0, reliability, np.nan))
+
+    @cached_property
+    def p_ceiling(self) -> np.ndarray:
+        """Two-sided p of each fit against the root of the reliability, (n_models, n_recordings); NaN without ceilings.
+
+        A true model is expected there. The root's own error is taken into account, with what it shares with the fit's
+        where the reliability was measured in the same refits; else as independent.
+        """
+        return self.below_ceiling.p_two_sided
+
+    @cached_property
+    def below_ceiling(self) -> FitResult:
+        """The same result with each fit minus the root of the reliability in place of the fit."""
+        return self._with_roots(self.estimates - self.roots, fit=1.0, root=-1.0)
+
+    @cached_property
+    def corrected(self) -> FitResult:
+        """The same result with noise-corrected fits in place of fits: each over the root of the reliability.
+
+        A true model is expected at 1. Errors of the roots are part of standard errors and intervals; NaN without
+        ceilings.
+        """
+        corrected = self.estimates / self.roots
+        return self._with_roots(corrected, fit=1 / self.roots, root=-corrected / self.roots)
+
+    @cached_property
+    def p_two_sided(self) -> np.ndarray:
+        """Two-sided p of each estimate against 0, (n_models, n_recordings)."""
+        return 2 * stats.t.sf(np.abs(_ratio(*_settled(self.estimates, self.se))), self.df)
+
+    def _with_roots(self, estimates: np.ndarray, *, fit: np.ndarray | float, root: np.ndarray | float) -> FitResult:
+        """A result of other estimates that change by ``fit`` with each fit and by ``root`` with each root."""
+        if self.ceilings is None:
+            moved = {key: np.full_like(found, np.nan) for key, found in self.deviations.items()}
+        else:
+            of_roots = self._root_deviations()
+            moved = {
+                key: np.asarray(fit) * _rows_added(found, of_roots[key])
+                + np.asarray(root) * _rows_added(of_roots[key][:, None], found)
+                for key, found in self.deviations.items()
+            }
+        draws = self.draws * fit + (estimates - self.estimates * fit)
+        return replace(self, estimates=estimates, draws=draws, deviations=moved, ceilings=None, ceiling_deviations=None)
+
+    def _root_deviations(self) -> dict[tuple[str, ...], np.ndarray]:
+        """Deviations of the roots, (n_refits, n_recordings), by factor."""
+        reliability = np.where(self.roots > 0, self.roots**2, np.nan)
+        if self.ceiling_deviations is not None:
+            slope = (1 - reliability**2) / (2 * self.roots)
+            return {key: found * slope for key, found in self.ceiling_deviations.items()}
+        n_recordings = len(self.recordings)
+        found = {key: np.zeros((len(of), n_recordings)) for key, of in self.deviations.items()}
+        se = self.ceilings["ceiling_lower_se"].fillna(0).to_numpy(dtype=float) / (2 * self.roots)
+        # One row more a recording, where no fit deviates: errors of their own. A bootstrap's variance is scaled later.
+        first = next(key for key in found if len(key) == 1)
+        scale = 1.0 if self.variance == "jackknife" else np.sqrt(1 - 1 / self.sizes[first[0]])
+        found[first] = np.concatenate([found[first], np.diag(se * scale)])
+        return found
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
@@ -154,10 +216,10 @@ class FitResult:
             if n
         ]
         notes += regime_notes(self.factors, self.variance, self.sizes)
-        if self.ceilings is not None and self.ceilings["ceiling_lower_se"].notna().any():
+        if self.ceilings is not None and self.ceiling_deviations is None:
             notes.append(
-                "p_ceiling may be too small: standard errors of ceilings over neurons are lower bounds (intervals made "
-                "of them covered 70 to 93 % in a check, least near 1)"
+                "errors of fits and of noise ceilings are taken as independent in p_ceiling and in corrected fits: "
+                "neurons were not left out, or the method compares RDMs one by one"
             )
         return tuple(notes)
 
@@ -184,7 +246,7 @@ class FitResult:
             for name in names:
                 frame[name] = source[name].to_numpy()[rows] if name in source.columns else _empty(name)
         low, high = self.ci
-        ceilings = self.ceilings
+        ceilings, corrected = self.ceilings, self.corrected
         frame = frame.assign(
             dissimilarity=self.dissimilarity,
             method=self.method,
@@ -202,6 +264,9 @@ class FitResult:
             p_ceiling=self.p_ceiling.ravel(),
             ceiling_lower=np.nan if ceilings is None else ceilings["ceiling_lower"].to_numpy()[recording],
             ceiling_upper=np.nan if ceilings is None else ceilings["ceiling_upper"].to_numpy()[recording],
+            corrected_fit=corrected.estimates.ravel(),
+            corrected_low=corrected.ci[0].ravel(),
+            corrected_high=corrected.ci[1].ravel(),
         )
         return frame
 
@@ -535,6 +600,12 @@ def _stepwise(p: np.ndarray, correction: str) -> np.ndarray:
     else:
         adjusted[order] = np.minimum.accumulate((p[order] * len(p) / places)[::-1])[::-1]
     return np.clip(adjusted, p, 1)
+
+
+def _rows_added(deviations: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Deviations with rows of zeros, as many rows as the other has."""
+    missing = max(len(other) - len(deviations), 0)
+    return np.pad(deviations, ((0, missing), *((0, 0),) * (deviations.ndim - 1)))
 
 
 def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

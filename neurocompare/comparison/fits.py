@@ -14,7 +14,7 @@ import numpy as np
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
-from neurocompare.comparison.fit_kernels import Pairs, fits_of_block
+from neurocompare.comparison.fit_kernels import Pairs, fits_of_block, weighted_rows
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import labelled_by, match_stimuli
@@ -167,7 +167,9 @@ def fits_on_counts(
     return fits
 
 
-def fits_of_rows(first: np.ndarray, second: np.ndarray, method: str = "corr") -> np.ndarray:
+def fits_of_rows(
+    first: np.ndarray, second: np.ndarray, method: str = "corr", *, counts: np.ndarray | None = None
+) -> np.ndarray:
     """Fit of every RDM vector to the one in the same row of another array.
 
     Parameters
@@ -176,18 +178,25 @@ def fits_of_rows(first: np.ndarray, second: np.ndarray, method: str = "corr") ->
         A pair that is NaN in either is left out of that row's fit.
     method : str
         As in :func:`compare_rdms`.
+    counts : integer array of shape (n_draws, n_stimuli) or None
+        How often each stimulus counts; None takes all once.
 
     Returns
     -------
-    array of shape (n_rdms,)
-        NaN as in :func:`compare_rdms`.
+    array of shape (n_draws, n_rdms)
+        NaN as in :func:`compare_rdms`; one row where ``counts`` is None.
     """
     measure = find_method(method)
-    if measure.rowwise is not None and np.isfinite(first).all() and np.isfinite(second).all():
-        return measure.rowwise(first, second)
-    everything = np.ones((1, _n_stimuli(first.shape[1])), dtype=int)
-    rows = [fits_on_counts(a[None], b[None], everything, method=method) for a, b in zip(first, second, strict=True)]
-    return np.array(rows, dtype=float).reshape(len(first))
+    n_stimuli = _n_stimuli(first.shape[1])
+    complete = np.isfinite(first).all() and np.isfinite(second).all()
+    if complete and measure.linear and counts is not None:
+        weights = Pairs(n_stimuli, np.arange(first.shape[1])).weights(counts)
+        return weighted_rows(measure.settled(first), measure.settled(second), weights, centred=measure.centred)
+    if complete and measure.rowwise is not None and counts is None:
+        return measure.rowwise(first, second)[None]
+    counts = np.ones((1, n_stimuli), dtype=int) if counts is None else counts
+    rows = [fits_on_counts(a[None], b[None], counts, method=method) for a, b in zip(first, second, strict=True)]
+    return np.array(rows, dtype=float).reshape(len(first), len(counts)).T
 
 
 def matched_vectors(model_rdms: RDMs, neural_rdms: RDMs) -> tuple[np.ndarray, np.ndarray]:

@@ -33,6 +33,8 @@ from neurocompare.representations.rdms import labelled_by, named_alike, pattern_
 __all__ = ["default_factors", "infer_fits", "jackknife_result", "make_experiment", "result_rows"]
 
 VARIANCES = ("jackknife", "bootstrap")
+CEILING_SPLITS = 20
+"""Random halves of the neurons from which the error of a ceiling is found; the ceiling itself has its own."""
 WITHIN_IDENTITY = ("copy", "all")
 
 Recording = xr.DataArray | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
@@ -86,8 +88,9 @@ def infer_fits(
         How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
         copy), or c squared times (also across copies, as rsatoolbox counts them). The jackknife makes no copies.
     ceilings : pandas.DataFrame or None
-        Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower``, ``ceiling_upper`` and, where known,
-        ``ceiling_lower_se``.
+        Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower`` (the reliability), ``ceiling_upper``
+        and, where known, ``ceiling_lower_se``. Where neurons are left out, reliabilities are measured again without
+        each part, so that what fits and ceilings share in their errors is known.
     confidence : float
         Coverage aimed at by the intervals.
     device : str or None
@@ -133,8 +136,17 @@ def infer_fits(
         device=device,
     )
     draws, n_redrawn = draw_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
-    deviations = jackknife_deviations(experiment, rng=rng) if variance == "jackknife" else bootstrap_deviations(draws)
     table = result_rows(neural_rdms, experiment)
+    ceilings = _matched_ceilings(ceilings, table)
+    joint = ceilings is not None and factors_along("neurons", experiment.factors) and find_method(method).rowwise
+    if variance == "bootstrap":
+        deviations, of_ceilings = bootstrap_deviations(draws), None
+    elif joint:
+        both = jackknife_deviations(experiment, n_splits=CEILING_SPLITS, rng=rng)
+        deviations = {key: found[:, :-1] for key, found in both.items()}
+        of_ceilings = {key: found[:, -1] for key, found in both.items()}
+    else:
+        deviations, of_ceilings = jackknife_deviations(experiment, rng=rng), None
     patterns = _patterns(model_rdms, neural_rdms)
     return FitResult(
         models=rdm_table(model_rdms),
@@ -151,7 +163,8 @@ def infer_fits(
         n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
         n_neurons=_n_neurons(experiment, table),
         n_redrawn=n_redrawn,
-        ceilings=_matched_ceilings(ceilings, table),
+        ceilings=ceilings,
+        ceiling_deviations=of_ceilings,
         confidence=confidence,
     )
 

@@ -24,8 +24,8 @@ from neurocompare.comparison.ceilings import (
     grouped_jackknife_variance,
     neuron_orders,
     orders_without_groups,
-    spearman_brown,
 )
+from neurocompare.comparison.reliability import spearman_brown
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.neural_rdms import populations

@@ -14,6 +14,7 @@ import numpy as np
 
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
 from neurocompare.comparison.neuron_rdms import NeuronRdms
+from neurocompare.comparison.reliability import PartRdms, draw_halves, reliability_z
 from neurocompare.comparison.resampling import (
     FACTORS,
     draw_counts,
@@ -22,6 +23,7 @@ from neurocompare.comparison.resampling import (
     jackknife_operator,
     leave_out,
 )
+from neurocompare.representations.dissimilarities import Population
 
 __all__ = [
     "Experiment",
@@ -173,7 +175,7 @@ def bootstrap_deviations(draws: FitsOf) -> FitsOf:
 
 
 def jackknife_deviations(
-    experiment: Experiment, *, statistic: Statistic | None = None, rng: np.random.Generator
+    experiment: Experiment, *, statistic: Statistic | None = None, n_splits: int = 0, rng: np.random.Generator
 ) -> FitsOf:
     """Deviations of fits with parts of each factor left out, and of crossed factors' interactions.
 
@@ -183,6 +185,9 @@ def jackknife_deviations(
     statistic : callable or None
         What is computed without each part, from recordings (n_rdms, n_pairs) and counts (n_counts, n_stimuli): an
         array (n_counts, n_statistics, n_rdms). None takes the fits of all models.
+    n_splits : int
+        Random halves of the neurons for the reliability of each recording on Fisher's z scale, which is then one more
+        statistic, the last; 0 leaves it out. It needs neurons among the factors.
     rng : numpy.random.Generator
         Deals many units out to parts; not used where units are left out one by one.
 
@@ -215,7 +220,14 @@ def jackknife_deviations(
             n_neurons = responses.shape[1]
             kept, shares = leave_out(n_neurons, FACTORS[sampled[0]].parts(n_neurons), rng=rng)
             rdms = NeuronRdms(responses, experiment.dissimilarity).rdms(kept)
-            tables.append(statistic(np.concatenate([rdms, rdm[None]]), counts))
+            table = statistic(np.concatenate([rdms, rdm[None]]), counts)
+            if n_splits:
+                part = np.argmin(kept, axis=0)
+                parts = PartRdms(Population("", "", responses), part, experiment.dissimilarity)
+                halves = draw_halves(part, n_splits, rng)
+                z = reliability_z(parts, halves, method=experiment.method, counts=counts)
+                table = np.concatenate([table, z[:, None]], axis=1)
+            tables.append(table)
             neuron_operators.append(jackknife_operator(shares))
     return _stacked([_of_region(tables, neuron_operators, operator, group, experiment) for group in groups])
 

@@ -51,12 +51,15 @@ CEILINGS = Measure(
             "Noise ceilings of one patch.",
             columns(
                 *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
-                *("ceiling_lower", "ceiling_lower_se", "ceiling_upper", "simulated"),
+                *("ceiling_lower", "ceiling_lower_se", "ceiling_lower_low", "ceiling_lower_high", "ceiling_upper"),
+                *("ceiling_upper_low", "ceiling_upper_high", "simulated"),
             ),
         ),
     ),
     methods=lambda tables, _study: [
-        f"The noise ceiling is the reliability of the patch RDM over neurons ({tables['ceilings']['n_splits'].iloc[0]} "
-        "random halves, Spearman-Brown corrected)."
+        "The reliability of a patch RDM over neurons comes from "
+        f"{tables['ceilings']['n_splits'].iloc[0]} random halves of them (Spearman-Brown, less its error from quarters "
+        "to halves; intervals by leaving out parts of the neurons, Student's t on Fisher's z). The noise ceiling is "
+        "its square root, which bounds a true model's fit."
     ],
 )

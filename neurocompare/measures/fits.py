@@ -31,6 +31,7 @@ from neurocompare.reporting.drawing import (
     style,
 )
 from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.dissimilarities import find_dissimilarity
 from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
 
 __all__ = ["FITS", "best_layers", "draw_fits", "draw_rdms", "shown_fits"]
@@ -149,7 +150,7 @@ def draw_rdms(layer_rdms: RDMs, patches: Patches, *, max_layers: int = 10) -> Fi
 
 
 def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
-    """Gray from the lower to the upper noise ceiling; from the lower one on where there is no upper."""
+    """Gray from the reliability to its root, which a true model is expected at; to 1 where there is no root."""
     lower, upper = rows["ceiling_lower"].iloc[0], rows["ceiling_upper"].iloc[0]
     if np.isfinite(lower):
         axes.axhspan(lower, upper if np.isfinite(upper) else 1.0, color=CEILING_GRAY, linewidth=0, zorder=0)
@@ -192,7 +193,7 @@ def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
     sentences = []
     for (region, model, regime), best in best_layers(tables["fits"]).groupby(["region", "model", "regime"], sort=False):
         network = f"{region}: the best layer of {model} ({regime})"
-        ceiling = best["ceiling_lower"].iloc[0]
+        ceiling = best["ceiling_upper"].iloc[0]
         beside = "." if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}."
         if len(best) == 1:
             row = best.iloc[0]
@@ -222,8 +223,7 @@ def _warnings(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> 
 
 def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> list[str]:
     first = tables["fits"].iloc[0]
-    dissimilarity = first["dissimilarity"]
-    measured = "1 − Pearson r across units" if dissimilarity == "correlation" else dissimilarity
+    measured = find_dissimilarity(first["dissimilarity"]).label
     raw = study["comparison"]["normalize"] == "none"
     return [
         f"Dissimilarity is {measured}, "
@@ -261,7 +261,8 @@ FITS = Measure(
             "fits_by_layer",
             draw_fits,
             "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
-            "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray is the range of the noise ceiling.",
+            "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray goes from the reliability of the "
+            "patch's RDM (expected fit of as many new neurons) to its root (the noise ceiling: that of a true model).",
         ),
         Drawing(
             "rdms",
@@ -279,7 +280,7 @@ FITS = Measure(
             columns=(
                 *(*NETWORK, "region"),
                 Column("layer", "the layer with the largest fit", header="best layer"),
-                *("fit", "ci_low", "ci_high", "ceiling_lower"),
+                *("fit", "ci_low", "ci_high", "ceiling_upper"),
                 Column("p_zero_adjusted", "p_zero corrected over layers", header="adjusted p (fit > 0)"),
             ),
             rows=lambda tables: best_layers(tables["fits"]),
@@ -289,8 +290,9 @@ FITS = Measure(
             "fits",
             lambda fits: f"Fit ({find_method(fits['method'].iloc[0]).label}) of every layer to every patch.",
             columns=(
-                *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero"),
-                *("p_zero_adjusted", "ceiling_lower", *COMPONENTS, "n_neurons"),
+                *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"),
+                *("ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low", "corrected_high"),
+                *(*COMPONENTS, "n_neurons"),
             ),
         ),
     ),

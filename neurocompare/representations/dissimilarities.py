@@ -8,7 +8,7 @@ recordings, and resampled neurons alike. One that needs more (trials, counts) se
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rsatoolbox.data import Dataset
@@ -50,6 +50,11 @@ class Population:
     responses: np.ndarray
     trials: np.ndarray | None = None
     simulated: bool = False
+
+    def of_neurons(self, chosen: np.ndarray) -> Population:
+        """The same with some of the neurons, by position."""
+        trials = None if self.trials is None else self.trials[:, :, chosen]
+        return replace(self, responses=self.responses[:, chosen], trials=trials)
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,8 @@ class Dissimilarity:
         units of products of two stimuli's responses, of each stimulus's responses, and of their squares (both of shape
         (..., n_stimuli)). NaN where a stimulus has none. None where sums do not suffice.
     from_population : callable or None
-        :class:`Population` to a matrix (n_stimuli, n_stimuli) and the number of neurons that were left out because
-        nothing in them varies. None where it follows from sums.
+        :class:`Population` to a matrix (n_stimuli, n_stimuli) that is a mean over neurons, and the number of neurons
+        that were left out because nothing in them varies. None where it follows from sums.
     settle : callable or None
         Moves responses (n_stimuli, n_units) to where rounding of sums is small, without changing any dissimilarity.
     fewest_repetitions : int

@@ -15,7 +15,6 @@ from neurocompare.comparison.ceilings import (
     _agreement,
     grouped_jackknife_variance,
     neuron_ceilings,
-    spearman_brown,
     split_half_reliability,
     subject_ceilings,
     trial_reliability,
@@ -26,12 +25,6 @@ from neurocompare.representations.neural_rdms import compute_neural_rdms
 
 def rdm_vector(responses):
     return correlation_dissimilarity(responses)[np.triu_indices(len(responses), 1)]
-
-
-def test_spearman_brown_by_hand():
-    assert spearman_brown(0.5) == pytest.approx(2 / 3)
-    assert spearman_brown(0.5, 3) == pytest.approx(0.75)
-    assert spearman_brown(1.0, 7) == pytest.approx(1.0)
 
 
 def test_a_population_of_copies_is_reliable(rng):

@@ -103,17 +103,39 @@ def test_best_layer_and_its_place(draws):
     assert best["layer_high"] == "l2"
 
 
-def test_fits_against_the_lower_ceiling_are_two_sided(draws):
-    ceilings = pd.DataFrame({"ceiling_lower": [0.3], "ceiling_upper": [0.5], "ceiling_lower_se": [np.nan]})
+def ceilings_of(reliability, se):
+    root = np.sqrt(max(reliability, 0))
+    return pd.DataFrame({"ceiling_lower": [reliability], "ceiling_upper": [root], "ceiling_lower_se": [se]})
+
+
+def test_fits_are_tested_against_the_root_of_the_reliability(draws):
+    """A reliability of 0.09 bounds the fit of a true model by 0.3; an error of 0.06 there is one of 0.1 here."""
+    for se, of_root in ((np.nan, 0.0), (0.06, 0.1)):
+        result = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings_of(0.09, se))
+        expected = np.sqrt(result.variances[:, 0] + of_root**2)
+        np.testing.assert_allclose(result.p_ceiling[:, 0], 2 * stats.t.sf(np.array([0.2, 0, 0.05]) / expected, 10))
+    assert any("taken as independent" in note for note in result.notes)
+
+
+def test_corrected_fits_are_fits_over_the_root_with_the_errors_of_both(draws):
+    result = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings_of(0.09, 0.06))
+    corrected = result.corrected
+    np.testing.assert_allclose(corrected.estimates[:, 0], [1 / 3, 1, 0.25 / 0.3])
+    relative = result.variances[:, 0] / result.estimates[:, 0] ** 2 + (0.1 / 0.3) ** 2
+    np.testing.assert_allclose(corrected.se[:, 0], corrected.estimates[:, 0] * np.sqrt(relative))
+    frame = result.to_frame()
+    np.testing.assert_allclose(frame["corrected_fit"], corrected.estimates[:, 0])
+    assert (
+        (frame["corrected_low"] < frame["corrected_fit"]) & (frame["corrected_fit"] < frame["corrected_high"])
+    ).all()
+
+
+@pytest.mark.parametrize("ceilings", [None, ceilings_of(-0.1, 0.05)])
+def test_without_a_reliability_above_zero_nothing_is_corrected(draws, ceilings):
     result = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings)
-    np.testing.assert_allclose(result.p_ceiling[:, 0], 2 * stats.t.sf(np.abs([0.2, 0, 0.05]) / result.se[:, 0], 10))
-
-
-@pytest.mark.parametrize(("se", "says"), [(0.01, True), (np.nan, False)])
-def test_a_ceiling_with_a_standard_error_comes_with_a_warning(draws, se, says):
-    ceilings = pd.DataFrame({"ceiling_lower": [0.97], "ceiling_upper": [0.98], "ceiling_lower_se": [se]})
-    notes = result_of([0.1, 0.3, 0.25], draws, ceilings=ceilings).notes
-    assert any("p_ceiling may be too small" in note for note in notes) == says
+    assert np.isnan(result.p_ceiling).all()
+    assert np.isnan(result.corrected.estimates).all()
+    assert result.to_frame()[["corrected_fit", "corrected_low", "corrected_high", "p_ceiling"]].isna().all().all()
 
 
 def test_undefined_fits_stay_undefined_and_are_counted(draws):

@@ -244,13 +244,13 @@ class StimulusSet:
             held[position] = image
         return dataclasses.replace(self, files=None, pixels=held)
 
-    def prepare(self, *sizes: Size, max_mb: float = HELD_MB) -> StimulusSet:
+    def prepare(self, *sizes: Size | None, max_mb: float = HELD_MB) -> StimulusSet:
         """The set with its images transformed and resized once, where they fit into memory.
 
         Parameters
         ----------
         *sizes : int, (height, width) or Resizing
-            That will be asked for, pixels.
+            That will be asked for, pixels; None is made each time.
         max_mb : float
             Budget for the images of all sizes, megabytes.
 
@@ -267,7 +267,7 @@ class StimulusSet:
         """
         prepared = dict(self.prepared)
         room = max_mb * 1e6 - sum(images.nbytes for images in prepared.values())
-        for size in sorted(set(sizes) - set(prepared), key=lambda size: as_resizing(size).n_pixels):
+        for size in sorted(set(sizes) - {None, *prepared}, key=lambda size: as_resizing(size).n_pixels):
             shape = (len(self), 3, *as_resizing(size).size)
             n_bytes = math.prod(shape) * np.dtype(np.float32).itemsize
             if n_bytes <= room:

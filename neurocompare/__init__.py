@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "load_model": "neurocompare.models.registry",
+    "Preprocessing": "neurocompare.models.preprocessing",
     "compute_model_rdms": "neurocompare.representations.model_rdms",
     "compute_neural_rdms": "neurocompare.representations.neural_rdms",
     "read_rdms": "neurocompare.representations.rdm_reading",

@@ -52,7 +52,7 @@ def measure(
     *, settings: Equivariance, network: Network, layers: tuple[str, ...], stimuli: StimulusSet, seed: int
 ) -> Measured:
     """Correlations under every transform, mean over images, and over the images of each exemplar."""
-    shown = [stimuli, *_other_images(settings, network.preprocessing.image_size, seed)]
+    shown = [stimuli, *_other_images(settings, network.preprocessing.side, seed)]
     rows, exemplars = [], []
     for images in shown:
         correlations = correlate_transformed(network, images, layers, measures=settings.measures)

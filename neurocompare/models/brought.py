@@ -13,13 +13,16 @@ import inspect
 import sys
 import traceback
 import types
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import nn
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["copied", "from_import_path", "unwrapped"]
+__all__ = ["NamedTransform", "copied", "from_import_path", "named_transform", "unwrapped"]
 
 _PARALLEL = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 
@@ -42,22 +45,8 @@ def from_import_path(path: str) -> nn.Module:
     InputError
         If the import fails, there is no such callable, it needs arguments, it raises, or returns something else.
     """
-    module_name, _, attribute = path.partition(":")
     where = f"model '{path}'"
-    if module_name.partition(".")[0] in sys.stdlib_module_names:
-        raise InputError(f"{where} is part of Python itself; name a callable that must return a torch.nn.Module")
-    sys.path.insert(0, "")
-    try:
-        container = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:
-        raise InputError(
-            f"{where} cannot be imported ({_reason(error)}); run from the folder that holds the package"
-        ) from error
-    finally:
-        sys.path.remove("")
-    if not hasattr(container, attribute):
-        raise InputError(f"{where}: {module_name} has no {attribute!r}: {closest(attribute, dir(container))}")
-    make = getattr(container, attribute)
+    make = _found(path, where=where, wanted="must return a torch.nn.Module")
     if isinstance(make, nn.Module):
         return copied(make)
     if not callable(make):
@@ -77,6 +66,43 @@ def from_import_path(path: str) -> nn.Module:
     if not isinstance(made, nn.Module):
         raise InputError(f"{where} gives a {type(made).__name__}; it must return a torch.nn.Module")
     return made
+
+
+@dataclass(frozen=True)
+class NamedTransform:
+    """A transform of images that an import path names; its ``repr`` is the same in every run."""
+
+    path: str
+
+    @property
+    def module(self) -> str:
+        """Name of the Python module that holds it."""
+        return self.path.partition(":")[0]
+
+    def __call__(self, image: Image.Image) -> object:
+        """What the named callable gives for an image."""
+        return _callable_at(self.path)(image)
+
+
+def named_transform(path: str) -> NamedTransform:
+    """A transform of images by its import path, ``package.module:callable``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be imported or is no callable.
+    """
+    _callable_at(path)
+    return NamedTransform(path)
+
+
+@functools.lru_cache(maxsize=8)
+def _callable_at(path: str) -> Callable[[Image.Image], object]:
+    where = f"transform '{path}'"
+    transform = _found(path, where=where, wanted="takes an image")
+    if not callable(transform) or isinstance(transform, type):
+        raise InputError(f"{where} is a {type(transform).__name__}; name a function that takes a PIL image")
+    return transform
 
 
 def copied(module: nn.Module) -> nn.Module:
@@ -112,6 +138,27 @@ def unwrapped(module: nn.Module) -> nn.Module:
             module = inner
         else:
             return module
+
+
+def _found(path: str, *, where: str, wanted: str) -> object:
+    """What an import path names."""
+    module_name, _, attribute = path.partition(":")
+    if not module_name or not attribute:
+        raise InputError(f"{where} is no import path; write 'package.module:callable'")
+    if module_name.partition(".")[0] in sys.stdlib_module_names:
+        raise InputError(f"{where} is part of Python itself; name a callable that {wanted}")
+    sys.path.insert(0, "")
+    try:
+        container = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise InputError(
+            f"{where} cannot be imported ({_reason(error)}); run from the folder that holds the package"
+        ) from error
+    finally:
+        sys.path.remove("")
+    if not hasattr(container, attribute):
+        raise InputError(f"{where}: {module_name} has no {attribute!r}: {closest(attribute, dir(container))}")
+    return getattr(container, attribute)
 
 
 def _is_written_in_python(make: object) -> bool:

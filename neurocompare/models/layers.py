@@ -1,17 +1,15 @@
-"""Which outputs of a network are its layers: found by running it once, named stably, in execution order.
+"""One output of a network as a layer: its name, how it is read, and what names and patterns mean.
 
-Takes any ``torch.nn.Module``; gives :class:`Layer` objects. Every tensor that a module returns can be asked for by
-name; ``listed`` marks those that ``layers="all"`` means.
+Every tensor that a module returns can be asked for by name; ``listed`` and ``main`` mark those that ``layers="all"`` and
+``layers="main"`` mean, which :mod:`~neurocompare.models.layer_choice` finds.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,15 +17,15 @@ from torch import nn
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["POOLINGS", "Layer", "find_layers", "select_layers", "tensors_in"]
+__all__ = ["GROUPS", "KINDS", "POOLINGS", "Layer", "kind_of", "output_name", "select_layers", "tensors_in"]
 
 POOLINGS = ("avgpool", "maxpool")
 """Global pooling of a layer's map over space, as a layer of its own: ``avgpool(conv4)``."""
 CLASS_TOKEN = "class_token"
 OUTPUT = "output"
 """Name of what the network itself returns, where no module inside it returned that."""
-_TRACED_IMAGES = 3
-"""Enough to see which dimension of an output counts images: few outputs have three of anything else there."""
+GROUPS: dict[str, Callable[[Layer], bool]] = {"main": lambda layer: layer.main, "all": lambda layer: layer.listed}
+"""Words that mean many layers at once."""
 _DERIVED = re.compile(rf"({'|'.join((*POOLINGS, CLASS_TOKEN))})\((.+)\)")
 
 _ACTIVATIONS = tuple(
@@ -35,7 +33,7 @@ _ACTIVATIONS = tuple(
     for name in nn.modules.activation.__all__
     if isinstance(kind := getattr(nn, name), type) and name != "MultiheadAttention"
 )
-_KINDS: dict[str, tuple[type, ...]] = {
+KINDS: dict[str, tuple[type, ...]] = {
     "activation": _ACTIVATIONS,
     "pooling": tuple(getattr(nn, name) for name in nn.modules.pooling.__all__ if "Unpool" not in name),
     "normalisation": (
@@ -52,7 +50,6 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 Path = tuple[int | str, ...]
 """Keys that lead to a tensor in what a module returned."""
-_SHELLS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,8 @@ class Layer:
         ``avgpool``, ``maxpool`` or ``class_token``.
     listed : bool
         Whether ``layers="all"`` means it.
+    main : bool
+        Whether ``layers="main"`` means it.
     """
 
     name: str
@@ -92,6 +91,7 @@ class Layer:
     batch_dim: int = 0
     made: str | None = None
     listed: bool = True
+    main: bool = True
 
     @property
     def n_units(self) -> int:
@@ -131,83 +131,30 @@ class Layer:
         return self.tensor(output).flatten(1)
 
 
-@dataclass
-class _Call:
-    """What was seen of one call of one module."""
-
-    layer: Layer
-    identity: tuple[int, int, int]
-    """Address, size and version of the tensor: equal for two modules that return the very same values."""
-    rank: int = 0
-
-
-def find_layers(module: nn.Module, example: torch.Tensor) -> list[Layer]:
-    """All outputs of a network in the order in which they are computed.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Run once, in evaluation mode and without gradients.
-    example : torch.Tensor of shape (1, 3, height, width)
-        An input it accepts.
-
-    Returns
-    -------
-    list of Layer
-        With unique names. ``listed`` are
-
-        - the names in ``module.layer_names``, where it has them; in any other network
-        - the outputs of activation, pooling, normalisation, linear, recurrent and (multi-head) attention modules,
-        - convolutions that no normalisation or activation module follows,
-        - blocks: composite modules that are repeated, or that return something none of their parts returned, such as
-          a sum of branches; a block that ends in an activation stands for both,
-        - of transformers the blocks without their insides, and the class token of each where there is one,
-        - what the network returns, if no module in it returned that.
-
-    Raises
-    ------
-    InputError
-        If the network cannot process such an input, or declares a layer that it does not compute.
-    """
-    outputs, inputs_of_stages = _run(module, example)
-    declared = getattr(module, "layer_names", None)
-    if isinstance(declared, (tuple, list)):
-        known = {call.layer.name for call in outputs}
-        missing = [name for name in declared if name not in known]
-        if missing:
-            raise InputError(
-                f"{type(module).__name__}.layer_names names {missing[0]!r}, which is not computed in a forward pass: "
-                f"{closest(missing[0], known)}"
-            )
-        listed = set(declared)
-    else:
-        listed = _meant(module, outputs, inputs_of_stages)
-    layers = []
-    tokens_first = any(_is_class_token(name) for name, _ in module.named_parameters())
-    blocks = {call.layer.module for call in outputs if call.layer.kind == "transformer block"}
-    for call in outputs:
-        layer = dataclasses.replace(call.layer, listed=call.layer.name in listed)
-        layers.append(layer)
-        stage = layer.kind == "transformer block" or (
-            layer.kind == "normalisation" and not _inside(layer.module, blocks)
-        )
-        if layer.listed and tokens_first and len(layer.shape) == 2 and stage:
-            layers.append(derived_layer(layer, CLASS_TOKEN))
-    return layers
-
-
-def select_layers(layers: Sequence[Layer], wanted: str | Iterable[str], *, where: str) -> list[Layer]:
+def select_layers(
+    layers: Sequence[Layer],
+    wanted: str | Iterable[str],
+    *,
+    where: str,
+    also_called: Mapping[str, str] | None = None,
+    unreadable: Mapping[str, str] | None = None,
+) -> list[Layer]:
     """Layers that are meant by names and patterns, in execution order.
 
     Parameters
     ----------
     layers : sequence of Layer
-        From :func:`find_layers`.
-    wanted : "all", str or iterable of str
-        Names; patterns such as ``"conv*"``, which mean listed layers where any matches and else every output;
-        ``avgpool(...)`` and ``maxpool(...)`` around either.
+        Every output that can be read.
+    wanted : "main", "all", str or iterable of str
+        Names; patterns, in which ``*`` means anything up to the next dot, ``**`` anything, ``?`` one character and
+        ``[0-3]`` one of several: they mean listed layers where any matches and else every output; ``avgpool(...)`` and
+        ``maxpool(...)`` around either.
     where : str
         Of which network, for the message.
+    also_called : mapping of str to str, or None
+        Other names of layers, such as a paper's, and the names here.
+    unreadable : mapping of str to str, or None
+        Outputs that cannot be read, and why, for the message.
 
     Returns
     -------
@@ -222,12 +169,17 @@ def select_layers(layers: Sequence[Layer], wanted: str | Iterable[str], *, where
     if isinstance(wanted, str):
         wanted = [wanted]
     positions = {layer.name: position for position, layer in enumerate(layers)}
+    aliases = also_called or {}
     chosen: dict[tuple[int, int], Layer] = {}
     for pattern in wanted:
+        if pattern in (unreadable or {}) and pattern not in positions:
+            raise InputError(f"{where}: layer {pattern!r} cannot be read: {unreadable[pattern]}")
         pooled = None if pattern in positions else _DERIVED.fullmatch(pattern)
         making = pooled[1] if pooled else None
-        for layer in _matching(layers, pooled[2] if pooled else pattern, where=where):
-            if making and len(layer.shape) < 2 and layer.name != pooled[2]:
+        inner = pooled[2] if pooled else pattern
+        inner = inner if inner in positions else aliases.get(inner, inner)
+        for layer in _matching(layers, inner, where=where):
+            if making and len(layer.shape) < 2 and layer.name != inner:
                 continue  # a pattern means the layers that have a map
             if making:
                 rank = 1 + (*POOLINGS, CLASS_TOKEN).index(making)
@@ -265,114 +217,8 @@ def tensors_in(output: object, path: Path = ()) -> Iterator[tuple[Path, torch.Te
             yield from tensors_in(part, (*path, position))
 
 
-def _run(module: nn.Module, example: torch.Tensor) -> tuple[list[_Call], set[tuple[int, int, int]]]:
-    """Every output with one entry an image, and the tensors that normalisations and activations took in."""
-    calls: Counter[str] = Counter()
-    outputs: list[_Call] = []
-    staged: set[tuple[int, int, int]] = set()
-    alive: list[torch.Tensor] = []  # or an address would be used again, and two outputs look like one
-
-    def look(name: str, part: nn.Module, output: object) -> None:
-        calls[name] += 1
-        for path, tensor in tensors_in(output):
-            batch_dim = next((d for d in (0, 1) if tensor.dim() > d and tensor.shape[d] == _TRACED_IMAGES), None)
-            if batch_dim is None or not (tensor.is_floating_point() and tensor.numel()):
-                continue
-            shape = tuple(size for d, size in enumerate(tensor.shape) if d != batch_dim) or (1,)
-            label = _name(name, calls[name], path)
-            kind = _kind(part) if name else OUTPUT
-            outputs.append(_Call(Layer(label, name, calls[name], path, kind, shape, batch_dim), _identity(tensor)))
-            alive.append(tensor)
-
-    def enter(inputs: tuple) -> None:
-        # Taken before the module runs: one that works in place makes a new version of its input.
-        entering = [tensor for _, tensor in tensors_in(inputs)]
-        alive.extend(entering)
-        staged.update(map(_identity, entering))
-
-    handles = []
-    for name, part in module.named_modules():
-        if isinstance(part, _KINDS["normalisation"] + _KINDS["activation"]):
-            handles.append(part.register_forward_pre_hook(lambda _part, inputs: enter(inputs)))
-        handles.append(part.register_forward_hook(lambda part, _inputs, output, name=name: look(name, part, output)))
-    try:
-        # Not inference_mode: its tensors carry no version, which tells an output from what was done to it in place.
-        with torch.no_grad():
-            module.eval()(example.expand(_TRACED_IMAGES, *example.shape[1:]).clone())
-    except (RuntimeError, TypeError, ValueError, IndexError, AssertionError) as error:
-        raise InputError(
-            f"{type(module).__name__} cannot process images of shape {tuple(example.shape[1:])} ({error}); give the "
-            "preprocessing (size) that belongs to it, or wrap it so that its forward takes images alone"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-    return outputs, staged
-
-
-def _meant(module: nn.Module, outputs: list[_Call], staged: set[tuple[int, int, int]]) -> set[str]:
-    """Names of the outputs that ``layers="all"`` means in a network that does not say so itself."""
-    modules = dict(module.named_modules())
-    classes = Counter(type(part) for part in modules.values())
-    candidates: list[_Call] = []
-    for position, call in enumerate(outputs):
-        layer, part = call.layer, modules[call.layer.module]
-        if layer.module and layer.path and isinstance(layer.path[0], int) and any(step != 0 for step in layer.path):
-            continue  # of a tuple the first tensor is the response; states and attention weights come after it
-        if not layer.module:
-            call.rank = 2
-        elif layer.kind == "convolution":
-            if call.identity in staged:
-                continue
-        elif layer.kind not in _KINDS:
-            repeated = classes[type(part)] > 1 or type(modules[layer.module.rpartition(".")[0]]) in _SHELLS
-            inner = [other for other in outputs[:position] if _inside(other.layer.module, {layer.module})]
-            kind = _block_kind(part, call, inner, repeated=repeated)
-            if kind is None:
-                continue
-            call.rank = -1
-            call.layer = dataclasses.replace(layer, kind=kind)
-        candidates.append(call)
-    transformers = {call.layer.module for call in candidates if call.layer.kind == "transformer block"}
-    best: dict[tuple[int, int, int], _Call] = {}
-    for call in candidates:
-        if _inside(call.layer.module, transformers):
-            continue
-        first = best.get(call.identity)
-        if first is None or call.rank < first.rank:
-            best[call.identity] = call
-    return {call.layer.name for call in best.values()}
-
-
-def _block_kind(part: nn.Module, call: _Call, inner: list[_Call], *, repeated: bool) -> str | None:
-    """``block`` or ``transformer block`` for a composite module that is one; None for any other module."""
-    if type(part) in _SHELLS or _attends(part) or not any(True for _ in part.children()):
-        return None
-    attends = any(_attends(inside) for inside in part.modules())
-    weighted = any(other.layer.kind in ("convolution", "linear", "recurrent") for other in inner)
-    novel = all(other.identity != call.identity for other in inner)
-    if not (attends or weighted) or not (repeated or novel):
-        return None
-    return "transformer block" if attends and repeated and len(call.layer.shape) == 2 else "block"
-
-
-def _matching(layers: Sequence[Layer], pattern: str, *, where: str) -> list[Layer]:
-    if pattern == "all":
-        return [layer for layer in layers if layer.listed]
-    exact = [layer for layer in layers if layer.name == pattern]
-    listed = [layer for layer in layers if layer.listed and fnmatch.fnmatchcase(layer.name, pattern)]
-    found = exact or listed or [layer for layer in layers if fnmatch.fnmatchcase(layer.name, pattern)]
-    if not found:
-        names = [layer.name for layer in layers if layer.listed]
-        hint = closest(pattern, names)
-        if not hint.startswith("did"):
-            near = closest(pattern, [layer.name for layer in layers])
-            hint = near if near.startswith("did") else hint
-        raise InputError(f"{where} has no layer {pattern!r}: {hint}")
-    return found
-
-
-def _name(module: str, call: int, path: Path) -> str:
+def output_name(module: str, call: int, path: Path) -> str:
+    """Name of one tensor that one call of a module returned."""
     name = module or OUTPUT
     if call > 1:
         name += f":{call}"
@@ -380,23 +226,51 @@ def _name(module: str, call: int, path: Path) -> str:
     return name + "".join(f"[{step}]" for step in steps)
 
 
-def _kind(part: nn.Module) -> str:
-    return next((kind for kind, types in _KINDS.items() if isinstance(part, types)), type(part).__name__)
+def kind_of(part: nn.Module) -> str:
+    """What kind of module it is, one of :data:`KINDS`; else the name of its class."""
+    kind = next((kind for kind, types in KINDS.items() if isinstance(part, types)), type(part).__name__)
+    # timm keeps an activation inside of some normalisations.
+    acts = kind == "normalisation" and isinstance(getattr(part, "act", None), nn.Module)
+    return "activation" if acts and not isinstance(part.act, nn.Identity) else kind
 
 
-def _identity(tensor: torch.Tensor) -> tuple[int, int, int]:
-    return tensor.data_ptr(), tensor.numel(), tensor._version
+def _matching(layers: Sequence[Layer], pattern: str, *, where: str) -> list[Layer]:
+    if pattern in GROUPS:
+        return [layer for layer in layers if GROUPS[pattern](layer)]
+    exact = [layer for layer in layers if layer.name == pattern]
+    if exact:
+        return exact
+    matches = _expression(pattern)
+    found = [layer for layer in layers if matches.fullmatch(layer.name)]
+    found = [layer for layer in found if layer.listed] or found
+    if not found:
+        names = [layer.name for layer in layers if layer.listed]
+        hint = closest(pattern, names)
+        if not hint.startswith("did"):
+            near = closest(pattern, [layer.name for layer in layers])
+            hint = near if near.startswith("did") else hint
+        if "*" in pattern and any(_expression(re.sub(r"\*+", "**", pattern)).fullmatch(layer.name) for layer in layers):
+            hint = f"'*' stops at a dot; did you mean {re.sub(r'[*]+', '**', pattern)!r}?"
+        raise InputError(f"{where} has no layer {pattern!r}: {hint}")
+    return found
 
 
-def _inside(name: str, outer: Iterable[str]) -> bool:
-    """Whether a module is a true part of one of the others; the network itself (empty name) holds every other."""
-    return any(name != other and (not other or name.startswith(other + ".")) for other in outer)
-
-
-def _attends(part: nn.Module) -> bool:
-    return "attention" in type(part).__name__.lower()
-
-
-def _is_class_token(parameter: str) -> bool:
-    name = parameter.rpartition(".")[2].lower()
-    return name in ("cls", "cls_token", "class_token", "class_embedding", "cls_embedding")
+def _expression(pattern: str) -> re.Pattern[str]:
+    """What a pattern means, as a regular expression."""
+    parts = []
+    for piece in re.split(r"(\*\*|\*|\?|\[[^\[\]]+\])", pattern):
+        if piece == "**":
+            parts.append(".*")
+        elif piece == "*":
+            parts.append("[^.]*")
+        elif piece == "?":
+            parts.append("[^.]")
+        elif piece.startswith("[") and piece.endswith("]"):
+            inside = piece[1:-1].replace("\\", "\\\\")
+            parts.append(f"[^{inside[1:]}]" if inside.startswith("!") else f"[{inside}]")
+        else:
+            parts.append(re.escape(piece))
+    try:
+        return re.compile("".join(parts))
+    except re.error as error:
+        raise InputError(f"the layer pattern {pattern!r} is not understood ({error})") from error

@@ -61,7 +61,7 @@ class PrincipalComponents(nn.Module):
         self.preprocessing = GaborC1.preprocessing if features == "c1" else Preprocessing(size=64, **plain)
         self.front = GaborC1() if features == "c1" else _GrayPixels()
         with torch.no_grad():
-            n_features = self.front(torch.zeros(1, 3, self.preprocessing.size, self.preprocessing.size)).shape[1]
+            n_features = self.front(torch.zeros(1, 3, self.preprocessing.side, self.preprocessing.side)).shape[1]
         self.register_buffer("centre", torch.zeros(n_features))
         self.register_buffer("components", torch.zeros(n_components, n_features))
         self.scores = nn.Identity()
@@ -98,7 +98,7 @@ def fit_components(
         If there are too few different images for that many components.
     """
     module = PrincipalComponents(features, n_components).eval()
-    size = module.preprocessing.size
+    size = module.preprocessing.side
     with torch.inference_mode():
         found = [module.front(module.preprocessing(images)) for images in stimuli.batches(_BATCH, size)]
     responses = torch.cat(found).double().numpy()

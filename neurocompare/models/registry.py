@@ -8,20 +8,26 @@ at a study's stimuli.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from PIL import Image
 from torch import nn
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.brought import copied, from_import_path, unwrapped
 from neurocompare.models.checkpoints import load_checkpoint
-from neurocompare.models.layers import Layer, find_layers, select_layers
+from neurocompare.models.image_recipes import Found, as_preprocessing, found_with
+from neurocompare.models.inspection import N_EXAMPLES, Manner, inspect_network, manner_of_showing
+from neurocompare.models.layer_choice import choose_layers
+from neurocompare.models.layers import Layer, select_layers
 from neurocompare.models.own_networks import OWN_NETWORKS, find_own_network
+from neurocompare.models.paper_names import paper_names
 from neurocompare.models.placing import PRECISIONS, evaluated, find_device, placed
 from neurocompare.models.preprocessing import Preprocessing
 from neurocompare.models.regimes import AS_GIVEN, FITTED, TRAINED, UNTRAINED
@@ -29,6 +35,35 @@ from neurocompare.models.starts import STARTS, apply_start
 from neurocompare.models.zoo import ZOOS, zoo_network
 
 __all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "as_network", "default_label", "layer_table", "load_model"]
+
+EXAMPLE_SIDE = 224
+"""Height and width of an image that is shown to a transform of whole images to see what comes out, pixels."""
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """What a few forward passes showed of a network.
+
+    Parameters
+    ----------
+    layers : tuple of Layer
+        Every output that can be read, in execution order.
+    unreadable : dict of str to str
+        Outputs that cannot be read, and why.
+    also_called : dict of str to str
+        Names in the literature, and the layers that they mean.
+    manner : Manner
+        How the network must be shown images.
+    notes : tuple of str
+        What was found out of the ordinary.
+    """
+
+    layers: tuple[Layer, ...]
+    unreadable: dict[str, str]
+    also_called: dict[str, str]
+    manner: Manner
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -47,6 +82,8 @@ class Network:
         How the weights came about: ``untrained``, a training regime, or the weights' own name.
     seed : int
         Of the random start.
+    preprocessing_source : str
+        Where the preprocessing comes from: ``given``, ``of ...``, or with ``assumed`` where nothing said it.
     """
 
     name: str
@@ -54,24 +91,58 @@ class Network:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     regime: str = "untrained"
     seed: int = 0
+    preprocessing_source: str = "given"
 
     @functools.cached_property
+    def inspected(self) -> Inspected:
+        """What a few forward passes on noise showed; made once, at first use."""
+        seen = inspect_network(self.module, self.example(N_EXAMPLES), where=self.name)
+        layers, left_out = choose_layers(self.module, seen)
+        if left_out:
+            log.warning(
+                "%s: %d outputs cannot be read and are left out of its layers: %s",
+                self.name,
+                len(left_out),
+                "; ".join(left_out[:3]) + ("; ..." if len(left_out) > 3 else ""),
+            )
+        main = [layer for layer in layers if layer.main]
+        return Inspected(
+            layers=tuple(layers),
+            unreadable={call.layer.name: call.unreadable for call in seen.calls if call.unreadable},
+            also_called=paper_names(self.module, main),
+            manner=seen.manner,
+            notes=(*seen.notes, *(f"left out of the layers: {why}" for why in left_out)),
+        )
+
+    @property
     def outputs(self) -> tuple[Layer, ...]:
-        """Every output that can be asked for, in execution order; found by one forward pass at first use."""
-        size = self.preprocessing.size
-        example = torch.zeros(1, 3, size, size, device=self.device, dtype=self.dtype)
-        return tuple(find_layers(self.module, example))
+        """Every output that can be asked for, in execution order."""
+        return self.inspected.layers
 
-    def layer_names(self) -> list[str]:
-        """Names of the layers that ``layers="all"`` means, in execution order.
+    @property
+    def manner(self) -> Manner:
+        """How it must be shown images, see :class:`~neurocompare.models.inspection.Manner`."""
+        return self.inspected.manner
 
-        Our own networks name theirs. For any other see :func:`~neurocompare.models.layers.find_layers`.
+    def example(self, n_images: int) -> torch.Tensor:
+        """Noise as the module takes it, the same each time, to see what it does with images."""
+        sides = self.preprocessing.height_and_width or (EXAMPLE_SIDE, EXAMPLE_SIDE)
+        noise = np.random.default_rng(0).random((n_images, 3, *sides), dtype=np.float32)
+        return self.preprocessing(noise, self.device, self.dtype)
+
+    def layer_names(self, group: str = "all") -> list[str]:
+        """Names of the layers that ``layers="all"`` or ``layers="main"`` means, in execution order.
+
+        Our own networks name theirs. For any other see :func:`~neurocompare.models.layer_choice.choose_layers`.
         """
-        return [layer.name for layer in self.outputs if layer.listed]
+        return [layer.name for layer in self.select(group)]
 
     def select(self, layers: str | Iterable[str]) -> list[Layer]:
         """Layers by name or pattern, see :func:`~neurocompare.models.layers.select_layers`."""
-        return select_layers(self.outputs, layers, where=self.name)
+        found = self.inspected
+        return select_layers(
+            found.layers, layers, where=self.name, also_called=found.also_called, unreadable=found.unreadable
+        )
 
     def layer_index(self, layer: Layer) -> int:
         """Position in :meth:`layer_names` of a layer, or of the last one that is computed before it (at least 0)."""
@@ -91,7 +162,7 @@ class Network:
 
     def forward(self, images: np.ndarray) -> object:
         """What the module returns for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
-        with torch.inference_mode():
+        with torch.inference_mode(), manner_of_showing(self.manner, self.device):
             return self.module(self.preprocessing(images, self.device, self.dtype))
 
     def _weights(self) -> Iterable[torch.Tensor]:
@@ -99,27 +170,38 @@ class Network:
             yield from (weight for weight in part if weight.is_floating_point() or weight.is_complex())
 
 
-def layer_table(network: Network) -> pd.DataFrame:
+def layer_table(network: Network, group: str = "all") -> pd.DataFrame:
     """The layers of a network, as ``neurocompare models NAME`` prints them.
 
     Parameters
     ----------
     network : Network
         From :func:`load_model`.
+    group : {"all", "main"}
+        Which layers.
 
     Returns
     -------
     pandas.DataFrame
-        One row a layer in execution order: ``layer`` (name), ``kind``, ``shape`` (of the response to one image, as
-        ``64 x 55 x 55``), ``n_units``.
+        One row a layer in execution order: ``layer`` (name), ``main`` (whether ``layers="main"`` means it), ``kind``,
+        ``shape`` (of the response to one image, as ``64 x 55 x 55``), ``n_units``, ``depth`` (share of the network's
+        convolutions, linear and recurrent modules that have been computed by then, 0..1), ``paper`` (name in the
+        literature, where there is one).
     """
-    layers = [layer for layer in network.outputs if layer.listed]
+    layers = network.select(group)
+    weighted = [layer.kind in ("convolution", "linear", "recurrent") for layer in network.outputs]
+    names = [layer.name for layer in network.outputs]
+    depth = np.cumsum(weighted) / max(sum(weighted), 1)
+    called = {name: paper for paper, name in network.inspected.also_called.items()}
     return pd.DataFrame(
         {
             "layer": [layer.name for layer in layers],
+            "main": [layer.main for layer in layers],
             "kind": [layer.kind for layer in layers],
             "shape": [" x ".join(map(str, layer.shape)) for layer in layers],
             "n_units": [layer.n_units for layer in layers],
+            "depth": [float(depth[names.index(layer.name)]) for layer in layers],
+            "paper": [called.get(layer.name, "") for layer in layers],
         }
     )
 
@@ -132,7 +214,7 @@ def load_model(
     seed: int = 0,
     start: str | None = None,
     name: str | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Mapping[str, object] | Callable[[Image.Image], object] | None = None,
     device: str = "auto",
     precision: str | None = None,
 ) -> Network:
@@ -163,8 +245,12 @@ def load_model(
         brought.
     name : str or None
         What tables call a network; None takes the name that it was loaded by, or the class of the module.
-    preprocessing : Preprocessing or None
-        None takes the network's own.
+    preprocessing : Preprocessing, mapping, recipe, callable or None
+        None takes what belongs to the weights: the recipe of a zoo's weights, or what a module carries; where nothing
+        says it, the default of :class:`~neurocompare.models.preprocessing.Preprocessing` is assumed and the log says
+        so. A mapping of its parameters (``{"size": 128}``) changes the network's own. A recipe is one of torchvision
+        (``weights.transforms()``), timm, open_clip or transformers (an image processor). A callable takes a
+        ``PIL.Image`` and gives (channels, height, width).
     device : str
         ``"auto"`` takes a CUDA device where there is one, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     precision : {"float32", "float64", "float16", "bfloat16"} or None
@@ -201,12 +287,22 @@ def load_model(
     if made.label in (UNTRAINED, AS_GIVEN):
         apply_start(module, start or made.start, seed)
     wanted = precision or made.precision
+    found = as_preprocessing(preprocessing, made.preprocessing)
+    if found.assumed:
+        log.warning(
+            "%s: nothing says how images are shown to it; %s: %s. Give preprocessing= ([models.preprocessing] in a "
+            "study)",
+            where,
+            found.source,
+            found.preprocessing.in_words(),
+        )
     return Network(
         name=where,
         module=evaluated(placed(module, find_device(device), wanted, where=where), where=where),
-        preprocessing=preprocessing or made.preprocessing,
+        preprocessing=found.preprocessing,
         regime=regime or default_label(model, weights, start),
         seed=seed,
+        preprocessing_source=found.source,
     )
 
 
@@ -231,7 +327,7 @@ class _Made:
     """A module before its weights are put in: where they come from, and what it is called without a regime."""
 
     module: nn.Module
-    preprocessing: Preprocessing
+    preprocessing: Found
     label: str
     start: str
     precision: str | None
@@ -264,9 +360,7 @@ def _construct(
             )
         module = from_import_path(model) if isinstance(model, str) else copied(model)
     module = unwrapped(module)
-    own = getattr(module, "preprocessing", None)
-    own = own if isinstance(own, Preprocessing) else Preprocessing()
-    return _Made(module, own, AS_GIVEN if weights is None else TRAINED, "own", None, weights)
+    return _Made(module, found_with(module), AS_GIVEN if weights is None else TRAINED, "own", None, weights)
 
 
 def _own(
@@ -289,4 +383,4 @@ def _own(
         weights = own.pretrained(regime)
     label = TRAINED if weights is not None else UNTRAINED if own.fit is None else FITTED
     module = own.fit(seed) if label == FITTED else own.make()
-    return _Made(module, module.preprocessing, label, "gaussian", "float32", weights)
+    return _Made(module, found_with(module), label, "gaussian", "float32", weights)

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -189,6 +189,7 @@ def train_network(
     device: str = "auto",
     folder: str | Path | None = None,
     keep_epochs: Sequence[int] = (),
+    preprocessing: Preprocessing | Mapping[str, object] | None = None,
     progress: Progress | None = None,
 ) -> TrainedNetwork:
     """Train a network from its own random start.
@@ -210,6 +211,8 @@ def train_network(
         seed that was stopped goes on from it. Removed at the end. None keeps none.
     keep_epochs : sequence of int
         Epochs whose weights are returned too; 0 is the random start.
+    preprocessing : Preprocessing, mapping or None
+        See :func:`~neurocompare.models.registry.load_model`.
     progress : callable or None
         Called with what is being done and the share that is done.
 
@@ -223,8 +226,8 @@ def train_network(
         If the images do not fit the network, the loss is no longer a number, the state in ``folder`` belongs to
         another training or is damaged, or the disk is full (the last good state stays).
     """
-    network = load_model(name, seed=seed, start="own", device=device)
-    wanted, found = network.preprocessing.image_size, splits.train.images.shape[2]
+    network = load_model(name, seed=seed, start="own", preprocessing=preprocessing, device=device)
+    wanted, found = network.preprocessing.side, splits.train.images.shape[2]
     if found != wanted:
         raise InputError(f"{name} takes images of {wanted} pixels and is given {found}; read the data set at that size")
     if recipe.shift >= wanted:
@@ -269,8 +272,7 @@ class _Loop:
         # A batch whose channels lie together is what convolutions on CPUs are fastest with.
         self.module = module.to(device=device, memory_format=torch.channels_last)
         self.splits, self.recipe, self.seed, self.device = splits, recipe, seed, device
-        channels = [torch.tensor(values).view(1, 3, 1, 1) for values in (preprocessing.mean, preprocessing.sd)]
-        self.mean, self.sd = (channel.to(device) for channel in channels)
+        self.preprocessing = preprocessing
         for part in module.modules():
             if isinstance(part, nn.Dropout) and recipe.dropout is not None:
                 part.p = recipe.dropout
@@ -382,7 +384,7 @@ class _Loop:
         # Workers see images as memory that they cannot write, which torch warns of.
         own = images if images.flags.writeable else images.copy()
         shown = torch.from_numpy(own).to(self.device).contiguous(memory_format=torch.channels_last)
-        return shown.to(torch.float32).div_(255).sub_(self.mean).div_(self.sd)
+        return self.preprocessing.normalised(shown.to(torch.float32).div_(255))
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")

@@ -22,7 +22,9 @@ import torch
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import whole_file
+from neural_data.resizing import Resizing
 from neural_data.stimuli import StimulusSet
+from neurocompare.models.inspection import Manner
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
 from neurocompare.stimuli.transforms import mirror
@@ -57,9 +59,10 @@ def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
     ----------
     network : Network
         Gives the names.
-    layers : "all", str or sequence of str
-        Names, patterns such as ``"conv*"``, and ``"avgpool(conv4)"`` or ``"maxpool(conv*)"`` for the average or
-        maximum over space as a layer of its own.
+    layers : "main", "all", str or sequence of str
+        Names, patterns such as ``"conv*"`` (``*`` stops at a dot, ``**`` does not), and ``"avgpool(conv4)"`` or
+        ``"maxpool(conv*)"`` for the average or maximum over space as a layer of its own. ``"main"`` means 8 to 25 of
+        the network's layers, see :func:`~neurocompare.models.layer_choice.choose_layers`.
 
     Returns
     -------
@@ -115,19 +118,43 @@ def stream_responses(
         If a layer is not computed, or its response is not finite or not one of the traced size.
     """
     copies = 2 if mirrored else 1
-    rows = slice(0, 0)
+    rows, n_shown = slice(0, 0), 0
+    parts: dict[str, list[torch.Tensor]] = defaultdict(list)
 
-    def hand_over(layer: Layer, output: object) -> None:
-        responses = _responses(network, layer, output, copies * (rows.stop - rows.start))
+    def hand_over(layer: Layer, responses: torch.Tensor) -> None:
         responses = responses.unflatten(0, (copies, -1))
         if check_all or rows.start == 0:
             refuse_not_finite(network, layer, responses, stimuli.ids[rows])
         receive(layer, rows, responses)
 
-    with watched_layers(network, layers, hand_over) as show:
-        for images in _read_ahead(stimuli, batch_size, network.preprocessing.image_size):
+    def look(layer: Layer, output: object) -> None:
+        responses = _responses(network, layer, output, n_shown)
+        if in_parts:
+            parts[layer.name].append(responses[:n_kept].clone())
+        else:
+            hand_over(layer, responses)
+
+    with watched_layers(network, layers, look) as show:
+        for images in _read_ahead(stimuli, batch_size, network.preprocessing.shown_at):
             rows = slice(rows.stop, rows.stop + len(images))
-            show(np.concatenate([images, mirror(images)]) if mirrored else images)
+            batch = np.concatenate([images, mirror(images)]) if mirrored else images
+            pieces = _pieces(batch, network.manner)
+            in_parts = len(pieces) > 1 or pieces[0][1] < len(pieces[0][0])
+            for shown, n_kept in pieces:
+                n_shown = len(shown)
+                show(shown)
+            if in_parts:
+                for layer in layers:
+                    hand_over(layer, torch.cat(parts.pop(layer.name)))
+
+
+def _pieces(batch: np.ndarray, manner: Manner) -> list[tuple[np.ndarray, int]]:
+    """What of a batch is shown at once, and of how many images in it the responses are kept."""
+    if manner.one_at_a_time:
+        return [(batch[place : place + 1], 1) for place in range(len(batch))]
+    if manner.at_least_two and len(batch) == 1:
+        return [(np.concatenate([batch, batch]), 1)]
+    return [(batch, len(batch))]
 
 
 @contextlib.contextmanager
@@ -310,7 +337,7 @@ def unit_blocks(
         Run in evaluation mode, without gradients, on the device of its weights.
     stimuli : StimulusSet
         Presented at the size that the network's preprocessing names.
-    layers : "all", str or sequence of str
+    layers : "main", "all", str or sequence of str
         See :func:`resolve_layers`.
     batch_size : int
         Images a forward pass; halved where memory runs out.
@@ -338,7 +365,7 @@ def save_activations(
     network: Network,
     stimuli: StimulusSet,
     path: str | Path,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] = "main",
     *,
     batch_size: int = BATCH_SIZE,
 ) -> Path:
@@ -504,7 +531,7 @@ def _room_for(n_responses: int, network: Network, memory_mb: float) -> torch.Ten
         ) from error
 
 
-def _read_ahead(stimuli: StimulusSet, batch_size: int, size: int) -> Iterator[np.ndarray]:
+def _read_ahead(stimuli: StimulusSet, batch_size: int, size: Resizing | None) -> Iterator[np.ndarray]:
     """Batches of images, the next one read while the network works on the last."""
     batches = stimuli.batches(batch_size, size)
     with ThreadPoolExecutor(1) as reader:

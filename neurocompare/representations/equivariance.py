@@ -85,7 +85,7 @@ TRANSFORMS = {
 
 
 def measure_equivariance(
-    network: Network, stimuli: StimulusSet, layers: str | Sequence[str] = "all", **options: Any
+    network: Network, stimuli: StimulusSet, layers: str | Sequence[str] = "main", **options: Any
 ) -> pd.DataFrame:
     """Invariance and equivariance of layers to transformations of the image, mean over images.
 
@@ -111,7 +111,7 @@ def measure_equivariance(
 def correlate_transformed(
     network: Network,
     stimuli: StimulusSet,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] = "main",
     *,
     transforms: Sequence[str] = tuple(TRANSFORMS),
     measures: Sequence[str] = MEASURES,
@@ -132,7 +132,7 @@ def correlate_transformed(
         From ``load_model``.
     stimuli : StimulusSet
         Any images: object views, photographs, noise. At least three.
-    layers : "all", str or sequence of str
+    layers : "main", "all", str or sequence of str
         Names or patterns of layers.
     transforms : sequence of {"left-right", "up-down", "rotation"}
         Flips and the rotation by 90 degrees.
@@ -266,7 +266,7 @@ def _shown(network: Network, stimuli: StimulusSet, batch_size: int, kinds: Seque
     """Batches of images, original (key ``""``) and transformed after they were resized."""
     for start in range(0, len(stimuli), batch_size):
         batch = stimuli.take(slice(start, start + batch_size))
-        images = batch.images(network.preprocessing.image_size)
+        images = batch.images(network.preprocessing.shown_at)
         shown = {"": Shown(images, batch.ids)}
         for kind in kinds:
             shown[kind] = Shown(TRANSFORMS[kind].of_images(images), [f"{name}, {kind}" for name in batch.ids])

@@ -135,7 +135,7 @@ def measure_local_features(
     """
     views = stimuli.yaw_views()
     exemplars, positions = view_order(views)
-    images = views.images(network.preprocessing.image_size)
+    images = views.images(network.preprocessing.shown_at)
     foreground = foreground_mask(images, background=background)
     empty = np.flatnonzero(~foreground.any(axis=(1, 2)))
     if len(empty):
@@ -145,7 +145,7 @@ def measure_local_features(
         )
     responses = np.concatenate([block for _, block in unit_blocks(network, views, [layer])], axis=1)
     azimuths = views.table["azimuth_deg"].to_numpy()[positions[0]]
-    masks = draw_masks(n_masks, network.preprocessing.image_size, rng=rng)
+    masks = draw_masks(n_masks, network.preprocessing.side, rng=rng)
     importance = np.zeros(foreground.shape)
     chosen: dict[str, np.ndarray] = {}
     for category, rows in exemplars.reset_index().groupby("category", sort=False):

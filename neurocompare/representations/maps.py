@@ -25,7 +25,7 @@ class Shown:
     Parameters
     ----------
     images : array of shape (n_images, 3, height, width), float32
-        Values in 0..1, at the size that the network's preprocessing names (``image_size``).
+        Values in 0..1, at the size that the network's preprocessing names (``shown_at``).
     ids : list of str
         Names for messages.
     """

@@ -78,7 +78,7 @@ class RdmRequest:
 def compute_model_rdms(
     network: Network | nn.Module,
     stimuli: StimulusSet,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] = "main",
     *,
     dissimilarity: str = "correlation",
     normalize: str | None = "zscore",
@@ -95,7 +95,7 @@ def compute_model_rdms(
         From :func:`~neurocompare.models.registry.load_model`; a module is loaded by it, with its weights as they are.
     stimuli : StimulusSet
         Presented at the network's input size.
-    layers : "all", str or sequence of str
+    layers : "main", "all", str or sequence of str
         Names or patterns of layers, see :func:`~neurocompare.representations.activations.resolve_layers`.
     dissimilarity : {"correlation", "euclidean"}
         1 - Pearson's r across units; or, as in rsatoolbox, the squared Euclidean distance over the number of units.

@@ -30,7 +30,7 @@ POSITION_COLUMNS = (
 def measure_position_tolerance(
     network: Network,
     stimuli: StimulusSet,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] = "main",
     *,
     shifts_px: Sequence[Sequence[float]] = ((0, 0), (15, 15)),
     image_size_px: float = 227,
@@ -46,7 +46,7 @@ def measure_position_tolerance(
     stimuli : StimulusSet
         Yaw views of objects on a uniform background, with room around them for the shifts: what comes in from outside
         repeats the edge of the image. Azimuths symmetric about 0.
-    layers : "all", str or sequence of str
+    layers : "main", "all", str or sequence of str
         Names or patterns of layers.
     shifts_px : sequence of pairs of float
         How far to the right and down, pixels; below 0 to the left and up.

@@ -108,10 +108,9 @@ def _kernels(network: Network) -> list[tuple[str, np.ndarray]]:
         for name, part in network.module.named_modules()
         if not list(part.children()) or isinstance(part, (nn.Conv2d, nn.Linear))
     ]
-    size = network.preprocessing.image_size
-    noise = np.random.default_rng(0).random((1, 3, size, size), dtype=np.float32)
     try:
-        network.forward(noise)
+        with torch.inference_mode():
+            network.module(network.example(1 if network.manner.one_at_a_time else 2))
     finally:
         for handle in handles:
             handle.remove()

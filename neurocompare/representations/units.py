@@ -200,7 +200,7 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
 def count_mirror_symmetric_units(
     network: Network,
     stimuli: StimulusSet,
-    layers: str | Sequence[str] = "all",
+    layers: str | Sequence[str] = "main",
     *,
     face: str = "face",
     azimuths_deg: Sequence[float] = FIVE_VIEWS_DEG,
@@ -218,7 +218,7 @@ def count_mirror_symmetric_units(
     stimuli : StimulusSet
         Views are those of the category ``face`` (of all stimuli, where there is one category alone); selectivity is
         judged on all stimuli, and not at all where they are of one category.
-    layers : "all", str or sequence of str
+    layers : "main", "all", str or sequence of str
         Names or patterns of layers.
     face : str
         Category whose views are looked at, and that selective units prefer.

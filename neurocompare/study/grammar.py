@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from neural_data.errors import InputError, closest
+from neural_data.resizing import ASPECTS, INTERPOLATIONS
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison, without_repeats
@@ -29,6 +30,8 @@ from neurocompare.models.registry import default_label
 __all__ = ["BUILT_IN_STIMULI", "Model", "Study", "Training", "load_study", "marks_of", "study_schema"]
 
 BUILT_IN_STIMULI = ("faces", "objects")
+Channels = Annotated[list[float], Field(min_length=1, max_length=3)]
+Pair = Field(min_length=2, max_length=2)
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
@@ -83,11 +86,39 @@ class Training(Section):
     )
 
 
+class Shown(Section):
+    """``[models.preprocessing]``: how images are shown to a network; what is left out stays as its weights want it."""
+
+    size: Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=1)]], Pair] | None = Field(
+        None, description="height and width that the network sees, pixels; or [height, width]"
+    )
+    crop_from: int | None = Field(None, ge=1, description="pixels of the shorter side, of which the centre is shown")
+    aspect: Literal[tuple(ASPECTS)] | None = Field(
+        None, description="of images of another shape; " + "; ".join(f"{name!r}: {ASPECTS[name]}" for name in ASPECTS)
+    )
+    interpolation: Literal[tuple(INTERPOLATIONS)] | None = Field(None, description="how pixels are resampled")
+    mean: Channels | None = Field(None, description="subtracted from the network's channels")
+    sd: Channels | None = Field(None, description="that the channels are divided by")
+    value_range: Annotated[list[float], Pair] | None = Field(
+        None, description="black and white before the mean is subtracted, such as [0, 255]"
+    )
+    channels: Literal["rgb", "bgr", "gray"] | None = Field(None, description="order of the channels that it takes")
+    fill: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="gray level that aspect = 'pad' adds")
+    transform: Name | None = Field(
+        None,
+        description="'package.module:callable' that takes a PIL image and gives (channels, height, width), in place of "
+        "all others",
+    )
+
+
 class Model(Section):
     """``[[models]]``: a network, and the layers that are looked at."""
 
     name: Name = Field(description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'")
-    layers: Name | Annotated[list[Name], Field(min_length=1)] = Field("all", description="names or patterns: 'conv*'")
+    layers: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        "main",
+        description="'main' (8 to 25 of a network's layers), 'all', names, or patterns: 'conv*' stops at a dot, '**' does not",
+    )
     regime: Name | None = Field(None, description="label of how the network was trained")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network a seed")
     weights: FilePath | None = Field(
@@ -98,6 +129,7 @@ class Model(Section):
         description="start of the weights where none are given; by default gaussian for a network by name, and own for "
         "one of an import path, which keeps the weights it comes with",
     )
+    preprocessing: Shown | None = Field(None, description="how images are shown; by default as the weights want it")
     training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
 
     @model_validator(mode="after")

@@ -17,11 +17,13 @@ import safetensors.torch
 import torch
 
 from neural_data.errors import InputError
+from neural_data.resizing import Resizing
+from neurocompare.models.brought import NamedTransform
 from neurocompare.models.pca import PrincipalComponents
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.grammar import Model, Study
-from neurocompare.study.recipes import training_key
+from neurocompare.study.recipes import preprocessing_of, training_key
 
 __all__ = ["NetworkRecord", "identify_networks", "loaded", "with_weights"]
 
@@ -51,8 +53,10 @@ class NetworkRecord:
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
         Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-    image_size : int
-        Height and width at which it is shown images, pixels.
+    shown_at : Resizing or None
+        How stimuli come to the size that it sees; None where a transform takes them at their own size.
+    preprocessing, preprocessing_source : str
+        How images are shown to it, in words, and who says so.
     training : str or None
         Under which key its weights are kept, where the study trains it.
     weights : bytes or None
@@ -68,7 +72,9 @@ class NetworkRecord:
     sha256: str
     identity: str
     device: str
-    image_size: int
+    shown_at: Resizing | None
+    preprocessing: str
+    preprocessing_source: str
     training: str | None = None
     weights: bytes | None = field(default=None, repr=False)
 
@@ -110,8 +116,14 @@ def loaded(record: NetworkRecord) -> Network:
     """The network of a record, on its device."""
     if record.weights is None:
         return _load(record.model, record.seed, record.device)
-    state = safetensors.torch.load(record.weights)
-    return load_model(record.model.name, weights=state, regime=record.regime, seed=record.seed, device=record.device)
+    return load_model(
+        record.model.name,
+        weights=safetensors.torch.load(record.weights),
+        regime=record.regime,
+        seed=record.seed,
+        preprocessing=preprocessing_of(record.model),
+        device=record.device,
+    )
 
 
 def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
@@ -125,7 +137,15 @@ def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
 def _load(model: Model, seed: int, device: str) -> Network:
     weights = None if model.weights is None else model.weights.replace("{seed}", str(seed))
     start = "own" if model.training is not None else model.start
-    return load_model(model.name, weights=weights, regime=model.label, seed=seed, start=start, device=device)
+    return load_model(
+        model.name,
+        weights=weights,
+        regime=model.label,
+        seed=seed,
+        start=start,
+        preprocessing=preprocessing_of(model),
+        device=device,
+    )
 
 
 def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
@@ -145,7 +165,9 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         sha256=weights,
         identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
         device=str(network.device),
-        image_size=network.preprocessing.image_size,
+        shown_at=network.preprocessing.shown_at,
+        preprocessing=network.preprocessing.in_words(),
+        preprocessing_source=network.preprocessing_source,
         training=training,
         weights=safetensors.torch.save(network.module.state_dict()) if fitted else None,
     )
@@ -163,8 +185,9 @@ def _weights_checksum(network: Network) -> str:
 def _code_of(network: Network) -> list[str]:
     """What tells the code of a network's modules from another: source files, or versions of known packages."""
     found = set()
-    for module in network.module.modules():
-        home = type(module).__module__
+    transform = network.preprocessing.transform
+    homes = {type(module).__module__ for module in network.module.modules()}
+    for home in homes | ({transform.module} if isinstance(transform, NamedTransform) else set()):
         package = home.partition(".")[0]
         file = getattr(sys.modules.get(home), "__file__", None)
         if package == "neurocompare":

@@ -387,7 +387,7 @@ def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTrain
         dataset = Step(
             "dataset",
             f"training images {name}",
-            dataset_key(training, image_size(network.model.name)),
+            dataset_key(training, image_size(network.model)),
             n_images,
         )
         work = n_images * recipe_of(training).epochs

@@ -93,6 +93,8 @@ def write_provenance(
                 "seed": network.seed,
                 "layers": list(network.layers),
                 "n_weights": network.n_weights,
+                "preprocessing": network.preprocessing,
+                "preprocessing_source": network.preprocessing_source,
                 "sha256": network.sha256,
                 "recipe": None if network.training is None else dataclasses.asdict(recipe_of(network.model.training)),
                 "device": network.device,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from importlib import metadata
@@ -17,13 +18,14 @@ import torch
 
 from neural_data.errors import InputError
 from neurocompare.models.archives import ARCHIVES
+from neurocompare.models.brought import named_transform
 from neurocompare.models.datasets import BUILT_IN_DATASETS, read_dataset
 from neurocompare.models.registry import OWN_NETWORKS, load_model
 from neurocompare.models.training import TRAINING_VERSION, Recipe, make_recipe
 from neurocompare.study.cache import step_key
 from neurocompare.study.grammar import Model, Training
 
-__all__ = ["dataset_key", "image_size", "recipe_of", "training_key"]
+__all__ = ["dataset_key", "image_size", "preprocessing_of", "recipe_of", "training_key"]
 
 RENDERING = ("chiral", "faces", "geometry", "luminance", "nature", "scene", "sets", "shapes", "things", "vehicles")
 """Modules of ``neurocompare.stimuli`` whose code decides what is rendered."""
@@ -37,10 +39,26 @@ def recipe_of(training: Training) -> Recipe:
     return make_recipe(training.recipe, training.regime, **changes)
 
 
-@functools.cache
-def image_size(name: str) -> int:
+def preprocessing_of(model: Model) -> dict[str, object] | None:
+    """What an entry of a study says of its images, as :func:`~neurocompare.models.registry.load_model` takes it."""
+    if model.preprocessing is None:
+        return None
+    given = model.preprocessing.model_dump(exclude_none=True)
+    if "transform" in given:
+        given = {"size": None, **given, "transform": named_transform(given["transform"])}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+
+
+def image_size(model: Model) -> int:
     """Height and width of the images that a network takes, pixels."""
-    return load_model(name, start="own", device="cpu").preprocessing.image_size
+    return _side(model.name, "" if model.preprocessing is None else model.preprocessing.model_dump_json())
+
+
+@functools.cache
+def _side(name: str, given: str) -> int:
+    model = Model.model_validate({"name": name, "preprocessing": json.loads(given) if given else None})
+    shown = preprocessing_of(model)
+    return load_model(name, start="own", device="cpu", preprocessing=shown).preprocessing.side
 
 
 def dataset_key(training: Training, size: int) -> str:
@@ -73,13 +91,15 @@ def training_key(model: Model, seed: int, device: str) -> str:
     training = model.training
     depends = {
         "network": model.name,
-        "dataset": dataset_key(training, image_size(model.name)),
+        "dataset": dataset_key(training, image_size(model)),
         "regime": training.regime,
         "recipe": repr(recipe_of(training)),
         "keep_epochs": training.keep_epochs,
         "seed": seed,
         "device": torch.device(device).type if device != "auto" else ("cuda" if torch.cuda.is_available() else "cpu"),
     }
+    if model.preprocessing is not None:
+        depends["preprocessing"] = model.preprocessing.model_dump(mode="json", exclude_none=True)
     home = [] if model.name in OWN_NETWORKS else [model.name.partition(":")[0]]
     return step_key("training", depends, code=_code(home))
 

@@ -205,7 +205,7 @@ class _Work:
         planned = {one.measure.key: one for one in self.plan.measures if self.is_shown(one)}
         steps |= {(key, place): step for key, one in planned.items() for place, step in one.steps.items()}
         # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
-        sizes = () if self.dask else sorted({network.image_size for network in networks})
+        sizes = () if self.dask else {network.shown_at for network in networks}
         prepared = functools.cache(lambda: given["stimuli"].prepare(*sizes))
         rdms = self.plan.kinds, given["dissimilarity"], given["normalize"]
 
@@ -290,7 +290,7 @@ class _Work:
         def task(place: int) -> Task:
             network, dataset = networks[place], planned[place].dataset
             if dataset.key not in data:
-                training, size = network.model.training, image_size(network.model.name)
+                training, size = network.model.training, image_size(network.model)
                 data[dataset.key] = self.made(
                     dataset, lambda: read_images_to_train_on(training, size, n_jobs=self.n_jobs or n_cores())
                 )

@@ -163,7 +163,7 @@ def present(
         for kind in kinds
         for number, request in enumerate(LAYER_RDMS[kind](dissimilarity, normalize))
     }
-    found = compute_rdm_requests(loaded(record), stimuli.prepare(record.image_size), list(record.layers), requests)
+    found = compute_rdm_requests(loaded(record), stimuli.prepare(record.shown_at), list(record.layers), requests)
     return {kind: concat_rdms([rdms for (name, _), rdms in found.items() if name == kind]) for kind in kinds}
 
 
@@ -189,7 +189,7 @@ def measure_network(
     """
     needs, arguments = MEASURES[key].needs, dict(given)
     if "stimuli" in arguments:
-        arguments["stimuli"] = arguments["stimuli"].prepare(record.image_size)
+        arguments["stimuli"] = arguments["stimuli"].prepare(record.shown_at)
     if "network" in needs:
         arguments["network"] = loaded(record)
     if "layers" in needs:

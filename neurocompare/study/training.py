@@ -20,7 +20,7 @@ from neurocompare.models.registry import load_model
 from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
 from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.grammar import Model, Training
-from neurocompare.study.recipes import recipe_of
+from neurocompare.study.recipes import preprocessing_of, recipe_of
 from neurocompare.study.workers import n_cores
 
 __all__ = ["read_images_to_train_on", "train", "train_to_folder"]
@@ -66,6 +66,7 @@ def train(model: Model, seed: int, images: Mapping[str, Any], folder: Path | Non
         device=device,
         folder=folder,
         keep_epochs=training.keep_epochs,
+        preprocessing=preprocessing_of(model),
     )
     kept = {str(epoch): safetensors.torch.save(state) for epoch, state in made.kept.items()}
     return {"weights": safetensors.torch.save(made.state), "curve": made.curve, "kept": kept}
@@ -117,7 +118,7 @@ def train_to_folder(
     """
     # The state of a stopped training lies in ``out`` itself, where the next call finds it.
     with whole_folder(out, command="train", unfinished=(STATE_NAME,)) as folder:
-        size = load_model(architecture, start="own", device="cpu").preprocessing.image_size
+        size = load_model(architecture, start="own", device="cpu").preprocessing.side
         options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
         images, tested = read_dataset(dataset, n_images=n_images, **options)
         if test is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import warnings
 
@@ -285,26 +284,3 @@ def test_our_own_networks_process_images_of_the_size_they_name(name, monkeypatch
     images = np.random.default_rng(0).random((2, 3, *[network.preprocessing.size] * 2), dtype=np.float32)
     assert torch.isfinite(network.forward(images)).all()
     assert network.layer_names()
-
-
-def test_preprocessing_subtracts_and_divides_by_channel():
-    images = np.full((1, 3, 2, 2), 0.5, dtype=np.float32)
-    found = Preprocessing(size=2, mean=(0.5, 0.25, 0.0), sd=(1.0, 0.5, 0.25))(images)
-    assert found[0, :, 0, 0].tolist() == [0.0, 0.5, 2.0]
-
-
-def test_preprocessing_crops_the_centre_and_keeps_mirror_images_mirrored(faces):
-    own = Preprocessing(size=8, crop_from=12)
-    images = faces.images(own.image_size)
-    shown = own(images)
-    assert shown.shape == (len(faces), 3, 8, 8)
-    np.testing.assert_allclose(own(images[..., ::-1].copy()), shown.flip(-1))
-    np.testing.assert_allclose(shown, dataclasses.replace(own, crop_from=None, size=12)(images)[..., 2:10, 2:10])
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"size": 0}, {"size": 32, "crop_from": 16}, {"mean": (0.5,)}, {"sd": (1.0, 0.0, 1.0)}]
-)
-def test_preprocessing_that_cannot_be_is_refused(wrong):
-    with pytest.raises(InputError):
-        Preprocessing(**wrong)

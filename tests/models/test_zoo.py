@@ -10,6 +10,7 @@ import pytest
 from torch import nn
 
 from neural_data import InputError
+from neurocompare.models.preprocessing import Preprocessing
 from neurocompare.models.registry import load_model
 
 
@@ -20,13 +21,19 @@ def small():
 @pytest.fixture
 def torchvision(monkeypatch):
     package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
-    recipe = SimpleNamespace(crop_size=[24], resize_size=[32], mean=[0.4, 0.5, 0.6], std=[0.1, 0.2, 0.3])
-    default = SimpleNamespace(transforms=lambda: recipe)
+    recipe = SimpleNamespace(
+        crop_size=[24],
+        resize_size=[32],
+        mean=[0.4, 0.5, 0.6],
+        std=[0.1, 0.2, 0.3],
+        interpolation=SimpleNamespace(value="bicubic"),
+    )
+    default = SimpleNamespace(transforms=lambda: recipe, name="IMAGENET1K_V2")
 
     def get_model_weights(name):
         if name != "alexnet":
             raise ValueError(f"Unknown model {name}")
-        return SimpleNamespace(DEFAULT=default)
+        return SimpleNamespace(DEFAULT=default, IMAGENET1K_V2=default)
 
     def get_model(name, weights):
         if weights is not None:
@@ -43,6 +50,7 @@ def torchvision(monkeypatch):
 def timm(monkeypatch):
     package = ModuleType("timm")
     recipe = {"input_size": (3, 20, 20), "mean": (0.1, 0.2, 0.3), "std": (1.0, 1.0, 1.0), "crop_pct": 0.8}
+    recipe |= {"interpolation": "bicubic", "crop_mode": "center"}
     package.is_model = lambda name: name == "resnet50"
     package.list_models = lambda: ["resnet50"]
     package.list_pretrained = lambda _name: ["resnet50.a1_in1k"]
@@ -54,7 +62,9 @@ def timm(monkeypatch):
 def test_torchvision_networks_bring_their_preprocessing(torchvision):
     network = load_model("torchvision:alexnet")
     own = network.preprocessing
-    assert (own.size, own.crop_from, own.image_size) == (24, 32, 32)
+    assert (own.size, own.crop_from, own.interpolation) == (24, 32, "bicubic")
+    assert network.preprocessing_source == "of torchvision's weights IMAGENET1K_V2"
+    assert load_model("torchvision:alexnet.IMAGENET1K_V2").preprocessing == own
     assert own.mean == (0.4, 0.5, 0.6)
     assert network.layer_names() == ["1"]
     assert network.regime == "untrained"
@@ -62,7 +72,10 @@ def test_torchvision_networks_bring_their_preprocessing(torchvision):
 
 def test_timm_networks_bring_their_preprocessing(timm):
     network = load_model("timm:resnet50.a1_in1k", weights="pretrained")
-    assert (network.preprocessing.size, network.preprocessing.crop_from) == (20, 25)
+    assert network.preprocessing == Preprocessing(
+        size=20, mean=(0.1, 0.2, 0.3), sd=(1, 1, 1), crop_from=25, interpolation="bicubic", fill=(0.1, 0.2, 0.3)
+    )
+    assert "assumed" not in network.preprocessing_source
     assert network.regime == "trained"
 
 
@@ -78,6 +91,20 @@ def test_names_that_a_zoo_does_not_know_are_refused(torchvision, timm):
 def test_weights_that_cannot_be_fetched_are_said_to_be_so(torchvision):
     with pytest.raises(InputError, match=r"weights of torchvision:alexnet could not be fetched .*no route to host"):
         load_model("torchvision:alexnet", weights="pretrained")
+
+
+def test_a_recipe_that_says_nothing_is_said_to_be_assumed(torchvision, monkeypatch, caplog):
+    weights = SimpleNamespace(DEFAULT=SimpleNamespace(transforms=SimpleNamespace))
+    monkeypatch.setattr(sys.modules["torchvision.models"], "get_model_weights", lambda _name: weights)
+    network = load_model("torchvision:alexnet")
+    assert network.preprocessing_source == "assumed, as usual for ImageNet"
+    assert network.preprocessing.mean == (0.485, 0.456, 0.406)
+    assert "nothing says how images are shown to it" in caplog.text
+
+
+def test_weights_of_torchvision_are_known_by_name(torchvision):
+    with pytest.raises(InputError, match=r"torchvision has no weights 'alexnet.IMAGENET1K_V3': did you mean"):
+        load_model("torchvision:alexnet.IMAGENET1K_V3")
 
 
 @pytest.mark.parametrize("name", ["torchvision:alexnet", "timm:resnet50"])

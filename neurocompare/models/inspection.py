@@ -1,0 +1,431 @@
+"""What a network does with images, seen by running it a few times: its outputs, and whether they can be trusted.
+
+Takes a module and a few example images; gives every output with a name, those that are layers, and what the passes that
+follow must heed. A response to an image must depend on that image alone: not on the images beside it, not on what was
+shown before, and not on chance. Where it does, the log says why, or the network is refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from neural_data.errors import InputError
+from neurocompare.models.layers import Layer, kind_of, output_name, tensors_in
+
+__all__ = ["N_EXAMPLES", "Call", "Inspection", "Manner", "inspect_network", "manner_of_showing"]
+
+N_EXAMPLES = 3
+"""Images that are looked at: enough to be shown in another grouping."""
+_SAMPLED = 512
+"""Units of an output that are compared."""
+_SEEDS = (1, 2)
+_TOLERANCES = {torch.float64: (1e-9, 1e-6), torch.float32: (1e-4, 1e-2)}
+"""Largest relative difference of the same batch shown twice, and of another grouping; half precision: see below."""
+_HALF_TOLERANCES = (1e-2, 5e-2)
+_OTHER_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_NOT_ONE = "it cannot be shown a single image; one that is left over is shown twice"
+_FAILURES = (RuntimeError, TypeError, ValueError, IndexError, AssertionError, AttributeError, KeyError)
+"""What a module raises at images that it cannot process."""
+_DROPOUTS = tuple(
+    getattr(functional, name)
+    for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+) + tuple(
+    getattr(torch, name + ending)
+    for name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
+    for ending in ("", "_")
+)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a network must be shown images so that its responses are those to each image.
+
+    Parameters
+    ----------
+    one_at_a_time : bool
+        Its responses depend on the images beside, or it takes no more than one.
+    at_least_two : bool
+        It cannot be shown a single image.
+    without_dropout : bool
+        It drops units at random by a function that it does not tell of evaluation mode.
+    seeded : bool
+        It draws random numbers.
+    """
+
+    one_at_a_time: bool = False
+    at_least_two: bool = False
+    without_dropout: bool = False
+    seeded: bool = False
+
+
+@dataclass
+class Call:
+    """What was seen of one tensor that one call of one module returned."""
+
+    layer: Layer
+    identity: tuple[int, int, int]
+    """Address, size and version of the tensor: equal for two modules that return the very same values."""
+    sample: torch.Tensor
+    """Of the responses, shape (n_images, at most 512), where the tensor can be read."""
+    whole: tuple[int, ...]
+    """Shape of the tensor, images and all."""
+    rank: int = 0
+    unreadable: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was seen.
+
+    Parameters
+    ----------
+    calls : list of Call
+        Every output, in execution order.
+    staged : set
+        Identities of the tensors that normalisations and activations took in.
+    manner : Manner
+    notes : tuple of str
+        What was found out of the ordinary, in words.
+    """
+
+    calls: list[Call]
+    staged: set[tuple[int, int, int]]
+    manner: Manner
+    notes: tuple[str, ...]
+
+
+class _WithoutDropout(TorchFunctionMode):
+    """Within, functions that drop units at random leave them, as they do where they are told of evaluation mode."""
+
+    def __torch_function__(self, func: Callable, _types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
+        kwargs = dict(kwargs or {})
+        if func in _DROPOUTS:
+            return args[0] if args else kwargs["input"]
+        if func is functional.scaled_dot_product_attention:
+            kwargs["dropout_p"] = 0.0
+            args = args[:4]
+        return func(*args, **kwargs)
+
+
+@contextlib.contextmanager
+def manner_of_showing(manner: Manner, device: torch.device, seed: int = _SEEDS[0]) -> Iterator[None]:
+    """Within the context, one forward pass is made as a network's manner demands."""
+    with contextlib.ExitStack() as stack:
+        if manner.seeded:
+            stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
+            torch.manual_seed(seed)
+        if manner.without_dropout:
+            stack.enter_context(_WithoutDropout())
+        yield
+
+
+def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) -> Inspection:
+    """Run a network on a few images: once, again, and in other groups.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        In evaluation mode; run without gradients.
+    examples : torch.Tensor of shape (3, channels, height, width)
+        Different images that it accepts.
+    where : str
+        Name of the network, for messages.
+
+    Returns
+    -------
+    Inspection
+
+    Raises
+    ------
+    InputError
+        If the network cannot process such images, takes only one number of them, keeps state between calls, or is a
+        script whose layers cannot be watched.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise InputError(
+            f"{where} is a scripted module (TorchScript), whose layers cannot be watched; give the Python module that it "
+            "was made from, and its weights as a checkpoint (weights=module.state_dict())"
+        )
+    look = _Looking(module, where)
+    calls, staged, manner, notes = look.first(examples)
+    calls, manner, notes = look.again(calls, examples, manner, notes)
+    manner, notes = look.in_groups(calls, examples, manner, notes)
+    for note in notes:
+        log.warning("%s: %s", where, note)
+    return Inspection(calls, staged, manner, tuple(notes))
+
+
+class _Looking:
+    """A network under inspection."""
+
+    def __init__(self, module: nn.Module, where: str):
+        self.module, self.where = module, where
+
+    def first(self, examples: torch.Tensor) -> tuple[list[Call], set[tuple[int, int, int]], Manner, list[str]]:
+        """The first look, with as many images as the network takes."""
+        try:
+            calls, staged = self.run(examples, Manner())
+        except _FAILURES as error:
+            self._refuse_fixed(examples, error)
+            calls, staged = self.run(examples[:1], Manner())
+            note = "it takes one image at a time and no more; it is shown them one by one"
+            return calls, staged, Manner(one_at_a_time=True), [note]
+        return calls, staged, Manner(), []
+
+    def _refuse_fixed(self, examples: torch.Tensor, error: Exception) -> None:
+        """Refuse a network that does not take images; return where it takes one at a time."""
+        taken = [n for n in _OTHER_SIZES if self._takes(examples[torch.arange(n) % len(examples)])]
+        if 1 in taken:
+            return
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if taken:
+            self._refuse_size(taken[0], len(examples), error)
+        raise InputError(
+            f"{self.where} cannot process images of shape {tuple(examples.shape[1:])} ({reason}); give the "
+            "preprocessing (size, channels) that belongs to it, or wrap it so that its forward takes images alone"
+        ) from error
+
+    def _refuse_size(self, taken: int, refused: int, error: Exception) -> None:
+        raise InputError(
+            f"{self.where} takes {taken} images at a time and not {refused} ({str(error).splitlines()[0]}); a batch "
+            "size is fixed in its forward: write x.shape[0] in its place"
+        ) from error
+
+    def _takes(self, images: torch.Tensor) -> bool:
+        try:
+            self.run(images, Manner())
+        except _FAILURES:
+            return False
+        return True
+
+    def again(
+        self, calls: list[Call], examples: torch.Tensor, manner: Manner, notes: list[str]
+    ) -> tuple[list[Call], Manner, list[str]]:
+        """The same images once more: a network that answers otherwise remembers, or throws dice."""
+        images = examples[:1] if manner.one_at_a_time else examples
+        seeded = dataclasses.replace(manner, seeded=True)
+        first, _ = self.run(images, seeded, _SEEDS[0])
+        other, _ = self.run(images, seeded, _SEEDS[1])
+        if _first_difference(first, other, repeated=True) is None and _same_calls(calls, first):
+            differs = _first_difference(calls, first, repeated=True)
+            if differs is None:
+                return calls, manner, notes
+            self._refuse_state(differs)
+        same, _ = self.run(images, seeded, _SEEDS[0])
+        differs = _first_difference(first, same, repeated=True)
+        if differs is not None or not _same_calls(first, same):
+            self._refuse_state(differs or calls[-1])
+        differs = _first_difference(first, other, repeated=True) or calls[-1]
+        quiet = dataclasses.replace(seeded, without_dropout=True)
+        first, _ = self.run(images, quiet, _SEEDS[0])
+        other, _ = self.run(images, quiet, _SEEDS[1])
+        if _first_difference(first, other, repeated=True) is None:
+            note = (
+                f"it drops units at random in evaluation mode, first in layer {differs.layer.name!r}: dropout is called "
+                "as a function without training=self.training; it is switched off"
+            )
+            return first, dataclasses.replace(manner, without_dropout=True), [*notes, note]
+        note = (
+            f"it draws random numbers, first seen in layer {differs.layer.name!r}: its responses are one draw of many, "
+            "the same each time; other batches give another draw"
+        )
+        return first, quiet, [*notes, note]
+
+    def _refuse_state(self, differs: Call) -> None:
+        raise InputError(
+            f"{self.where} gives another answer when it is shown the same images again, first in layer "
+            f"{differs.layer.name!r}: it keeps something of earlier calls (or draws random numbers that torch does not "
+            "know of); begin anew in each forward"
+        )
+
+    def in_groups(
+        self, calls: list[Call], examples: torch.Tensor, manner: Manner, notes: list[str]
+    ) -> tuple[Manner, list[str]]:
+        """The same images in other groups: fewer must give the same answers, each in its own row."""
+        if manner.one_at_a_time:
+            return manner, notes
+        for n in (2, 1):
+            try:
+                fewer, _ = self.run(examples[:n], manner, _SEEDS[0])
+            except _FAILURES as error:
+                if n == 1:
+                    return dataclasses.replace(manner, at_least_two=True), [*notes, _NOT_ONE]
+                if not self._takes(examples[:1]):
+                    self._refuse_size(len(examples), n, error)
+                note = "it takes one or three images at a time and not two; it is shown them one by one"
+                return dataclasses.replace(manner, one_at_a_time=True), [*notes, note]
+            found = {_key(call): call for call in fewer}
+            misread = {_key(call): _misread(call, found.get(_key(call)), n) for call in calls if not call.unreadable}
+            if n == 1 and any(misread.values()):
+                return dataclasses.replace(manner, at_least_two=True), [*notes, _NOT_ONE]
+            for call in calls:
+                call.unreadable = call.unreadable or misread[_key(call)]
+            differs = None if manner.seeded else _first_difference(calls, fewer, repeated=False)
+            if differs is not None:
+                return self._depends_on_others(differs, examples, manner, notes)
+        return manner, notes
+
+    def _depends_on_others(
+        self, differs: Call, examples: torch.Tensor, manner: Manner, notes: list[str]
+    ) -> tuple[Manner, list[str]]:
+        batch = [
+            name
+            for name, part in self.module.named_modules()
+            if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is None
+        ]
+        cause = (
+            f"{batch[0]!r} normalises over the images of a batch, as it has no running statistics"
+            if batch
+            else "something in it is computed over the images of a batch"
+        )
+        if not self._takes(examples[:1]):
+            raise InputError(
+                f"{self.where}: the response to an image depends on the images beside it, first in layer "
+                f"{differs.layer.name!r}: {cause}, and it cannot be shown one image alone; give it running statistics"
+            )
+        note = (
+            f"the response to an image depends on the images beside it, first in layer {differs.layer.name!r}: {cause}; "
+            "it is shown images one by one"
+        )
+        return dataclasses.replace(manner, one_at_a_time=True), [*notes, note]
+
+    def run(
+        self, images: torch.Tensor, manner: Manner, seed: int = _SEEDS[0]
+    ) -> tuple[list[Call], set[tuple[int, int, int]]]:
+        """One pass: every tensor that a module returned, and the tensors that normalisations and activations took."""
+        counts: Counter[str] = Counter()
+        calls: list[Call] = []
+        staged: set[tuple[int, int, int]] = set()
+        alive: list[torch.Tensor] = []  # or an address would be used again, and two outputs look like one
+
+        def look(name: str, part: nn.Module, output: object) -> None:
+            counts[name] += 1
+            for path, tensor in tensors_in(output):
+                calls.append(_seen(name, counts[name], path, part, tensor, len(images)))
+                alive.append(tensor)
+
+        def enter(inputs: tuple) -> None:
+            # Taken before the module runs: one that works in place makes a new version of its input.
+            entering = [tensor for _, tensor in tensors_in(inputs)]
+            alive.extend(entering)
+            staged.update(map(_identity, entering))
+
+        handles = []
+        for name, part in self.module.named_modules():
+            if kind_of(part) in ("normalisation", "activation"):
+                handles.append(part.register_forward_pre_hook(lambda _part, inputs: enter(inputs)))
+            handles.append(
+                part.register_forward_hook(lambda part, _inputs, output, name=name: look(name, part, output))
+            )
+        try:
+            # Not inference_mode: its tensors carry no version, which tells an output from what was done to it in place.
+            with torch.no_grad(), manner_of_showing(manner, images.device, seed):
+                self.module(images.clone())
+        finally:
+            for handle in handles:
+                handle.remove()
+        return calls, staged
+
+
+def _seen(name: str, count: int, path: tuple, part: nn.Module, tensor: torch.Tensor, n_images: int) -> Call:
+    """One output: where the images are counted in it, and a sample of it."""
+    batch_dim = next((d for d in range(tensor.dim()) if tensor.shape[d] == n_images), None)
+    unreadable = ""
+    if tensor.layout != torch.strided:
+        unreadable = "it is sparse"
+    elif tensor.is_complex():
+        unreadable = "its values are complex; give their modulus, or both parts, by a module of their own"
+    elif not tensor.is_floating_point():
+        unreadable = f"its values are no real numbers ({str(tensor.dtype).removeprefix('torch.')})"
+    elif not tensor.numel():
+        unreadable = "it is empty"
+    elif batch_dim is None:
+        unreadable = f"its shape {tuple(tensor.shape)} does not count the {n_images} images"
+    layer = Layer(
+        name=output_name(name, count, path),
+        module=name,
+        call=count,
+        path=path,
+        kind=kind_of(part) if name else "output",
+        shape=_without(tensor.shape, batch_dim),
+        batch_dim=batch_dim or 0,
+    )
+    sample = _sample(tensor, batch_dim, unreadable)
+    return Call(layer, _identity(tensor), sample, tuple(tensor.shape), unreadable=unreadable)
+
+
+def _without(shape: Sequence[int], batch_dim: int | None) -> tuple[int, ...]:
+    return tuple(size for d, size in enumerate(shape) if d != batch_dim) or (1,)
+
+
+def _sample(tensor: torch.Tensor, batch_dim: int | None, unreadable: str) -> torch.Tensor:
+    """Evenly spaced units of every image (n_images, at most 512); empty where an output cannot be read."""
+    if unreadable or batch_dim is None:
+        return torch.empty(0, 0)
+    rows = tensor.movedim(batch_dim, 0).reshape(tensor.shape[batch_dim], -1)
+    step = max(1, rows.shape[1] // _SAMPLED)
+    return rows[:, ::step][:, :_SAMPLED].clone()
+
+
+def _misread(call: Call, fewer: Call | None, n_images: int) -> str:
+    """Why an output cannot be read although one pass looked as if it could; empty where it can.
+
+    Two passes with different numbers of images tell which dimension counts them, where several have that length.
+    """
+    if fewer is None:
+        return f"it is not computed for {n_images} images"
+    first, second = call.whole, fewer.whole
+    changed = [d for d, (a, b) in enumerate(zip(first, second, strict=False)) if a != b]
+    counts = len(first) == len(second) and len(changed) == 1
+    if not counts or (first[changed[0]], second[changed[0]]) != (N_EXAMPLES, n_images):
+        return f"its shape does not follow the number of images: {first} for {N_EXAMPLES} and {second} for {n_images}"
+    if changed[0] != call.layer.batch_dim:
+        call.layer = dataclasses.replace(call.layer, batch_dim=changed[0], shape=_without(first, changed[0]))
+        call.sample = torch.empty(0, 0)
+    return ""
+
+
+def _key(call: Call) -> tuple:
+    return call.layer.module, call.layer.call, call.layer.path
+
+
+def _same_calls(first: list[Call], second: list[Call]) -> bool:
+    return [_key(call) for call in first] == [_key(call) for call in second]
+
+
+def _first_difference(calls: list[Call], others: list[Call], *, repeated: bool) -> Call | None:
+    """The first output that answers the same images otherwise, among those that both passes could read."""
+    found = {_key(call): call for call in others}
+    for call in calls:
+        other = found.get(_key(call))
+        if call.unreadable or other is None or other.unreadable:
+            continue
+        if call.layer.batch_dim != other.layer.batch_dim:
+            continue
+        n = min(len(call.sample), len(other.sample))
+        first, second = call.sample[:n].double(), other.sample[:n].double()
+        if first.shape != second.shape:
+            continue
+        tolerance = _TOLERANCES.get(call.sample.dtype, _HALF_TOLERANCES)[0 if repeated else 1]
+        finite = torch.isfinite(first) & torch.isfinite(second)
+        difference = torch.where(finite, first - second, 0.0).norm()
+        if difference > tolerance * torch.where(finite, first, 0.0).norm() and difference > 0:
+            return call
+    return None
+
+
+def _identity(tensor: torch.Tensor) -> tuple[int, int, int]:
+    if tensor.layout != torch.strided:
+        return id(tensor), tensor.numel(), 0
+    return tensor.data_ptr(), tensor.numel(), tensor._version

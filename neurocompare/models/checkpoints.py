@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -13,11 +15,13 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from neural_data.errors import InputError
-from neural_data.formats.bounds import whole_file
+from neural_data.formats.bounds import checked_file, read_bytes, whole_file
+from neurocompare.models.fitting_weights import fit_weights
 
 __all__ = [
     "load_checkpoint",
     "read_checkpoint",
+    "read_entries",
     "read_state",
     "shipped_checkpoint",
     "with_classes",
@@ -25,11 +29,24 @@ __all__ = [
     "write_state",
 ]
 
+log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("pretrained")
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
+_ENTRIES = ("state_dict", "model_state_dict", "model", "net")
 """Keys under which training scripts keep the state dictionary."""
-_PREFIXES = ("module.", "_orig_mod.", "model.")
-"""What DataParallel, torch.compile and common wrappers put before every name."""
+_DEEPEST = 4
+"""Dictionaries within dictionaries that are looked into."""
+_WHOLE = ("model.safetensors", "pytorch_model.bin")
+"""Names of a checkpoint in a folder of its own."""
+_UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
@@ -38,8 +55,9 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     path : str or Path
-        ``.safetensors``, or a file that ``torch.load(weights_only=True)`` reads: a state dictionary, or a dictionary
-        that holds one under ``state_dict``, ``model_state_dict``, ``model`` or ``net``.
+        ``.safetensors``; or a file that ``torch.load(weights_only=True)`` reads: a state dictionary, or a dictionary
+        that holds one under ``state_dict``, ``model_state_dict``, ``model`` or ``net``; or a sharded checkpoint: its
+        ``*.index.json``, or the folder that holds it.
 
     Returns
     -------
@@ -51,29 +69,117 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     InputError
         If there is no such file, it is damaged, a pickle of anything but tensors, or no state dictionary.
     """
+    entries = read_entries(path)
+    key = ""
+    while inner := next((f"{key}.{name}".lstrip(".") for name in _ENTRIES if _within(entries, key, name)), None):
+        key = inner
+    if key not in entries:
+        raise InputError(f"{path}: holds no state dictionary of tensors; save model.state_dict()")
+    return dict(entries[key])
+
+
+def read_entries(path: str | Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Every dictionary of tensors in a checkpoint, by the keys that lead to it (``""``, ``state_dict``, ``ema.model``).
+
+    Parameters
+    ----------
+    path : str or Path
+        See :func:`read_checkpoint`.
+
+    Returns
+    -------
+    dict of str to dict
+        Tensors on the CPU. What is no tensor (numbers of epochs, settings) is left out.
+
+    Raises
+    ------
+    InputError
+        See :func:`read_checkpoint`.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; give the path of a .safetensors or .pt file")
+    if path.is_dir():
+        path = _in_folder(path)
+    if path.name.endswith(".index.json"):
+        return {"": _read_shards(path)}
+    if path.suffix == ".safetensors":
+        return {"": dict(_read_file(path))}
+    found = _tensors_within(_read_file(path))
+    if not found:
+        raise InputError(f"{path}: holds no state dictionary of tensors; save model.state_dict()")
+    return found
+
+
+def _read_file(path: Path) -> object:
+    """What one file holds, unpickled no further than tensors and plain containers."""
+    checked_file(path, "checkpoint")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
             # Said of files that torch did not write; they are refused below anyway.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: not a checkpoint that is safe to read ({reason}); where you trust its source, load it in a "
-            "script of your own and save the state dictionary with safetensors.torch.save_file(model.state_dict(), "
-            "...)"
+            "script of your own and save the weights with safetensors.torch.save_model(model, 'weights.safetensors')"
         ) from error
-    for key in _WRAPPERS:
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise InputError(f"{path}: holds no state dictionary of tensors; save model.state_dict()")
-    return dict(state)
+
+
+def _in_folder(folder: Path) -> Path:
+    """The checkpoint in a folder: the index of a sharded one, or the file."""
+    indices = sorted(folder.glob("*.index.json"))
+    files = [folder / name for name in _WHOLE if (folder / name).is_file()]
+    if len(indices) > 1 or not (indices or files):
+        raise InputError(
+            f"{folder}: is a folder with {len(indices)} index files (*.index.json) and no {' or '.join(_WHOLE)}; name "
+            "the checkpoint in it"
+        )
+    return (indices or files)[0]
+
+
+def _read_shards(index: Path) -> dict[str, torch.Tensor]:
+    """Tensors of all files that an index names; each beside it, and each tensor in the file that the index says."""
+    checked_file(index, "index")
+    try:
+        where = json.loads(read_bytes(index, what="index"))["weight_map"]
+        places = {str(name): str(file) for name, file in where.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{index}: no index of a sharded checkpoint (it has no weight_map of names)") from error
+    state: dict[str, torch.Tensor] = {}
+    for file in sorted(set(places.values())):
+        path = index.parent / file
+        if Path(file).name != file or not path.resolve().is_relative_to(index.parent.resolve()):
+            raise InputError(f"{index}: names {file!r}, which lies outside its folder; put the file beside the index")
+        held = _read_file(path)
+        if not isinstance(held, dict):
+            raise InputError(f"{path}: holds no tensors by name")
+        for name, value in held.items():
+            if places.get(name) != file or name in state:
+                raise InputError(f"{path}: holds {name}, which {index.name} says lies in {places.get(name)}")
+            state[name] = value
+    missing = sorted(set(places) - set(state))
+    if missing:
+        raise InputError(f"{index}: {len(missing)} weights are in none of its files: {missing[:3]}")
+    return state
+
+
+def _tensors_within(held: object, key: str = "", depth: int = 0) -> dict[str, dict[str, torch.Tensor]]:
+    """Dictionaries of tensors in what a file holds, the outer ones first."""
+    if not isinstance(held, dict) or depth > _DEEPEST:
+        return {}
+    named = {name: value for name, value in held.items() if isinstance(name, str)}
+    tensors = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
+    found = {key: tensors} if tensors else {}
+    for name, inner in named.items():
+        found |= _tensors_within(inner, f"{key}.{name}".lstrip("."), depth + 1)
+    return found
+
+
+def _within(entries: Mapping[str, object], key: str, name: str) -> bool:
+    inner = f"{key}.{name}".lstrip(".")
+    return any(entry == inner or entry.startswith(inner + ".") for entry in entries)
 
 
 def shipped_checkpoint(name: str, regime: str | None) -> Path:
@@ -114,37 +220,45 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
     module : torch.nn.Module
         Changed in place.
     source : str, Path or mapping
-        A file, see :func:`read_checkpoint`, or a state dictionary. A prefix that every weight has in common
-        (``module.``, ``_orig_mod.``, ``model.``) and that the network does not know is taken off. The last linear layer
-        takes the number of classes of the checkpoint.
+        A file, see :func:`read_checkpoint`, or a state dictionary. How names are matched, and what is taken where a
+        file holds several sets of weights, says :func:`~neurocompare.models.fitting_weights.fit_weights`; what was
+        chosen and left out goes to the log. The last linear layer takes the number of classes of the checkpoint.
     name : str
         Of the network, for the message.
 
     Raises
     ------
     InputError
-        If weights are missing, unexpected or of another shape: how many of each, and which; or if one is not finite.
+        If weights are missing, unexpected, of another shape or of another kind (complex, sparse, whole numbers): how
+        many of each, and which; or if one is not finite.
     """
     given = isinstance(source, Mapping)
-    path = "the state dictionary" if given else source
-    state = _without_prefix(source if given else read_checkpoint(source), module.state_dict())
-    _match_classes(module, state, name)
-    wanted = dict(module.state_dict())
-    missing, unexpected = sorted(set(wanted) - set(state)), sorted(set(state) - set(wanted))
+    path = "the state dictionary" if given else str(source)
+    entries = {"": _only_tensors(source, path)} if given else read_entries(source)
+    fitting = fit_weights(module, entries, source=path, name=name)
+    _match_classes(module, fitting.state, name)
+    own = module.state_dict()
     shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(weight.shape)}"
-        for key, weight in wanted.items()
-        if key in state and state[key].shape != weight.shape
+        f"{key} {tuple(value.shape)} instead of {tuple(own[key].shape)}"
+        for key, value in fitting.state.items()
+        if own[key].shape != value.shape
     ]
-    if missing or unexpected or shapes:
+    if shapes:
         raise InputError(
-            f"{path} does not fit {name}: {len(missing)} weights missing {missing[:3]}, {len(unexpected)} unexpected "
-            f"{unexpected[:3]}, {len(shapes)} of another shape {shapes[:3]}; is it a checkpoint of this architecture?"
+            f"{path} does not fit {name}: 0 weights missing [], 0 unexpected [], {len(shapes)} of another shape "
+            f"{shapes[:3]}; is it a checkpoint of this architecture?"
         )
-    for key, weight in state.items():
-        if not torch.isfinite(weight).all():
-            raise InputError(f"{path}: {key} holds a value that is not a finite number; was the training unstable?")
-    module.load_state_dict(state)
+    for text in fitting.said:
+        log.warning("%s: %s: %s", name, path, text)
+    # What a module keeps beside tensors stays its own.
+    module.load_state_dict({**own, **fitting.state})
+
+
+def _only_tensors(state: Mapping[str, object], path: str) -> dict[str, torch.Tensor]:
+    for key, value in state.items():
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{path}: {key} is a {type(value).__name__} and no tensor; give model.state_dict()")
+    return dict(state)
 
 
 def write_checkpoint(module: nn.Module, path: str | Path) -> Path:
@@ -253,10 +367,3 @@ def _match_classes(module: nn.Module, state: Mapping[str, torch.Tensor], name: s
         weight = state.get(f"{linear[-1]}.weight")
         if weight is not None and weight.dim() == 2 and weight.shape[1] == module.get_submodule(linear[-1]).in_features:
             with_classes(module, weight.shape[0], where=name)
-
-
-def _without_prefix(state: Mapping[str, torch.Tensor], wanted: Mapping[str, object]) -> dict[str, torch.Tensor]:
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in state) and not all(key in wanted for key in state):
-            state = {key.removeprefix(prefix): value for key, value in state.items()}
-    return dict(state)

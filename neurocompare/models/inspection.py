@@ -154,8 +154,8 @@ def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) ->
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError(
-            f"{where} is a scripted module (TorchScript), whose layers cannot be watched; give the Python module that it "
-            "was made from, and its weights as a checkpoint (weights=module.state_dict())"
+            f"{where} is a scripted module (TorchScript), whose layers cannot be watched; give the Python module that "
+            "it was made from, and its weights as a checkpoint (weights=module.state_dict())"
         )
     look = _Looking(module, where)
     calls, staged, manner, notes = look.first(examples)
@@ -232,8 +232,8 @@ class _Looking:
         other, _ = self.run(images, quiet, _SEEDS[1])
         if _first_difference(first, other, repeated=True) is None:
             note = (
-                f"it drops units at random in evaluation mode, first in layer {differs.layer.name!r}: dropout is called "
-                "as a function without training=self.training; it is switched off"
+                f"it drops units at random in evaluation mode, first in layer {differs.layer.name!r}: dropout is "
+                "called as a function without training=self.training; it is switched off"
             )
             return first, dataclasses.replace(manner, without_dropout=True), [*notes, note]
         note = (
@@ -295,8 +295,8 @@ class _Looking:
                 f"{differs.layer.name!r}: {cause}, and it cannot be shown one image alone; give it running statistics"
             )
         note = (
-            f"the response to an image depends on the images beside it, first in layer {differs.layer.name!r}: {cause}; "
-            "it is shown images one by one"
+            f"the response to an image depends on the images beside it, first in layer {differs.layer.name!r}: {cause}"
+            "; it is shown images one by one"
         )
         return dataclasses.replace(manner, one_at_a_time=True), [*notes, note]
 

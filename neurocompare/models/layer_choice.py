@@ -53,7 +53,7 @@ def choose_layers(module: nn.Module, seen: Inspection) -> tuple[list[Layer], lis
         - what is computed outside of blocks, as far as no normalisation or activation follows it;
         - blocks within blocks; and anything else only where there are fewer than :data:`FEWEST_MAIN`.
 
-        Where a group has more than there is room for, every second of it is taken, or every third, counted from its end.
+        Where a group has more than there is room for, every second of it is taken, or every third, from its end on.
     left_out : list of str
         Outputs that would be layers and cannot be read, each with the reason.
 

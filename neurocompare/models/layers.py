@@ -1,7 +1,7 @@
 """One output of a network as a layer: its name, how it is read, and what names and patterns mean.
 
-Every tensor that a module returns can be asked for by name; ``listed`` and ``main`` mark those that ``layers="all"`` and
-``layers="main"`` mean, which :mod:`~neurocompare.models.layer_choice` finds.
+Every tensor that a module returns can be asked for by name; ``listed`` and ``main`` mark those that ``layers="all"``
+and ``layers="main"`` mean, which :mod:`~neurocompare.models.layer_choice` finds.
 """
 
 from __future__ import annotations

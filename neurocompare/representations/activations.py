@@ -118,7 +118,7 @@ def stream_responses(
         If a layer is not computed, or its response is not finite or not one of the traced size.
     """
     copies = 2 if mirrored else 1
-    rows, n_shown = slice(0, 0), 0
+    rows, n_shown, n_kept = slice(0, 0), 0, 0
     parts: dict[str, list[torch.Tensor]] = defaultdict(list)
 
     def hand_over(layer: Layer, responses: torch.Tensor) -> None:
@@ -140,8 +140,8 @@ def stream_responses(
             batch = np.concatenate([images, mirror(images)]) if mirrored else images
             pieces = _pieces(batch, network.manner)
             in_parts = len(pieces) > 1 or pieces[0][1] < len(pieces[0][0])
-            for shown, n_kept in pieces:
-                n_shown = len(shown)
+            for shown, kept in pieces:
+                n_shown, n_kept = len(shown), kept
                 show(shown)
             if in_parts:
                 for layer in layers:

@@ -117,7 +117,8 @@ class Model(Section):
     name: Name = Field(description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'")
     layers: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         "main",
-        description="'main' (8 to 25 of a network's layers), 'all', names, or patterns: 'conv*' stops at a dot, '**' does not",
+        description="'main' (8 to 25 of a network's layers), 'all', names, or patterns: '*' stops at a dot, '**' does "
+        "not",
     )
     regime: Name | None = Field(None, description="label of how the network was trained")
     seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network a seed")

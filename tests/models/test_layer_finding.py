@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from neural_data import InputError
-from neurocompare.models.layers import find_layers, select_layers, tensors_in
+from neurocompare.models.layers import select_layers, tensors_in
 from neurocompare.models.registry import Network, Preprocessing, layer_table, load_model
 from tests.models import architectures
 
@@ -32,7 +32,7 @@ def test_a_declared_layer_that_does_not_exist_is_refused():
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
     module.layer_names = ("relu",)
     with pytest.raises(InputError, match="layer_names names 'relu', which is not computed"):
-        find_layers(module, torch.zeros(1, 3, 8, 8))
+        Network("declares", module, Preprocessing(size=8)).layer_names()
 
 
 def test_images_that_do_not_fit_the_network_are_refused():
@@ -115,7 +115,7 @@ def test_tensors_are_found_in_tuples_and_dictionaries():
 
 
 def test_looking_for_layers_leaves_no_hooks_and_no_gradients():
-    module = architectures.Residual()
-    find_layers(module, torch.zeros(1, 3, 32, 32))
+    module = architectures.Residual().eval()
+    Network("residual", module, Preprocessing(size=32)).layer_names()
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
     assert all(weight.grad is None for weight in module.parameters())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,7 +43,6 @@ _DROPOUTS = tuple(
     for name in ("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout")
     for ending in ("", "_")
 )
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,9 @@ class Manner:
     at_least_two: bool = False
     without_dropout: bool = False
     seeded: bool = False
+
+
+_SEEDED = Manner(seeded=True)
 
 
 @dataclass
@@ -161,8 +162,6 @@ def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) ->
     calls, staged, manner, notes = look.first(examples)
     calls, manner, notes = look.again(calls, examples, manner, notes)
     manner, notes = look.in_groups(calls, examples, manner, notes)
-    for note in notes:
-        log.warning("%s: %s", where, note)
     return Inspection(calls, staged, manner, tuple(notes))
 
 
@@ -175,10 +174,10 @@ class _Looking:
     def first(self, examples: torch.Tensor) -> tuple[list[Call], set[tuple[int, int, int]], Manner, list[str]]:
         """The first look, with as many images as the network takes."""
         try:
-            calls, staged = self.run(examples, Manner())
+            calls, staged = self.run(examples, _SEEDED)
         except _FAILURES as error:
             self._refuse_fixed(examples, error)
-            calls, staged = self.run(examples[:1], Manner())
+            calls, staged = self.run(examples[:1], _SEEDED)
             note = "it takes one image at a time and no more; it is shown them one by one"
             return calls, staged, Manner(one_at_a_time=True), [note]
         return calls, staged, Manner(), []
@@ -204,7 +203,7 @@ class _Looking:
 
     def _takes(self, images: torch.Tensor) -> bool:
         try:
-            self.run(images, Manner())
+            self.run(images, _SEEDED)
         except _FAILURES:
             return False
         return True
@@ -215,18 +214,15 @@ class _Looking:
         """The same images once more: a network that answers otherwise remembers, or throws dice."""
         images = examples[:1] if manner.one_at_a_time else examples
         seeded = dataclasses.replace(manner, seeded=True)
-        first, _ = self.run(images, seeded, _SEEDS[0])
         other, _ = self.run(images, seeded, _SEEDS[1])
-        if _first_difference(first, other, repeated=True) is None and _same_calls(calls, first):
-            differs = _first_difference(calls, first, repeated=True)
-            if differs is None:
-                return calls, manner, notes
-            self._refuse_state(differs)
+        differs = _first_difference(calls, other, repeated=True)
+        if differs is None and _same_calls(calls, other):
+            return calls, manner, notes
         same, _ = self.run(images, seeded, _SEEDS[0])
-        differs = _first_difference(first, same, repeated=True)
-        if differs is not None or not _same_calls(first, same):
-            self._refuse_state(differs or calls[-1])
-        differs = _first_difference(first, other, repeated=True) or calls[-1]
+        forgotten = _first_difference(calls, same, repeated=True)
+        if forgotten is not None or not _same_calls(calls, same):
+            self._refuse_state(forgotten or calls[-1])
+        differs = differs or calls[-1]
         quiet = dataclasses.replace(seeded, without_dropout=True)
         first, _ = self.run(images, quiet, _SEEDS[0])
         other, _ = self.run(images, quiet, _SEEDS[1])
@@ -257,7 +253,7 @@ class _Looking:
             return manner, notes
         for n in (2, 1):
             try:
-                fewer, _ = self.run(examples[:n], manner, _SEEDS[0])
+                fewer, _ = self.run(examples[:n], dataclasses.replace(manner, seeded=True))
             except _FAILURES as error:
                 if n == 1:
                     return dataclasses.replace(manner, at_least_two=True), [*notes, _NOT_ONE]

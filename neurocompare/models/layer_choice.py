@@ -20,6 +20,8 @@ __all__ = ["FEWEST_MAIN", "MOST_MAIN", "choose_layers"]
 
 FEWEST_MAIN, MOST_MAIN = 8, 25
 """Layers that ``main`` means in a network that has so many."""
+_BLOCK = -1
+"""Rank of blocks among modules that return the same tensor; the lowest gives it its name."""
 _SHELLS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -121,7 +123,7 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
             kind = _block_kind(part, call, inner, repeated=repeated)
             if kind is None:
                 continue
-            call.rank = -1
+            call.rank = _BLOCK
             call.layer = dataclasses.replace(layer, kind=kind)
         candidates.append(call)
     transformers = {call.layer.module for call in candidates if call.layer.kind == "transformer block"}
@@ -130,10 +132,19 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
         if _inside(call.layer.module, transformers):
             continue
         first = best.get(call.identity)
-        if first is None or call.rank < first.rank:
+        # A convolution with its normalisation that ends a block is no block of its own; a stage that ends in a block is
+        # known by that.
+        wraps = first is not None and call.rank == first.rank == _BLOCK and _n_weighted(outputs, first) <= 1
+        if first is None or call.rank < first.rank or wraps:
             best[call.identity] = call
     chosen = set(map(id, best.values()))
     return [call for call in candidates if id(call) in chosen]
+
+
+def _n_weighted(outputs: Sequence[Call], call: Call) -> int:
+    """Convolutions and linear modules inside of a composite one."""
+    kinds = ("convolution", "linear", "recurrent")
+    return sum(other.layer.kind in kinds and _inside(other.layer.module, {call.layer.module}) for other in outputs)
 
 
 def _block_kind(part: nn.Module, call: Call, inner: list[Call], *, repeated: bool) -> str | None:
@@ -175,7 +186,8 @@ def _main(module: nn.Module, listed: Sequence[Layer], meant: Sequence[Call], see
         chosen |= {layer.name: layer for layer in _thinned(left, room)}
     if len(chosen) < FEWEST_MAIN:
         left = [layer for layer in listed if layer.name not in chosen]
-        chosen |= {layer.name: layer for layer in _thinned(left, FEWEST_MAIN - len(chosen))}
+        step = max(1, len(left) // (FEWEST_MAIN - len(chosen)))
+        chosen |= {layer.name: layer for layer in left[::-1][::step]}
     return set(chosen)
 
 

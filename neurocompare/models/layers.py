@@ -231,7 +231,10 @@ def kind_of(part: nn.Module) -> str:
     kind = next((kind for kind, types in KINDS.items() if isinstance(part, types)), type(part).__name__)
     # timm keeps an activation inside of some normalisations.
     acts = kind == "normalisation" and isinstance(getattr(part, "act", None), nn.Module)
-    return "activation" if acts and not isinstance(part.act, nn.Identity) else kind
+    if acts and not isinstance(part.act, nn.Identity):
+        return "activation"
+    pools = kind not in KINDS and "pool" in kind.lower() and not any(True for _ in part.parameters())
+    return "pooling" if pools else kind
 
 
 def _matching(layers: Sequence[Layer], pattern: str, *, where: str) -> list[Layer]:

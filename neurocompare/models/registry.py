@@ -98,20 +98,19 @@ class Network:
         """What a few forward passes on noise showed; made once, at first use."""
         seen = inspect_network(self.module, self.example(N_EXAMPLES), where=self.name)
         layers, left_out = choose_layers(self.module, seen)
+        notes = list(seen.notes)
         if left_out:
-            log.warning(
-                "%s: %d outputs cannot be read and are left out of its layers: %s",
-                self.name,
-                len(left_out),
-                "; ".join(left_out[:3]) + ("; ..." if len(left_out) > 3 else ""),
-            )
+            named = "; ".join(left_out[:3]) + ("; ..." if len(left_out) > 3 else "")
+            notes.append(f"{len(left_out)} outputs cannot be read and are left out of its layers: {named}")
+        for note in notes:
+            log.warning("%s: %s", self.name, note)
         main = [layer for layer in layers if layer.main]
         return Inspected(
             layers=tuple(layers),
             unreadable={call.layer.name: call.unreadable for call in seen.calls if call.unreadable},
             also_called=paper_names(self.module, main),
             manner=seen.manner,
-            notes=(*seen.notes, *(f"left out of the layers: {why}" for why in left_out)),
+            notes=tuple(notes),
         )
 
     @property

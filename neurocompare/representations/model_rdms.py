@@ -8,6 +8,7 @@ of each exemplar's views, with nothing held.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,9 +37,11 @@ from neurocompare.representations.activations import (
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
 from neurocompare.representations.rdms import build_rdms, view_order
+from neurocompare.representations.undefined import explain_undefined
 
 __all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
 
+log = logging.getLogger(__name__)
 NORMALIZATIONS = ("zscore", None)
 PARTS = ("whole", "invariant", "sensitive")
 _BLOCK_BYTES = 4_000_000
@@ -181,7 +184,18 @@ def compute_rdm_requests(
         "layer": [layer.name for layer in chosen],
         "layer_index": [network.layer_index(layer) for layer in chosen],
     }
+    _explain(network, stimuli, chosen, collectors)
     return {name: collector.rdms(stimuli, views, descriptors) for name, collector in collectors.items()}
+
+
+def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collectors: Mapping[str, _Collector]) -> None:
+    """Say in the log why RDMs are not defined."""
+    undefined = np.zeros(len(layers), dtype=bool)
+    for collector in collectors.values():
+        # A sum is cheap, and not a number where any dissimilarity is not.
+        undefined |= np.isnan(collector.dissimilarities.sum(axis=(1, 2)))
+    for text in explain_undefined(network, stimuli, [layers[place] for place in np.flatnonzero(undefined)]):
+        log.warning("%s: an RDM is not defined: %s", network.name, text)
 
 
 @dataclass(frozen=True)

@@ -133,11 +133,13 @@ def test_layers_that_depend_on_the_images_are_refused(faces):
             self.bright, self.dark = nn.ReLU(), nn.Tanh()
 
         def forward(self, x):
-            return self.bright(x) if x.mean() <= 0 else self.dark(x)
+            return self.bright(x) if x.mean() > 1 else self.dark(x)
 
     network = Network("moody", Moody().eval(), Preprocessing(size=12, mean=(0.0,) * 3))
+    assert network.layer_names() == ["bright"]  # the noise that networks are looked at with is bright
+    black = faces.with_pixels(np.zeros((len(faces), 12, 12), np.uint8))
     with pytest.raises(InputError, match="layer 'bright' is not computed for every image"):
-        compute_model_rdms(network, faces, "bright")
+        compute_model_rdms(network, black, "bright")
 
 
 class Hungry(nn.Module):

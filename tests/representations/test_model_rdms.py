@@ -88,7 +88,7 @@ def test_rdms_of_every_layer_of_every_build_equal_a_hand_written_hook(name, dtyp
 @pytest.mark.parametrize("name", architectures.ARCHITECTURES)
 def test_real_images_go_through_every_build(name, real_data):
     stimuli = read_stimuli(real_data / "fiv_s").yaw_views()
-    rdms = compute_model_rdms(architectures.network(name), stimuli, within="identity")
+    rdms = compute_model_rdms(architectures.network(name), stimuli, "all", within="identity")
     n_layers = len(architectures.ARCHITECTURES[name].layers)
     assert rdms.dissimilarities.shape == (n_layers * 25, 10)
     assert np.isfinite(rdms.dissimilarities).all()

@@ -170,7 +170,7 @@ def _main(module: nn.Module, listed: Sequence[Layer], meant: Sequence[Call], see
     last = [layer for layer in outside if layer.name not in staged]
     inner = [layer for layer in listed if "block" in layer.kind and _inside(layer.module, blocks)]
     groups = [
-        [*_stage_ends(module, outermost, meant, seen), *_ends(last), *tokens[-1:]],
+        [*_stage_ends(module, outermost, meant, seen), *_ends(outside, last), *tokens[-1:]],
         outermost,
         tokens,
         [layer for layer in last if layer.kind != "normalisation"],
@@ -211,9 +211,9 @@ def _stage_ends(module: nn.Module, outermost: Sequence[Layer], meant: Sequence[C
     return [members[-1] for members in containers.values() if len(containers) > 1 or len(members) > 1]
 
 
-def _ends(last: Sequence[Layer]) -> list[Layer]:
+def _ends(outside: Sequence[Layer], last: Sequence[Layer]) -> list[Layer]:
     """Pooling to one place and fully connected layers, outside of blocks."""
-    pooled = [layer for layer in last if layer.kind == "pooling" and all(side == 1 for side in layer.shape[1:])]
+    pooled = [layer for layer in outside if layer.kind == "pooling" and all(side == 1 for side in layer.shape[1:])]
     flat = [layer for layer in last if len(layer.shape) == 1 and layer.kind in ("linear", "activation", "output")]
     return [*pooled, *flat]
 

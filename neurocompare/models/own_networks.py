@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.checkpoints import shipped_checkpoint
+from neurocompare.models.efficientnet import EfficientNetLite0, imagenet_weights
 from neurocompare.models.gabor import GaborC1
 from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
 from neurocompare.models.small_networks import CnnSmall, Pixels
@@ -33,15 +35,15 @@ class OwnNetwork:
     fit : callable or None
         ``fit(seed)`` gives the module as it is without a checkpoint, where that is no random start.
     pretrained : callable or None
-        ``pretrained(regime)`` gives the path of the weights that ``weights="pretrained"`` means; None where the network
-        has none to be trained.
+        ``pretrained(regime)`` gives the weights that ``weights="pretrained"`` means, or their path; None where the
+        network has none to be trained.
     """
 
     name: str
     about: str
     make: Callable[[], nn.Module]
     fit: Callable[[int], nn.Module] | None = None
-    pretrained: Callable[[str | None], Path] | None = None
+    pretrained: Callable[[str | None], Path | dict[str, torch.Tensor]] | None = None
 
 
 def find_own_network(name: str) -> OwnNetwork:
@@ -66,6 +68,12 @@ OWN_NETWORKS: dict[str, OwnNetwork] = {
             "objects",
             CnnSmall,
             pretrained=functools.partial(shipped_checkpoint, "cnn-small"),
+        ),
+        OwnNetwork(
+            "efficientnet-lite0",
+            "sixteen inverted residual blocks, 224 x 224 pixels; pretrained on ImageNet by others (extra 'imagenet')",
+            EfficientNetLite0,
+            pretrained=imagenet_weights,
         ),
         OwnNetwork("pixels", "the image itself, 64 x 64 pixels", Pixels),
         OwnNetwork("gabor-c1", "Gabor energy, pooled over position: complex cells", GaborC1),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         fits_on_draws as fits_on_draws,
     )
     from neurocompare.comparison.inference import infer_fits as infer_fits
+    from neurocompare.models.preprocessing import Preprocessing as Preprocessing
     from neurocompare.models.registry import load_model as load_model
     from neurocompare.representations.model_rdms import compute_model_rdms as compute_model_rdms
     from neurocompare.representations.neural_rdms import compute_neural_rdms as compute_neural_rdms

@@ -11,7 +11,7 @@ demo: $(STAMP)
 
 # What to run before a commit; test-slow has the rest, and CI runs both.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --dist worksteal -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist worksteal -m slow

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
-__all__ = ["InputError", "closest"]
+__all__ = ["CodeError", "InputError", "closest"]
 
 
 class InputError(ValueError):
@@ -13,6 +15,26 @@ class InputError(ValueError):
 
     The command line turns it into one line and exit code 2.
     """
+
+
+class CodeError(InputError):
+    """Code that a user brought raised something: ``__cause__`` is what, and its traceback says where."""
+
+    def traceback_text(self) -> str:
+        """The traceback of the user's code: from the first line of it that is not of this package."""
+        error = self.__cause__
+        if error is None:
+            return ""
+        ours = Path(__file__).resolve().parents[1]
+        frames = list(traceback.extract_tb(error.__traceback__))
+        while frames and (
+            frames[0].filename.startswith("<frozen importlib")
+            or any(Path(frames[0].filename).is_relative_to(ours / room) for room in ("neural_data", "neurocompare"))
+            or Path(frames[0].filename).parent.name == "importlib"
+        ):
+            frames.pop(0)
+        lines = ["Traceback of the code that was brought (most recent call last):\n", *traceback.format_list(frames)]
+        return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
 
 
 def closest(wanted: str, known: Iterable[str]) -> str:

@@ -9,19 +9,22 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from neural_data.errors import InputError
+from neural_data.errors import CodeError, InputError
 from neurocompare import __version__
+from neurocompare.interrupts import Stopped, stoppable
 from neurocompare.models.regimes import regime_help
+from neurocompare.progress_lines import progress_lines
 
 if TYPE_CHECKING:
     from neurocompare.study.cache import Cache
@@ -37,8 +40,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-console = Console()
-errors = Console(stderr=True)
+
+
+class _Console(Console):
+    """A console whose output may be closed at any time, as ``| head`` does: the command goes on in silence."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+
+
+console = _Console()
+errors = _Console(stderr=True)
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: new, empty, or an earlier run.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")]
@@ -69,6 +83,9 @@ Variables = Annotated[
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look: fewer seeds, identities, neurons and draws.")]
 Check = Annotated[bool, typer.Option("--check", help="Check all input, compute and write nothing.")]
+NoImport = Annotated[
+    bool, typer.Option("--no-import", help="With --check: run no code that the study names, and leave that unchecked.")
+]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="Print the steps, what is kept already and the likely time.")]
 
 
@@ -103,18 +120,23 @@ def run(
     device: Device = "auto",
     quick: Quick = False,
     check: Check = False,
+    no_import: NoImport = False,
     plan: ShowPlan = False,
     quiet: Quiet = False,
 ) -> None:
     """Run a study file and write tables, figures, RDMs, a report and its provenance."""
     overrides = _overrides(settings)
+    if no_import and not check:
+        raise InputError("--no-import is for --check: a run and a plan need the networks")
     if plan:
         _plan(study, overrides, device, quick)
     elif check:
         from neurocompare.study.runner import plan_study
 
-        plan_study(study, overrides=overrides, device=device, quick=quick)
+        checked = plan_study(study, overrides=overrides, device=device, quick=quick, imports=not no_import)
         _say(f"{study}: no problem found")
+        if checked.not_imported:
+            _say(f"not imported, and so not checked: {', '.join(checked.not_imported)}")
     elif out is None:
         raise InputError("--out is missing; name a folder for the run: --out DIR")
     else:
@@ -442,8 +464,14 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(arguments)
+        with stoppable():
+            app(arguments)
+    except Stopped as stop:
+        _say(f"ended by {stop.signal.name}; finished steps are kept, and the same command goes on from them", errors)
+        sys.exit(stop.exit_code)
     except InputError as error:
+        if isinstance(error, CodeError):
+            _say(error.traceback_text(), errors)
         errors.print("error: ", style="bold red", end="")
         _say(str(error), errors)
         sys.exit(2)
@@ -541,9 +569,13 @@ def _duration(seconds: float) -> str:
 
 @contextmanager
 def _progress(quiet: bool) -> Iterator:
-    """A function that shows the running step: a bar on a terminal, nothing elsewhere."""
-    if quiet or not errors.is_terminal:
+    """A function that shows the running step: a bar on a terminal, a line now and then elsewhere."""
+    if quiet:
         yield None
+        return
+    if not errors.is_terminal:
+        with progress_lines(lambda line: _say(line, errors)) as tell:
+            yield tell
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from neural_data import StimulusSet, write_stimuli
+from neurocompare.study.cache import open_cache, step_key
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -21,10 +24,19 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture(autouse=True, scope="session")
 def _cache_of_the_tests(tmp_path_factory):
-    """Finished steps are kept in a folder of the tests, not in the user's."""
+    """Finished steps are kept in a folder of the tests, not in the user's; all workers of the tests share it."""
+    place = tmp_path_factory.getbasetemp()
+    folder = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NEUROCOMPARE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("NEUROCOMPARE_CACHE", str(folder))
         yield
+
+
+@pytest.fixture(scope="session")
+def kept(_cache_of_the_tests) -> Callable[[str, Callable[[], Any]], Any]:
+    """A function of a name and of what makes a value: it is made once, for the tests of all workers."""
+    cache = open_cache()
+    return lambda name, make: cache.obtain(step_key("tests", {"name": name}), make, kind="tests", label=name)
 
 
 @pytest.fixture(scope="session")

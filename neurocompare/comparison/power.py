@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from joblib import Parallel, delayed
+from joblib import Parallel
 from scipy import stats
 
 from neural_data.errors import InputError
@@ -23,6 +23,7 @@ from neurocompare.comparison.inference import jackknife_result
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.refitting import Experiment
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
+from neurocompare.processes import delayed
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 
 __all__ = ["POWER_COLUMNS", "PowerPlan", "power_analysis", "simulate_readers", "trial_noise"]

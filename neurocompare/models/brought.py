@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from neural_data.errors import InputError, closest
+from neural_data.errors import CodeError, InputError, closest
 
 __all__ = ["NamedTransform", "copied", "from_import_path", "named_transform", "unwrapped"]
 
@@ -60,7 +60,7 @@ def from_import_path(path: str) -> nn.Module:
     try:
         made = make()
     except (Exception, SystemExit) as error:
-        raise InputError(
+        raise CodeError(
             f"{where} could not be made here ({_reason(error)}); does it need a device, a file or a package?"
         ) from error
     if not isinstance(made, nn.Module):
@@ -151,7 +151,7 @@ def _found(path: str, *, where: str, wanted: str) -> object:
     try:
         container = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise InputError(
+        raise CodeError(
             f"{where} cannot be imported ({_reason(error)}); run from the folder that holds the package"
         ) from error
     finally:

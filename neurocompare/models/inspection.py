@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from neural_data.errors import InputError
+from neural_data.errors import CodeError, InputError
 from neurocompare.models.layers import Layer, kind_of, output_name, tensors_in
 
 __all__ = ["N_EXAMPLES", "Call", "Inspection", "Manner", "inspect_network", "manner_of_showing"]
@@ -33,8 +33,8 @@ _TOLERANCES = {torch.float64: (1e-9, 1e-6), torch.float32: (1e-4, 1e-2)}
 _HALF_TOLERANCES = (1e-2, 5e-2)
 _OTHER_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _NOT_ONE = "it cannot be shown a single image; one that is left over is shown twice"
-_FAILURES = (RuntimeError, TypeError, ValueError, IndexError, AssertionError, AttributeError, KeyError)
-"""What a module raises at images that it cannot process."""
+_FAILURES = (Exception, SystemExit)
+"""What a module raises at images that it cannot process: it is anybody's code, and may raise anything."""
 _DROPOUTS = tuple(
     getattr(functional, name)
     for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -190,7 +190,7 @@ class _Looking:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if taken:
             self._refuse_size(taken[0], len(examples), error)
-        raise InputError(
+        raise CodeError(
             f"{self.where} cannot process images of shape {tuple(examples.shape[1:])} ({reason}); give the "
             "preprocessing (size, channels) that belongs to it, or wrap it so that its forward takes images alone"
         ) from error

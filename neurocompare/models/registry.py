@@ -34,7 +34,16 @@ from neurocompare.models.regimes import AS_GIVEN, FITTED, TRAINED, UNTRAINED
 from neurocompare.models.starts import STARTS, apply_start
 from neurocompare.models.zoo import ZOOS, zoo_network
 
-__all__ = ["OWN_NETWORKS", "Network", "Preprocessing", "as_network", "default_label", "layer_table", "load_model"]
+__all__ = [
+    "OWN_NETWORKS",
+    "Network",
+    "Preprocessing",
+    "as_network",
+    "default_label",
+    "is_import_path",
+    "layer_table",
+    "load_model",
+]
 
 EXAMPLE_SIDE = 224
 """Height and width of an image that is shown to a transform of whole images to see what comes out, pixels."""
@@ -314,6 +323,11 @@ def default_label(
     if isinstance(model, str) and (":" not in model or model.partition(":")[0] in ZOOS):
         return FITTED if model in OWN_NETWORKS and OWN_NETWORKS[model].fit else UNTRAINED
     return UNTRAINED if start == "gaussian" else AS_GIVEN
+
+
+def is_import_path(model: str) -> bool:
+    """Whether a name is an import path, so that loading it runs code that is not of this package."""
+    return ":" in model and model.partition(":")[0] not in ZOOS
 
 
 def as_network(network: Network | nn.Module) -> Network:

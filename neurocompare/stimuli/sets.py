@@ -15,6 +15,7 @@ import pandas as pd
 
 from neural_data import StimulusSet
 from neural_data.errors import InputError, closest
+from neurocompare.processes import delayed
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
 from neurocompare.stimuli.scene import Rendering, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family
@@ -292,7 +293,7 @@ def render_plan(
         With ``luminance="histogram"`` the Rendering, since matching needs the whole set.
     """
     todo = [k for k in range(len(plan.exemplars)) if k not in skip]
-    jobs = (joblib.delayed(_render)(plan.exemplars[k], plan.size, plan.colour, plan.luminance) for k in todo)
+    jobs = (delayed(_render)(plan.exemplars[k], plan.size, plan.colour, plan.luminance) for k in todo)
     yield from zip(todo, joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True)
 
 

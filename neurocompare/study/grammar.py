@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from neural_data.errors import InputError, closest
+from neural_data.formats.bounds import one_line, read_bytes
 from neural_data.resizing import ASPECTS, INTERPOLATIONS
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures import MEASURES
@@ -34,6 +35,8 @@ Channels = Annotated[list[float], Field(min_length=1, max_length=3)]
 Pair = Field(min_length=2, max_length=2)
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
+LARGEST_STUDY = 2_000_000
+"""Bytes of a study file."""
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
 _LABEL = re.compile(r"(constrained-)?(str|int|float|bool|none)|.*\[.*", re.DOTALL)
@@ -347,19 +350,22 @@ def study_schema() -> dict[str, Any]:
 
 
 def _read_text(path: Path) -> str:
+    content = read_bytes(path, largest=LARGEST_STUDY, what="study file")
     try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as a study file ({error})") from error
+        # Editors of other systems put a mark in front and end lines in two signs.
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not readable as a study file ({error}); save it as UTF-8") from error
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}") from None
+    except ValueError as error:
+        # Of a date or a number that is none, tomllib raises a plain ValueError.
+        raise InputError(f"{where}: not valid TOML: {one_line(error)}") from None
+    except RecursionError:
+        raise InputError(f"{where}: not valid as a study: lists or tables nested hundreds deep") from None
 
 
 def _copied(content: Any) -> Any:
@@ -398,7 +404,7 @@ def marks_of(about: FieldInfo, kind: type) -> list[Any]:
 
 def _override(content: dict[str, Any], key: str, value: Any) -> None:
     if isinstance(value, str):
-        with contextlib.suppress(tomllib.TOMLDecodeError):
+        with contextlib.suppress(ValueError, RecursionError):
             value = tomllib.loads(f"value = {value}")["value"]
     place: Any = content
     *parents, last = key.split(".")

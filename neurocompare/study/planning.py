@@ -32,6 +32,7 @@ from neurocompare.measures.declaration import (
     none_as_none,
 )
 from neurocompare.models.datasets import BUILT_IN_DATASETS
+from neurocompare.models.registry import is_import_path
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
@@ -146,6 +147,8 @@ class Plan:
     figures : tuple of PlannedFigure
     trainings : dict of int to PlannedTraining
         Networks that the study trains, by their place among ``networks``.
+    not_imported : tuple of str
+        Import paths of networks that were left out, so that no code of theirs ran.
     """
 
     settings: Study
@@ -160,6 +163,7 @@ class Plan:
     measures: tuple[PlannedMeasure, ...]
     figures: tuple[PlannedFigure, ...]
     trainings: Mapping[int, PlannedTraining] = field(default_factory=dict)
+    not_imported: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -182,7 +186,7 @@ class Plan:
         return {step.key: 0.0 if cache.has(step.key) else rate[step.kind] * step.work for step in self.steps}
 
 
-def make_plan(settings: Study, *, device: str = "auto") -> Plan:
+def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) -> Plan:
     """Find and check what a study names, and lay out its steps.
 
     Parameters
@@ -191,6 +195,8 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         From :func:`~neurocompare.study.grammar.load_study`.
     device : str
         Where networks run.
+    imports : bool
+        False leaves out networks that an import path names.
 
     Returns
     -------
@@ -201,7 +207,9 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
     InputError
         If anything that the study names does not exist or cannot be used.
     """
-    networks = tuple(identify_networks(settings, device))
+    not_imported = () if imports else tuple(m.name for m in settings.models if is_import_path(m.name))
+    known = [model for model in settings.models if model.name not in not_imported]
+    networks = tuple(identify_networks(settings.model_copy(update={"models": known}), device))
     stimuli, rendering = plan_stimuli(settings)
     views = settings.stimuli.azimuths_deg if stimuli is None else stimuli.table["azimuth_deg"].unique()
     if views is not None:
@@ -215,7 +223,7 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         recording = obtain_recording(settings, stimuli)
         recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
     values, comparison = values_of(settings), settings.comparison
-    wanted, drawings = _wanted(settings, networks)
+    wanted, drawings = _wanted(settings)
     needed = {name for measure, _ in wanted for name in measure.needs}
     needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
     kinds = tuple(kind for kind in LAYER_RDMS if kind in needed)
@@ -281,6 +289,7 @@ def make_plan(settings: Study, *, device: str = "auto") -> Plan:
         tuple(planned),
         tuple(figures),
         _plan_trainings(networks),
+        not_imported,
     )
 
 
@@ -300,9 +309,7 @@ def values_of(settings: Study) -> dict[str, Any]:
     }
 
 
-def _wanted(
-    settings: Study, networks: Sequence[NetworkRecord]
-) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
+def _wanted(settings: Study) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
     """Measures whose needs a study meets, with their settings, and the figures that may be drawn.
 
     Raises
@@ -312,8 +319,8 @@ def _wanted(
     """
     there = {*THINGS, *LAYER_RDMS, *VALUES}
     for name, is_there in (
-        ("training_curves", any(network.training is not None for network in networks)),
-        ("snapshots", any(_epochs(network) for network in networks)),
+        ("training_curves", any(model.training is not None for model in settings.models)),
+        ("snapshots", any(model.training is not None and model.training.keep_epochs for model in settings.models)),
         ("hypotheses", bool(settings.hypotheses)),
     ):
         if not is_there:

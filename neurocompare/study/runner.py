@@ -82,10 +82,16 @@ def plan_study(
     overrides: Mapping[str, Any] | None = None,
     device: str = "auto",
     quick: bool = False,
+    imports: bool = True,
 ) -> Plan:
     """Check everything about a study that can be checked without computing, and lay out its steps.
 
-    Parameters are those of :func:`run_study`.
+    Parameters
+    ----------
+    study, overrides, device, quick
+        As :func:`run_study` takes them.
+    imports : bool
+        False runs no code that the study names: networks by import path are left out of the plan.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def plan_study(
         If anything given is wrong.
     """
     settings = load_study(study, overrides)
-    return make_plan(quick_study(settings) if quick else settings, device=device)
+    return make_plan(quick_study(settings) if quick else settings, device=device, imports=imports)
 
 
 def run_study(

@@ -21,6 +21,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from threadpoolctl import threadpool_limits
 
 from neural_data.errors import InputError
+from neurocompare.processes import delayed
 
 __all__ = ["Task", "n_cores", "run_tasks", "threads_per_task"]
 
@@ -81,7 +82,7 @@ def run_tasks(
 
 def _on_processes(tasks: Sequence[Task], n_jobs: int, n_threads: int) -> Iterator[tuple[int, Any]]:
     calls = (
-        joblib.delayed(_numbered)(position, function, arguments, n_threads)
+        delayed(_numbered)(position, function, arguments, n_threads)
         for position, (function, arguments) in enumerate(tasks)
     )
     # Work is handed out task by task, so that no more arguments travel than workers can take.

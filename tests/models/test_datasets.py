@@ -74,17 +74,15 @@ def test_given_test_images_are_the_test_images(digits):
     assert len(splits.train) == 81
 
 
-def test_exemplars_stay_together():
-    train, test = read_dataset("chiral", size=8, n_images=200)
-    assert test is None
-    splits = split_dataset(train)
+def test_exemplars_stay_together(rendered):
+    splits = split_dataset(rendered("chiral"))
     shown = [set(part.exemplars) for part in vars(splits).values()]
     assert not shown[0] & shown[1] | shown[0] & shown[2] | shown[1] & shown[2]
     assert [set(part.labels) for part in vars(splits).values()] == [set(range(10))] * 3
 
 
-def test_twins_show_the_same_exemplars_in_the_same_order():
-    symmetric, chiral = (read_dataset(kind, size=8, n_images=100)[0] for kind in ("symmetric", "chiral"))
+def test_twins_show_the_same_exemplars_in_the_same_order(rendered):
+    symmetric, chiral = map(rendered, ("symmetric", "chiral"))
     np.testing.assert_array_equal(symmetric.labels, chiral.labels)
     assert not np.array_equal(symmetric.images, chiral.images)
 

@@ -9,23 +9,22 @@ import torch
 from neural_data import InputError
 from neurocompare import load_model
 from neurocompare.models.checkpoints import SHIPPED
-from neurocompare.models.datasets import read_dataset
 
 CHANCE = 0.1
 
 
 @pytest.mark.parametrize("regime", ["symmetric", "chiral"])
-def test_a_shipped_network_tells_its_classes_apart(regime):
+def test_a_shipped_network_tells_its_classes_apart(rendered, regime):
     network = load_model("cnn-small", weights="pretrained", regime=regime)
-    images, _ = read_dataset(regime, n_images=200, seed=91)
+    images = rendered(regime)
     right = network.forward(images.images / np.float32(255)).argmax(1).numpy() == images.labels
     assert right.mean() > 0.95
     assert (network.regime, network.dtype) == (regime, torch.float32)
 
 
-def test_twins_look_different_to_the_networks():
+def test_twins_look_different_to_the_networks(rendered):
     network = load_model("cnn-small", weights="pretrained", regime="symmetric")
-    images, _ = read_dataset("chiral", n_images=200, seed=91)
+    images = rendered("chiral")
     right = network.forward(images.images / np.float32(255)).argmax(1).numpy() == images.labels
     assert CHANCE < right.mean() < 0.95
 

@@ -1,0 +1,60 @@
+"""Progress where there is no terminal: a line now and then, so that a log shows what runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+__all__ = ["progress_lines"]
+
+FIRST_SECONDS = 5.0
+"""Less takes no line: short runs say nothing."""
+NEWS_SECONDS = 5.0
+"""Least time between the lines of two steps."""
+STILL_SECONDS = 60.0
+"""After so long in one step a line says that it still runs."""
+
+
+@contextmanager
+def progress_lines(say: Callable[[str], None]) -> Iterator[Callable[[str, float], None]]:
+    """A function that takes the name of the running step and the share that is done, while lines are said.
+
+    Parameters
+    ----------
+    say : callable
+        Takes one line: time since the start, share, step.
+    """
+    start = time.monotonic()
+    state = {"name": "", "share": 0.0, "said": "", "at": start + FIRST_SECONDS - NEWS_SECONDS}
+    over, lock = threading.Event(), threading.Lock()
+
+    def look() -> None:
+        with lock:
+            now, name = time.monotonic(), state["name"]
+            waited = now - state["at"]
+            if name and (waited >= STILL_SECONDS or (name != state["said"] and waited >= NEWS_SECONDS)):
+                state.update(said=name, at=now)
+                say(f"{_clock(now - start)}  {state['share']:4.0%}  {name}")
+
+    def tell(name: str, share: float) -> None:
+        state.update(name=name, share=share)
+        look()
+
+    def watch() -> None:
+        while not over.wait(min(NEWS_SECONDS, STILL_SECONDS) / 5):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield tell
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _clock(seconds: float) -> str:
+    hours, rest = divmod(int(seconds), 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}"

@@ -1,0 +1,23 @@
+"""Training images that several tests look at, rendered once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from neurocompare.models.datasets import LabelledImages, read_dataset
+
+FIELDS = ("images", "labels", "classes", "name", "exemplars")
+
+
+@pytest.fixture
+def rendered(kept) -> Callable[[str], LabelledImages]:
+    """A function of a kind, ``symmetric`` or ``chiral``: 200 images that no shipped network was trained on."""
+
+    def make(kind: str) -> dict:
+        images, test = read_dataset(kind, n_images=200, seed=91)
+        assert test is None
+        return {name: getattr(images, name) for name in FIELDS}
+
+    return lambda kind: LabelledImages(**kept(f"200 {kind} images", lambda: make(kind)))

@@ -19,6 +19,7 @@ from rsatoolbox.util.inference_util import pool_rdm
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.controls import cells_of_pairs
 from neurocompare.comparison.fits import fits_of_rows
 from neurocompare.comparison.methods import METHODS, find_method
 from neurocompare.comparison.reliability import neuron_reliability, spearman_brown
@@ -92,6 +93,7 @@ def neuron_ceilings(
     dissimilarity: str = "correlation",
     normalize: str | None = None,
     method: str = "corr",
+    control: str | Sequence[str] = (),
     by_subject: bool = False,
     missing: str = "refuse",
     n_splits: int = 100,
@@ -109,6 +111,8 @@ def neuron_ceilings(
         made in the same way.
     method : str
         Measure of fit whose ceiling is wanted, as in :func:`~neurocompare.comparison.fits.compare_rdms`.
+    control : str or sequence of str
+        What is partialled out of RDMs, as in ``infer_fits``.
     n_splits : int
         Random splits of the neurons into halves.
 
@@ -133,7 +137,7 @@ def neuron_ceilings(
     ``analyses/calibration/README.md`` has bias and coverage from 30 to 200 neurons and reliabilities of 0.3 to 0.97.
     """
     find_method(method)
-    _, groups = populations(
+    patterns, groups = populations(
         recording,
         stimuli=stimuli,
         by_subject=by_subject,
@@ -143,7 +147,14 @@ def neuron_ceilings(
     if len(groups[0].responses) < 3:
         raise InputError(f"a noise ceiling needs at least three stimuli; there are {len(groups[0].responses)}")
     with_se = METHODS[method].rowwise is not None
-    made = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize, "with_se": with_se}
+    cells = cells_of_pairs(control, patterns)
+    made = {
+        "method": method,
+        "dissimilarity": dissimilarity,
+        "normalize": normalize,
+        "with_se": with_se,
+        "cells": cells,
+    }
     rows = []
     for group in groups:
         lower, low, high, se = (np.nan,) * 4

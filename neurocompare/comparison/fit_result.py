@@ -17,25 +17,24 @@ from scipy import stats
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
+from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
 
 if TYPE_CHECKING:
     from rsatoolbox.inference import Result
 
-__all__ = ["CORRECTIONS", "FIT_COLUMNS", "FitResult", "adjust", "networks_of"]
+__all__ = ["FIT_COLUMNS", "FitResult", "networks_of"]
 
 FIT_COLUMNS = (
     *(*LAYER, "region", "subject", "dissimilarity", "method", "resample"),
     *("n_draws", "n_stimuli", "n_identities", "n_neurons", "fit", "se", "ci_low", "ci_high", "p_zero"),
     *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low"),
-    "corrected_high",
+    *("corrected_high", "p_identity", "p_identity_adjusted", "control"),
 )
 """Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
 
 RECORDING_COLUMNS = ("region", "subject")
-CORRECTIONS = ("bh", "holm", "max", "none")
-"""Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,10 @@ class FitResult:
         Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row a recording.
     ceiling_deviations : dict of tuple of str to array of shape (n_refits, n_recordings), or None
         Deviations of the reliabilities' Fisher's z in the same refits; None where it was not measured in them.
+    identity_null : array of shape (n_permutations, n_models, n_recordings), or str
+        Fits to recordings whose identities were permuted, views kept; or why there are none.
+    control : tuple of str
+        What was partialled out of models and recordings, see ``controls``.
     """
 
     models: pd.DataFrame
@@ -80,6 +83,8 @@ class FitResult:
     n_redrawn: dict[str, int]
     ceilings: pd.DataFrame | None = None
     ceiling_deviations: dict[tuple[str, ...], np.ndarray] | None = None
+    identity_null: np.ndarray | str = "identities were not permuted"
+    control: tuple[str, ...] = ()
     confidence: float = 0.95
 
     @property
@@ -118,6 +123,30 @@ class FitResult:
     def p_zero(self) -> np.ndarray:
         """One-sided p of each fit against 0, (n_models, n_recordings)."""
         return stats.t.sf(_ratio(*_settled(self.estimates, self.se)), self.df)
+
+    @cached_property
+    def p_identity(self) -> np.ndarray:
+        """One-sided p of each fit under permuted identities, views kept, (n_models, n_recordings).
+
+        Small where model and recording agree about faces, beyond what they share about views. NaN where stimuli are
+        not a number of identities in the same views each.
+        """
+        if isinstance(self.identity_null, str):
+            return np.full(self.estimates.shape, np.nan)
+        return share_at_least(self.identity_null, self.estimates)
+
+    def p_identity_adjusted(self, correction: str = "bh") -> np.ndarray:
+        """``p_identity``, adjusted over the models and layers within each recording, (n_models, n_recordings)."""
+        if isinstance(self.identity_null, str):
+            return self.p_identity
+        null = self.identity_null
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = (self.estimates - null.mean(axis=0)) / null.std(axis=0, ddof=1)
+        columns = [
+            adjust(self.p_identity[:, r], correction, statistics=scores[:, r], draws=null[:, :, r])
+            for r in range(len(self.recordings))
+        ]
+        return np.stack(columns, axis=1)
 
     def p_zero_adjusted(self, correction: str = "bh") -> np.ndarray:
         """P against 0, adjusted over the models and layers within each recording, (n_models, n_recordings)."""
@@ -180,7 +209,30 @@ class FitResult:
                 for key, found in self.deviations.items()
             }
         draws = self.draws * fit + (estimates - self.estimates * fit)
-        return replace(self, estimates=estimates, draws=draws, deviations=moved, ceilings=None, ceiling_deviations=None)
+        return self.of_statistic(estimates, draws, moved)
+
+    def of_statistic(
+        self,
+        estimates: np.ndarray,
+        draws: np.ndarray,
+        deviations: dict[tuple[str, ...], np.ndarray],
+        *,
+        models: pd.DataFrame | None = None,
+    ) -> FitResult:
+        """The same result with another statistic in place of fits, without what holds for fits alone.
+
+        Arrays as in the class; ``models`` where its rows are others.
+        """
+        return replace(
+            self,
+            models=self.models if models is None else models,
+            estimates=estimates,
+            draws=draws,
+            deviations=deviations,
+            ceilings=None,
+            ceiling_deviations=None,
+            identity_null="identities are permuted for fits alone",
+        )
 
     def _root_deviations(self) -> dict[tuple[str, ...], np.ndarray]:
         """Deviations of the roots, (n_refits, n_recordings), by factor."""
@@ -216,6 +268,8 @@ class FitResult:
             if n
         ]
         notes += regime_notes(self.factors, self.variance, self.sizes)
+        if isinstance(self.identity_null, str):
+            notes.append(f"p_identity is empty: {self.identity_null}")
         if self.ceilings is not None and self.ceiling_deviations is None:
             notes.append(
                 "errors of fits and of noise ceilings are taken as independent in p_ceiling and in corrected fits: "
@@ -261,6 +315,9 @@ class FitResult:
             ci_high=high.ravel(),
             p_zero=self.p_zero.ravel(),
             p_zero_adjusted=self.p_zero_adjusted(correction).ravel(),
+            p_identity=self.p_identity.ravel(),
+            p_identity_adjusted=self.p_identity_adjusted(correction).ravel(),
+            control="+".join(self.control) or "none",
             p_ceiling=self.p_ceiling.ravel(),
             ceiling_lower=np.nan if ceilings is None else ceilings["ceiling_lower"].to_numpy()[recording],
             ceiling_upper=np.nan if ceilings is None else ceilings["ceiling_upper"].to_numpy()[recording],
@@ -537,69 +594,6 @@ def networks_of(models: pd.DataFrame) -> Iterator[tuple[dict, np.ndarray]]:
         if "layer_index" in models.columns:
             members = members[np.argsort(models["layer_index"].to_numpy()[members], kind="stable")]
         yield {name: models[name].iloc[members[0]] for name in keys}, members
-
-
-def adjust(
-    p: np.ndarray,
-    correction: str,
-    *,
-    statistics: np.ndarray | None = None,
-    draws: np.ndarray | None = None,
-    two_sided: bool = False,
-) -> np.ndarray:
-    """P values adjusted for their number; NaN stay NaN and count for nothing.
-
-    Parameters
-    ----------
-    p : array of shape (n_tests,)
-    correction : {"bh", "holm", "max", "none"}
-        ``max`` compares each statistic with the largest one of every draw, studentised over draws (single step).
-    statistics : array of shape (n_tests,) or None
-        Standard normal scores of the tests; needed for ``max``.
-    draws : array of shape (n_draws, n_tests) or None
-        Resampled estimates of the tested quantities; needed for ``max``.
-    two_sided : bool
-        Whether large negative statistics reject as well.
-
-    Returns
-    -------
-    array of shape (n_tests,)
-    """
-    if correction not in CORRECTIONS:
-        raise InputError(f"there is no correction {correction!r}: {closest(correction, CORRECTIONS)}")
-    adjusted = np.array(p, dtype=float)
-    known = ~np.isnan(adjusted)
-    if correction == "none" or not known.any():
-        return adjusted
-    if correction != "max":
-        adjusted[known] = _stepwise(adjusted[known], correction)
-        return adjusted
-    if statistics is None or draws is None:
-        raise ValueError("the maximum statistic needs statistics and draws")
-    scores = draws[:, known] - np.nanmean(draws[:, known], axis=0)
-    scores = scores / np.nanstd(scores, axis=0, ddof=1)
-    observed = statistics[known]
-    if two_sided:
-        scores, observed = np.abs(scores), np.abs(observed)
-    largest = np.nanmax(scores, axis=1)
-    adjusted[known] = (1 + (largest[:, None] >= observed[None]).sum(axis=0)) / (1 + len(largest))
-    return np.fmax(adjusted, p)
-
-
-def _stepwise(p: np.ndarray, correction: str) -> np.ndarray:
-    """Holm's or Benjamini and Hochberg's adjustment.
-
-    As ``statsmodels.stats.multitest.multipletests`` gives them; that one collects garbage on every call, which takes
-    up to a second in a large process.
-    """
-    order = np.argsort(p)
-    places = np.arange(1, len(p) + 1)
-    adjusted = np.empty(len(p))
-    if correction == "holm":
-        adjusted[order] = np.maximum.accumulate(p[order] * (len(p) + 1 - places))
-    else:
-        adjusted[order] = np.minimum.accumulate((p[order] * len(p) / places)[::-1])[::-1]
-    return np.clip(adjusted, p, 1)
 
 
 def _rows_added(deviations: np.ndarray, other: np.ndarray) -> np.ndarray:

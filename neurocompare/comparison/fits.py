@@ -14,6 +14,7 @@ import numpy as np
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
+from neurocompare.comparison.controls import Cells
 from neurocompare.comparison.fit_kernels import Pairs, fits_of_block, weighted_rows
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
@@ -110,11 +111,14 @@ class ResampledNeurons:
         How often each neuron was drawn.
     dissimilarity : str
         How the RDM is made; see :class:`~neurocompare.comparison.neuron_rdms.NeuronRdms`.
+    cells : Cells or None
+        What is partialled out of each RDM, see ``controls``.
     """
 
     responses: np.ndarray
     counts: np.ndarray
     dissimilarity: str = "correlation"
+    cells: Cells | None = None
 
 
 def fits_on_counts(
@@ -188,12 +192,15 @@ def fits_of_rows(
     """
     measure = find_method(method)
     n_stimuli = _n_stimuli(first.shape[1])
-    complete = np.isfinite(first).all() and np.isfinite(second).all()
-    if complete and measure.linear and counts is not None:
-        weights = Pairs(n_stimuli, np.arange(first.shape[1])).weights(counts)
-        return weighted_rows(measure.settled(first), measure.settled(second), weights, centred=measure.centred)
-    if complete and measure.rowwise is not None and counts is None:
-        return measure.rowwise(first, second)[None]
+    undefined = np.isnan(first) | np.isnan(second)
+    if measure.rowwise is not None and (undefined == undefined[:1]).all():
+        measured = np.flatnonzero(~undefined[0])
+        left, right = (vectors[:, measured] if undefined.any() else vectors for vectors in (first, second))
+        if counts is None:
+            return measure.rowwise(left, right)[None]
+        if measure.linear:
+            weights = Pairs(n_stimuli, measured).weights(counts)
+            return weighted_rows(measure.settled(left), measure.settled(right), weights, centred=measure.centred)
     counts = np.ones((1, n_stimuli), dtype=int) if counts is None else counts
     rows = [fits_on_counts(a[None], b[None], counts, method=method) for a, b in zip(first, second, strict=True)]
     return np.array(rows, dtype=float).reshape(len(first), len(counts)).T
@@ -246,6 +253,8 @@ def _fits_of_neurons(
                 # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
                 stimuli = stimuli * defined_stimuli(drawn, n_stimuli)
                 drawn = np.nan_to_num(drawn, nan=0.0)
+            if population.cells is not None:
+                drawn = population.cells.partialled(drawn)
             drawn = drawn if pairs.complete else drawn[:, measured]
             fits[block, rows, 0] = fits_of_block(kernel, pairs, stimuli, drawn)[:, :, 0]
     return fits

@@ -17,7 +17,6 @@ import pandas as pd
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import difference
-from neurocompare.comparison.fit_result import adjust
 from neurocompare.comparison.hypothesis import ALLOWED_CORRECTIONS, Hypothesis
 from neurocompare.comparison.hypothesis_tests import (
     Outcome,
@@ -29,6 +28,7 @@ from neurocompare.comparison.hypothesis_tests import (
     t_outcome,
     trend_outcome,
 )
+from neurocompare.comparison.multiplicity import adjust
 
 __all__ = ["HYPOTHESIS_COLUMNS", "decide", "verdict"]
 

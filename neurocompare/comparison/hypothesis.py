@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from neural_data.errors import closest
-from neurocompare.comparison.fit_result import CORRECTIONS
+from neurocompare.comparison.multiplicity import CORRECTIONS
 
 __all__ = ["ALLOWED_CORRECTIONS", "DIRECTIONS", "TESTS", "Hypothesis"]
 

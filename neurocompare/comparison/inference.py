@@ -15,8 +15,10 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neural_data.recordings import condition_means, select_region
+from neurocompare.comparison.controls import cells_of_pairs, check_controls
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import matched_vectors
+from neurocompare.comparison.identity_tests import identity_grid, identity_null
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.refitting import (
@@ -50,6 +52,8 @@ def infer_fits(
     n_draws: int = 1000,
     method: str = "corr",
     match_by: str = "stimulus_id",
+    control: str | Sequence[str] = (),
+    n_permutations: int = 1000,
     within_identity: str = "copy",
     ceilings: pd.DataFrame | None = None,
     confidence: float = 0.95,
@@ -84,6 +88,11 @@ def infer_fits(
         As in ``compare_rdms``.
     match_by : str
         Pattern descriptor that names the stimuli in both.
+    control : str or sequence of str
+        What is partialled out of models and recordings before they are compared, or which pairs of stimuli alone are
+        compared: ``("view", "identity")``, ``"within-view"``, ``"within-identity"``; see ``controls``.
+    n_permutations : int
+        Permutations of identities, views kept, for ``p_identity``; see ``identity_tests``.
     within_identity : {"copy", "all"}
         How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
         copy), or c squared times (also across copies, as rsatoolbox counts them). The jackknife makes no copies.
@@ -132,6 +141,7 @@ def infer_fits(
         recording=recording,
         resample=default_factors(model_rdms, neural_rdms, recording=recording) if resample is None else resample,
         method=method,
+        control=control,
         within_identity=within_identity,
         device=device,
     )
@@ -165,8 +175,24 @@ def infer_fits(
         n_redrawn=n_redrawn,
         ceilings=ceilings,
         ceiling_deviations=of_ceilings,
+        identity_null=_identity_null(experiment, patterns, n_permutations, rng),
+        control=check_controls(control),
         confidence=confidence,
     )
+
+
+def _identity_null(
+    experiment: Experiment, patterns: pd.DataFrame, n_permutations: int, rng: np.random.Generator
+) -> np.ndarray | str:
+    """Fits under permuted identities, (n_permutations, n_models, n_rows); or why there are none."""
+    try:
+        places = identity_grid(patterns.reset_index(drop=True))
+    except InputError as problem:
+        return str(problem)
+    null = identity_null(
+        experiment.models, experiment.recordings, places, n_permutations, method=experiment.method, rng=rng
+    )
+    return np.stack([null[:, :, group].mean(axis=2) for group in experiment.groups], axis=2)
 
 
 def default_factors(model_rdms: RDMs, neural_rdms: RDMs, *, recording: Recording | None = None) -> tuple[str, ...]:
@@ -204,6 +230,7 @@ def make_experiment(
     recording: Recording | None = None,
     resample: str | Sequence[str] = ("identity", "neuron"),
     method: str = "corr",
+    control: str | Sequence[str] = (),
     within_identity: str = "copy",
     device: str | None = None,
 ) -> Experiment:
@@ -220,19 +247,22 @@ def make_experiment(
         raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     rows = rdm_table(neural_rdms)
+    patterns = _patterns(model_rdms, neural_rdms)
+    cells = cells_of_pairs(control, patterns)
     sampled, subjects = (factors_along(axis, factors) for axis in ("neurons", "subjects"))
     return Experiment(
         factors=factors,
-        models=models,
-        recordings=recordings,
+        models=models if cells is None else cells.partialled(models),
+        recordings=recordings if cells is None else cells.partialled(recordings),
         groups=_groups(rows, bool(subjects)),
         populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if sampled else None,
-        codes=_codes(factors_along("stimuli", factors), _patterns(model_rdms, neural_rdms)),
+        codes=_codes(factors_along("stimuli", factors), patterns),
         n_stimuli=model_rdms.n_cond,
         dissimilarity=str(neural_rdms.dissimilarity_measure),
         method=method,
         within_identity=within_identity,
         device=device,
+        cells=cells,
     )
 
 

@@ -14,106 +14,21 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.rounding import ROUNDING, first_largest
-from neurocompare.comparison.fit_result import FitResult, adjust, networks_of
-from neurocompare.comparison.fits import fits_on_counts, matched_vectors
+from neurocompare.comparison.fit_result import FitResult, networks_of
+from neurocompare.comparison.fits import fits_on_counts
 from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
-from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.multiplicity import adjust
 from neurocompare.comparison.refitting import Experiment
-from neurocompare.comparison.resampling import cluster_codes
-from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
+from neurocompare.representations.rdms import rdm_table
 
 __all__ = [
     "compare_layer_profiles",
     "cross_validated_best_layer",
     "deal_folds",
-    "permute_identities",
     "training_counts",
 ]
 
-VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
 FEWEST_IDENTITIES_A_FOLD = 2
-
-
-def permute_identities(
-    model_rdms: RDMs,
-    neural_rdms: RDMs,
-    *,
-    n_permutations: int = 1000,
-    method: str = "corr",
-    correction: str = "bh",
-    rng: np.random.Generator,
-) -> pd.DataFrame:
-    """Whether models and recordings agree about identities, beyond what they share about views.
-
-    Parameters
-    ----------
-    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
-        The same stimuli; pattern descriptors ``identity``, ``azimuth_deg`` (and ``elevation_deg``) in either. Every
-        identity in the same views.
-    n_permutations : int
-        Random permutations of the identities; each view of an identity goes where the same view of another was.
-    method : str
-        As in ``compare_rdms``.
-    correction : {"bh", "holm", "max", "none"}
-        How ``p_adjusted`` is adjusted over the models and layers within a recording.
-    rng : numpy.random.Generator
-        Source of the permutations.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
-        (at least 1 / (n_permutations + 1)), ``p_adjusted`` and ``n_permutations``.
-
-    Raises
-    ------
-    InputError
-        If identities or views are unknown, or an identity lacks a view.
-
-    Notes
-    -----
-    Exact where identities are exchangeable: under the hypothesis that, given the views, model and recording order
-    identities independently. Views are kept, so what models and recordings share about views is in the null too.
-    """
-    find_method(method)
-    model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
-    models, recordings = matched_vectors(model_rdms, neural_rdms)
-    places = _places_by_identity(_known_patterns(model_rdms, neural_rdms))
-    n_stimuli = model_rdms.n_cond
-    stays = np.ones((1, n_stimuli), dtype=int)
-    fits = fits_on_counts(models, recordings, stays, method=method)[0]
-    squares = neural_rdms.get_matrices()
-    first, second = np.triu_indices(n_stimuli, 1)
-    null = np.empty((n_permutations, *fits.shape))
-    step = max(1, 2**23 // len(first))
-    for start in range(0, n_permutations, step):
-        orders = np.empty((min(step, n_permutations - start), n_stimuli), dtype=int)
-        for order in orders:
-            order[places] = places[rng.permutation(len(places))]
-        for r, square in enumerate(squares):
-            permuted = square[orders[:, first], orders[:, second]]
-            null[start : start + len(orders), :, r] = fits_on_counts(models, permuted, stays, method=method)[0].T
-    # A permutation that gives the same RDM gives the same fit, but for the order of sums.
-    p = (1 + (null >= fits - ROUNDING * 100).sum(axis=0)) / (1 + n_permutations)
-    p[np.isnan(fits)] = np.nan
-    rows = rdm_table(neural_rdms)
-    tables = []
-    for r in range(len(rows)):
-        table = rdm_table(model_rdms).assign(**_labels(rows.iloc[r], rows.columns))
-        sd = null[:, :, r].std(axis=0, ddof=1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            scores = (fits[:, r] - null[:, :, r].mean(axis=0)) / sd
-        tables.append(
-            table.assign(
-                fit=fits[:, r],
-                null_mean=null[:, :, r].mean(axis=0),
-                null_sd=sd,
-                p=p[:, r],
-                p_adjusted=adjust(p[:, r], correction, statistics=scores, draws=null[:, :, r]),
-                n_permutations=n_permutations,
-            )
-        )
-    return pd.concat(tables, ignore_index=True)
 
 
 def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> pd.DataFrame:
@@ -341,38 +256,6 @@ def _picked(chosen: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndar
     winners = first_largest(chosen, axis=2)
     picked = np.take_along_axis(tested, winners[:, :, None], axis=2)[:, :, 0]
     return picked.mean(axis=1), winners
-
-
-def _known_patterns(first: RDMs, second: RDMs) -> pd.DataFrame:
-    """Pattern descriptors of both, stimuli being matched; the first's where both have one."""
-    tables = [pattern_table(rdms).reset_index(drop=True) for rdms in (first, second)]
-    extra = [name for name in tables[1].columns if name not in tables[0].columns]
-    return pd.concat([tables[0], tables[1][extra]], axis=1)
-
-
-def _places_by_identity(patterns: pd.DataFrame) -> np.ndarray:
-    """Positions (n_identities, n_views) of stimuli, views in the same order for every identity."""
-    views = [name for name in VIEW_COLUMNS if name in patterns.columns]
-    if "identity" not in patterns.columns or "azimuth_deg" not in views:
-        raise InputError(
-            "permuting identities within views needs the pattern descriptors 'identity' and 'azimuth_deg'; compute "
-            "RDMs from a StimulusSet"
-        )
-    identity = cluster_codes(patterns["identity"])
-    view = cluster_codes(list(zip(*(patterns[name] for name in views), strict=True)))
-    counts = np.zeros((identity.max() + 1, view.max() + 1), dtype=int)
-    np.add.at(counts, (identity, view), 1)
-    if (counts != 1).any():
-        which, where = np.argwhere(counts != 1)[0]
-        name = patterns["identity"].iloc[np.flatnonzero(identity == which)[0]]
-        angles = ", ".join(f"{patterns[v].iloc[np.flatnonzero(view == where)[0]]:g}" for v in views)
-        raise InputError(
-            f"permuting identities needs each in every view once; identity {name!r} has {counts[which, where]} stimuli "
-            f"at {' and '.join(views)} {angles}: complete the set or leave that identity or view out"
-        )
-    places = np.empty(counts.shape, dtype=int)
-    places[identity, view] = np.arange(len(patterns))
-    return places
 
 
 def _share_at_least(draws: np.ndarray, observed: float) -> float:

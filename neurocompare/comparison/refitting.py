@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurocompare.comparison.controls import Cells
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
 from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.reliability import PartRdms, draw_halves, reliability_z
@@ -60,6 +61,8 @@ class Experiment:
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
+    cells : Cells or None
+        What was partialled out of models and recordings, and is to be of recordings made anew; see ``controls``.
     """
 
     factors: tuple[str, ...]
@@ -73,6 +76,7 @@ class Experiment:
     method: str
     within_identity: str
     device: str | None
+    cells: Cells | None = None
 
     @property
     def pattern(self) -> tuple[str, ...]:
@@ -143,7 +147,7 @@ def draw_fits(
         for responses in experiment.populations:
             neurons, redrawn = draw_counts(responses.shape[1], n_draws, rng=rng, fewest=FACTORS[factor].fewest_distinct)
             n_redrawn[factor] += redrawn
-            drawn.append(ResampledNeurons(responses, neurons, experiment.dissimilarity))
+            drawn.append(ResampledNeurons(responses, neurons, experiment.dissimilarity, experiment.cells))
         if pattern:
             by_row[*pattern, factor] = np.concatenate([experiment.fits(p, counts) for p in drawn], axis=2)
         if not (only_joint and crossed):
@@ -220,12 +224,14 @@ def jackknife_deviations(
             n_neurons = responses.shape[1]
             kept, shares = leave_out(n_neurons, FACTORS[sampled[0]].parts(n_neurons), rng=rng)
             rdms = NeuronRdms(responses, experiment.dissimilarity).rdms(kept)
+            if experiment.cells is not None:
+                rdms = experiment.cells.partialled(rdms)
             table = statistic(np.concatenate([rdms, rdm[None]]), counts)
             if n_splits:
                 part = np.argmin(kept, axis=0)
                 parts = PartRdms(Population("", "", responses), part, experiment.dissimilarity)
                 halves = draw_halves(part, n_splits, rng)
-                z = reliability_z(parts, halves, method=experiment.method, counts=counts)
+                z = reliability_z(parts, halves, method=experiment.method, counts=counts, cells=experiment.cells)
                 table = np.concatenate([table, z[:, None]], axis=1)
             tables.append(table)
             neuron_operators.append(jackknife_operator(shares))

@@ -18,8 +18,8 @@ import pandas as pd
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import difference
-from neurocompare.comparison.fit_result import CORRECTIONS, adjust
 from neurocompare.comparison.hypothesis_tests import Outcome, mean_outcome
+from neurocompare.comparison.multiplicity import CORRECTIONS, adjust
 from neurocompare.comparison.seed_tests import (
     Permutations,
     hedges_g,

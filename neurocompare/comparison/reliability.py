@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from neurocompare.comparison.controls import Cells
 from neurocompare.comparison.fits import fits_of_rows
 from neurocompare.comparison.resampling import FACTORS, jackknife_operator, leave_out
 from neurocompare.representations.dissimilarities import PairsOfDraws, Population, find_dissimilarity
@@ -155,6 +156,7 @@ def neuron_reliability(
     dissimilarity: str = "correlation",
     normalize: str | None = None,
     method: str = "corr",
+    cells: Cells | None = None,
     n_splits: int = 100,
     with_se: bool = True,
     rng: np.random.Generator,
@@ -167,6 +169,8 @@ def neuron_reliability(
         At least four neurons.
     dissimilarity, normalize, method : str
         How RDMs are made and compared.
+    cells : Cells or None
+        What is partialled out of RDMs, see ``controls``.
     n_splits : int
         Random splits of the neurons into halves.
     with_se : bool
@@ -178,7 +182,7 @@ def neuron_reliability(
     kept, shares = leave_out(n_neurons, int(FACTORS["neuron"].parts(n_neurons)), rng=rng)
     halves = draw_halves(np.argmin(kept, axis=0), n_splits, rng)
     parts = PartRdms(population, halves.part, dissimilarity, normalize)
-    z = reliability_z(parts, halves, method=method, without_parts=with_se)[0]
+    z = reliability_z(parts, halves, method=method, cells=cells, without_parts=with_se)[0]
     if not with_se:
         return Reliability(float(z[-1]), float("nan"), 0)
     return Reliability(float(z[-1]), float(np.sqrt(((jackknife_operator(shares) @ z) ** 2).sum())), len(shares) - 1)
@@ -190,6 +194,7 @@ def reliability_z(
     *,
     method: str = "corr",
     counts: np.ndarray | None = None,
+    cells: Cells | None = None,
     without_parts: bool = True,
 ) -> np.ndarray:
     """Reliability of a population's RDM on Fisher's z scale, of all neurons and without each part of them.
@@ -203,6 +208,8 @@ def reliability_z(
         Measure of fit whose ceiling is wanted.
     counts : integer array of shape (n_counts, n_stimuli) or None
         How often each stimulus counts; None takes all once.
+    cells : Cells or None
+        What is partialled out of RDMs, see ``controls``.
     without_parts : bool
         Whether parts are left out, too.
 
@@ -219,6 +226,8 @@ def reliability_z(
     for quarter in halves.quarter:
         sets, pairs = _sets_and_pairs(quarter, without_parts)
         rdms = parts.rdms(sets)
+        if cells is not None:
+            rdms = cells.partialled(rdms)
         fits = fits_of_rows(rdms[pairs[..., 0].ravel()], rdms[pairs[..., 1].ravel()], method, counts=counts)
         fits = fits.reshape(total.shape)
         total += np.nan_to_num(fits, nan=0.0)

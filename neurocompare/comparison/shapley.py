@@ -7,8 +7,6 @@ that made the fits' intervals makes those of the components too; nothing is resa
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -60,12 +58,11 @@ def shapley_of_fits(result: FitResult) -> pd.DataFrame:
         deviations[factors] = (inv + whole - sens) / 2, (sens + whole - inv) / 2
     frames = []
     for name, (a, b) in {"invariant": (1, 0), "sensitive": (0, 1), "difference": (1, -1)}.items():
-        component = dataclasses.replace(
-            result,
+        component = result.of_statistic(
+            a * invariant + b * sensitive,
+            a * draws[0] + b * draws[1],
+            {factors: a * first + b * second for factors, (first, second) in deviations.items()},
             models=layers,
-            estimates=a * invariant + b * sensitive,
-            draws=a * draws[0] + b * draws[1],
-            deviations={factors: a * first + b * second for factors, (first, second) in deviations.items()},
         )
         frames.append(_rows(component).assign(component=name))
     return pd.concat(frames, ignore_index=True).reindex(columns=list(REFLECTION_COLUMNS))

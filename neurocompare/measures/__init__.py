@@ -6,6 +6,7 @@ The order is that of computation, of tables and of the report.
 from __future__ import annotations
 
 from neurocompare.measures.ceilings import CEILINGS
+from neurocompare.measures.controlled_fits import CONTROLLED_FITS
 from neurocompare.measures.declaration import Measure
 from neurocompare.measures.equivariance import EQUIVARIANCE
 from neurocompare.measures.fits import FITS
@@ -31,7 +32,8 @@ __all__ = ["MEASURES"]
 MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
-        *(CEILINGS, REFLECTION, FITS, LAYER_TESTS, VIEWPOINT, VIEWPOINT_PATCHES, VIEWPOINT_VARIANTS, TEMPLATES),
+        *(CEILINGS, REFLECTION, FITS, CONTROLLED_FITS, LAYER_TESTS, VIEWPOINT, VIEWPOINT_PATCHES, VIEWPOINT_VARIANTS),
+        TEMPLATES,
         *(IMAGE_SYMMETRY, EQUIVARIANCE, KERNELS, UNITS, LOCAL_FEATURES, POSITION),
         *(TRAINING, TRAJECTORIES, REGIMES, REGIME_CONTRASTS, HYPOTHESES),
     )

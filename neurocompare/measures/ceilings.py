@@ -21,6 +21,7 @@ def measure(
     method: str,
     dissimilarity: str,
     normalize: str | None,
+    control: tuple[str, ...],
     n_splits: int,
     seed: int,
 ) -> Measured:
@@ -31,6 +32,7 @@ def measure(
         method=method,
         dissimilarity=dissimilarity,
         normalize=normalize,
+        control=control,
         n_splits=n_splits,
         rng=step_rng(seed, "ceilings"),
     )

@@ -55,7 +55,16 @@ COLUMNS: dict[str, Column] = {
         Column("resample", "what the intervals generalise over"),
         Column("fit", "similarity of the layer's RDM and the patch's RDM, in the unit of the method"),
         Column("p_zero", "one-sided p of the fit against 0", header="p (fit > 0)"),
-        Column("p_zero_adjusted", "p_zero corrected over the layers within a patch", header="adjusted p"),
+        Column("p_zero_adjusted", "p_zero corrected over the layers within a patch", header="adjusted p (fit > 0)"),
+        Column(
+            "p_identity",
+            "one-sided p of the fit under permuted identities, views kept: agreement about faces",
+            header="p (identities)",
+        ),
+        Column(
+            "p_identity_adjusted", "p_identity corrected over layers within a patch", header="adjusted p (identities)"
+        ),
+        Column("control", "what was partialled out of both RDMs, or which pairs alone were compared"),
         Column("p_ceiling", "two-sided p of the fit against the root of the reliability, expected of a true model"),
         Column("ceiling_lower", "reliability: expected fit of as many new neurons", _CORRELATION, header="reliability"),
         Column("ceiling_upper", "noise ceiling: root of the reliability, expected fit of a true model", _CORRELATION),

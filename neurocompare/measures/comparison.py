@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from neurocompare.comparison.controls import CONTROLS
 from neurocompare.comparison.inference import VARIANCES
 from neurocompare.comparison.methods import METHODS
 from neurocompare.comparison.resampling import FACTORS
@@ -37,16 +38,25 @@ class Comparison(Section):
     )
     variance: Annotated[str, MemberOf(VARIANCES)] = Field("jackknife", description="where standard errors come from")
     n_draws: Annotated[int, Quick(100)] = Field(1000, ge=50, le=1_000_000)
+    control: list[Annotated[str, MemberOf(CONTROLS)]] = Field(
+        [],
+        description="what is partialled out of RDMs (['view', 'identity']), or which pairs alone are compared; "
+        "[] compares RDMs as they are",
+    )
+    n_permutations: Annotated[int, Quick(100)] = Field(
+        1000, ge=10, description="permutations of identities, views kept, for p_identity"
+    )
     n_splits: Annotated[int, Quick(10)] = Field(
         100, ge=2, description="random halves of the neurons, for the noise ceiling"
     )
     correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
 
-    @field_validator("resample")
+    @field_validator("resample", "control")
     @classmethod
-    def _factors_are_distinct(cls, resample: str | list[str]) -> str | list[str]:
-        return without_repeats(resample)
+    def _names_are_distinct(cls, names: str | list[str]) -> str | list[str]:
+        return without_repeats(names)
 
     def inference(self) -> dict[str, Any]:
         """Arguments of ``infer_fits`` that the study sets."""
-        return {name: getattr(self, name) for name in ("method", "resample", "variance", "n_draws")}
+        names = ("method", "resample", "variance", "n_draws", "n_permutations")
+        return {**{name: getattr(self, name) for name in names}, "control": tuple(self.control)}

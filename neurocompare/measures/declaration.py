@@ -167,6 +167,7 @@ VALUES = {
     "dissimilarity": "str: of the RDMs that fits compare",
     "normalize": "str or None: normalisation of units in them",
     "method": "str: how RDMs are compared",
+    "control": "tuple of str: what is partialled out of RDMs before they are compared",
     "n_splits": "int: random halves of the neurons, for noise ceilings",
     "correction": "str: for multiplicity, over the hypotheses",
 }

@@ -69,10 +69,17 @@ def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
         "fit": "fit",
         "ci_low": "95 % from",
         "ci_high": "to",
-        "p_zero_adjusted": "adjusted p",
-        "ceiling_lower": "ceiling",
+        "p_identity_adjusted": "adjusted p",
+        "ceiling_upper": "ceiling",
     }
     return fits[list(names)].rename(columns=names)
+
+
+def summary_test(fits: pd.DataFrame) -> tuple[str, str]:
+    """Column of the test that summaries use, and what it finds: identities, where these could be permuted."""
+    if fits["p_identity_adjusted"].notna().any():
+        return "p_identity_adjusted", "identities agree beyond views"
+    return "p_zero_adjusted", "above 0"
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:
@@ -88,6 +95,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     regions = list(fits["region"].drop_duplicates())
+    test, found = summary_test(fits)
     with style():
         figure, panels = row_of_panels(len(regions), width=2.6, height=2.7)
         for axes, region in zip(panels, regions, strict=True):
@@ -95,7 +103,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
             _ceiling_band(axes, rows)
             for look, network in networks(rows):
                 profile(axes, network, "fit", look)
-                clear = network[(network["p_zero_adjusted"] < 0.05) & (len(network) > 1)]
+                clear = network[(network[test] < 0.05) & (len(network) > 1)]
                 axes.plot(clear["place"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4)
             layer_axis(axes, rows)
             axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
@@ -105,7 +113,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         first = fits.iloc[0]
         note(
             figure,
-            f"bars: 95 % interval over {first['resample']}; filled: above 0, adjusted p < 0.05; gray: noise ceiling; "
+            f"bars: 95 % interval over {first['resample']}; filled: {found}, adjusted p < 0.05; gray: noise ceiling; "
             f"n = {first['n_stimuli']} stimuli",
         )
     return figure
@@ -231,7 +239,9 @@ def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> li
         f"The fit is {find_method(first['method']).label} between the RDM of a layer and the RDM of a patch over "
         f"{first['n_stimuli']} stimuli, matched by stimulus id.",
         _uncertainty(study["comparison"]),
-        "p values are one-sided against 0 and adjusted over layers within a patch (Benjamini and Hochberg 1995).",
+        "p (identities) is one-sided, from permutations of the identities of the patch with views kept; p (fit > 0) is "
+        "one-sided against 0, which any two populations that are tuned to view exceed. Both are adjusted over layers "
+        "within a patch (Benjamini and Hochberg 1995).",
     ]
 
 
@@ -261,8 +271,10 @@ FITS = Measure(
             "fits_by_layer",
             draw_fits,
             "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
-            "95 % intervals; filled points lie above 0 (adjusted p < 0.05). Gray goes from the reliability of the "
-            "patch's RDM (expected fit of as many new neurons) to its root (the noise ceiling: that of a true model).",
+            "95 % intervals; filled points agree about identities beyond what "
+            "views explain (permuted identities, adjusted p < 0.05; above 0, where identities are not all shown in the "
+            "same views). Gray goes from the reliability of the patch's RDM (expected fit of as many new neurons) to "
+            "its root (the noise ceiling: that of a true model).",
         ),
         Drawing(
             "rdms",
@@ -281,7 +293,7 @@ FITS = Measure(
                 *(*NETWORK, "region"),
                 Column("layer", "the layer with the largest fit", header="best layer"),
                 *("fit", "ci_low", "ci_high", "ceiling_upper"),
-                Column("p_zero_adjusted", "p_zero corrected over layers", header="adjusted p (fit > 0)"),
+                *("p_identity_adjusted", "p_zero_adjusted"),
             ),
             rows=lambda tables: best_layers(tables["fits"]),
             lead=True,
@@ -290,7 +302,8 @@ FITS = Measure(
             "fits",
             lambda fits: f"Fit ({find_method(fits['method'].iloc[0]).label}) of every layer to every patch.",
             columns=(
-                *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"),
+                *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_identity", "p_identity_adjusted"),
+                *("p_zero", "p_zero_adjusted"),
                 *("ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low", "corrected_high"),
                 *(*COMPONENTS, "n_neurons"),
             ),

@@ -29,7 +29,6 @@ def measure(
     part_rdms: RDMs,
     patches: Patches,
     recording: xr.DataArray,
-    ceilings: pd.DataFrame,
     comparison: Comparison,
     simulated: bool,
     seed: int,
@@ -39,7 +38,6 @@ def measure(
         part_rdms,
         patches.rdms,
         recording=recording,
-        ceilings=ceilings,
         rng=step_rng(seed, "reflection parts"),
         **comparison.inference(),
     )

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from pydantic import Field
 
 from neural_data.errors import closest
-from neurocompare.comparison.fit_result import CORRECTIONS
+from neurocompare.comparison.multiplicity import CORRECTIONS
 from neurocompare.comparison.regime_contrasts import (
     METHODS,
     REGIME_CONTRAST_COLUMNS,

@@ -304,6 +304,7 @@ def values_of(settings: Study) -> dict[str, Any]:
         "dissimilarity": comparison.dissimilarity,
         "normalize": none_as_none(comparison.normalize),
         "method": comparison.method,
+        "control": tuple(comparison.control),
         "n_splits": comparison.n_splits,
         "correction": comparison.correction,
     }

@@ -9,8 +9,9 @@ import pytest
 from neural_data.errors import InputError
 from neurocompare.comparison.fits import compare_rdms, fits_on_draws
 from neurocompare.comparison.flexible import fit_weights, flexible_fits
+from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.layer_tests import compare_layer_profiles, cross_validated_best_layer, permute_identities
+from neurocompare.comparison.layer_tests import compare_layer_profiles, cross_validated_best_layer
 from tests.comparison.conftest import rdms_of
 
 AZIMUTHS = (-90.0, 0.0, 90.0)

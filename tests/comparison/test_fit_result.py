@@ -10,7 +10,8 @@ from statsmodels.stats.multitest import multipletests
 
 from neural_data.errors import InputError
 from neurocompare.comparison.calibration_notes import regime_notes
-from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, adjust
+from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult
+from neurocompare.comparison.multiplicity import adjust
 from neurocompare.comparison.refitting import bootstrap_deviations
 
 

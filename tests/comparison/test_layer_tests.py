@@ -10,11 +10,11 @@ import pytest
 from rsatoolbox.rdm import compare
 
 from neural_data.errors import InputError
+from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import (
     compare_layer_profiles,
     cross_validated_best_layer,
-    permute_identities,
 )
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of

@@ -9,8 +9,9 @@ from scipy import stats
 
 from neurocompare.comparison.fits import compare_rdms
 from neurocompare.comparison.hypotheses import Hypothesis, decide
+from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.layer_tests import compare_layer_profiles, permute_identities
+from neurocompare.comparison.layer_tests import compare_layer_profiles
 from neurocompare.comparison.regime_contrasts import contrast_regimes
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of

@@ -1,0 +1,182 @@
+"""What is partialled out of RDMs before they are compared, and which pairs of stimuli are compared at all.
+
+RDMs of any populations that are tuned to views share the table of view pairs, and the small dissimilarities within one
+identity: a fit says that much and no more, unless both are controlled. A control puts every pair of stimuli in a cell;
+the mean of each cell is taken off model and neural RDM, so that what is left to agree are differences within cells.
+
+The mean of a cell is that of the whole RDM, also where parts of the data are left out: to first order a fit does not
+change with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison.resampling import cluster_codes
+
+__all__ = ["CONTROLS", "Cells", "Control", "cells_of_pairs", "check_controls", "view_codes"]
+
+VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
+
+
+@dataclass(frozen=True)
+class Control:
+    """A way to sort pairs of stimuli into cells.
+
+    Parameters
+    ----------
+    name : str
+        As in study files and tables.
+    label : str
+        What is compared under it, in words.
+    cells : callable
+        Identities and views (n_pairs, 2) of the two stimuli of each pair, numbered from 0, to the cell of each pair,
+        integers; below 0 where the pair is left out.
+    """
+
+    name: str
+    label: str
+    cells: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _view_pairs(_identities: np.ndarray, views: np.ndarray) -> np.ndarray:
+    ordered = np.sort(views, axis=1)
+    return ordered[:, 0] * (int(views.max()) + 1) + ordered[:, 1]
+
+
+def _same_identity(identities: np.ndarray, _views: np.ndarray) -> np.ndarray:
+    return (identities[:, 0] == identities[:, 1]).astype(int)
+
+
+def _within_views(_identities: np.ndarray, views: np.ndarray) -> np.ndarray:
+    return np.where(views[:, 0] == views[:, 1], views[:, 0], -1)
+
+
+def _within_identities(identities: np.ndarray, _views: np.ndarray) -> np.ndarray:
+    return np.where(identities[:, 0] == identities[:, 1], 0, -1)
+
+
+CONTROLS: dict[str, Control] = {
+    control.name: control
+    for control in (
+        Control("view", "less the mean of each pair of views", _view_pairs),
+        Control("identity", "less the mean of pairs of one identity, and of two", _same_identity),
+        Control("within-view", "pairs of one view alone, less the mean of each view", _within_views),
+        Control("within-identity", "pairs of one identity alone", _within_identities),
+    )
+}
+"""Every control by its name; several are crossed. To add one, add its record here."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Cells of all pairs of stimuli, in the order of an upper triangle.
+
+    Parameters
+    ----------
+    cell : integer array of shape (n_pairs,)
+        Numbered from 0; -1 where the pair is left out.
+    """
+
+    cell: np.ndarray
+
+    def partialled(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (n_rdms, n_pairs) less the mean of each cell; NaN where a pair is left out or was NaN."""
+        kept = self.cell >= 0
+        cell = self.cell[kept]
+        values = vectors[:, kept]
+        known = ~np.isnan(values)
+        membership = np.zeros((len(cell), int(cell.max()) + 1))
+        membership[np.arange(len(cell)), cell] = 1.0
+        n_known = known @ membership
+        means = np.where(known, values, 0.0) @ membership / np.maximum(n_known, 1)
+        found = np.full(vectors.shape, np.nan)
+        found[:, kept] = values - means[:, cell]
+        return found
+
+
+def check_controls(control: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of controls, checked.
+
+    Parameters
+    ----------
+    control : str or sequence of str
+        One of :data:`CONTROLS` or several; ``"view+identity"`` and ``("view", "identity")`` say the same; nothing is
+        controlled by an empty sequence or ``"none"``.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    InputError
+        If there is no control of that name, or one is named twice.
+    """
+    if isinstance(control, str):
+        control = () if control == "none" else control.split("+")
+    names = tuple(name.strip() for name in control)
+    for name in names:
+        if name not in CONTROLS:
+            raise InputError(f"there is no control {name!r}: {closest(name, CONTROLS)}")
+    if len(set(names)) != len(names):
+        raise InputError(f"control must name each once; got {names}")
+    return names
+
+
+def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Cells | None:
+    """Cells of all pairs of stimuli under one or several controls, crossed.
+
+    Parameters
+    ----------
+    control : str or sequence of str
+        See :func:`check_controls`.
+    patterns : pandas.DataFrame
+        Columns ``identity`` and ``azimuth_deg`` (and ``elevation_deg``), one row a stimulus.
+
+    Returns
+    -------
+    Cells or None
+        None where nothing is controlled.
+
+    Raises
+    ------
+    InputError
+        If identities or views are unknown, or no two pairs are left in any cell.
+    """
+    names = check_controls(control)
+    if not names:
+        return None
+    ends = np.stack(np.triu_indices(len(patterns), 1), axis=1)
+    identities, views = identity_codes(patterns)[ends], view_codes(patterns)[ends]
+    crossed = np.stack([CONTROLS[name].cells(identities, views) for name in names], axis=1)
+    kept = (crossed >= 0).all(axis=1)
+    cell = np.full(len(ends), -1)
+    if kept.any():
+        cell[kept] = np.unique(crossed[kept], axis=0, return_inverse=True)[1].ravel()
+    if not kept.any() or np.bincount(cell[kept]).max() < 2:
+        raise InputError(
+            f"under control {'+'.join(names)} no two pairs of these {len(patterns)} stimuli are comparable; show more "
+            "identities in the same views"
+        )
+    return Cells(cell)
+
+
+def identity_codes(patterns: pd.DataFrame) -> np.ndarray:
+    """Identity of each stimulus, numbered from 0."""
+    if "identity" not in patterns.columns:
+        raise InputError("identities are unknown: RDMs need the pattern descriptor 'identity'")
+    return cluster_codes(patterns["identity"])
+
+
+def view_codes(patterns: pd.DataFrame) -> np.ndarray:
+    """View of each stimulus (azimuth and, where there is one, elevation), numbered from 0."""
+    columns = [name for name in VIEW_COLUMNS if name in patterns.columns]
+    if "azimuth_deg" not in columns:
+        raise InputError("views are unknown: RDMs need the pattern descriptor 'azimuth_deg'")
+    return cluster_codes(list(zip(*(patterns[name] for name in columns), strict=True)))

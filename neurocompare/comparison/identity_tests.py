@@ -1,0 +1,192 @@
+"""Whether models and recordings agree about identities: permutation of identities with views kept.
+
+Any two populations that are tuned to view have similar RDMs, whatever faces they were shown; a fit above 0 says that
+and no more. Permuting the identities of the recording keeps what it shares with models about views, and takes away
+what it shares about faces.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+from rsatoolbox.rdm import RDMs
+
+from neural_data.errors import InputError
+from neurocompare.comparison.controls import VIEW_COLUMNS, cells_of_pairs, identity_codes, view_codes
+from neurocompare.comparison.fits import fits_on_counts, matched_vectors
+from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.multiplicity import adjust, share_at_least
+from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
+
+__all__ = ["identity_grid", "identity_null", "permute_identities"]
+
+BLOCK_NUMBERS = 2**23
+
+
+def permute_identities(
+    model_rdms: RDMs,
+    neural_rdms: RDMs,
+    *,
+    n_permutations: int = 1000,
+    method: str = "corr",
+    control: str | Sequence[str] = (),
+    correction: str = "bh",
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Whether models and recordings agree about identities, beyond what they share about views.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+        The same stimuli; pattern descriptors ``identity``, ``azimuth_deg`` (and ``elevation_deg``) in either. Every
+        identity in the same views.
+    n_permutations : int
+        Permutations of the identities: all of them where there are no more, else so many at random. Each view of an
+        identity goes where the same view of another was.
+    method : str
+        As in ``compare_rdms``.
+    control : str or sequence of str
+        What is partialled out first, see :mod:`~neurocompare.comparison.controls`.
+    correction : {"bh", "holm", "max", "none"}
+        How ``p_adjusted`` is adjusted over the models and layers within a recording.
+    rng : numpy.random.Generator
+        Source of the permutations.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
+        (the share of permutations, the one found included, with a fit as large), ``p_adjusted`` and
+        ``n_permutations``.
+
+    Raises
+    ------
+    InputError
+        If identities or views are unknown, or an identity lacks a view.
+
+    Notes
+    -----
+    Exact where identities are exchangeable: under the hypothesis that, given the views, model and recording order
+    identities independently. Views are kept, so what models and recordings share about views is in the null too.
+    """
+    find_method(method)
+    model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
+    models, recordings = matched_vectors(model_rdms, neural_rdms)
+    patterns = _known_patterns(model_rdms, neural_rdms)
+    places = identity_grid(patterns)
+    cells = cells_of_pairs(control, patterns)
+    if cells is not None:
+        models, recordings = cells.partialled(models), cells.partialled(recordings)
+    stays = np.ones((1, len(patterns)), dtype=int)
+    fits = fits_on_counts(models, recordings, stays, method=method)[0]
+    null = identity_null(models, recordings, places, n_permutations, method=method, rng=rng)
+    p = share_at_least(null, fits)
+    rows = rdm_table(neural_rdms)
+    tables = []
+    for r in range(len(rows)):
+        table = rdm_table(model_rdms).assign(
+            **{name: rows[name].iloc[r] for name in ("region", "subject") if name in rows.columns}
+        )
+        sd = null[:, :, r].std(axis=0, ddof=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scores = (fits[:, r] - null[:, :, r].mean(axis=0)) / sd
+        tables.append(
+            table.assign(
+                fit=fits[:, r],
+                null_mean=null[:, :, r].mean(axis=0),
+                null_sd=sd,
+                p=p[:, r],
+                p_adjusted=adjust(p[:, r], correction, statistics=scores, draws=null[:, :, r]),
+                n_permutations=len(null),
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def identity_null(
+    models: np.ndarray,
+    recordings: np.ndarray,
+    places: np.ndarray,
+    n_permutations: int,
+    *,
+    method: str = "corr",
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Fits to recordings whose identities were permuted, views kept; the same permutations for all recordings.
+
+    Parameters
+    ----------
+    models, recordings : arrays of shape (n_models, n_pairs) and (n_recordings, n_pairs)
+    places : integer array of shape (n_identities, n_views)
+        From :func:`identity_grid`.
+    n_permutations : int
+        At most; fewer where there are no more, and then all of them but the one that changes nothing.
+    method : str
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array of shape (n_permutations, n_models, n_recordings)
+    """
+    n_identities, n_stimuli = len(places), places.size
+    if math.factorial(n_identities) - 1 <= n_permutations:
+        moves = np.array(list(permutations(range(n_identities)))[1:])
+    else:
+        moves = np.array([rng.permutation(n_identities) for _ in range(n_permutations)])
+    orders = np.empty((len(moves), n_stimuli), dtype=int)
+    orders[:, places] = places[moves]
+    first, second = np.triu_indices(n_stimuli, 1)
+    stays = np.ones((1, n_stimuli), dtype=int)
+    null = np.empty((len(moves), len(models), len(recordings)))
+    step = max(1, BLOCK_NUMBERS // len(first))
+    for r, vector in enumerate(recordings):
+        square = np.zeros((n_stimuli, n_stimuli))
+        square[first, second] = square[second, first] = vector
+        for start in range(0, len(moves), step):
+            block = orders[start : start + step]
+            permuted = square[block[:, first], block[:, second]]
+            null[start : start + len(block), :, r] = fits_on_counts(models, permuted, stays, method=method)[0].T
+    return null
+
+
+def identity_grid(patterns: pd.DataFrame) -> np.ndarray:
+    """Positions (n_identities, n_views) of stimuli, views in the same order for every identity.
+
+    Raises
+    ------
+    InputError
+        If identities or views are unknown, there are fewer than two identities, or one lacks a view.
+    """
+    views = [name for name in VIEW_COLUMNS if name in patterns.columns]
+    if "identity" not in patterns.columns or "azimuth_deg" not in views:
+        raise InputError(
+            "permuting identities within views needs the pattern descriptors 'identity' and 'azimuth_deg'; compute "
+            "RDMs from a StimulusSet"
+        )
+    identity, view = identity_codes(patterns), view_codes(patterns)
+    counts = np.zeros((identity.max() + 1, view.max() + 1), dtype=int)
+    np.add.at(counts, (identity, view), 1)
+    if (counts != 1).any():
+        which, where = np.argwhere(counts != 1)[0]
+        name = patterns["identity"].iloc[np.flatnonzero(identity == which)[0]]
+        angles = ", ".join(f"{patterns[v].iloc[np.flatnonzero(view == where)[0]]:g}" for v in views)
+        raise InputError(
+            f"permuting identities needs each in every view once; identity {name!r} has {counts[which, where]} stimuli "
+            f"at {' and '.join(views)} {angles}: complete the set or leave that identity or view out"
+        )
+    if len(counts) < 2:
+        raise InputError("permuting identities needs at least two of them; these stimuli show one")
+    places = np.empty(counts.shape, dtype=int)
+    places[identity, view] = np.arange(len(patterns))
+    return places
+
+
+def _known_patterns(first: RDMs, second: RDMs) -> pd.DataFrame:
+    """Pattern descriptors of both, stimuli being matched; the first's where both have one."""
+    tables = [pattern_table(rdms).reset_index(drop=True) for rdms in (first, second)]
+    extra = [name for name in tables[1].columns if name not in tables[0].columns]
+    return pd.concat([tables[0], tables[1][extra]], axis=1)

@@ -65,6 +65,17 @@ KEEP
 
 
 @pytest.fixture
+def one_regime(small_study):
+    """The small study with two networks of one regime and no other, where their number is not the point."""
+    write_images(small_study.parent / "sides.parquet", 120)
+    layers = 'layers = ["conv4", "fc1"]\n'
+    head, _, rest = small_study.read_text().partition(layers)
+    training = 'dataset = "sides.parquet"\nregime = "mirror-same"\nepochs = 1\nkeep_epochs = [0, 1]\n'
+    small_study.write_text(f'{head}{layers}regime = "same"\nseeds = [0, 1]\n[models.training]\n{training}{rest}')
+    return small_study
+
+
+@pytest.fixture
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "cache"))
 
@@ -105,27 +116,22 @@ def test_trajectories_end_at_the_trained_network(trained_study, tmp_path):
         assert row.value == pytest.approx(means[row.regime, row.seed, row.layer], abs=1e-9)
 
 
-def test_workers_and_what_is_kept_do_not_change_a_byte(trained_study, tmp_path, monkeypatch):
-    # Two networks are trained side by side; the untrained one and the other regime would only take time.
-    text = trained_study.read_text()
-    head, _, entries = text.partition("[[models]]")
-    same = entries.split("[[models]]")[1].partition("[outputs]")[0]
-    trained_study.write_text(f"{head}[[models]]{same}")
+def test_workers_and_what_is_kept_do_not_change_a_byte(one_regime, tmp_path, monkeypatch):
     contents = []
     for n_jobs in (1, 2):
         monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / f"cache {n_jobs}"))
         for again in ("", " again"):
-            out = run_study(trained_study, out=tmp_path / f"run {n_jobs}{again}", n_jobs=n_jobs).out
+            out = run_study(one_regime, out=tmp_path / f"run {n_jobs}{again}", n_jobs=n_jobs).out
             contents.append([path.read_bytes() for path in sorted(out.glob("tables/*.csv"))])
     assert {"training.csv", "trajectories.csv"} <= {path.name for path in out.glob("tables/*.csv")}
     assert all(content == contents[0] for content in contents[1:])
 
 
-def test_networks_outlive_changes_of_the_analysis(trained_study, tmp_path, own_cache, monkeypatch):
-    run_study(trained_study, out=tmp_path / "run")
+def test_networks_outlive_changes_of_the_analysis(one_regime, tmp_path, own_cache, monkeypatch):
+    run_study(one_regime, out=tmp_path / "run")
     monkeypatch.setattr("neurocompare.study.cache._code", lambda: "another version of the package")
     monkeypatch.setattr(runner, "train", lambda *_: pytest.fail("trained again"))
-    run_study(trained_study, out=tmp_path / "run")
+    run_study(one_regime, out=tmp_path / "run")
 
 
 def test_what_training_depends_on_changes_the_key(trained_study):
@@ -143,9 +149,12 @@ def test_what_training_depends_on_changes_the_key(trained_study):
     assert key() != keys[0]
 
 
-def test_a_killed_training_goes_on_where_it_was(trained_study, tmp_path, own_cache, monkeypatch):
-    overrides = {"models.1.training.epochs": 3, "models.1.training.keep_epochs": []}
-    whole = run_study(trained_study, out=tmp_path / "whole", overrides=overrides, n_jobs=1).tables["training"]
+KILLED = {"seeds": [0], "training.epochs": 3, "training.keep_epochs": []}
+
+
+def test_a_killed_training_goes_on_where_it_was(one_regime, tmp_path, own_cache, monkeypatch):
+    overrides = {f"models.0.{name}": value for name, value in KILLED.items()}
+    whole = run_study(one_regime, out=tmp_path / "whole", overrides=overrides, n_jobs=1).tables["training"]
     shutil.rmtree(tmp_path / "cache")
     original = training.train_network
 
@@ -158,7 +167,7 @@ def test_a_killed_training_goes_on_where_it_was(trained_study, tmp_path, own_cac
 
     monkeypatch.setattr(training, "train_network", killed)
     with pytest.raises(KeyboardInterrupt):
-        run_study(trained_study, out=tmp_path / "run", overrides=overrides, n_jobs=1)
+        run_study(one_regime, out=tmp_path / "run", overrides=overrides, n_jobs=1)
     assert [path.name for path in open_cache().folder.glob("training/*/*")] == [STATE_NAME]
     shares = []
 
@@ -166,7 +175,7 @@ def test_a_killed_training_goes_on_where_it_was(trained_study, tmp_path, own_cac
         return original(*arguments, **(options | {"progress": lambda _name, share: shares.append(share)}))
 
     monkeypatch.setattr(training, "train_network", watched)
-    again = run_study(trained_study, out=tmp_path / "run", overrides=overrides, n_jobs=1).tables["training"]
+    again = run_study(one_regime, out=tmp_path / "run", overrides=overrides, n_jobs=1).tables["training"]
     assert shares[0] >= 1 / 3
     pd.testing.assert_frame_equal(again, whole)
     assert not list(open_cache().folder.glob("training/*"))

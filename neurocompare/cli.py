@@ -82,6 +82,7 @@ Variables = Annotated[
     ),
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A first look: fewer seeds, identities, neurons and draws.")]
+Weights = Annotated[str | None, typer.Option(help="A checkpoint, or 'pretrained' for those that a network comes with.")]
 Check = Annotated[bool, typer.Option("--check", help="Check all input, compute and write nothing.")]
 NoImport = Annotated[
     bool, typer.Option("--no-import", help="With --check: run no code that the study names, and leave that unchecked.")
@@ -311,16 +312,65 @@ def name_stimuli(
 
 
 @app.command()
-def models(name: Annotated[str | None, typer.Argument(help="A network; its layers are listed.")] = None) -> None:
+def models(
+    name: Annotated[str | None, typer.Argument(help="A network; its layers are listed.")] = None,
+    weights: Weights = None,
+    every: Annotated[bool, typer.Option("--all", help="List every layer, not the main ones alone.")] = False,
+) -> None:
     """List the package's own networks, or the layers of one network of any source."""
-    from neurocompare.models.registry import OWN_NETWORKS, layer_table, load_model
+    from neurocompare.models.registry import OWN_NETWORKS, ZOOS, layer_table, load_model
 
     if name is None:
         width = max(map(len, OWN_NETWORKS))
         _say("\n".join(f"{own.name:<{width}}  {own.about}" for own in OWN_NETWORKS.values()))
-        _say("Others by 'torchvision:NAME', 'timm:NAME' or 'package.module:callable'.")
+        _say(f"Others by {', '.join(f'{zoo}:NAME' for zoo in ZOOS)} or package.module:callable.")
         return
-    _say(layer_table(load_model(name, device="cpu")).to_string(index=False))
+    network = load_model(name, weights=weights, device="cpu")
+    table = layer_table(network)
+    shown = table if every else table[table["main"]].drop(columns="main")
+    shown = shown if (shown["paper"] != "").any() else shown.drop(columns="paper")
+    _say(f"{network.name}, {network.regime}")
+    _say(f"images: {network.preprocessing.in_words()} ({network.preprocessing_source})")
+    for note in network.inspected.notes:
+        _say(f"note: {note}")
+    _say(shown.to_string(index=False, float_format="{:.2f}".format))
+    _say(f'layers = "main" means {int(table["main"].sum())} of {len(table)} layers' + ("" if every else "; --all"))
+
+
+@app.command()
+def index(
+    model: Annotated[str, typer.Argument(help="A network, as 'neurocompare models' names it.")],
+    stimuli: Annotated[str, typer.Option(help="faces, objects, or the CSV of a stimulus set.")] = "faces",
+    weights: Weights = None,
+    regime: Annotated[str | None, typer.Option(help="Label of how it was trained.")] = None,
+    layers: Annotated[list[str] | None, typer.Option(help="main (the default), all, a name or a pattern.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Random starts, of a network without weights.")] = 1,
+    start: Annotated[str | None, typer.Option(help="gaussian or own, of a network without weights.")] = None,
+    settings: Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV for the table, with every seed.")] = None,
+    device: Device = "auto",
+    jobs: Jobs = None,
+    quiet: Quiet = False,
+) -> None:
+    """Print the mirror-symmetry index of a network by layer: 1 mirror-symmetric, below 0 view-tuned."""
+    from neural_data.formats.bounds import whole_file
+    from neurocompare.study.index import index_by_layer, mean_over_seeds
+
+    entry: dict[str, Any] = {"name": model, "seeds": list(range(seeds)), "layers": layers or "main"}
+    given = {"weights": weights, "regime": regime, "start": start}
+    entry |= {key: value for key, value in given.items() if value is not None}
+    sections = {"stimuli": {"source": stimuli}, "models": [entry]}
+    with _progress(quiet) as tell:
+        table = index_by_layer(sections, overrides=_overrides(settings), device=device, n_jobs=jobs, progress=tell)
+    shown = mean_over_seeds(table)
+    over = f"{seeds} starts" if seeds > 1 else "exemplars"
+    if not quiet:
+        _say(f"{shown['model'].iloc[0]}, {shown['regime'].iloc[0]}: mean and standard deviation over {over}")
+        _say(shown.drop(columns=["model", "regime"]).to_string(index=False, float_format="{:.3f}".format))
+    if out is not None:
+        with whole_file(out) as partial:
+            table.to_csv(partial, index=False, lineterminator="\n")
+        _say(f"table: {out}")
 
 
 @app.command()

@@ -36,6 +36,7 @@ from neurocompare.models.zoo import ZOOS, zoo_network
 
 __all__ = [
     "OWN_NETWORKS",
+    "ZOOS",
     "Network",
     "Preprocessing",
     "as_network",

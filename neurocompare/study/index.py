@@ -1,0 +1,119 @@
+"""Mirror-symmetry index of a network by layer, from one command: no study file, no recording.
+
+Takes the same sections as a study file for stimuli and networks; gives one table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from neural_data.errors import InputError
+from neural_data.stimuli import StimulusSet
+from neurocompare.representations.model_rdms import compute_model_rdms
+from neurocompare.representations.viewpoint import check_azimuths, index_table, summarise_indices
+from neurocompare.study.cache import open_cache
+from neurocompare.study.grammar import Study, load_study
+from neurocompare.study.networks import identify_networks, loaded
+from neurocompare.study.planning import plan_stimuli
+from neurocompare.study.steps import render_stimuli, with_background
+from neurocompare.study.workers import n_cores
+
+__all__ = ["index_by_layer", "mean_over_seeds"]
+
+NETWORK = ["model", "regime", "seed", "layer", "layer_index", "category"]
+
+
+def index_by_layer(
+    sections: Mapping[str, Any],
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    device: str = "auto",
+    n_jobs: int | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> pd.DataFrame:
+    """Mirror-symmetric viewpoint tuning index of every layer, averaged over exemplars.
+
+    Parameters
+    ----------
+    sections : mapping
+        ``stimuli`` and ``models`` of a study file, see :class:`~neurocompare.study.grammar.Study`.
+    overrides : mapping of str to value, or None
+        Dotted keys and values that replace those of the sections.
+    device : str
+        Where networks run.
+    n_jobs : int or None
+        Worker processes for rendering; None: one a core.
+    progress : callable or None
+        Called with what is being done and the share that is done.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a network, layer and category: ``model, regime, seed, layer, layer_index, category, index, sd, ci_low,
+        ci_high, n, n_undefined``, over exemplars.
+
+    Raises
+    ------
+    InputError
+        If a network, layer or stimulus set does not exist, or the views are not symmetric about 0 degrees.
+    """
+    settings = load_study(sections, overrides)
+    if any(model.training for model in settings.models):
+        raise InputError("the index of a network that is to be trained needs a study: neurocompare run STUDY.toml")
+    records = identify_networks(settings, device)
+    stimuli = _stimuli(settings, n_jobs or n_cores(), progress or _silent)
+    check_azimuths(sorted(stimuli.table["azimuth_deg"].unique()))
+    frames = []
+    for place, record in enumerate(records):
+        (progress or _silent)(f"show {len(stimuli)} images to {record.label}", place / len(records))
+        rdms = compute_model_rdms(loaded(record), stimuli, list(record.layers), within="identity")
+        frames.append(summarise_indices(index_table(rdms), NETWORK))
+    return pd.concat(frames, ignore_index=True)
+
+
+def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """The index by layer averaged over the seeds of each network and regime.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From :func:`index_by_layer`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model, regime, layer, category, index, sd, n, n_undefined``: mean and standard deviation over seeds where
+        there are several, else over exemplars; ``n`` seeds, or exemplars.
+    """
+    by = ["model", "regime", "layer", "category"]
+    rows = []
+    for _, group in table.groupby(by, sort=False):
+        row = group.iloc[0][[*by, "index", "sd", "n", "n_undefined"]].to_dict()
+        if len(group) > 1:
+            row |= {"index": group["index"].mean(), "sd": group["index"].std(), "n": len(group)}
+            row["n_undefined"] = int(group["n_undefined"].sum())
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _stimuli(settings: Study, n_jobs: int, progress: Callable[[str, float], None]) -> StimulusSet:
+    """What is shown: read, or rendered once and found again."""
+    stimuli, rendering = plan_stimuli(settings)
+    if rendering is None:
+        return stimuli
+    progress(rendering.label, 0.0)
+    made = open_cache().obtain(
+        rendering.key,
+        lambda: render_stimuli(settings, n_jobs=n_jobs),
+        kind=rendering.kind,
+        label=rendering.label,
+        work=rendering.work,
+    )
+    return with_background(made, settings)
+
+
+def _silent(_name: str, _share: float) -> None:
+    """Progress that nobody looks at."""

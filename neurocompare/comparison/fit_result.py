@@ -446,12 +446,7 @@ class FitResult:
         first, second = np.triu_indices(len(self.models), 1)
         frames = []
         for r in range(len(self.recordings)):
-            difference = self.estimates[first, r] - self.estimates[second, r]
-            parts = {key: _squares_of_pairs(of[:, :, r], first, second) for key, of in self.deviations.items()}
-            se = np.where(
-                np.isnan(difference), np.nan, np.sqrt(self._combined(parts, {f: n[r] for f, n in self.sizes.items()}))
-            )
-            difference, se = _settled(difference, se)
+            difference, se = self._differences(first, second, r)
             t = _ratio(difference, se)
             p = 2 * stats.t.sf(np.abs(t), self.df[r])
             half = stats.t.ppf((1 + self.confidence) / 2, self.df[r]) * se
@@ -477,15 +472,72 @@ class FitResult:
             )
         return pd.concat(frames, ignore_index=True)
 
+    def _differences(self, first: np.ndarray, second: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:
+        """Fits of some models minus those of others to one recording, and their standard errors."""
+        difference = self.estimates[first, r] - self.estimates[second, r]
+        parts = {key: _squares_of_pairs(of[:, :, r], first, second) for key, of in self.deviations.items()}
+        se = np.sqrt(self._combined(parts, {factor: n[r] for factor, n in self.sizes.items()}))
+        return _settled(difference, np.where(np.isnan(difference), np.nan, se))
+
+    def not_told_from_best(self, members: np.ndarray, r: int) -> np.ndarray:
+        """Which of some models may fit a recording best: a confidence set.
+
+        Parameters
+        ----------
+        members : integer array of shape (n_members,)
+            Models that compete, such as the layers of a network.
+        r : int
+            The recording.
+
+        Returns
+        -------
+        boolean array of shape (n_members,)
+            False for a model that another one fits better than, one-sided at ``1 - confidence``, corrected for the
+            number of its competitors (largest statistic over draws; Holm where there are no draws). A model that fits
+            best is in the set with probability ``confidence`` at least, whichever others fit as well. False where a
+            fit is undefined.
+        """
+        kept = ~np.isnan(self.estimates[members, r])
+        for place in np.flatnonzero(kept):
+            others = np.delete(members, place)
+            own = np.full(len(others), members[place])
+            if not len(others):
+                continue
+            p = stats.t.sf(_ratio(*self._differences(others, own, r)), self.df[r])
+            draws = self.draws[:, others, r] - self.draws[:, own, r]
+            correction = "max" if len(draws) else "holm"
+            adjusted = adjust(p, correction, statistics=stats.norm.isf(p), draws=draws)
+            kept[place] = not (adjusted < 1 - self.confidence).any()
+        return kept
+
+    def no_identity_found(self, members: np.ndarray, r: int) -> str:
+        """Why it cannot be said where a recording is fitted best; empty where it can.
+
+        Best layers are compared between recordings only where some layer agrees with each about identities: beyond what
+        permuted identities give, corrected for the number of layers (largest statistic over permutations).
+        """
+        where = " ".join(str(self.recordings[n].iloc[r]) for n in RECORDING_COLUMNS if n in self.recordings).strip()
+        if isinstance(self.identity_null, str):
+            return f"{where}: identities were not permuted ({self.identity_null})"
+        null, fits = self.identity_null[:, members, r], self.estimates[members, r]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = (fits - null.mean(axis=0)) / null.std(axis=0, ddof=1)
+        adjusted = adjust(self.p_identity[members, r], "max", statistics=scores, draws=null)
+        if (adjusted < 1 - self.confidence).any():
+            return ""
+        return f"no layer fits {where} beyond permuted identities"
+
     def best_layer(self) -> pd.DataFrame:
-        """Best-fitting layer of each network and recording, with an interval for its place.
+        """Best-fitting layer of each network and recording, and the layers that may be as good.
 
         Returns
         -------
         pandas.DataFrame
             One row a network (``model, regime, seed``) and recording: ``layer, layer_index, fit``, ``relative_depth``
-            (0 the first, 1 the last of the layers given), ``depth_low, depth_high`` and ``layer_low, layer_high`` (the
-            interval over draws), ``share`` (of draws in which this layer is the best) and ``n_layers``.
+            (0 the first, 1 the last of the layers given), ``layer_set`` (layers that are not told from the best, see
+            :meth:`not_told_from_best`) and their number ``n_in_set``, ``depth_low, depth_high`` and ``layer_low,
+            layer_high`` (the first and the last layer of the set), ``share`` (of draws in which this layer is the
+            best) and ``n_layers``.
 
         Notes
         -----
@@ -493,7 +545,6 @@ class FitResult:
         identities, see ``layer_tests.cross_validated_best_layer``.
         """
         models = self.models.reset_index(drop=True)
-        tail = (1 - self.confidence) / 2
         rows = []
         for labels, members in networks_of(models):
             depths = np.linspace(0, 1, len(members)) if len(members) > 1 else np.zeros(1)
@@ -509,7 +560,8 @@ class FitResult:
                 best = int(first_largest(fits))
                 draws = self.draws[:, members, r]
                 winners = first_largest(draws, axis=1)
-                low, high = np.quantile(winners, [tail, 1 - tail], method="inverted_cdf").astype(int)
+                kept = np.flatnonzero(self.not_told_from_best(members, r))
+                low, high = kept[0], kept[-1]
                 row |= {
                     "layer": names[best],
                     "layer_index": models["layer_index"].iloc[members[best]] if "layer_index" in models else best,
@@ -519,6 +571,8 @@ class FitResult:
                     "depth_high": depths[high],
                     "layer_low": names[low],
                     "layer_high": names[high],
+                    "layer_set": ", ".join(str(names[place]) for place in kept),
+                    "n_in_set": len(kept),
                     "share": float(np.mean(winners == best)),
                 }
                 rows.append(row)
@@ -529,7 +583,8 @@ class FitResult:
             "layer_index",
             "fit",
         ]
-        columns += ["relative_depth", "depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers"]
+        columns += ["relative_depth", "depth_low", "depth_high", "layer_low", "layer_high", "layer_set", "n_in_set"]
+        columns += ["share", "n_layers"]
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self, n_rows: int = 40) -> str:

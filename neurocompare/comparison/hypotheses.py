@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 HYPOTHESIS_COLUMNS = (
     *("hypothesis", "statement", "estimate", "ci_low", "ci_high", "statistic", "df"),
-    *("p", "p_adjusted", "correction", "n", "verdict"),
+    *("p", "p_adjusted", "correction", "n", "verdict", "reason"),
 )
 
 
@@ -171,6 +171,7 @@ def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -
     ]
     columns += [hypothesis.over] if hypothesis.over else []
     columns += [hypothesis.se] if hypothesis.test == "tabulated" else []
+    columns += [hypothesis.low, hypothesis.high, hypothesis.p] if hypothesis.test == "interval" else []
     for column in columns:
         if column not in table.columns:
             raise InputError(
@@ -205,6 +206,8 @@ def _outcome(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
     match hypothesis.test:
         case "tabulated":
             outcome = _tabulated(hypothesis, table, level)
+        case "interval":
+            outcome = _interval(hypothesis, table)
         case "peak":
             values = _peak_values(hypothesis, table)
             found = peak_outcome(sign * values.iloc[:, 0].to_numpy(), sign * values.iloc[:, 1:].to_numpy(), alpha=alpha)
@@ -248,16 +251,29 @@ def _signed(outcome: Outcome, sign: float) -> Outcome:
     return dataclasses.replace(outcome, estimate=-outcome.estimate, ci_low=-outcome.ci_high, ci_high=-outcome.ci_low)
 
 
-def _tabulated(hypothesis: Hypothesis, table: pd.DataFrame, alpha: float) -> Outcome:
+def _one_row(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.Series:
     rows = _select(table, {**hypothesis.where, **hypothesis.selections[0]})
     if len(rows) != 1:
         raise InputError(
-            f"hypothesis {hypothesis.name!r}: test 'tabulated' takes one row of table {hypothesis.table!r}, and "
-            f"{len(rows)} are selected; name more (or fewer) columns"
+            f"hypothesis {hypothesis.name!r}: test {hypothesis.test!r} takes one row of table {hypothesis.table!r}, "
+            f"and {len(rows)} are selected; name more (or fewer) columns"
         )
-    row = rows.iloc[0]
-    df = float(row[hypothesis.df]) if hypothesis.df in rows.columns and pd.notna(row[hypothesis.df]) else np.inf
-    n = float(row["n"]) if "n" in rows.columns else np.nan
+    return rows.iloc[0]
+
+
+def _interval(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
+    """What the table says by itself, the p value moved to no null but 0."""
+    row = _one_row(hypothesis, table)
+    numbers = [float(row[name]) for name in (hypothesis.value, hypothesis.low, hypothesis.high, hypothesis.p)]
+    estimate, low, high, p = numbers
+    reason = str(row.get(hypothesis.reason, "") or "")
+    return Outcome(estimate, low, high, p=p, n=np.nan, reason=reason)
+
+
+def _tabulated(hypothesis: Hypothesis, table: pd.DataFrame, alpha: float) -> Outcome:
+    row = _one_row(hypothesis, table)
+    df = float(row[hypothesis.df]) if hypothesis.df in table.columns and pd.notna(row[hypothesis.df]) else np.inf
+    n = float(row["n"]) if "n" in table.columns else np.nan
     return t_outcome(
         float(row[hypothesis.value]), float(row[hypothesis.se]), df, n=n, null=hypothesis.null, alpha=alpha
     )

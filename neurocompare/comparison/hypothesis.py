@@ -22,9 +22,11 @@ TESTS = {
     "trend": (3, 99),
     "peak": (1, 1),
     "tabulated": (1, 1),
+    "interval": (1, 1),
 }
 """Tests, and the fewest and most selections that each takes."""
 WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
+OF_ONE_ROW = ("tabulated", "interval")
 ALLOWED_CORRECTIONS = tuple(name for name in CORRECTIONS if name != "max")
 
 
@@ -48,11 +50,13 @@ class Hypothesis(BaseModel):
         listed (Page's test; ties allowed). ``peak``: the selection lies above every other value of the column
         ``over``. ``correlation``: the two selections go together over units (Pearson). ``tabulated``: one row, whose
         ``value`` is tested with the standard error and degrees of freedom that the table gives in ``se`` and ``df``.
+        ``interval``: one row, whose interval and two-sided p value (from draws, for instance) the table gives in
+        ``low``, ``high`` and ``p``; undecided where these are empty, with what the table's column ``reason`` says.
     selections : list of mappings
         Column and the value, or list of values, that it holds: ``{"layer": "fc1", "region": ["AL", "AM"]}``.
     unit : list of str
         Columns that name an independent observation, such as ``identity`` or ``seed``. Rows of one unit are averaged
-        before the test. Every test but ``tabulated`` needs it: the rows of a table are rarely independent.
+        before the test. Every test but those of a tabulated row needs it: the rows of a table are rarely independent.
     where : mapping
         Part that all selections share.
     baseline : mapping or None
@@ -80,6 +84,8 @@ class Hypothesis(BaseModel):
         None: Benjamini-Hochberg over the combinations of ``each``, else what :func:`decide` is told.
     se, df : str
         Columns of a ``tabulated`` estimate's standard error and degrees of freedom (without the latter: normal).
+    low, high, p, reason : str
+        Columns of an ``interval``'s ends, its p value, and why it is empty.
 
     Examples
     --------
@@ -118,6 +124,10 @@ class Hypothesis(BaseModel):
     correction: str | None = None
     se: str = "se"
     df: str = "df"
+    low: str = "ci_low"
+    high: str = "ci_high"
+    p: str = "p"
+    reason: str = "reason"
 
     @field_validator("test", "direction", "correction")
     @classmethod
@@ -141,7 +151,7 @@ class Hypothesis(BaseModel):
         if not fewest <= n <= most:
             wanted = str(fewest) if fewest == most else f"at least {fewest}"
             return f"test {self.test!r} takes {wanted} selection(s), and {n} are given"
-        if not self.unit and self.test != "tabulated":
+        if not self.unit and self.test not in OF_ONE_ROW:
             return (
                 f"test {self.test!r} needs unit, the columns that name an independent observation, such as "
                 "unit = ['identity']"
@@ -152,6 +162,6 @@ class Hypothesis(BaseModel):
             return "a peak needs over, the column that it is sought in, and no other test takes it"
         if self.direction == "equivalent" and (self.margin is None or self.test not in WITH_STANDARD_ERROR):
             return f"direction 'equivalent' needs a margin and one of the tests {', '.join(WITH_STANDARD_ERROR)}"
-        if self.null and self.test in ("correlation", "ordering", "trend", "peak"):
+        if self.null and self.test in ("correlation", "ordering", "trend", "peak", "interval"):
             return f"test {self.test!r} is against 0; leave null out"
         return ""

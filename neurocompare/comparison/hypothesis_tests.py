@@ -42,6 +42,8 @@ class Outcome:
         Units that the test rests on.
     se : float
         Standard error of the estimate, NaN where the test has none.
+    reason : str
+        Why nothing can be said, where that is so and known.
     """
 
     estimate: float
@@ -52,6 +54,7 @@ class Outcome:
     p: float = np.nan
     n: float = np.nan
     se: float = np.nan
+    reason: str = ""
 
 
 def t_outcome(

@@ -31,27 +31,29 @@ __all__ = [
 FEWEST_IDENTITIES_A_FOLD = 2
 
 
-def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> pd.DataFrame:
-    """Whether the profile of fits over a network's layers differs between recordings.
+def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None) -> pd.DataFrame:
+    """Whether the profile of fits over a network's layers differs between recordings, and where it peaks.
 
     Parameters
     ----------
     result : FitResult
         Fits of at least two layers of a network to at least two recordings.
-    per_ceiling : bool
-        Divide fits by each recording's lower noise ceiling first (taken as known): two patches with the same profile
-        but other reliabilities then have parallel profiles.
+    per_ceiling : bool or None
+        Whether noise-corrected fits are compared (over the root of each recording's reliability, its error included):
+        two patches that read one layer then have parallel profiles whatever their reliabilities, while plain profiles
+        differ where these do. None compares them where the result has ceilings.
 
     Returns
     -------
     pandas.DataFrame
         One row a network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
-        ci_high, p``; ``interaction``, the mean square of what is left when the mean profile and the mean difference are
-        taken out, with ``p_interaction`` from draws; ``depth_difference``, the first recording's best layer's relative
-        depth minus the second's, with its standard deviation ``depth_se`` and the interval ``depth_low, depth_high``
-        over draws; ``p_adjusted`` (Holm, over
-        the rows) for the slopes.
+        ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of what is left when the mean profile and
+        the mean difference are taken out, with ``p_interaction`` from draws. ``depth_difference``, the first
+        recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
+        interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these are empty, and
+        ``depth_reason`` says why, where no layer fits one of the two beyond permuted identities. ``p_adjusted`` (Holm,
+        over the rows) for the slopes.
 
     Raises
     ------
@@ -61,33 +63,23 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
     n_recordings = len(result.recordings)
     if n_recordings < 2:
         raise InputError("comparing profiles needs at least two recordings, such as AL and AM; this result has one")
-    scale = np.ones(n_recordings)
-    if per_ceiling:
-        if result.ceilings is None or not (result.ceilings["ceiling_lower"] > 0).all():
-            raise InputError(
-                "profiles per ceiling need a lower noise ceiling above 0 for every recording; give ceilings="
-            )
-        scale = 1 / result.ceilings["ceiling_lower"].to_numpy()
+    if per_ceiling is None:
+        per_ceiling = result.ceilings is not None
+    if per_ceiling and result.ceilings is None:
+        raise InputError("profiles per ceiling need the reliability of every recording; give ceilings=")
+    compared = result.corrected if per_ceiling else result
     rows = []
     for labels, members in networks_of(result.models):
         if len(members) < 2:
             continue
         depth = np.linspace(0, 1, len(members))
         slope = (depth - depth.mean()) / ((depth - depth.mean()) ** 2).sum()
-        fits, draws = result.estimates[members] * scale, result.draws[:, members] * scale
+        problems = [result.no_identity_found(members, r) for r in range(n_recordings)]
         for a, b in zip(*np.triu_indices(n_recordings, 1), strict=True):
             weights = np.zeros((1, *result.estimates.shape))
-            weights[0, members, a], weights[0, members, b] = slope * scale[a], -slope * scale[b]
-            estimate, se, p = (float(value[0]) for value in result.contrasts(weights))
+            weights[0, members, a], weights[0, members, b] = slope, -slope
+            estimate, se, p = (float(value[0]) for value in compared.contrasts(weights))
             half = stats.t.ppf((1 + result.confidence) / 2, result.df.min()) * se
-            gap, gaps = fits[:, a] - fits[:, b], draws[:, :, a] - draws[:, :, b]
-            observed = np.var(gap)
-            centred = gaps - np.nanmean(gaps, axis=0) if np.isfinite(gap).all() else np.full_like(gaps, np.nan)
-            winners = [depth[first_largest(draws[:, :, r], axis=1)] for r in (a, b)]
-            gaps_of_depth = winners[0] - winners[1]
-            known = not np.isnan(fits[:, [a, b]]).all(axis=0).any()
-            tail = (1 - result.confidence) / 2
-            low, high = np.quantile(gaps_of_depth, [tail, 1 - tail]) if known else (np.nan, np.nan)
             rows.append(
                 labels
                 | _labels(result.recordings.iloc[a], result.recordings.columns, "_1")
@@ -97,23 +89,44 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool = False) -> p
                     "ci_low": estimate - half,
                     "ci_high": estimate + half,
                     "p": p,
-                    "interaction": observed,
-                    "p_interaction": _share_at_least(np.nanvar(centred, axis=1), observed)
-                    if np.isfinite(observed)
-                    else np.nan,
-                    "depth_difference": depth[first_largest(fits[:, a])] - depth[first_largest(fits[:, b])]
-                    if known
-                    else np.nan,
-                    "depth_se": gaps_of_depth.std(ddof=1) if known else np.nan,
-                    "depth_low": low,
-                    "depth_high": high,
-                    "n_layers": len(members),
+                    "per_ceiling": per_ceiling,
                 }
+                | _interaction(compared.estimates[members][:, [a, b]], compared.draws[:, members][:, :, [a, b]])
+                | _depths(result, members, a, b, "; ".join(filter(None, (problems[a], problems[b]))))
+                | {"n_layers": len(members)}
             )
     if not rows:
         raise InputError("comparing profiles needs a network with at least two layers; these models have one each")
     table = pd.DataFrame(rows)
     return table.assign(p_adjusted=adjust(table["p"].to_numpy(), "holm"))
+
+
+def _interaction(fits: np.ndarray, draws: np.ndarray) -> dict[str, float]:
+    """Interaction of layer and recording, of fits (n_layers, 2), and its p from draws (n_draws, n_layers, 2)."""
+    gap, gaps = fits[:, 0] - fits[:, 1], draws[:, :, 0] - draws[:, :, 1]
+    if not np.isfinite(gap).all() or not len(gaps):
+        return {"interaction": float(np.var(gap)), "p_interaction": np.nan}
+    centred = gaps - np.nanmean(gaps, axis=0)
+    observed = float(np.var(gap))
+    return {"interaction": observed, "p_interaction": _share_at_least(np.nanvar(centred, axis=1), observed)}
+
+
+def _depths(result: FitResult, members: np.ndarray, a: int, b: int, problem: str) -> dict[str, object]:
+    """Difference of the best layers' relative depths in two recordings; empty where there is a problem."""
+    names = ("depth_difference", "depth_se", "depth_low", "depth_high", "p_depth")
+    fits, draws = result.estimates[members][:, [a, b]], result.draws[:, members][:, :, [a, b]]
+    if not problem and not len(draws):
+        problem = "there are no draws"
+    if problem:
+        return {**dict.fromkeys(names, np.nan), "depth_reason": problem}
+    depth = np.linspace(0, 1, len(members))
+    first, second = (depth[first_largest(draws[:, :, r], axis=1)] for r in (0, 1))
+    gaps = first - second
+    tail = (1 - result.confidence) / 2
+    low, high = np.quantile(gaps, [tail, 1 - tail])
+    found = depth[first_largest(fits[:, 0])] - depth[first_largest(fits[:, 1])]
+    p = min(1.0, 2 * min(_share_at_least(gaps, 0.0), _share_at_least(-gaps, 0.0)))
+    return {**dict(zip(names, (found, gaps.std(ddof=1), low, high, p), strict=True)), "depth_reason": ""}
 
 
 def cross_validated_best_layer(

@@ -50,7 +50,8 @@ LAYER_TESTS = Measure(
             "The layer of one network that fits one patch best.",
             columns(
                 *(*NETWORK, "region", "subject", "layer", "layer_index", "fit", "relative_depth"),
-                *("depth_low", "depth_high", "layer_low", "layer_high", "share", "n_layers", "simulated"),
+                *("depth_low", "depth_high", "layer_low", "layer_high", "layer_set", "n_in_set", "share", "n_layers"),
+                "simulated",
             ),
         ),
         Table(
@@ -66,8 +67,18 @@ LAYER_TESTS = Measure(
             "Whether two patches are fitted alike by the layers of one network.",
             columns(
                 *(*NETWORK, "region_1", "subject_1", "region_2", "subject_2"),
-                *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "interaction", "p_interaction"),
-                *("depth_difference", "depth_se", "depth_low", "depth_high", "n_layers", "simulated"),
+                *(
+                    "slope_difference",
+                    "ci_low",
+                    "ci_high",
+                    "p",
+                    "p_adjusted",
+                    "per_ceiling",
+                    "interaction",
+                    "p_interaction",
+                ),
+                *("depth_difference", "depth_se", "depth_low", "depth_high", "p_depth", "depth_reason", "n_layers"),
+                "simulated",
             ),
         ),
     ),

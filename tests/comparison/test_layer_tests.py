@@ -10,6 +10,7 @@ import pytest
 from rsatoolbox.rdm import compare
 
 from neural_data.errors import InputError
+from neurocompare.comparison.ceilings import split_half_reliability
 from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import (
@@ -125,7 +126,9 @@ def test_profiles_of_two_samples_of_one_patch_do_not_differ(graded, rng):
     rejected = []
     for _ in range(30):
         responses, neural = recorded(layers, patterns, {"left": 2, "right": 2}, rng)
-        result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=100, rng=rng)
+        result = infer_fits(
+            network(layers, patterns), neural, recording=responses, n_draws=100, n_permutations=5, rng=rng
+        )
         row = compare_layer_profiles(result).iloc[0]
         rejected.append((row["p"] < 0.05, row["p_interaction"] < 0.05))
     assert np.mean(rejected, axis=0).max() < 0.2
@@ -199,3 +202,69 @@ def test_too_few_identities_cannot_be_cross_validated(rng):
     rdms = made([rng.standard_normal((9, 20))], patterns, layer=["a"], region=["AL"])
     with pytest.raises(InputError, match="needs at least 4 of them"):
         cross_validated_best_layer(rdms, rdms, resample="identity", rng=rng)
+
+
+def test_profiles_per_ceiling_do_not_differ_with_the_noise_of_a_patch(graded):
+    """One layer is read with little and with much noise: plain profiles differ, noise-corrected ones do not."""
+    patterns, layers = graded
+    rng = np.random.default_rng(4)
+    units = layers[0] / layers[0].std()
+    responses, plain, corrected = {}, [], []
+    for _ in range(5):
+        for region, noise in (("clear", 0.3), ("noisy", 2.0)):
+            signal = units @ rng.standard_normal((units.shape[1], 60))
+            responses[region] = signal / signal.std() + noise * rng.standard_normal(signal.shape)
+        neural = made(list(responses.values()), patterns, region=list(responses))
+        ceilings = pd.DataFrame(
+            {"region": region, "ceiling_lower": split_half_reliability(r, n_splits=20, rng=rng)}
+            for region, r in responses.items()
+        )
+        result = infer_fits(
+            network(layers, patterns),
+            neural,
+            recording=responses,
+            ceilings=ceilings,
+            n_draws=5,
+            n_permutations=5,
+            rng=rng,
+        )
+        plain.append(compare_layer_profiles(result, per_ceiling=False)["p"][0] < 0.05)
+        row = compare_layer_profiles(result).iloc[0]
+        assert row["per_ceiling"]
+        corrected.append(row["p"] < 0.05)
+    assert np.mean(plain) >= 0.8
+    assert np.mean(corrected) <= 0.4
+
+
+def test_best_layers_are_not_compared_where_a_patch_agrees_with_no_layer(graded):
+    patterns, layers = graded
+    rng = np.random.default_rng(1)
+    responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
+    responses["AM"] = rng.standard_normal(responses["AM"].shape)
+    neural = made(list(responses.values()), patterns, region=list(responses))
+    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=50, rng=rng)
+    row = compare_layer_profiles(result).iloc[0]
+    assert row[["depth_difference", "depth_se", "depth_low", "depth_high", "p_depth"]].isna().all()
+    assert row["depth_reason"] == "no layer fits AM beyond permuted identities"
+    assert np.isfinite(row["slope_difference"])
+
+
+def test_equally_good_layers_stay_in_the_confidence_set_and_others_do_not(graded):
+    """Two layers side by side in one: neither explains the population better, a third one does worse."""
+    patterns, layers = graded
+    rng = np.random.default_rng(2)
+    kept = []
+    for _ in range(10):
+        both = np.concatenate([layers[0], layers[1]], axis=1)
+        responses = both @ rng.standard_normal((both.shape[1], 80))
+        neural = made([responses], patterns, region=["AL"])
+        stranger = rng.standard_normal(layers[0].shape)
+        models = network([layers[0], layers[1], stranger], patterns)
+        result = infer_fits(models, neural, recording={"AL": responses}, n_draws=100, n_permutations=5, rng=rng)
+        best = result.best_layer().iloc[0]
+        assert best["layer"] in best["layer_set"].split(", ")
+        assert best["n_in_set"] == len(best["layer_set"].split(", "))
+        kept.append(["layer" + str(i) in best["layer_set"] for i in range(3)])
+    shares = np.mean(kept, axis=0)
+    assert (shares[:2] >= 0.7).all()
+    assert shares[2] <= 0.2

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow portable lint format bench clean
+.PHONY: demo test test-slow portable fuzz lint format bench clean
 
 demo: $(STAMP)
 	$(BIN)/neurocompare demo --out demo_run
@@ -19,6 +19,11 @@ test-slow: $(STAMP)
 # The numeric tests on the code of other processors, on one thread and two, and with another NumPy.
 portable: $(STAMP)
 	$(BIN)/python -m tests.portable
+
+# Damaged input for every reader, N times each.
+N ?= 400
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz -n $(N)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -28,6 +28,7 @@ from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, open_cache
 from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
+from neurocompare.study.inputs import Inputs
 from neurocompare.study.networks import NetworkRecord, with_weights
 from neurocompare.study.planning import Plan, PlannedMeasure, Step, make_plan, values_of
 from neurocompare.study.provenance import write_provenance
@@ -151,9 +152,13 @@ def run_study(
     with whole_folder(out) as folder, _logged(folder):
         cache = open_cache()
         (progress or _silent)("checking", 0.0)
+        inputs = Inputs()
+        inputs.look_at(load_study(study, overrides))
         plan = plan_study(study, overrides=overrides, device=device, quick=quick)
-        work = _Work(plan, cache, n_jobs=n_jobs, dask=dask, progress=progress or _silent)
+        inputs.look_at(plan.settings)
+        work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=progress or _silent)
         tables = work.write(folder, quick=quick)
+        inputs.refuse_changes()
     (progress or _silent)("done", 1.0)
     return Run(Path(out), tables, plan.settings)
 
@@ -165,8 +170,10 @@ def _silent(_name: str, _share: float) -> None:
 class _Work:
     """The steps of a plan, made or found in the cache."""
 
-    def __init__(self, plan: Plan, cache: Cache, *, n_jobs: int | None, dask: str | None, progress: Progress):
-        self.plan, self.cache, self.settings = plan, cache, plan.settings
+    def __init__(
+        self, plan: Plan, cache: Cache, inputs: Inputs, *, n_jobs: int | None, dask: str | None, progress: Progress
+    ):
+        self.plan, self.cache, self.inputs, self.settings = plan, cache, inputs, plan.settings
         self.n_jobs, self.dask, self.progress = n_jobs, dask, progress
         self.expected = plan.expected_seconds(cache)
         self.done: set[str] = set()
@@ -343,7 +350,13 @@ class _Work:
         """Result of a step, from the cache where it is kept."""
         self.tell(step.label + (" (waiting for another run)" if waiting else ""))
         start = time.perf_counter()
-        result = self.cache.obtain(step.key, make, kind=step.kind, label=step.label, work=step.work)
+
+        def made() -> Any:
+            value = make()
+            self.inputs.refuse_changes()
+            return value
+
+        result = self.cache.obtain(step.key, made, kind=step.kind, label=step.label, work=step.work)
         self.finish(step, time.perf_counter() - start)
         return result
 
@@ -358,6 +371,7 @@ class _Work:
 
     def kept(self, step: Step, result: Any, seconds: float) -> Any:
         """The result of a step that workers made, as the cache gives it."""
+        self.inputs.refuse_changes()
         result = self.cache.store(step.key, result, kind=step.kind, label=step.label, seconds=seconds, work=step.work)
         self.finish(step, seconds)
         return result

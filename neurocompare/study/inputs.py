@@ -1,0 +1,106 @@
+"""Files that a study reads, watched while it runs: what is kept under their checksums must come from these files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from neural_data.errors import InputError
+from neurocompare.measures.declaration import PathMark
+from neurocompare.models.registry import is_import_path
+from neurocompare.study.grammar import Study, marks_of
+
+__all__ = ["Inputs"]
+
+MOST_FILES = 200_000
+State = tuple[int, int, int]
+"""Time of the last change, ns; bytes; number of the file on its disk."""
+
+
+@dataclass
+class Inputs:
+    """Files and what they were like when they were looked at first.
+
+    Parameters
+    ----------
+    states : dict of pathlib.Path to tuple or None
+        None: it was not there.
+    """
+
+    states: dict[Path, State | None] = field(default_factory=dict)
+
+    def look_at(self, settings: Study) -> None:
+        """Remember the files that a study names, the images beside its table of stimuli, and the code of its networks.
+
+        Code is known once it is imported: a second look adds it, and leaves what was seen before.
+        """
+        for path in (*_named(settings), *_beside(settings), *_code(settings)):
+            for file in _files(path):
+                if file not in self.states and len(self.states) < MOST_FILES:
+                    self.states[file] = _state(file)
+
+    def refuse_changes(self) -> None:
+        """Refuse to go on where a file is no longer what it was.
+
+        Raises
+        ------
+        InputError
+            Names the first of them.
+        """
+        for path, before in self.states.items():
+            if _state(path) != before:
+                raise InputError(
+                    f"{path} changed while the study ran, so that its results would rest on both versions; run again "
+                    "when nothing writes to it. Steps that were finished before are kept"
+                )
+
+
+def _named(settings: BaseModel) -> Iterator[Path]:
+    """Paths in a study; ``{seed}`` stands for each seed."""
+    seeds = getattr(settings, "seeds", None) or [""]
+    for name, about in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, BaseModel):
+                yield from _named(part)
+            elif isinstance(part, str) and marks_of(about, PathMark):
+                yield from {Path(part.replace("{seed}", str(seed))) for seed in seeds}
+
+
+def _beside(settings: Study) -> Iterator[Path]:
+    """Where the images of the study's own stimuli may lie."""
+    table = Path(settings.stimuli.source)
+    if table.is_file():
+        yield from (table.parent / "images", table.parent / "images.zip")
+
+
+def _code(settings: Study) -> Iterator[Path]:
+    """Files of imported modules that make networks."""
+    for model in settings.models:
+        module = sys.modules.get(model.name.partition(":")[0]) if is_import_path(model.name) else None
+        if getattr(module, "__file__", None):
+            yield Path(module.__file__)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    try:
+        if path.is_dir():
+            for place, _, names in os.walk(path):
+                yield from (Path(place, name) for name in names)
+        elif path.is_file():
+            yield path
+    except OSError:
+        return
+
+
+def _state(path: Path) -> State | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_mtime_ns, about.st_size, about.st_ino

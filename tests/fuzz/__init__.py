@@ -1,0 +1,1 @@
+"""Damaged input for every reader: see ``python -m tests.fuzz --help``."""

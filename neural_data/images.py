@@ -8,8 +8,10 @@ animation, or a file of several pages, the first picture is shown.
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +39,7 @@ ALPHA_BACKGROUND = 0.5
 """Transparent pixels are shown on this gray (0 black, 1 white)."""
 _ORIENTATION, _TIFF_BITS, _TIFF_SAMPLES = 274, 258, 339
 _SIGNED = 2
+_PNG = b"\x89PNG\r\n\x1a\n"
 _NARROW_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -133,6 +136,8 @@ def decode_image(content: bytes, where: str) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged tags; what cannot be read raises
+            if content.startswith(_PNG):
+                _check_sums(content)
             with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise InputError(
@@ -162,6 +167,23 @@ def decode_image(content: bytes, where: str) -> Decoded:
             raise
         raise InputError(f"{where} is not a readable image ({one_line(error)}); replace the file") from error
     return Decoded(np.ascontiguousarray(turned), n_frames)
+
+
+def _check_sums(content: bytes) -> None:
+    """Compare the checksums of a PNG's pixels, palette and transparency: Pillow passes over that of the pixels."""
+    place = len(_PNG)
+    while place + 12 <= len(content):
+        length, kind = struct.unpack_from(">I4s", content, place)
+        if place + 12 + length > len(content):
+            break
+        inside = content[place + 4 : place + 8 + length]
+        (wanted,) = struct.unpack_from(">I", content, place + 8 + length)
+        if (kind[:1].isupper() or kind == b"tRNS") and zlib.crc32(inside) != wanted:
+            raise ValueError(f"the checksum of its part {kind.decode('ascii', 'replace')} is wrong")
+        if kind == b"IEND":
+            return
+        place += 12 + length
+    raise ValueError("it is cut off")
 
 
 def unit_range(pixels: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ An HDF5 file may name other files as the place of its numbers (external storage,
 from __future__ import annotations
 
 import contextlib
+import mmap
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +22,9 @@ from neural_data.formats.bounds import checked_file, one_line, refuse_claim
 __all__ = ["SIGNATURE", "UNREADABLE", "array_of", "closed_hdf5", "dataset_shapes"]
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_HEAP = b"GCOL"
+LARGEST_SEARCHED = 2_000_000_000
+"""Bytes of a file that is searched for damaged heaps."""
 DEEPEST = 64
 MOST_OBJECTS = 200_000
 UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
@@ -48,6 +53,7 @@ def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File
     """
     checked_file(path)
     try:
+        _check_heaps(path)
         with h5py.File(path, "r") as file:
             _refuse_open_ends(file, path)
             yield file
@@ -58,6 +64,34 @@ def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File
             f"{path}: not readable as {what} ({type(error).__name__}: {one_line(error)}); it may be truncated, copy it "
             "again"
         ) from error
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse damaged heaps, where texts of any length lie: at one the HDF5 library goes round in circles for ever.
+
+    A heap is a chain of objects, each with its number and size; number 0 is the free space and reaches to the end.
+    """
+    size = path.stat().st_size
+    if size > LARGEST_SEARCHED:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        place = content.find(_HEAP)
+        while place >= 0:
+            (n_bytes,) = struct.unpack("<Q", content[place + 8 : place + 16].ljust(8, b"\0"))
+            # Texts may hold these letters, too; a heap starts at a round place and has a size of some pages.
+            if place % 8 == 0 and content[place + 4 : place + 8] == b"\1\0\0\0" and 4096 <= n_bytes <= size - place:
+                _check_heap(content[place : place + n_bytes])
+            place = content.find(_HEAP, place + 4)
+
+
+def _check_heap(heap: bytes) -> None:
+    place = 16
+    while place + 16 <= len(heap):
+        number, _, _, size = struct.unpack_from("<HHIQ", heap, place)
+        step = size if number == 0 else 16 + size + (-size % 8)
+        if step < 16 or place + step > len(heap):
+            raise ValueError("a heap of texts is damaged")
+        place += step
 
 
 def array_of(dataset: h5py.Dataset, path: Path) -> np.ndarray:

@@ -19,6 +19,7 @@ from scipy.io.matlab import MatReadError, mat_struct
 from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, one_line, refuse_claim
 from neural_data.formats.hdf5 import array_of, closed_hdf5
+from neural_data.formats.matlab_elements import check_elements
 
 __all__ = ["is_version_73", "read_variables", "variable_names", "variable_shapes"]
 
@@ -39,6 +40,7 @@ _UNREADABLE = (
     MemoryError,
     OverflowError,
     RuntimeError,
+    NameError,
     struct.error,
     zlib.error,
 )
@@ -106,6 +108,7 @@ def read_variables(path: Path, names: Sequence[str]) -> dict[str, object]:
         with closed_hdf5(path, what="a MATLAB file") as file:
             return {name: _Reader(file, path).value(file[name]) for name in names}
     try:
+        check_elements(path)
         loaded = loadmat(path, variable_names=list(names), simplify_cells=True)
         return {name: _plain(loaded[name]) for name in names}
     except _UNREADABLE as error:

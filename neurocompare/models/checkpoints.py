@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -44,8 +47,15 @@ _UNREADABLE = (
     EOFError,
     OSError,
     ValueError,
-    KeyError,
+    LookupError,
     TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
 )
 
 
@@ -118,6 +128,7 @@ def _read_file(path: Path) -> object:
         with warnings.catch_warnings():
             # Said of files that torch did not write; they are refused below anyway.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            _check_sums(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -125,6 +136,15 @@ def _read_file(path: Path) -> object:
             f"{path}: not a checkpoint that is safe to read ({reason}); where you trust its source, load it in a "
             "script of your own and save the weights with safetensors.torch.save_model(model, 'weights.safetensors')"
         ) from error
+
+
+def _check_sums(path: Path) -> None:
+    """Compare the checksums of a zip, which torch passes over."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong; copy the file again")
 
 
 def _in_folder(folder: Path) -> Path:

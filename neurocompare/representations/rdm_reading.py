@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -521,7 +522,7 @@ def _read_npy(path: Path, variable: str | None) -> _Found:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
         refuse_claim(array.size * 8, path, f"an array ({' x '.join(map(str, array.shape))})")
         values = np.array(array)
-    except (ValueError, OSError, EOFError, SyntaxError, TypeError, MemoryError) as error:
+    except (ValueError, OSError, EOFError, SyntaxError, TypeError, MemoryError, TokenError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not readable as a NumPy array ({one_line(error)})") from error

@@ -78,8 +78,8 @@ def _check_heaps(path: Path) -> None:
         place = content.find(_HEAP)
         while place >= 0:
             (n_bytes,) = struct.unpack("<Q", content[place + 8 : place + 16].ljust(8, b"\0"))
-            # Texts may hold these letters, too; a heap starts at a round place and has a size of some pages.
-            if place % 8 == 0 and content[place + 4 : place + 8] == b"\1\0\0\0" and 4096 <= n_bytes <= size - place:
+            # Texts may hold these letters, too; in a heap its version and its size of some pages follow them.
+            if content[place + 4 : place + 8] == b"\1\0\0\0" and 4096 <= n_bytes <= size - place:
                 _check_heap(content[place : place + n_bytes])
             place = content.find(_HEAP, place + 4)
 

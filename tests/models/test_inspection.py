@@ -55,6 +55,13 @@ def test_a_network_that_depends_on_the_image_alone_is_shown_as_it_is(faces, capl
     assert caplog.text == ""
 
 
+def test_a_network_can_be_looked_at_in_inference_mode(faces):
+    with torch.inference_mode():
+        assert network(Net()).layer_names() == ["conv"]
+        found = rdm(Net(), faces)
+    np.testing.assert_allclose(found, expected(Net().eval(), faces), atol=1e-5)
+
+
 def test_statistics_of_the_batch_are_those_of_one_image(faces, caplog):
     module = nn.Sequential(nn.Conv2d(3, 6, 3), nn.BatchNorm2d(6, track_running_stats=False), nn.ReLU())
     found = [rdm(module, faces, "2", batch_size=size) for size in (3, 64)]

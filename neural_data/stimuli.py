@@ -332,11 +332,18 @@ class StimulusSet:
             If a transform has no description that is the same in every run: a lambda or local function, or an object
             whose ``repr`` holds an address or an array.
         """
-        digest = hashlib.sha256(self.table.to_csv(float_format="%.12g").encode())
+        digest = hashlib.sha256(self._table_text())
         for image in self._raw_images():
             digest.update(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes())
         digest.update(repr([_described(transform) for transform in self.transforms]).encode())
         return digest.hexdigest()
+
+    def table_checksum(self) -> str:
+        """SHA-256 (hex) of the table alone, for what looks at no image."""
+        return hashlib.sha256(self._table_text()).hexdigest()
+
+    def _table_text(self) -> bytes:
+        return self.table.to_csv(float_format="%.12g").encode()
 
     def _raw_images(self) -> Iterator[np.ndarray]:
         """Images one by one, (height, width) or (height, width, 3), in the type they are stored in."""

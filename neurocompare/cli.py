@@ -179,8 +179,8 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
     from neurocompare.measures.page import write_report
     from neurocompare.study.folders import MARK, update_mark
 
-    needed = MARK if not (run_dir / MARK).is_file() else "tables/fits.csv"
-    if not (run_dir / needed).is_file():
+    needed = MARK if not (run_dir / MARK).is_file() else "tables"
+    if not (run_dir / needed).exists():
         raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
     written = write_report(run_dir)
     update_mark(run_dir, [written.name])
@@ -572,7 +572,7 @@ def _run(study: Path | Mapping[str, Any], out: Path, overrides: dict[str, str], 
 
     for sentence in summary_sentences(finished.tables, finished.study.model_dump(mode="json")):
         _say(f"- {sentence}")
-    if finished.tables["fits"]["simulated"].any():
+    if any(table["simulated"].any() for table in finished.tables.values() if "simulated" in table):
         _say("The recording is simulated.")
     _say(f"report: {finished.out / 'report.html'}")
 

@@ -32,6 +32,7 @@ from neurocompare.representations.neural_rdms import (
 from neurocompare.representations.rdms import rdm_table
 
 __all__ = [
+    "ceilings_of_rdms",
     "neuron_ceilings",
     "root",
     "split_half_reliability",
@@ -304,11 +305,32 @@ def subject_ceilings(
             "a ceiling over subjects needs a region that was recorded in at least two; name the subjects when reading, "
             "or use the ceiling over neurons"
         )
+    return ceilings_of_rdms(rdms, method=method)
+
+
+def ceilings_of_rdms(rdms: RDMs, *, method: str = "corr") -> pd.DataFrame:
+    """Noise ceiling of every region from RDMs of its subjects, each left out in turn.
+
+    Parameters
+    ----------
+    rdms : rsatoolbox.rdm.RDMs
+        RDM descriptors ``region`` and ``subject``; ``n_neurons`` and ``simulated`` where known.
+    method : str
+        As in :func:`neuron_ceilings`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As of :func:`subject_ceilings`; NaN where a region has RDMs of one subject, or two of the same one.
+    """
+    table = rdm_table(rdms)
+    table = table.assign(**{n: v for n, v in (("n_neurons", np.nan), ("simulated", False)) if n not in table.columns})
+    table = table if "subject" in table.columns else table.assign(subject="")
     rows = []
     for region, members in table.groupby("region", sort=False):
         lower = upper = np.nan
-        if len(members) > 1:
-            vectors = rdms.subset("region", region).get_vectors()
+        if len(members) > 1 and members["subject"].is_unique:
+            vectors = rdms.get_vectors()[members.index.to_numpy()]
             others = np.arange(len(vectors))[:, None] != np.arange(len(vectors))
             lower = _mean(
                 [_agreement(_pooled(vectors[o], method), v, method) for v, o in zip(vectors, others, strict=True)]
@@ -318,12 +340,12 @@ def subject_ceilings(
             {
                 "region": region,
                 "n_subjects": len(members),
-                "n_neurons": int(members["n_neurons"].sum()),
+                "n_neurons": members["n_neurons"].sum(min_count=1),
                 "n_stimuli": rdms.n_cond,
                 "ceiling_lower": lower,
                 "ceiling_upper": upper,
                 "method": method,
-                "dissimilarity": dissimilarity,
+                "dissimilarity": rdms.dissimilarity_measure,
                 "simulated": bool(members["simulated"].iloc[0]),
             }
         )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
-from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.ceilings import ceilings_of_rdms, neuron_ceilings
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Measure, Measured
+from neurocompare.measures.declaration import Measure, Measured, Patches
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.tables import Table
+from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["CEILINGS"]
 
 
 def measure(
     *,
-    recording: xr.DataArray,
+    patches: Patches,
     stimuli: StimulusSet,
     method: str,
     dissimilarity: str,
@@ -24,8 +25,11 @@ def measure(
     control: tuple[str, ...],
     n_splits: int,
     seed: int,
+    recording: xr.DataArray | None = None,
 ) -> Measured:
-    """Reliability of every patch's RDM over its neurons."""
+    """Reliability of every patch's RDM over its neurons; of RDMs alone, how well subjects fit each other."""
+    if recording is None:
+        return Measured({"ceilings": ceilings_of_rdms(patches.rdms, method=method)})
     table = neuron_ceilings(
         recording,
         stimuli=stimuli,
@@ -37,6 +41,20 @@ def measure(
         rng=step_rng(seed, "ceilings"),
     )
     return Measured({"ceilings": table})
+
+
+def _methods(ceilings: pd.DataFrame) -> list[str]:
+    if ceilings["n_splits"].isna().all():
+        return [
+            "The noise ceiling of RDMs without responses is how well the RDM of each subject fits the mean of those of "
+            "the others (lower) and of all (upper), after Nili et al. (2014)."
+        ]
+    return [
+        "The reliability of a patch RDM over neurons comes from "
+        f"{ceilings['n_splits'].iloc[0]:.0f} random halves of them (Spearman-Brown, less its error from quarters "
+        "to halves; intervals by leaving out parts of the neurons, Student's t on Fisher's z). The noise ceiling is "
+        "its square root, which bounds a true model's fit."
+    ]
 
 
 CEILINGS = Measure(
@@ -53,15 +71,11 @@ CEILINGS = Measure(
             "Noise ceilings of one patch.",
             columns(
                 *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
+                Column("n_subjects", "subjects whose RDMs are compared, where RDMs alone are known"),
                 *("ceiling_lower", "ceiling_lower_se", "ceiling_lower_low", "ceiling_lower_high", "ceiling_upper"),
                 *("ceiling_upper_low", "ceiling_upper_high", "simulated"),
             ),
         ),
     ),
-    methods=lambda tables, _study: [
-        "The reliability of a patch RDM over neurons comes from "
-        f"{tables['ceilings']['n_splits'].iloc[0]} random halves of them (Spearman-Brown, less its error from quarters "
-        "to halves; intervals by leaving out parts of the neurons, Student's t on Fisher's z). The noise ceiling is "
-        "its square root, which bounds a true model's fit."
-    ],
+    methods=lambda tables, _study: _methods(tables["ceilings"]),
 )

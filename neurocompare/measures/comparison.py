@@ -33,8 +33,10 @@ class Comparison(Section):
     method: Annotated[str, MemberOf(METHODS)] = "corr"
     dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = "correlation"
     normalize: Literal["none", "zscore"] = "none"
-    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] = Field(
-        ["identity", "neuron"], description="what the experiment sampled and the claim is to generalise over"
+    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] | None = Field(
+        None,
+        description="what the experiment sampled and the claim is to generalise over; by default what is there: "
+        "identities where they are shown in several views, else stimuli, and neurons of a recording, else subjects",
     )
     variance: Annotated[str, MemberOf(VARIANCES)] = Field("jackknife", description="where standard errors come from")
     n_draws: Annotated[int, Quick(100)] = Field(1000, ge=50, le=1_000_000)
@@ -53,7 +55,7 @@ class Comparison(Section):
 
     @field_validator("resample", "control")
     @classmethod
-    def _names_are_distinct(cls, names: str | list[str]) -> str | list[str]:
+    def _names_are_distinct(cls, names: str | list[str] | None) -> str | list[str] | None:
         return without_repeats(names)
 
     def inference(self) -> dict[str, Any]:

@@ -280,6 +280,9 @@ class Measure:
         Its section of a study file, where ``true`` stands for the defaults; None: it has no settings.
     optional : bool
         Whether a study must ask for it. Otherwise it is measured wherever all that it needs is there.
+    of_views : bool
+        Whether it needs identities in several views; a study of other stimuli goes without it, or is refused where it
+        asks for it.
     work : callable
         ``work(settings, n_stimuli)``: how much there is to do for one network (or for the study), in images shown.
     seconds : float
@@ -306,6 +309,7 @@ class Measure:
     shown: tuple[Shown, ...] = ()
     settings: type[Section] | None = None
     optional: bool = True
+    of_views: bool = False
     work: Callable[[Any, int], float] = lambda _settings, n_stimuli: n_stimuli
     seconds: float = 0.01
     depends: Callable[[Any, int], Any] | None = None

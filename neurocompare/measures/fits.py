@@ -31,7 +31,7 @@ from neurocompare.reporting.drawing import (
     style,
 )
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.dissimilarities import find_dissimilarity
+from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
 from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
 
 __all__ = ["FITS", "best_layers", "draw_fits", "draw_rdms", "shown_fits"]
@@ -231,24 +231,23 @@ def _warnings(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> 
 
 def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> list[str]:
     first = tables["fits"].iloc[0]
-    measured = find_dissimilarity(first["dissimilarity"]).label
+    named = first["dissimilarity"]
+    measured = find_dissimilarity(named).label if named in DISSIMILARITIES else f"that of the RDMs brought ({named})"
     raw = study["comparison"]["normalize"] == "none"
     return [
         f"Dissimilarity is {measured}, "
         f"{'without normalisation of units' if raw else 'after z-scoring each unit over stimuli'} for the fits.",
         f"The fit is {find_method(first['method']).label} between the RDM of a layer and the RDM of a patch over "
         f"{first['n_stimuli']} stimuli, matched by stimulus id.",
-        _uncertainty(study["comparison"]),
+        _uncertainty(study["comparison"], first["resample"].split("+")),
         "p (identities) is one-sided, from permutations of the identities of the patch with views kept; p (fit > 0) is "
         "one-sided against 0, which any two populations that are tuned to view exceed. Both are adjusted over layers "
         "within a patch (Benjamini and Hochberg 1995).",
     ]
 
 
-def _uncertainty(comparison: dict) -> str:
+def _uncertainty(comparison: dict, sampled: list[str]) -> str:
     """Methods sentence on standard errors and intervals, as they were computed."""
-    sampled = comparison["resample"]
-    sampled = [sampled] if isinstance(sampled, str) else sampled
     factors = " and ".join(FACTORS[factor].phrase or FACTORS[factor].plural for factor in sampled)
     if comparison["variance"] == "jackknife":
         how = f"come from leaving out parts of the {factors} (jackknife)"

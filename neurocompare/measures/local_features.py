@@ -205,6 +205,7 @@ LOCAL_FEATURES = Measure(
     title="Local features",
     about="view tuning with important parts of the images kept, deleted or shuffled",
     settings=LocalFeatures,
+    of_views=True,
     compute=measure,
     work=_work,
     tables=(

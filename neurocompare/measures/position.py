@@ -140,6 +140,7 @@ POSITION = Measure(
     title="Position tolerance",
     about="mirror-symmetry index of layers with the stimuli in place and shifted",
     settings=Position,
+    of_views=True,
     compute=measure,
     work=lambda settings, n_stimuli: n_stimuli * len(settings.shifts_px),
     tables=(

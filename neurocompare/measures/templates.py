@@ -96,6 +96,7 @@ TEMPLATES = Measure(
     key="templates",
     title="Templates",
     about="idealised view, mirror-symmetric and identity RDMs, and pixels, in layers and patches",
+    of_views=True,
     compute=measure,
     tables=(
         Table("templates", "What one template contributes to the RDM of a layer.", columns(*LAYER, *FOUND)),

@@ -111,6 +111,7 @@ TRAJECTORIES = Measure(
     title="Training regimes",
     about="index and fits of networks in the course of their training",
     optional=False,
+    of_views=True,
     compute=measure,
     tables=(
         Table(

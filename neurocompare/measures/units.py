@@ -140,6 +140,7 @@ UNITS = Measure(
     title="Mirror-symmetric units",
     about="shares of mirror-symmetrically tuned units, by the criteria of Baek et al. and revised",
     settings=Units,
+    of_views=True,
     compute=measure,
     work=lambda _settings, n_stimuli: 4 * n_stimuli,
     tables=(

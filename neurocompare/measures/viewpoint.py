@@ -151,6 +151,7 @@ VIEWPOINT = Measure(
     title="View tuning",
     about="mirror-symmetric viewpoint tuning index of every layer",
     optional=False,
+    of_views=True,
     compute=measure,
     work=lambda _settings, _n_stimuli: 1,
     tables=(

@@ -40,6 +40,7 @@ VIEWPOINT_PATCHES = Measure(
     title="View tuning",
     about="mirror-symmetric viewpoint tuning index of every patch",
     optional=False,
+    of_views=True,
     compute=measure,
     work=lambda _settings, _n_stimuli: 1,
     seconds=0.5,

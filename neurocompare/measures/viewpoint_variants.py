@@ -65,6 +65,7 @@ VIEWPOINT_VARIANTS = Measure(
     key="viewpoint_variants",
     title="Variants of the index",
     about="the mirror-symmetry index without z-scoring of units, and an idealised measure beside it",
+    of_views=True,
     compute=measure,
     tables=(
         Table(

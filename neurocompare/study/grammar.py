@@ -114,10 +114,41 @@ class Shown(Section):
     )
 
 
-class Model(Section):
-    """``[[models]]``: a network, and the layers that are looked at."""
+class BroughtRdms(Section):
+    """Settings of a section that may bring RDMs from a file in place of what they would be made from."""
 
-    name: Name = Field(description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'")
+    rdms: FilePath | None = Field(
+        None, description="file of RDMs: rsatoolbox HDF5, .npy, .npz, MATLAB or CSV; in place of what makes them"
+    )
+    variable: Name | None = Field(None, description="variable of that file, where several can be RDMs")
+    match_by: Name | None = Field(None, description="descriptor or variable that names the stimuli in that file")
+    names: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="RDMs to take from that file, by their names; all by default"
+    )
+    name_pattern: Name | None = Field(None, description="what their names say: '{region} | {subject}'")
+    average: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="descriptors to average them over, such as 'session'"
+    )
+
+    @model_validator(mode="after")
+    def _settings_of_files_have_one(self) -> BroughtRdms:
+        given = [name for name in BroughtRdms.model_fields if name != "rdms" and getattr(self, name) is not None]
+        if given and self.rdms is None:
+            raise ValueError(f"{given[0]} is a setting of rdms, and there are none; name their file, or remove it")
+        return self
+
+    def reading(self) -> dict[str, Any]:
+        """Arguments of ``read_rdms`` beyond the file and the stimuli."""
+        chosen = {name: getattr(self, name) for name in ("variable", "match_by", "names", "name_pattern")}
+        return {**chosen, "average": self.average or ()}
+
+
+class Model(BroughtRdms):
+    """``[[models]]``: a network, and the layers that are looked at; or RDMs that take the place of both."""
+
+    name: Name = Field(
+        "", description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'; a label of rdms"
+    )
     layers: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         "main",
         description="'main' (8 to 25 of a network's layers), 'all', names, or patterns: '*' stops at a dot, '**' does "
@@ -137,6 +168,20 @@ class Model(Section):
     training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
 
     @model_validator(mode="after")
+    def _network_or_rdms(self) -> Model:
+        if self.rdms is None and not self.name:
+            raise ValueError("key 'name' is missing: give the name of a network, or rdms")
+        if self.rdms is not None:
+            unused = [
+                name
+                for name in ("layers", "seeds", "weights", "start", "preprocessing", "training")
+                if name in self.model_fields_set
+            ]
+            if unused:
+                raise ValueError(f"{unused[0]} is a setting of networks, and this model brings its rdms; remove one")
+        return self
+
+    @model_validator(mode="after")
     def _trained_or_given(self) -> Model:
         if self.training is not None:
             if self.weights is not None:
@@ -151,18 +196,45 @@ class Model(Section):
         return self.regime or (self.training.regime if self.training else None)
 
 
-class Recording(Section):
-    """``[recording]``: a recording, or the simulation of one."""
+class Recording(BroughtRdms):
+    """``[recording]``: a recording, the simulation of one, or RDMs of one."""
 
-    source: FilePath = Field("simulated", description="'simulated' or the path of a recording")
+    source: FilePath = Field("simulated", description="'simulated', 'none' or the path of a recording")
     regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
     n_neurons: Annotated[int, Quick(40)] = Field(100, ge=4, description="neurons a region; simulation only")
     n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
     format: Name | None = Field(None, description="file format, where its content does not tell")
     stimulus: Name | None = Field(None, description="label of the file that names the stimulus")
+    columns: dict[str, str | list[str]] = Field({}, description="columns of the file by role: {response = 'rate'}")
+    variables: dict[str, str] = Field({}, description="variables of a MATLAB or HDF5 file: {responses = 'rates'}")
+    region: Name | None = Field(None, description="region of the neurons, where the file names none")
+    units: Name | None = Field(None, description="spikes/s, counts or normalized, where the file does not say")
+    decimal: Literal[".", ","] | None = Field(None, description="decimal mark of a table, where it does not tell")
+    missing: Literal["refuse", "drop_neurons", "drop_stimuli"] = Field(
+        "refuse", description="what becomes of neurons without a response to some stimulus"
+    )
     window_ms: list[float] | None = Field(
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
+
+    @property
+    def kind(self) -> str:
+        """What there is: ``rdms``, ``none``, ``simulated`` or ``file``."""
+        if self.rdms is not None:
+            return "rdms"
+        return self.source if self.source in ("none", "simulated") else "file"
+
+    @model_validator(mode="after")
+    def _recording_or_rdms(self) -> Recording:
+        if self.rdms is not None and self.model_fields_set & {
+            "source",
+            "columns",
+            "variables",
+            "stimulus",
+            "window_ms",
+        }:
+            raise ValueError("a recording has either rdms or a source with its settings; remove one")
+        return self
 
     @field_validator("regions")
     @classmethod
@@ -222,7 +294,7 @@ class Study(Section):
     title: Name = "Model-brain comparison"
     seed: int = Field(0, ge=0)
     stimuli: Stimuli = Stimuli()
-    models: list[Model] = Field(min_length=1)
+    models: list[Model] = Field([], description="networks and RDMs that are compared with the recording; may be none")
     recording: Recording = Recording()
     comparison: Comparison = Comparison()
     hypotheses: list[Hypothesis] = Field([], description="claims that are decided on the tables of the run")
@@ -243,9 +315,25 @@ class Study(Section):
         sides = [getattr(self.power, side) for side in SIDES]
         return [_network_of(chosen, side, self.models) for chosen, side in zip(sides, SIDES, strict=True)]
 
+    @property
+    def networks(self) -> list[Model]:
+        """Entries of the models that are networks."""
+        return [model for model in self.models if model.rdms is None]
+
+    @property
+    def brought(self) -> list[Model]:
+        """Entries of the models that bring their RDMs."""
+        return [model for model in self.models if model.rdms is not None]
+
+    @model_validator(mode="after")
+    def _there_is_something_to_do(self) -> Study:
+        if not self.models and self.recording.kind in ("none", "simulated"):
+            raise ValueError("a study needs [[models]], or a [recording] of yours to describe; this one has neither")
+        return self
+
     @model_validator(mode="after")
     def _networks_are_distinct(self) -> Study:
-        names = [(model.name, model.label, model.weights, seed) for model in self.models for seed in model.seeds]
+        names = [(model.name, model.label, model.weights, seed) for model in self.networks for seed in model.seeds]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"network {name[0]!r} with seed {name[3]} is listed twice; remove one")
@@ -268,7 +356,8 @@ class Study(Section):
     def facts(self) -> Facts:
         """What is known before anything is computed."""
         kinds = [
-            (model.name, model.label or default_label(model.name, model.weights, model.start)) for model in self.models
+            (model.name, model.label or default_label(model.name, model.weights, model.start))
+            for model in self.networks
         ]
         return Facts(tuple(dict.fromkeys(kinds)))
 

@@ -93,7 +93,7 @@ def identify_networks(settings: Study, device: str = "auto") -> list[NetworkReco
         If a network, its weights, a layer or the device does not exist, or two seeds give the same weights.
     """
     records = []
-    for model in settings.models:
+    for model in settings.networks:
         of_model = [_identified(model, seed, device) for seed in model.seeds]
         _refuse_repeats(of_model)
         records += of_model

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.inference import default_factors
 from neurocompare.measures import MEASURES
 from neurocompare.measures.declaration import (
     LAYER_RDMS,
@@ -33,6 +35,7 @@ from neurocompare.measures.declaration import (
 )
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
+from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
@@ -40,6 +43,9 @@ from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.recipes import dataset_key, image_size, recipe_of
 from neurocompare.study.steps import (
     SIMULATED_REGIONS,
+    brought_layers,
+    brought_patches,
+    has_views,
     obtain_recording,
     planned_stimuli,
     read_own_stimuli,
@@ -53,6 +59,7 @@ __all__ = [
     "PlannedTraining",
     "Step",
     "make_plan",
+    "needs_images",
     "plan_stimuli",
     "recording_checksum",
     "values_of",
@@ -140,8 +147,8 @@ class Plan:
         One a network.
     kinds : tuple of str
         RDMs of layers that presentations give, see ``measures.declaration.LAYER_RDMS``.
-    patches, fits : Step
-        RDMs of the patches, and the fits of all layers to them.
+    patches, fits : Step or None
+        RDMs of the patches, and the fits of all layers to them; None where there is no recording, or no layer.
     measures : tuple of PlannedMeasure
         In the order in which they are made.
     figures : tuple of PlannedFigure
@@ -149,6 +156,10 @@ class Plan:
         Networks that the study trains, by their place among ``networks``.
     not_imported : tuple of str
         Import paths of networks that were left out, so that no code of theirs ran.
+    layers : tuple of rsatoolbox.rdm.RDMs
+        RDMs that models bring, described like those of layers.
+    patch_rdms : rsatoolbox.rdm.RDMs or None
+        RDMs that the recording brings.
     """
 
     settings: Study
@@ -158,12 +169,14 @@ class Plan:
     rendering: Step | None
     presentations: tuple[Step, ...]
     kinds: tuple[str, ...]
-    patches: Step
-    fits: Step
+    patches: Step | None
+    fits: Step | None
     measures: tuple[PlannedMeasure, ...]
     figures: tuple[PlannedFigure, ...]
     trainings: Mapping[int, PlannedTraining] = field(default_factory=dict)
     not_imported: tuple[str, ...] = ()
+    layers: tuple[RDMs, ...] = ()
+    patch_rdms: RDMs | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -173,7 +186,8 @@ class Plan:
         first = (*datasets.values(), *(planned.training for planned in self.trainings.values()), *first)
         measures = [step for planned in self.measures for step in planned.steps.values()]
         figures = (planned.step for planned in self.figures)
-        return (*first, *self.presentations, self.patches, self.fits, *measures, *figures)
+        compared = (step for step in (self.patches, self.fits) if step is not None)
+        return (*first, *self.presentations, *compared, *measures, *figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -212,21 +226,38 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
     networks = tuple(identify_networks(settings.model_copy(update={"models": known}), device))
     stimuli, rendering = plan_stimuli(settings)
     views = settings.stimuli.azimuths_deg if stimuli is None else stimuli.table["azimuth_deg"].unique()
-    if views is not None:
+    of_views = stimuli is None or has_views(stimuli)
+    if views is not None and of_views:
         check_azimuths(sorted(views))
     n_stimuli = int(rendering.work) if stimuli is None else len(stimuli)
-    shown = _key("shown", rendering.key, settings.stimuli.background) if stimuli is None else stimuli.checksum()
-    if settings.recording.source == "simulated":
-        recording, n_regions = None, len(settings.recording.regions or SIMULATED_REGIONS)
-        recorded = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
+    if stimuli is None:
+        shown = _key("shown", rendering.key, settings.stimuli.background)
     else:
-        recording = obtain_recording(settings, stimuli)
-        recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
+        shown = stimuli.checksum() if needs_images(settings) else stimuli.table_checksum()
+    recording = patch_rdms = recorded = None
+    n_regions = 0
+    match settings.recording.kind:
+        case "simulated":
+            if not of_views:
+                raise InputError(
+                    "a recording is simulated for identities in several views, which these stimuli are not; give "
+                    "recording.source, recording.rdms, or recording.source = 'none'"
+                )
+            n_regions = len(settings.recording.regions or SIMULATED_REGIONS)
+            recorded = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
+        case "file":
+            recording = obtain_recording(settings, stimuli)
+            recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
+        case "rdms":
+            patch_rdms = brought_patches(settings, stimuli)
+            recorded, n_regions = _rdms_checksum(patch_rdms), patch_rdms.n_rdm
+    layers = tuple(brought_layers(settings, stimuli)) if settings.brought else ()
+    settings = _with_factors(settings, stimuli, patch_rdms)
     values, comparison = values_of(settings), settings.comparison
-    wanted, drawings = _wanted(settings)
+    wanted, drawings = _wanted(settings, of_views=of_views)
     needed = {name for measure, _ in wanted for name in measure.needs}
     needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
-    kinds = tuple(kind for kind in LAYER_RDMS if kind in needed)
+    kinds = tuple(kind for kind in LAYER_RDMS if kind in needed) if networks else ()
     requests = {
         kind: [repr(request) for request in LAYER_RDMS[kind](values["dissimilarity"], values["normalize"])]
         for kind in kinds
@@ -242,24 +273,30 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         for network in networks
     )
     rdms = [values["dissimilarity"], values["normalize"]]
-    patches = Step("patches", "RDMs of the patches", _key("patches", shown, recorded, rdms), n_regions)
-    n_layers = sum(len(network.layers) for network in networks)
+    n_layers = sum(len(network.layers) for network in networks) + sum(one.n_rdm for one in layers)
     known = {
         "stimuli": shown,
-        "recording": recorded,
         "simulated": recorded,
-        "patches": patches.key,
         "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in settings.hypotheses],
         "training_curves": [network.training for network in networks],
         **{kind: [step.key for step in presentations] for kind in kinds},
         **{name: _plain(value) for name, value in values.items()},
     }
+    if layers:
+        known["layer_rdms"] = [*known.get("layer_rdms", []), *map(_rdms_checksum, layers)]
+    patches = None
+    if recorded is not None:
+        patches = Step("patches", "RDMs of the patches", _key("patches", shown, recorded, rdms), n_regions)
+        known["patches"] = patches.key
+        if patch_rdms is None:
+            known["recording"] = recorded
     planned: list[PlannedMeasure] = []
     fits = None
     for measure, chosen in wanted:
         if "fit_result" in measure.needs and fits is None:
             # Noise ceilings are measured before: fits are tested against them.
-            inference = {name: known[name] for name in ("ceilings", "recording", "patches", "layer_rdms", "seed")}
+            of_fits = ("ceilings", "recording", "patches", "layer_rdms", "seed")
+            inference = {name: known[name] for name in of_fits if name in known}
             work = n_layers * n_regions * (comparison.n_draws + 200) * n_stimuli
             key = _key("inference", inference, comparison.inference())
             fits = Step("inference", f"fits of {n_layers} layers to the patches", key, work)
@@ -290,7 +327,44 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         tuple(figures),
         _plan_trainings(networks),
         not_imported,
+        layers,
+        patch_rdms,
     )
+
+
+def needs_images(settings: Study) -> bool:
+    """Whether anything of a study looks at images: networks do, and measures of stimuli that are asked for."""
+    asked = [measure for measure, _ in settings.asked() if measure.optional and not measure.per_network]
+    return bool(settings.networks) or any("stimuli" in measure.needs for measure in asked)
+
+
+def _with_factors(settings: Study, stimuli: StimulusSet | None, patch_rdms: RDMs | None) -> Study:
+    """The study with what is resampled named: as asked, else what is there."""
+    comparison = settings.comparison
+    if comparison.resample is not None:
+        asked = [comparison.resample] if isinstance(comparison.resample, str) else comparison.resample
+        if "neuron" in asked and patch_rdms is not None:
+            raise InputError(
+                "comparison.resample: neurons cannot be resampled, as the recording brings its RDMs alone; leave "
+                "'neuron' out"
+            )
+        return settings
+    if stimuli is None:
+        factors: tuple[str, ...] = ("identity", "neuron")
+    else:
+        shown = build_rdms(
+            np.zeros((1, len(stimuli) * (len(stimuli) - 1) // 2)), patterns=stimuli.table, rdms={}, dissimilarity=""
+        )
+        given = None if patch_rdms is not None else {"": np.zeros(0)}
+        factors = default_factors(shown, shown if patch_rdms is None else patch_rdms, recording=given)
+    return settings.model_copy(update={"comparison": comparison.model_copy(update={"resample": list(factors)})})
+
+
+def _rdms_checksum(rdms: RDMs) -> str:
+    """SHA-256 (hex) of RDMs and of what they are called."""
+    digest = hashlib.sha256(np.ascontiguousarray(rdms.dissimilarities).tobytes())
+    digest.update(rdm_table(rdms).to_csv().encode() + pattern_table(rdms).to_csv().encode())
+    return digest.hexdigest()
 
 
 def values_of(settings: Study) -> dict[str, Any]:
@@ -310,7 +384,7 @@ def values_of(settings: Study) -> dict[str, Any]:
     }
 
 
-def _wanted(settings: Study) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
+def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
     """Measures whose needs a study meets, with their settings, and the figures that may be drawn.
 
     Raises
@@ -323,12 +397,20 @@ def _wanted(settings: Study) -> tuple[list[tuple[Measure, Section | None]], list
         ("training_curves", any(model.training is not None for model in settings.models)),
         ("snapshots", any(model.training is not None and model.training.keep_epochs for model in settings.models)),
         ("hypotheses", bool(settings.hypotheses)),
+        ("recording", settings.recording.kind in ("simulated", "file")),
+        ("patches", settings.recording.kind != "none"),
+        ("layer_rdms", bool(settings.models)),
+        ("fit_result", bool(settings.models) and settings.recording.kind != "none"),
+        *((name, bool(settings.networks)) for name in ("network", "layers", "part_rdms")),
+        *((name, bool(settings.networks) and of_views) for name in ("view_rdms", "raw_view_rdms")),
     ):
         if not is_there:
             there.remove(name)
     wanted, drawings = [], []
     for measure, chosen in settings.asked():
         lacking = [name for name, must in measure.needs.items() if must and name not in there]
+        if measure.of_views and not of_views:
+            lacking.append("identities in several views")
         if lacking and measure.optional:
             raise InputError(f"outputs.{measure.key} needs {lacking[0]}, which this study does not have")
         if lacking:
@@ -413,6 +495,8 @@ def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:
     """
     chosen = settings.stimuli
     if chosen.source not in BUILT_IN_STIMULI:
+        if not needs_images(settings):
+            return read_own_stimuli(settings, with_images=False), None
         return with_background(read_own_stimuli(settings).decode(), settings), None
     n_stimuli = planned_stimuli(settings)
     about = chosen.model_dump(mode="json", exclude={"images", "background"})

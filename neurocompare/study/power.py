@@ -229,7 +229,7 @@ def _plan(settings: Study, recording: xr.DataArray | None, n_available: int) -> 
         n_experiments=chosen.n_experiments,
         alpha=chosen.alpha,
         read_share=chosen.read_share,
-        resample=settings.comparison.resample,
+        resample=settings.comparison.resample or ["identity", "neuron"],
         method=settings.comparison.method,
     )
 

@@ -40,6 +40,7 @@ def write_provenance(
     settings: Study,
     *,
     stimuli: StimulusSet,
+    stimuli_checksum: str | None = None,
     recording: xr.DataArray | None,
     networks: Sequence[NetworkRecord],
     notes: Sequence[str],
@@ -55,6 +56,8 @@ def write_provenance(
         The resolved study.
     stimuli : StimulusSet
         Its table, pixels and transforms are summed (SHA-256).
+    stimuli_checksum : str or None
+        That sum, where it is known, or that of the table alone where nothing looked at images.
     recording : xarray.DataArray or None
         Its values and coordinates are summed. None where no recording was looked at.
     networks : sequence of NetworkRecord
@@ -75,7 +78,7 @@ def write_provenance(
             "n_stimuli": len(stimuli),
             "n_identities": len(stimuli.identities),
             "transforms": [repr(transform) for transform in stimuli.transforms],
-            "sha256": stimuli.checksum(),
+            "sha256": stimuli_checksum or stimuli.checksum(),
         },
         "recording": None
         if recording is None

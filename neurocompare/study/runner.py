@@ -19,7 +19,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.measures.declaration import VALUES, Measure, Measured, Tables, needs_of
+from neurocompare.measures.declaration import VALUES, Measure, Measured, Patches, Tables, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
@@ -30,7 +30,7 @@ from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.inputs import Inputs
 from neurocompare.study.networks import NetworkRecord, with_weights
-from neurocompare.study.planning import Plan, PlannedMeasure, Step, make_plan, values_of
+from neurocompare.study.planning import Plan, PlannedMeasure, Step, make_plan, needs_images, values_of
 from neurocompare.study.provenance import write_provenance
 from neurocompare.study.quick import quick_study
 from neurocompare.study.recipes import image_size
@@ -183,20 +183,26 @@ class _Work:
         networks, curves, kept = self.networks()
         stimuli = self.stimuli()
         recording = self.plan.recording
-        if recording is None:
+        if self.settings.recording.kind == "simulated":
             recording = obtain_recording(self.settings, stimuli)
         given: dict[str, Any] = {
             **values_of(self.settings),
             "stimuli": stimuli,
-            "recording": recording,
-            "simulated": bool(recording.attrs.get("simulated", False)),
+            "simulated": recording is not None and bool(recording.attrs.get("simulated", False)),
             "training_curves": curves,
             "hypotheses": tuple(self.settings.hypotheses),
         }
         shown = self.shown(networks, given)
         given |= {kind: concat_rdms([shown["", i][kind] for i in range(len(networks))]) for kind in self.plan.kinds}
-        rdms = given["dissimilarity"], given["normalize"]
-        given["patches"] = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, *rdms))
+        layers = [given["layer_rdms"]] if "layer_rdms" in given else []
+        if layers or self.plan.layers:
+            given["layer_rdms"] = concat_rdms([*layers, *self.plan.layers])
+        if recording is not None:
+            given["recording"] = recording
+            rdms = given["dissimilarity"], given["normalize"]
+            given["patches"] = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, *rdms))
+        elif self.plan.patch_rdms is not None:
+            given["patches"] = Patches(self.plan.patch_rdms, None)
         tables, notes = self.measured(networks, kept, given, shown)
         given |= tables
         figures: dict[str, bytes] = {}
@@ -205,9 +211,17 @@ class _Work:
             if all(name in drawn for name, must in needs_of(drawing.draw).items() if must):
                 figures |= self.made(step, lambda d=drawing, drawn=drawn: draw_to_files(d.name, d.draw, drawn))
         self.progress("report", 0.99)
-        _write_run(folder, tables, given["layer_rdms"], given["patches"].rdms, figures)
+        patches = given["patches"].rdms if "patches" in given else None
+        _write_run(folder, tables, {"layers": given.get("layer_rdms"), "patches": patches}, figures)
         write_provenance(
-            folder, self.settings, stimuli=stimuli, recording=recording, networks=networks, notes=notes, quick=quick
+            folder,
+            self.settings,
+            stimuli=stimuli,
+            stimuli_checksum=stimuli.checksum() if needs_images(self.settings) else stimuli.table_checksum(),
+            recording=recording,
+            networks=networks,
+            notes=notes,
+            quick=quick,
         )
         write_report(folder)
         return tables
@@ -250,7 +264,9 @@ class _Work:
             if "fit_result" in measure.needs:
                 fits = fits or self.made(
                     self.plan.fits,
-                    lambda there=there: fit_layers(*(there[name] for name in needs_of(fit_layers))),
+                    lambda there=there: fit_layers(
+                        **{name: there[name] for name in needs_of(fit_layers) if name in there}
+                    ),
                 )
                 there["fit_result"] = fits
             arguments = self.arguments(planned, there)
@@ -408,16 +424,18 @@ def _called(task: Task) -> Any:
     return function(*arguments)
 
 
-def _write_run(folder: Path, tables: Tables, layer_rdms: RDMs, patch_rdms: RDMs, figures: Mapping[str, bytes]) -> None:
+def _write_run(folder: Path, tables: Tables, rdms: Mapping[str, RDMs | None], figures: Mapping[str, bytes]) -> None:
     for name in ("tables", "rdms", "figures"):
         (folder / name).mkdir()
     for name, table in tables.items():
         write_table(table, name, folder / "tables")
-    printed = shown_fits(tables["fits"])
-    (folder / "tables" / "fits.md").write_text(markdown_table(printed), encoding="utf-8")
-    (folder / "tables" / "fits.tex").write_text(latex_table(printed), encoding="utf-8")
-    write_rdms(layer_rdms, folder / "rdms" / "layers.hdf5")
-    write_rdms(patch_rdms, folder / "rdms" / "patches.hdf5")
+    if "fits" in tables:
+        printed = shown_fits(tables["fits"])
+        (folder / "tables" / "fits.md").write_text(markdown_table(printed), encoding="utf-8")
+        (folder / "tables" / "fits.tex").write_text(latex_table(printed), encoding="utf-8")
+    for name, found in rdms.items():
+        if found is not None:
+            write_rdms(found, folder / "rdms" / f"{name}.hdf5")
     for name, content in figures.items():
         (folder / "figures" / name).write_bytes(content)
 

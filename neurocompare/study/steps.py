@@ -31,15 +31,19 @@ from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import concat_rdms
+from neurocompare.representations.rdm_reading import read_rdms
+from neurocompare.representations.rdms import build_rdms, concat_rdms, rdm_table
 from neurocompare.stimuli.sets import face_views, object_views, plan_set
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
 
 __all__ = [
+    "brought_layers",
+    "brought_patches",
     "draw_to_files",
     "fit_layers",
+    "has_views",
     "measure_network",
     "measure_patches",
     "obtain_recording",
@@ -84,25 +88,96 @@ def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
     return stimuli.yaw_views(chosen.azimuths_deg)
 
 
-def read_own_stimuli(settings: Study) -> StimulusSet:
-    """The yaw views of a stimulus set on disk."""
+def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSet:
+    """The stimuli of a set on disk: the yaw views where it shows identities in several, else all of them."""
     chosen = settings.stimuli
     if not Path(chosen.source).suffix and not Path(chosen.source).exists():
         raise InputError(
             f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
             f"{closest(chosen.source, BUILT_IN_STIMULI)}"
         )
-    stimuli = read_stimuli(chosen.source, images=chosen.images)
+    stimuli = read_stimuli(chosen.source, images=chosen.images, with_images=with_images)
     if chosen.categories is not None:
         known = stimuli.table["category"].unique()
         for category in chosen.categories:
             if category not in known:
                 raise InputError(f"stimuli.categories: {chosen.source} has no {category!r}: {closest(category, known)}")
         stimuli = stimuli.select(category=chosen.categories)
-    stimuli = stimuli.yaw_views(chosen.azimuths_deg)
+    if has_views(stimuli) or chosen.azimuths_deg is not None:
+        stimuli = stimuli.yaw_views(chosen.azimuths_deg)
     if len(stimuli.identities) < 2:
         raise InputError(f"{stimuli.name} shows one identity; RDMs across faces need at least two")
     return stimuli
+
+
+def has_views(stimuli: StimulusSet) -> bool:
+    """Whether stimuli differ in view; a set of other stimuli is shown as it is."""
+    return stimuli.table[["azimuth_deg", "elevation_deg"]].drop_duplicates().shape[0] > 1
+
+
+def brought_layers(settings: Study, stimuli: StimulusSet) -> list[RDMs]:
+    """RDMs that ``[[models]]`` bring, described and ordered like those of layers, one object an entry."""
+    found = []
+    for entry in settings.brought:
+        rdms = _brought(entry.rdms, entry.reading(), settings, stimuli)
+        table = rdm_table(rdms)
+        names = table["name"].astype(str) if "name" in table else [f"RDM {i + 1}" for i in range(len(table))]
+        own = table["model"] if "model" in table else [entry.name or Path(entry.rdms).stem] * len(table)
+        layers = table.get("layer", names)
+        found.append(
+            build_rdms(
+                rdms.dissimilarities,
+                patterns=stimuli.table,
+                rdms={
+                    "model": list(own),
+                    "regime": list(table["regime"]) if "regime" in table else [entry.regime or "brought"] * len(table),
+                    "seed": list(table["seed"]) if "seed" in table else [0] * len(table),
+                    "layer": list(layers),
+                    "layer_index": list(table["layer_index"]) if "layer_index" in table else list(range(len(table))),
+                },
+                dissimilarity=settings.comparison.dissimilarity,
+            )
+        )
+    return found
+
+
+def brought_patches(settings: Study, stimuli: StimulusSet) -> RDMs:
+    """RDMs that ``[recording]`` brings, ordered like the stimuli, of the regions that the study keeps."""
+    chosen = settings.recording
+    rdms = _brought(chosen.rdms, {**chosen.reading(), "kind": "recording"}, settings, stimuli)
+    known = list(dict.fromkeys(map(str, rdms.rdm_descriptors["region"])))
+    for region in chosen.regions or ():
+        if region not in known:
+            raise InputError(f"recording.regions: {chosen.rdms} has no region {region!r}: {closest(region, known)}")
+    keep = [
+        i for i, region in enumerate(map(str, rdms.rdm_descriptors["region"])) if region in (chosen.regions or known)
+    ]
+    table = rdm_table(rdms).iloc[keep].reset_index(drop=True)
+    table = table if "subject" in table else table.assign(subject="")
+    return build_rdms(
+        rdms.dissimilarities[keep],
+        patterns=stimuli.table,
+        rdms=table.assign(simulated=False).to_dict("list"),
+        dissimilarity=rdms.dissimilarity_measure,
+    )
+
+
+def _brought(path: str, reading: Mapping[str, Any], settings: Study, stimuli: StimulusSet) -> RDMs:
+    """RDMs of a file over the stimuli of the study, in their order; the file may hold more of the set."""
+    if settings.stimuli.source in BUILT_IN_STIMULI:
+        raise InputError(f"{path}: RDMs need the stimuli that they are of; name their set (stimuli.source)")
+    rdms = read_rdms(path, stimuli=read_stimuli(settings.stimuli.source, with_images=False), **reading)
+    place = {stimulus_id: number for number, stimulus_id in enumerate(rdms.pattern_descriptors["stimulus_id"])}
+    absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in place]
+    if absent:
+        raise InputError(f"{path}: holds no RDM of {len(absent)} stimuli of the study (first: {absent[0]!r})")
+    order = np.array([place[stimulus_id] for stimulus_id in stimuli.ids])
+    return build_rdms(
+        rdms.get_matrices()[:, order[:, None], order[None, :]],
+        patterns=stimuli.table,
+        rdms=rdm_table(rdms).to_dict("list"),
+        dissimilarity=rdms.dissimilarity_measure,
+    )
 
 
 def with_background(stimuli: StimulusSet, settings: Study) -> StimulusSet:
@@ -130,7 +205,17 @@ def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArr
         raise InputError(f"recording.source = {chosen.source!r}: no such file or folder{hint}")
     window = None if chosen.window_ms is None else tuple(chosen.window_ms)
     recording = neural_data.read_recording(
-        chosen.source, format=chosen.format, stimulus=chosen.stimulus, window_ms=window, stimuli=stimuli
+        chosen.source,
+        format=chosen.format,
+        stimulus=chosen.stimulus,
+        window_ms=window,
+        columns=chosen.columns,
+        variables=chosen.variables,
+        region=chosen.region,
+        units=chosen.units,
+        decimal=chosen.decimal,
+        missing=chosen.missing,
+        stimuli=stimuli,
     )
     known = regions_of(recording)
     for region in chosen.regions or ():
@@ -206,24 +291,29 @@ def measure_patches(
     """RDMs of the recorded patches."""
     return Patches(
         rdms=compute_neural_rdms(recording, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli),
-        views=compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli),
+        views=compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli)
+        if has_views(stimuli)
+        else None,
     )
 
 
 def fit_layers(
     layer_rdms: RDMs,
     patches: Patches,
-    recording: xr.DataArray,
     ceilings: pd.DataFrame,
     comparison: Comparison,
     seed: int,
+    recording: xr.DataArray | None = None,
 ) -> FitResult:
-    """Fits of all layers of all networks to all patches, with their uncertainty."""
+    """Fits of all layers of all networks to all patches, with their uncertainty.
+
+    Ceilings of RDMs alone are means over subjects and not reliabilities of each: fits are not tested against them.
+    """
     return infer_fits(
         layer_rdms,
         patches.rdms,
         recording=recording,
-        ceilings=ceilings,
+        ceilings=None if recording is None else ceilings,
         rng=step_rng(seed, "fits"),
         **comparison.inference(),
     )

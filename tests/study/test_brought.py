@@ -1,0 +1,129 @@
+"""Studies of RDMs that people bring, of recordings without models, and of models without a recording."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neural_data import InputError, simulate_patches, write_recording
+from neurocompare import compare_rdms, read_rdms
+from neurocompare.study.runner import plan_study, run_study
+
+N = 14
+IDS = [f"obj{i}" for i in range(N)]
+RNG = np.random.default_rng(0)
+MODELS = RNG.random((3, N * (N - 1) // 2))
+BRAINS = MODELS[:1] + RNG.random((4, MODELS.shape[1]))
+
+
+@pytest.fixture
+def brought(tmp_path):
+    """A set of objects without images, identities or views; RDMs of three models and of two subjects, two sessions."""
+    (tmp_path / "set.csv").write_text("stimulus_id\n" + "\n".join(IDS))
+    np.savez(tmp_path / "models.npz", rdms=MODELS, stimulus_id=np.array(IDS), name=np.array(["a", "b", "c"]))
+    upper = np.triu_indices(N, 1)
+    rows = [
+        (IDS[i], IDS[j], f"IT | {subject} | {session}", BRAINS[2 * session + place][pair])
+        for place, subject in enumerate(("M1", "M2"))
+        for session in (0, 1)
+        for pair, (i, j) in enumerate(zip(*upper, strict=True))
+    ]
+    columns = ["stimulus_1", "stimulus_2", "name", "dissimilarity"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "brains.csv", index=False)
+    return tmp_path
+
+
+STUDY = {
+    "stimuli": {"source": "set.csv"},
+    "models": [{"rdms": "models.npz"}],
+    "recording": {"rdms": "brains.csv", "name_pattern": "{region} | {subject} | {session}", "average": "session"},
+    "comparison": {"n_draws": 50},
+}
+
+
+def study(folder, **changes):
+    made = {**STUDY, **changes}
+    anchored = {**made, "stimuli": {"source": str(folder / made["stimuli"]["source"])}}
+    anchored["models"] = [{**m, "rdms": str(folder / m["rdms"])} if "rdms" in m else m for m in made["models"]]
+    if "rdms" in made["recording"]:
+        anchored["recording"] = {**made["recording"], "rdms": str(folder / made["recording"]["rdms"])}
+    return anchored
+
+
+def test_rdms_alone_are_a_study(brought, tmp_path):
+    run = run_study(study(brought), out=tmp_path / "out", n_jobs=1)
+    fits = run.tables["fits"]
+    assert fits["resample"].unique().tolist() == ["stimulus+subject"], "what is resampled follows what is there"
+    assert fits["layer"].tolist() == ["a", "b", "c"]
+    assert fits["model"].unique().tolist() == ["models"]
+    brains = read_rdms(brought / "brains.csv", name_pattern="{region} | {subject} | {session}", average="session")
+    by_subject = compare_rdms(read_rdms(brought / "models.npz"), brains)
+    np.testing.assert_allclose(fits["fit"], by_subject.mean(axis=1), atol=1e-12)
+    ceilings = run.tables["ceilings"].iloc[0]
+    assert ceilings["n_subjects"] == 2
+    assert ceilings["ceiling_lower"] < ceilings["ceiling_upper"] <= 1
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "the best layer of models (brought) is a" in page
+    assert (tmp_path / "out" / "rdms" / "layers.hdf5").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"comparison": {"resample": ["stimulus", "neuron"]}}, "neurons cannot be resampled, as the recording brings"),
+        ({"recording": {"rdms": "brains.csv", "regions": ["AL"]}}, "has no region 'AL'"),
+        ({"recording": {"rdms": "none.csv"}}, "none.csv: no such file of RDMs"),
+        ({"models": [{"rdms": "models.npz", "names": "d"}]}, "no RDM is called 'd'"),
+        ({"recording": {}}, "a recording is simulated for identities in several views"),
+        ({"recording": {"source": "none"}, "outputs": {"layer_tests": True}}, "layer_tests needs fit_result"),
+        ({"outputs": {"units": True}}, "outputs.units needs"),
+    ],
+)
+def test_what_does_not_go_with_brought_rdms_is_refused_before_any_work(brought, changes, message):
+    with pytest.raises(InputError, match=message):
+        plan_study(study(brought, **changes))
+
+
+def test_models_alone_and_recordings_alone_run(brought, faces, tmp_path):
+    alone = run_study(study(brought, recording={"source": "none"}), out=tmp_path / "models", n_jobs=1)
+    assert "fits" not in alone.tables
+    faces.table.to_csv(tmp_path / "faces.csv", index_label="stimulus_id")
+    recording = simulate_patches(faces, ("AL", "AM"), 12, 2, rng=np.random.default_rng(1))
+    write_recording(recording, tmp_path / "r.nc")
+    given = {"stimuli": {"source": str(tmp_path / "faces.csv")}, "recording": {"source": str(tmp_path / "r.nc")}}
+    found = run_study({**given, "comparison": {"n_splits": 3}}, out=tmp_path / "recording", n_jobs=1)
+    assert found.tables["viewpoint_patches_summary"]["region"].tolist() == ["AL", "AM"]
+    assert found.tables["ceilings"]["n_neurons"].tolist() == [12, 12]
+
+
+def test_networks_and_brought_rdms_stand_beside_each_other(faces, small_study, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "mine.npz", r=rng.random((2, 435)), stimulus_id=np.array(faces.ids))
+    text = small_study.read_text().replace("[recording]", '[[models]]\nname = "mine"\nrdms = "mine.npz"\n\n[recording]')
+    small_study.write_text(text)
+    run = run_study(small_study, out=tmp_path / "out", n_jobs=1)
+    fits = run.tables["fits"]
+    assert fits.groupby("model", sort=False).size().to_dict() == {"cnn-small": 6, "mine": 6}
+    assert fits["resample"].unique().tolist() == ["identity+neuron"]
+
+
+@pytest.mark.real_data
+def test_the_92_objects_run_from_the_authors_matlab_files(real_data, tmp_path):
+    folder = real_data / "kriegeskorte92"
+    run = run_study(
+        {
+            "stimuli": {"source": str(folder / "stimulus_set.csv")},
+            "models": [{"name": "models", "rdms": str(folder / "92_modelRDMs.mat")}],
+            "recording": {
+                "rdms": str(folder / "Kriegeskorte_Neuron2008_supplementalData.mat"),
+                "variable": "RDMs_mIT_hIT_fig1",
+            },
+            "comparison": {"n_draws": 50},
+        },
+        out=tmp_path / "out",
+        n_jobs=1,
+    )
+    fits = run.tables["fits"].set_index(["region", "layer"])["fit"]
+    assert fits["mIT_674neurons", "monkeyIT"] == pytest.approx(1)
+    assert fits["mIT_674neurons", "animacy"] == pytest.approx(0.4418, abs=1e-4)

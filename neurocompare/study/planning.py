@@ -221,7 +221,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
     InputError
         If anything that the study names does not exist or cannot be used.
     """
-    not_imported = () if imports else tuple(m.name for m in settings.models if is_import_path(m.name))
+    not_imported = () if imports else tuple(m.name for m in settings.networks if is_import_path(m.name))
     known = [model for model in settings.models if model.name not in not_imported]
     networks = tuple(identify_networks(settings.model_copy(update={"models": known}), device))
     stimuli, rendering = plan_stimuli(settings)

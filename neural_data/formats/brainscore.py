@@ -176,9 +176,12 @@ def _with_labels(data: xr.DataArray, options: ReadOptions, path: Path) -> xr.Dat
 
 
 def _plain(value: object) -> object:
-    """Attribute as Python has it: lists for arrays, numbers for scalars."""
+    """Attribute as Python has it: lists for arrays, numbers for scalars, text for bytes."""
     if isinstance(value, np.ndarray):
-        return value.item() if value.ndim == 0 else value.tolist()
+        listed = as_text(value) if value.dtype.kind == "S" else value
+        return listed.item() if listed.ndim == 0 else listed.tolist()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -75,7 +75,7 @@ def test_a_mapping_is_read_and_not_changed():
         ('title = "A study"', 'tittle = "A study"', r"line 1: unknown key 'tittle'; did you mean 'title'\?"),
         ("seeds = [3]", "seed = 3", r"line 12: unknown key 'models.1.seed'; did you mean 'seeds'\?"),
         ("seeds = [3]", "seeds = [-3]", r"line 12: models.1.seeds.0 = -3: input should be greater than or equal to 0"),
-        ('name = "pixels"\n', "", "line 10: key 'models.1.name' is missing"),
+        ('name = "pixels"\n', "", "key 'name' is missing: give the name of a network, or rdms"),
         ('"corr"', '"cor"', r"line 15: comparison.method = 'cor' is not allowed; did you mean 'corr'\?"),
         ('"corr"', '"corr"\nn_draws = 1.5', "line 16: comparison.n_draws = 1.5: input should be a valid integer"),
         ('"pixels"\nseeds = [3]', '"cnn-small"', "network 'cnn-small' with seed 0 is listed twice"),

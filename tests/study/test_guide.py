@@ -28,7 +28,8 @@ def test_an_example_is_understood(path):
 def test_the_guide_has_its_chapters():
     chapters = [line.removeprefix("## ") for line in LINES if line.startswith("## ")]
     assert chapters == [
-        *("First run", "Bring your model", "Train networks", "Bring your recording", "Choose the right inference"),
+        *("First run", "Bring your model", "Train networks", "Bring your recording", "Bring your stimuli"),
+        *("Describe a recording by itself", "Bring RDMs", "Choose the right inference"),
         *("Plan an experiment", "Read the report", "On many machines", "Reproduce the paper"),
     ]
     assert len(COMMANDS) >= 11

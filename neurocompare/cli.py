@@ -179,7 +179,7 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
     from neurocompare.measures.page import write_report
     from neurocompare.study.folders import MARK, update_mark
 
-    needed = MARK if not (run_dir / MARK).is_file() else "tables"
+    needed = MARK if not (run_dir / MARK).is_file() else "rdms"
     if not (run_dir / needed).exists():
         raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
     written = write_report(run_dir)

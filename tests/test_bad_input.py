@@ -240,7 +240,7 @@ COMMANDS = {  # command line, and what is said; FOLDER is the test's
     "render without out": (["render", "faces"], "Missing option"),
     "render no pixels": (["render", "faces", "--out", "FOLDER/set2", "--size", "2"], "--size"),
     "render among files": (["render", "faces", "--out", "FOLDER/set", "--n", "1"], "holds files"),
-    "report without tables": (["report", "FOLDER/half"], "no finished run (it has no tables)"),
+    "report without tables": (["report", "FOLDER/half"], "no finished run (it has no rdms)"),
     "scheduler without port": (
         ["run", "FOLDER/study.toml", "--out", "FOLDER/run", "--dask", "nonsense"], "no Dask scheduler answers there"),
     "demo among files": (["demo", "--out", "FOLDER/set"], "holds files and is no earlier run"),

@@ -174,7 +174,7 @@ def use_recording(folder, name, content):
 
 
 FILES = {  # damage to a file, and what is said
-    "empty study": (lambda f: (f / "study.toml").write_text(""), "a study needs [[models]], or"),
+    "empty study": (lambda f: (f / "study.toml").write_text(""), "is empty (0 bytes)"),
     "binary study": (lambda f: (f / "study.toml").write_bytes(b"\xff\xfe\x00"), "not readable as a study file"),
     "study is a folder": (lambda f: ((f / "study.toml").unlink(), (f / "study.toml").mkdir()), "not readable"),
     "empty CSV": (lambda f: csv(f).write_text(""), "is empty (0 bytes)"),

@@ -98,8 +98,7 @@ def test_a_result_with_an_undeclared_column_is_refused():
 
 @pytest.mark.parametrize("key", ["method", "dissimilarity", "resample", "variance"])
 def test_an_unknown_member_of_a_family_is_refused_with_the_nearest_name(key):
-    known = getattr(STUDY.comparison, key)
-    known = known if isinstance(known, str) else known[0]
+    known = getattr(STUDY.comparison, key) or "identity"
     with pytest.raises(ValueError, match=f"{known[:-1]}.*did you mean"):
         load_study({"models": [{"name": "cnn-small"}], "comparison": {key: known[:-1]}})
 

@@ -57,6 +57,9 @@ class NetworkRecord:
         How stimuli come to the size that it sees; None where a transform takes them at their own size.
     preprocessing, preprocessing_source : str
         How images are shown to it, in words, and who says so.
+    notes : tuple of str
+        What has to be known of it: images shown in a way that is assumed, responses that depend on more than the image,
+        outputs that were left out of its layers.
     training : str or None
         Under which key its weights are kept, where the study trains it.
     weights : bytes or None
@@ -75,6 +78,7 @@ class NetworkRecord:
     shown_at: Resizing | None
     preprocessing: str
     preprocessing_source: str
+    notes: tuple[str, ...]
     training: str | None = None
     weights: bytes | None = field(default=None, repr=False)
 
@@ -168,18 +172,41 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         shown_at=network.preprocessing.shown_at,
         preprocessing=network.preprocessing.in_words(),
         preprocessing_source=network.preprocessing_source,
+        notes=_notes_on(network),
         training=training,
         weights=safetensors.torch.save(network.module.state_dict()) if fitted else None,
     )
+
+
+def _notes_on(network: Network) -> tuple[str, ...]:
+    notes = [f"{network.name}: {note}" for note in network.inspected.notes]
+    if "assumed" in network.preprocessing_source:
+        shown = network.preprocessing.in_words()
+        notes.insert(0, f"{network.name}: how images are shown to it is {network.preprocessing_source}: {shown}.")
+    return tuple(notes)
 
 
 def _weights_checksum(network: Network) -> str:
     """SHA-256 of a network's state: names, shapes and values."""
     digest = hashlib.sha256()
     for name, value in network.module.state_dict().items():
+        if not isinstance(value, torch.Tensor):
+            digest.update(f"{name} {value!r}".encode())  # what a module keeps beside tensors
+            continue
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        for part in _dense_parts(value.detach().cpu()):
+            digest.update(part.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _dense_parts(value: torch.Tensor) -> list[torch.Tensor]:
+    """Dense real tensors that say all of a tensor."""
+    if value.layout == torch.sparse_coo:
+        value = value.coalesce()
+        return [value.indices(), *_dense_parts(value.values())]
+    if value.layout != torch.strided:
+        return _dense_parts(value.to_sparse_coo())
+    return [torch.view_as_real(value.resolve_conj())] if value.is_complex() else [value]
 
 
 def _code_of(network: Network) -> list[str]:

@@ -204,6 +204,8 @@ class _Work:
         elif self.plan.patch_rdms is not None:
             given["patches"] = Patches(self.plan.patch_rdms, None)
         tables, notes = self.measured(networks, kept, given, shown)
+        # Seeds of one network have the same to say.
+        notes = list(dict.fromkeys([*(note for network in networks for note in network.notes), *notes]))
         given |= tables
         figures: dict[str, bytes] = {}
         for drawing, names, step in self.plan.figures:

@@ -36,3 +36,32 @@ def test_seeds_that_give_the_same_weights_are_refused(tmp_path, monkeypatch):
         models=[Model(name="same_weights:make", layers="0", seeds=[0, 1], start="gaussian")]
     )
     assert [record.regime for record in identify_networks(started, "cpu")] == ["untrained", "untrained"]
+
+
+def test_weights_of_every_kind_are_part_of_what_a_network_is(tmp_path, monkeypatch):
+    code = """
+import torch
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, imaginary=1.0, sparse=1.0):
+        super().__init__(nn.Conv2d(3, 2, 3), nn.ReLU())
+        nn.init.ones_(self[0].weight), nn.init.ones_(self[0].bias)
+        self.register_buffer("filters", torch.tensor([1 + imaginary * 1j]))
+        self.register_buffer("links", torch.diag(torch.tensor([0.0, sparse])).to_sparse())
+        self.register_buffer("mask", torch.tensor([True]))
+
+def one(): return Net()
+def two(): return Net(imaginary=2.0)
+def three(): return Net(sparse=2.0)
+"""
+    (tmp_path / "kinds_of_weights.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    names = [f"kinds_of_weights:{name}" for name in ("one", "one", "two", "three")]
+    records = identify_networks(Study.model_construct(models=[Model(name=name) for name in names]), "cpu")
+    assert records[0].sha256 == records[1].sha256
+    assert len({record.sha256 for record in records}) == 3
+    assert records[0].notes == (
+        "kinds_of_weights:one: how images are shown to it is assumed: 224 x 224 pixels (crop, bilinear), rgb in 0..1, "
+        "mean 0.5, sd 0.25.",
+    )

@@ -21,7 +21,7 @@ class CodeError(InputError):
     """Code that a user brought raised something: ``__cause__`` is what, and its traceback says where."""
 
     def traceback_text(self) -> str:
-        """The traceback of the user's code: from the first line of it that is not of this package."""
+        """The traceback of the user's code: from the first line of it that is not of this package; "" where none is."""
         error = self.__cause__
         if error is None:
             return ""
@@ -33,6 +33,8 @@ class CodeError(InputError):
             or Path(frames[0].filename).parent.name == "importlib"
         ):
             frames.pop(0)
+        if not frames:  # none of their lines ran: the message says it all
+            return ""
         lines = ["Traceback of the code that was brought (most recent call last):\n", *traceback.format_list(frames)]
         return "".join([*lines, *traceback.format_exception_only(error)]).rstrip()
 

@@ -522,8 +522,8 @@ def main(arguments: list[str] | None = None) -> None:
         _say(f"ended by {stop.signal.name}; finished steps are kept, and the same command goes on from them", errors)
         sys.exit(stop.exit_code)
     except InputError as error:
-        if isinstance(error, CodeError):
-            _say(error.traceback_text(), errors)
+        if isinstance(error, CodeError) and (said := error.traceback_text()):
+            _say(said, errors)
         errors.print("error: ", style="bold red", end="")
         _say(str(error), errors)
         sys.exit(2)

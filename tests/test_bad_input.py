@@ -176,7 +176,7 @@ def use_recording(folder, name, content):
 FILES = {  # damage to a file, and what is said
     "empty study": (lambda f: (f / "study.toml").write_text(""), "is empty (0 bytes)"),
     "binary study": (lambda f: (f / "study.toml").write_bytes(b"\xff\xfe\x00"), "not readable as a study file"),
-    "study is a folder": (lambda f: ((f / "study.toml").unlink(), (f / "study.toml").mkdir()), "not readable"),
+    "study is a folder": (lambda f: ((f / "study.toml").unlink(), (f / "study.toml").mkdir()), "is a folder"),
     "empty CSV": (lambda f: csv(f).write_text(""), "is empty (0 bytes)"),
     "CSV of a header": (lambda f: csv(f).write_text(csv(f).read_text().splitlines()[0] + "\n"), "holds no stimulus"),
     "binary CSV": (lambda f: csv(f).write_bytes(b"\xff\xfe\x00\x01"), "stimulus_set.csv"),

@@ -92,7 +92,7 @@ WRONG_INPUT = {
     "no azimuth_deg": (lambda f: edit(csv_of(f), "azimuth_deg", "azimut"), "no column 'azimuth_deg'"),
     "repeated stimulus": (repeat_row, "stimulus_id 's0_-90' occurs 2 times (lines 2, 32)"),
     "missing image": (lambda f: image_of(f).unlink(), "image s2_45.png of s2_45 is missing"),
-    "empty image": (lambda f: image_of(f).write_bytes(b""), "image s2_45.png of s2_45 is empty (0 bytes)"),
+    "empty image": (lambda f: image_of(f).write_bytes(b""), "image s2_45.png of s2_45: is empty (0 bytes)"),
     "truncated image": (
         lambda f: image_of(f).write_bytes(image_of(f).read_bytes()[:90]),
         "image s2_45.png of s2_45 is not a readable image",

@@ -27,7 +27,7 @@ def test_a_method_is_blind_to_what_its_record_says(name, vectors):
     method, (first, second) = METHODS[name], vectors
     assert method.name == name
     assert method.label
-    fits = fits_of_rows(first, second, name)
+    (fits,) = fits_of_rows(first, second, name)
     np.testing.assert_allclose(np.diag(compare(RDMs(first), RDMs(second), method=name)), fits, atol=1e-10)
     assert np.allclose(fits_of_rows(first + 3, second, name), fits) == method.centred
     assert np.allclose(fits_of_rows(np.exp(first * 3), second, name), fits) == method.ranked
@@ -39,7 +39,7 @@ def test_rows_that_lack_pairs_or_do_not_vary(name, vectors):
     first, second = vectors[0].copy(), vectors[1]
     first[0, :3] = np.nan
     first[1] = 0.0
-    fits = fits_of_rows(first, second, name)
+    (fits,) = fits_of_rows(first, second, name)
     ones = np.ones((1, 6), dtype=int)
     assert fits[0] == pytest.approx(fits_on_counts(first[:1], second[:1], ones, method=name)[0, 0, 0])
     assert np.isnan(fits[1])

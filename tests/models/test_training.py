@@ -144,7 +144,9 @@ def test_a_full_disk_leaves_the_last_good_state(splits, tmp_path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"the disk is full; make room. What was written before is still there"):
+    with pytest.raises(
+        InputError, match=r"the disk is full; make room and try again. What was written before is still there"
+    ):
         train_network("cnn-small", splits, RECIPE, seed=4, folder=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [STATE_NAME]
     monkeypatch.undo()

@@ -16,14 +16,9 @@ import pandas as pd
 from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
+from neurocompare.comparison.crossed_anova import crossed_outcome
 from neurocompare.comparison.hypothesis_tests import Outcome, mean_outcome, t_outcome
-from neurocompare.comparison.seed_tests import (
-    mixed_outcome,
-    permutation_p,
-    permutations_of,
-    profile_outcome,
-    welch_outcome,
-)
+from neurocompare.comparison.seed_tests import permutation_p, permutations_of, profile_outcome, welch_outcome
 
 ALPHA = 0.05
 EFFECT = 2.0
@@ -77,11 +72,7 @@ def many_exemplars(
         found["Welch t"].append(both(welch_outcome(first.mean(axis=1), second.mean(axis=1))))
         found["t over all rows"].append(both(mean_outcome((first - second).ravel())))
         for name, paired in (("paired", True), ("unpaired", False)):
-            outcome, problem = mixed_outcome(first, second, paired=paired)
-            plain = found["paired t" if paired else "Welch t"][-1]
-            found[f"{name} mixed, else t"].append(plain if problem else both(outcome))
-            if not problem:
-                found[f"{name} mixed, z"].append(both(t_outcome(outcome.estimate, outcome.se, np.inf)))
+            found[f"{name}, exemplars crossed"].append(both(crossed_outcome(first, second, paired=paired)[0]))
     setting = {"design": "exemplars", "n_seeds": n_seeds, "correlation": correlation, "n_exemplars": n_exemplars}
     return [setting | {"variation": variation} | row for row in summarised(found)]
 

@@ -1,4 +1,4 @@
-"""Tests of two sets of trained networks: t over seeds, a mixed model, exact permutations, effect sizes.
+"""Tests of two sets of trained networks: t over seeds, exact permutations, effect sizes.
 
 Takes arrays, one row a seed or network; gives numbers. Which rows of which table make them is the business of
 ``regime_contrasts``.
@@ -7,16 +7,13 @@ Takes arrays, one row a seed or network; gives numbers. Which rows of which tabl
 from __future__ import annotations
 
 import itertools
-import logging
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special, stats
-from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 
-from neural_data.rounding import RESOLUTION, ROUNDING, difference
+from neural_data.rounding import RESOLUTION, ROUNDING
 from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
 
 __all__ = [
@@ -24,18 +21,11 @@ __all__ = [
     "ProfileOutcome",
     "hedges_g",
     "largest_p",
-    "mixed_outcome",
     "permutation_p",
     "permutations_of",
     "profile_outcome",
     "welch_outcome",
 ]
-
-log = logging.getLogger(__name__)
-
-OPTIMIZERS = ["lbfgs", "bfgs", "powell"]
-LEAST_COMPONENT = 1e-4
-"""A variance component below this share of the residual variance lies on the boundary: the fit is singular."""
 
 
 @dataclass(frozen=True)
@@ -296,131 +286,6 @@ def profile_outcome(values: np.ndarray, n_first: int, permutations: Permutations
         p=float(stats.f.sf(statistic, epsilon * df, epsilon * df_error)),
         p_permutation=float((sizes >= sizes[0] * (1 - 1e-9)).mean()),
     )
-
-
-def mixed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alpha: float = 0.05) -> tuple[Outcome, str]:
-    """Difference between regimes for new seeds and new exemplars: a mixed model with both as crossed random factors.
-
-    Parameters
-    ----------
-    first, second : arrays of shape (n_first, n_exemplars) and (n_second, n_exemplars)
-        Values of every network and exemplar (identity); NaN where there is none. Rows of one seed stand at the same
-        place where ``paired``.
-    paired : bool
-        True models the differences within seed and exemplar, ``difference ~ 1 + (1 | seed) + (1 | exemplar)``: all
-        that differences leave of a model with random intercepts and random effects of the regime for seeds and
-        exemplars. False models ``value ~ regime + (1 | network) + (1 | exemplar) + (1 | regime:exemplar)``.
-    alpha : float
-        1 - coverage of the interval.
-
-    Returns
-    -------
-    outcome : Outcome
-        Restricted maximum likelihood; t with the smaller of the degrees of freedom of networks (n - 1, or
-        n_first + n_second - 2) and of exemplars (n_exemplars - 1), since the normal approximation that ``statsmodels``
-        prints rejects far too often with five seeds.
-    problem : str
-        Why the fit is not to be used (too few networks or exemplars, singular, not converged), or nothing. What the
-        optimiser had to say goes to the log.
-
-    Notes
-    -----
-    In a balanced design the standard error is that of crossed random factors in the analysis of variance,
-    sqrt((MS seed + MS exemplar - MS residual) / (n_seeds n_exemplars)).
-    """
-    n_exemplars = first.shape[1]
-    if n_exemplars < 2:
-        return Outcome(np.nan), "one value a network"
-    if min(len(first), len(second)) < 2:
-        return Outcome(np.nan), "fewer than two networks"
-    if paired:
-        values = difference(first, second)
-        unit, exemplar = np.indices(values.shape).reshape(2, -1)
-        design, factors = np.ones((values.size, 1)), {"seed": unit, "exemplar": exemplar}
-        df = min(len(first), n_exemplars) - 1
-    else:
-        values = np.concatenate([first, second])
-        unit, exemplar = np.indices(values.shape).reshape(2, -1)
-        regime = (unit < len(first)).astype(float)
-        design = np.column_stack([regime, np.ones(values.size)])
-        both = 2 * exemplar + regime.astype(int)
-        factors = {"network": unit, "exemplar": exemplar, "regime:exemplar": both}
-        df = min(len(values) - 2, n_exemplars - 1)
-    known = ~np.isnan(values.ravel())
-    factors = {name: codes[known] for name, codes in factors.items()}
-    estimate, se, problem = _fit_mixed(values.ravel()[known], design[known], factors)
-    if problem:
-        return Outcome(estimate, n=len(values)), problem
-    return t_outcome(estimate, se, df, n=len(values), alpha=alpha), ""
-
-
-def _fit_mixed(values: np.ndarray, design: np.ndarray, factors: dict[str, np.ndarray]) -> tuple[float, float, str]:
-    """First coefficient, its standard error, and what is wrong with the fit."""
-    # Variances near 1 keep the optimiser's tolerances meaningful whatever the unit of the values.
-    scale = values.std()
-    if not scale > RESOLUTION * np.abs(values).max(initial=0):
-        return np.nan, np.nan, "values do not vary"
-    without = _without_variance(values, design, factors)
-    if without:
-        log.info("mixed model: the variance of %s lies on the boundary, by sums of squares", " and ".join(without))
-        return float(np.linalg.lstsq(design, values)[0][0]), np.nan, f"no variance of {' and '.join(without)}"
-    levels = {name: np.unique(codes, return_inverse=True) for name, codes in factors.items()}
-    components = VCSpec(
-        list(factors),
-        [[[str(level) for level in names]] for names, _ in levels.values()],
-        [[np.eye(len(names))[codes]] for names, codes in levels.values()],
-    )
-    with warnings.catch_warnings(record=True) as raised:
-        warnings.simplefilter("always")
-        try:
-            model = MixedLM(values / scale, design, groups=np.zeros(len(values)), exog_vc=components)
-            fit = model.fit(reml=True, method=OPTIMIZERS)
-        except np.linalg.LinAlgError as error:
-            log.info("mixed model: %s", error)
-            return np.nan, np.nan, "singular"
-    for warning in raised:
-        log.info("mixed model: %s", warning.message)
-    estimate, se = float(fit.fe_params[0] * scale), float(fit.bse_fe[0] * scale)
-    if not fit.converged or not np.isfinite(se):
-        return estimate, se, "not converged"
-    singular = [name for name, size in zip(factors, fit.vcomp, strict=True) if size < LEAST_COMPONENT * fit.scale]
-    # Exemplars may be alike in all that they are: their own intercept cancels in the difference between regimes.
-    singular = [name for name in singular if not ("regime:exemplar" in factors and name == "exemplar")]
-    return estimate, se, f"no variance of {' and '.join(singular)}" if singular else ""
-
-
-def _without_variance(values: np.ndarray, design: np.ndarray, factors: dict[str, np.ndarray]) -> list[str]:
-    """Factors whose units differ by no more than chance: their component of variance is not positive.
-
-    By the analysis of variance: the mean square of each factor, adjusted for all others, less the residual one, over
-    the mean number of values a unit. An optimiser that walks towards 0 may stop on either side of a threshold.
-    """
-    # Exemplars may be alike in all that they are: their own intercept cancels in the difference between regimes.
-    asked = [name for name in factors if not ("regime:exemplar" in factors and name == "exemplar")]
-    whole, df = _residual([design, *map(_indicators, factors.values())], values)
-    if df < 1:
-        return asked
-    found = []
-    for name in asked:
-        others = [_indicators(codes) for other, codes in factors.items() if other != name]
-        rest, df_rest = _residual([design, *others], values)
-        n_units = len(np.unique(factors[name]))
-        component = ((rest - whole) / max(df_rest - df, 1) - whole / df) * n_units / len(values)
-        if df_rest == df or component < max(LEAST_COMPONENT * whole / df, ROUNDING * (values**2).mean()):
-            found.append(name)
-    return found
-
-
-def _residual(terms: list[np.ndarray], values: np.ndarray) -> tuple[float, int]:
-    """Sum of squares that linear terms leave of values, and its degrees of freedom."""
-    design = np.column_stack(terms)
-    coefficients, _, rank, _ = np.linalg.lstsq(design, values)
-    return float(((values - design @ coefficients) ** 2).sum()), len(values) - int(rank)
-
-
-def _indicators(codes: np.ndarray) -> np.ndarray:
-    """One column a unit, 1 where a value is of it."""
-    return 1.0 * (codes[:, None] == np.unique(codes))
 
 
 def _unchanged_spread(values: np.ndarray, permutations: Permutations) -> np.ndarray:

@@ -163,8 +163,8 @@ def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
     methods = [str(method) for method in contrasts["method"].dropna().unique()]
     text = "Training regimes were contrasted layer by layer with the training seed as the random factor"
     text += f" ({'; '.join(methods)})"
-    if any("mixed" in method for method in methods):
-        text += ", by linear mixed models with restricted maximum likelihood (Laird and Ware 1982, Biometrics 38:963)"
+    if any("crossed" in method for method in methods):
+        text += ", with the degrees of freedom of Satterthwaite (1946, Biometrics Bulletin 2:110)"
     if contrasts["effect_size"].notna().any():
         text += "; effect sizes are Hedges' g (Hedges 1981)"
     if contrasts["p_permutation"].notna().any():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +9,11 @@ from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats.anova import AnovaRM
 
+from neurocompare.comparison.crossed_anova import crossed_outcome
 from neurocompare.comparison.hypothesis_tests import mean_outcome
 from neurocompare.comparison.seed_tests import (
     hedges_g,
     largest_p,
-    mixed_outcome,
     permutation_p,
     permutations_of,
     profile_outcome,
@@ -176,64 +174,4 @@ def test_the_random_intercept_model_is_the_paired_t_test_where_it_has_one_value_
     fit = MixedLM(values, np.column_stack([regime, np.ones(10)]), groups=np.tile(np.arange(5), 2)).fit(reml=True)
     plain = mean_outcome(first - second)
     assert (fit.fe_params[0], fit.bse_fe[0]) == pytest.approx((plain.estimate, plain.se), rel=1e-3)
-    assert mixed_outcome(first[:, None], second[:, None], paired=True)[1] == "one value a network"
-
-
-def crossed(n_seeds, n_exemplars, rng, seeds=1.0, exemplars=1.0):
-    """Effects of seeds, of exemplars and of both; each has the mean 0 and is orthogonal to the others."""
-    a, b = seeds * rng.standard_normal((n_seeds, 1)), exemplars * rng.standard_normal((1, n_exemplars))
-    both = rng.standard_normal((n_seeds, n_exemplars))
-    return a + b + both
-
-
-def test_the_mixed_model_has_the_standard_error_of_crossed_random_factors(rng):
-    first, second = crossed(6, 9, rng) + 1, crossed(6, 9, rng)
-    found, problem = mixed_outcome(first, second, paired=True)
-    differences = first - second
-    by_seed, by_exemplar, mean = differences.mean(axis=1), differences.mean(axis=0), differences.mean()
-    rest = differences - by_seed[:, None] - by_exemplar + mean
-    squares = 9 * by_seed.var(ddof=1) + 6 * by_exemplar.var(ddof=1) - (rest**2).sum() / (5 * 8)
-    assert problem == ""
-    assert found.estimate == pytest.approx(mean)
-    assert found.se == pytest.approx(np.sqrt(squares / 54), rel=1e-3)
-    assert found.df == 5
-
-
-def test_unpaired_mixed_model_in_a_balanced_design(rng):
-    first, second = crossed(6, 9, rng) + 1, crossed(6, 9, rng)
-    found, problem = mixed_outcome(first, second, paired=False)
-    # Networks within regimes pooled; regime x exemplar from the differences between mean profiles.
-    networks = (first.mean(axis=1).var(ddof=1) + second.mean(axis=1).var(ddof=1)) / 2
-    profile = (first - second).mean(axis=0).var(ddof=1) / 2
-    rest = [m - m.mean(axis=1, keepdims=True) - m.mean(axis=0) + m.mean() for m in (first, second)]
-    residual = sum((m**2).sum() for m in rest) / (2 * 5 * 8)
-    squares = 2 * (networks / 6 + profile / 9 - residual / 54)
-    assert problem == ""
-    assert found.estimate == pytest.approx(first.mean() - second.mean())
-    assert found.se == pytest.approx(np.sqrt(squares), rel=1e-3)
-    assert found.df == 8
-
-
-def test_a_singular_mixed_model_is_refused_and_the_log_says_why(rng, caplog):
-    noise = rng.standard_normal((5, 8))
-    # Seeds that are more alike than chance leave them no variance.
-    first = noise - noise.mean(axis=1, keepdims=True) + rng.standard_normal(8)
-    with caplog.at_level(logging.INFO, logger="neurocompare"):
-        found, problem = mixed_outcome(first, np.zeros((5, 8)), paired=True)
-    assert "seed" in problem or problem == "not converged"
-    assert np.isnan(found.p)
-    assert "boundary" in caplog.text
-
-
-def test_a_mixed_model_fills_gaps_by_what_it_knows_of_their_seed_and_exemplar(rng):
-    whole = rng.standard_normal((6, 1)) + rng.standard_normal((1, 9)) + 0.02 * rng.standard_normal((6, 9))
-    gaps = whole.copy()
-    gaps[0, 0] = gaps[3, 2] = gaps[3, 3] = np.nan
-    found, problem = mixed_outcome(gaps, np.zeros((6, 9)), paired=True)
-    assert problem == ""
-    assert abs(np.nanmean(gaps) - whole.mean()) > 0.02
-    assert found.estimate == pytest.approx(whole.mean(), abs=0.005)
-
-
-def test_values_that_do_not_vary_give_no_mixed_model():
-    assert mixed_outcome(np.ones((5, 4)), np.zeros((5, 4)), paired=True)[1] == "values do not vary"
+    assert crossed_outcome(first[:, None], second[:, None], paired=True)[1] == "one value a network"

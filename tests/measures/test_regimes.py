@@ -163,10 +163,10 @@ def test_methods_say_what_was_run():
     (paired,) = methods("regime_contrasts", contrast_table())
     assert "(paired t over seeds)" in paired
     assert "exchange the regimes of seeds" in paired
-    assert "Laird" not in paired
-    table = contrast_table("mixed model, seeds and exemplars crossed").assign(p_permutation=np.nan)
+    assert "Satterthwaite" not in paired
+    table = contrast_table("crossed analysis of variance, seeds and exemplars random").assign(p_permutation=np.nan)
     (mixed,) = methods("regime_contrasts", table)
-    assert "Laird" in mixed
+    assert "Satterthwaite" in mixed
     assert "permutation" not in mixed
 
 

@@ -1,0 +1,107 @@
+"""Difference between two regimes for new seeds and new exemplars: crossed analysis of variance, Satterthwaite's df.
+
+Takes values of networks (rows) and exemplars (columns); gives an :class:`~.hypothesis_tests.Outcome`. Always defined
+from two seeds and two exemplars on: where seeds or exemplars differ by less than chance, the larger of the two parts of
+variance is left and nothing is subtracted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neural_data.rounding import RESOLUTION, difference
+from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
+
+__all__ = ["crossed_outcome"]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A variance of the difference, (``variance``), estimated with ``df`` degrees of freedom."""
+
+    variance: float
+    df: float
+
+
+def crossed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alpha: float = 0.05) -> tuple[Outcome, str]:
+    """Difference between regimes, seeds and exemplars being random and crossed.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_first, n_exemplars) and (n_second, n_exemplars)
+        Values of every network and exemplar (identity); NaN where there is none. Rows of one seed stand at the same
+        place where ``paired``.
+    paired : bool
+        Whether differences within seed and exemplar are analysed: ``difference = mean + seed + exemplar + rest``. Else
+        networks are independent, of their own variance in each regime, and exemplars have an effect of the regime.
+    alpha : float
+        1 - coverage of the interval.
+
+    Returns
+    -------
+    outcome : Outcome
+        Mean difference, with t on Satterthwaite's degrees of freedom.
+    problem : str
+        Why nothing can be said (too few networks or exemplars, values that do not vary), or nothing.
+
+    Notes
+    -----
+    The variance of the mean difference is that of the means of seeds, plus that of the means of exemplars, less that of
+    the rest, which both hold: V = MS_seed / nm + MS_exemplar / nm - MS_rest / nm for n seeds and m exemplars. What is
+    subtracted is at most the smaller of the two, so that V is never below the larger. Degrees of freedom are those of
+    Satterthwaite (1946), Biometrics Bulletin 2:110, for a sum of mean squares. Missing values are filled by what is
+    known of their seed and exemplar (Yates 1933), and the rest has as many fewer degrees of freedom.
+    """
+    if first.shape[1] < 2:
+        return Outcome(np.nan), "one value a network"
+    if min(len(first), len(second)) < 2:
+        return Outcome(np.nan), "fewer than two networks"
+    tables = [difference(first, second)] if paired else [first, second]
+    largest = max(np.nanmax(np.abs(table), initial=0.0) for table in (first, second))
+    tables, missing = zip(*(_filled(table) for table in tables), strict=True)
+    effects = tables[0] if paired else tables[0].mean(axis=0) - tables[1].mean(axis=0)
+    estimate = float(np.mean(effects))
+    n_networks, n_exemplars = sum(map(len, tables)), first.shape[1]
+    seeds, rests = [], []
+    for table, n_missing in zip(tables, missing, strict=True):
+        n, m = table.shape
+        rest = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
+        df = (n - 1) * (m - 1) - n_missing
+        if df < 1:
+            return Outcome(estimate, n=n_networks), "too many values are missing"
+        seeds.append(_Part(table.mean(axis=1).var(ddof=1) / n, n - 1))
+        rests.append(_Part((rest**2).sum() / df / (n * m), df))
+    of_exemplar = tables[0].mean(axis=0) if paired else effects
+    exemplars = _Part(of_exemplar.var(ddof=1) / n_exemplars, n_exemplars - 1)
+    variance, df = _variance(seeds, exemplars, rests)
+    if not np.sqrt(variance) > RESOLUTION * largest:
+        return Outcome(estimate, n=n_networks), "values do not vary"
+    return t_outcome(estimate, float(np.sqrt(variance)), df, n=n_networks, alpha=alpha), ""
+
+
+def _variance(seeds: list[_Part], exemplars: _Part, rests: list[_Part]) -> tuple[float, float]:
+    """Variance of the mean difference and Satterthwaite's degrees of freedom."""
+    of_seeds, of_rests = (sum(part.variance for part in parts) for parts in (seeds, rests))
+    smaller, larger = sorted([of_seeds, exemplars.variance])
+    parts = [*seeds, exemplars, *rests]
+    if of_rests >= smaller:
+        # Nothing is left of the smaller part: the larger stands alone.
+        variance, parts = larger, seeds if of_seeds == larger else [exemplars]
+    else:
+        variance = of_seeds + exemplars.variance - of_rests
+    spread = sum(part.variance**2 / part.df for part in parts)
+    return float(variance), float(variance**2 / spread) if spread > 0 else np.nan
+
+
+def _filled(table: np.ndarray) -> tuple[np.ndarray, int]:
+    """A table of seeds and exemplars whose gaps are filled by their sum of effects, and how many there were."""
+    gaps = np.isnan(table)
+    if not gaps.any():
+        return table, 0
+    seed, exemplar = np.indices(table.shape)
+    known = ~gaps.ravel()
+    design = np.concatenate([np.eye(table.shape[0])[seed.ravel()], np.eye(table.shape[1])[exemplar.ravel()]], axis=1)
+    effects = np.linalg.lstsq(design[known], table.ravel()[known])[0]
+    return np.where(gaps, (design @ effects).reshape(table.shape), table), int(gaps.sum())

@@ -24,7 +24,7 @@ from neural_data.errors import CodeError, InputError
 from neurocompare import __version__
 from neurocompare.interrupts import Stopped, stoppable
 from neurocompare.models.regimes import regime_help
-from neurocompare.progress_lines import progress_lines
+from neurocompare.progress_lines import SaidOnce, progress_lines
 
 if TYPE_CHECKING:
     from neurocompare.study.cache import Cache
@@ -511,6 +511,7 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.setLevel(logging.WARNING)
+        handler.addFilter(SaidOnce())
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal has no signs for is printed with escapes.
         if isinstance(stream, io.TextIOWrapper):

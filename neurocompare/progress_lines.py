@@ -1,13 +1,14 @@
-"""Progress where there is no terminal: a line now and then, so that a log shows what runs."""
+"""What a person reads while something runs: a line of progress now and then, and every warning once."""
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["progress_lines"]
+__all__ = ["SaidOnce", "progress_lines"]
 
 FIRST_SECONDS = 5.0
 """Less takes no line: short runs say nothing."""
@@ -53,6 +54,21 @@ def progress_lines(say: Callable[[str], None]) -> Iterator[Callable[[str, float]
     finally:
         over.set()
         watcher.join()
+
+
+class SaidOnce(logging.Filter):
+    """Lets a message pass once: the seeds of one network, and the steps of a study, have the same to warn of."""
+
+    def __init__(self):
+        super().__init__()
+        self.said: set[tuple[str, str]] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the message is new; what is less than a warning always passes."""
+        message = record.name, record.getMessage()
+        new = record.levelno < logging.WARNING or message not in self.said
+        self.said.add(message)
+        return new
 
 
 def _clock(seconds: float) -> str:

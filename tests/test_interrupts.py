@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -212,3 +213,13 @@ def test_a_study_of_another_systems_editor_is_the_same_study(small_study, capsys
     with pytest.raises(SystemExit) as stopped:
         main(["run", str(small_study), "--check"])
     assert not stopped.value.code
+
+
+def test_a_warning_is_said_once_and_progress_each_time():
+    once = lines.SaidOnce()
+
+    def passes(level, message):
+        return once.filter(logging.LogRecord("net", level, "", 0, message, (), None))
+
+    assert [passes(logging.WARNING, text) for text in ("seed 0", "seed 0", "seed 1")] == [True, False, True]
+    assert [passes(logging.INFO, "step") for _ in range(2)] == [True, True]

@@ -57,6 +57,10 @@ class ImageRecipe:
     read: Callable[[object], Preprocessing]
 
 
+_SAID = ("size", "aspect", "interpolation", "mean", "sd", "value_range", "channels")
+"""What says how images are shown: where all of it is given, nothing is assumed."""
+
+
 def as_preprocessing(given: object, own: Found) -> Found:
     """The preprocessing that a user gives, in any of its forms.
 
@@ -87,6 +91,8 @@ def as_preprocessing(given: object, own: Found) -> Found:
         changed = own.preprocessing.changed(**given)
         if not given:
             return own
+        if "transform" in given or all(name in given for name in _SAID):
+            return Found(changed, "given")
         names = ", ".join(given)
         return Found(changed, f"{own.source} but for {names}" if own.assumed else f"{names} given, else {own.source}")
     if callable(given):

@@ -166,6 +166,10 @@ class Model(BroughtRdms):
     )
     preprocessing: Shown | None = Field(None, description="how images are shown; by default as the weights want it")
     training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
+    called: Name | None = Field(None, description="what tables call the network; its name by default")
+    only_with: FilePath | None = Field(
+        None, description="file or folder without which the model is left out, with a note, and claims about it too"
+    )
 
     @model_validator(mode="after")
     def _network_or_rdms(self) -> Model:
@@ -174,7 +178,7 @@ class Model(BroughtRdms):
         if self.rdms is not None:
             unused = [
                 name
-                for name in ("layers", "seeds", "weights", "start", "preprocessing", "training")
+                for name in ("layers", "seeds", "weights", "start", "preprocessing", "training", "called")
                 if name in self.model_fields_set
             ]
             if unused:
@@ -194,6 +198,11 @@ class Model(BroughtRdms):
     def label(self) -> str | None:
         """How the networks are told apart by training: the regime, where the study names it."""
         return self.regime or (self.training.regime if self.training else None)
+
+    @property
+    def shown_as(self) -> str:
+        """What tables call the model."""
+        return self.called or self.name
 
 
 class Recording(BroughtRdms):
@@ -333,7 +342,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _networks_are_distinct(self) -> Study:
-        names = [(model.name, model.label, model.weights, seed) for model in self.networks for seed in model.seeds]
+        names = [(model.shown_as, model.label, model.weights, seed) for model in self.networks for seed in model.seeds]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"network {name[0]!r} with seed {name[3]} is listed twice; remove one")
@@ -356,7 +365,7 @@ class Study(Section):
     def facts(self) -> Facts:
         """What is known before anything is computed."""
         kinds = [
-            (model.name, model.label or default_label(model.name, model.weights, model.start))
+            (model.shown_as, model.label or default_label(model.name, model.weights, model.start))
             for model in self.networks
         ]
         return Facts(tuple(dict.fromkeys(kinds)))

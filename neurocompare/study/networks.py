@@ -85,7 +85,7 @@ class NetworkRecord:
     @property
     def label(self) -> str:
         """What a person calls it."""
-        return f"{self.model.name}, {self.regime}, seed {self.seed}"
+        return f"{self.model.shown_as}, {self.regime}, seed {self.seed}"
 
 
 def identify_networks(settings: Study, device: str = "auto") -> list[NetworkRecord]:
@@ -125,6 +125,7 @@ def loaded(record: NetworkRecord) -> Network:
         weights=safetensors.torch.load(record.weights),
         regime=record.regime,
         seed=record.seed,
+        name=record.model.called,
         preprocessing=preprocessing_of(record.model),
         device=record.device,
     )
@@ -147,6 +148,7 @@ def _load(model: Model, seed: int, device: str) -> Network:
         regime=model.label,
         seed=seed,
         start=start,
+        name=model.called,
         preprocessing=preprocessing_of(model),
         device=device,
     )

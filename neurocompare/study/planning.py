@@ -39,6 +39,7 @@ from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_tab
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.left_out import without_absent
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.recipes import dataset_key, image_size, recipe_of
 from neurocompare.study.steps import (
@@ -160,6 +161,8 @@ class Plan:
         RDMs that models bring, described like those of layers.
     patch_rdms : rsatoolbox.rdm.RDMs or None
         RDMs that the recording brings.
+    left_out : tuple of str
+        What was left out of the study as files of it are not there, in words.
     """
 
     settings: Study
@@ -177,6 +180,7 @@ class Plan:
     not_imported: tuple[str, ...] = ()
     layers: tuple[RDMs, ...] = ()
     patch_rdms: RDMs | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -221,6 +225,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
     InputError
         If anything that the study names does not exist or cannot be used.
     """
+    settings, left_out = without_absent(settings)
     not_imported = () if imports else tuple(m.name for m in settings.networks if is_import_path(m.name))
     known = [model for model in settings.models if model.name not in not_imported]
     networks = tuple(identify_networks(settings.model_copy(update={"models": known}), device))
@@ -329,6 +334,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         not_imported,
         layers,
         patch_rdms,
+        left_out,
     )
 
 

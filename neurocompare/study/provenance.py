@@ -91,7 +91,8 @@ def write_provenance(
         "notes": list(notes),
         "networks": [
             {
-                "model": network.model.name,
+                "model": network.model.shown_as,
+                "source": network.model.name,
                 "regime": network.regime,
                 "seed": network.seed,
                 "layers": list(network.layers),

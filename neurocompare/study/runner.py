@@ -22,6 +22,7 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.measures.declaration import VALUES, Measure, Measured, Patches, Tables, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
+from neurocompare.progress_lines import SaidOnce
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import concat_rdms
@@ -205,7 +206,9 @@ class _Work:
             given["patches"] = Patches(self.plan.patch_rdms, None)
         tables, notes = self.measured(networks, kept, given, shown)
         # Seeds of one network have the same to say.
-        notes = list(dict.fromkeys([*(note for network in networks for note in network.notes), *notes]))
+        notes = list(
+            dict.fromkeys([*self.plan.left_out, *(note for network in networks for note in network.notes), *notes])
+        )
         given |= tables
         figures: dict[str, bytes] = {}
         for drawing, names, step in self.plan.figures:
@@ -334,7 +337,7 @@ class _Work:
         for place, result in results.items():
             network = with_weights(networks[place], result["weights"])
             networks[place], kept[place] = network, result["kept"]
-            names = {"model": network.model.name, "regime": network.regime, "seed": network.seed}
+            names = {"model": network.model.shown_as, "regime": network.regime, "seed": network.seed}
             curves.append(result["curve"].assign(**names))
             with contextlib.suppress(OSError):
                 (self.cache.folder / "training" / network.training).rmdir()
@@ -447,6 +450,7 @@ def _logged(folder: Path) -> Iterator[None]:
     """Messages of the package also go to the log of the run."""
     handler = logging.FileHandler(folder / LOG, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(SaidOnce())
     loggers = [logging.getLogger(name) for name in ("neurocompare", "neural_data")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -185,3 +185,13 @@ def test_a_callable_that_fails_or_gives_no_image_is_refused(faces):
     ]:
         with pytest.raises(InputError, match=message):
             compute_model_rdms(load_model(module, preprocessing=wrong), faces)
+
+
+def test_nothing_is_assumed_where_everything_is_said(caplog):
+    said = {"size": 32, "aspect": "pad", "interpolation": "bicubic", "mean": [0.5] * 3, "sd": [1.0] * 3}
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 3))
+    assert "assumed" in load_model(module, preprocessing=said).preprocessing_source
+    assert "nothing says how images are shown" in caplog.text
+    caplog.clear()
+    network = load_model(module, preprocessing={**said, "value_range": [0, 1], "channels": "rgb"})
+    assert (network.preprocessing_source, caplog.text) == ("given", "")

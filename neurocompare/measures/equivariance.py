@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pydantic import Field
+from scipy import stats
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measured, MemberOf, Quick, Section, Shown
+from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import layer_axis, legend_name, line_styles, networks, new_figure, note, style
+from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.equivariance import (
     EQUIVARIANCE_COLUMNS,
@@ -27,7 +30,6 @@ from neurocompare.stimuli.image_sets import noise_images, read_images
 
 __all__ = ["EQUIVARIANCE", "Equivariance", "draw_equivariance"]
 
-TRANSFORM_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2", "rotation": "#009E73"}
 MEAN = Column("mean", "correlation, mean over images", header="mean r")
 
 
@@ -91,7 +93,7 @@ def _depends(settings: Equivariance, seed: int) -> Any:
 
 
 def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
-    """Equivariance and invariance by layer, a row a measure, a column an image set.
+    """Equivariance and invariance by layer: a row a measure and image set, a column a transform.
 
     Parameters
     ----------
@@ -102,34 +104,30 @@ def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    measures = list(equivariance["measure"].drop_duplicates())
-    sets = list(equivariance["image_set"].drop_duplicates())
-    lines = line_styles(equivariance)
+    half = stats.t.ppf(0.975, np.maximum(equivariance["n"] - 1, 1)) * equivariance["sd"] / np.sqrt(equivariance["n"])
+    table = equivariance.assign(ci_low=equivariance["mean"] - half, ci_high=equivariance["mean"] + half)
+    kinds = list(table[["measure", "image_set"]].drop_duplicates().itertuples(index=False, name=None))
+    transforms = list(table["transform"].drop_duplicates())
+    axis = layer_axis_of(table)
+    looks = looks_of(table, axis=axis)
     with style():
-        figure = new_figure(max(3.4, 2.3 * len(sets)), 0.8 + 1.9 * len(measures))
-        grid = figure.subplots(len(measures), len(sets), sharex=True, sharey=True, squeeze=False)
-        for axes_row, measure in zip(grid, measures, strict=True):
-            for axes, images in zip(axes_row, sets, strict=True):
-                rows = equivariance[(equivariance["measure"] == measure) & (equivariance["image_set"] == images)]
-                for transform, colour in TRANSFORM_COLOURS.items():
-                    for _, network in networks(rows[rows["transform"] == transform]):
-                        dashes = lines[network["model"].iloc[0], network["regime"].iloc[0]]
-                        axes.plot(
-                            network["place"], network["mean"], dashes, color=colour, marker="o", markersize=2.5,
-                            linewidth=1,
-                        )  # fmt: skip
-                axes.axhline(0, color="black", linewidth=0.6)
-                axes.set_title(f"{images}, n = {rows['n'].max()} images" if measure == measures[0] else "", fontsize=7)
-            axes_row[0].set_ylabel(f"{measure} (mean r)")
-        for axes in grid[-1]:
-            layer_axis(axes, equivariance)
-        handles = [Line2D([], [], color=c, linewidth=1.5, label=name) for name, c in TRANSFORM_COLOURS.items()]
-        handles += [
-            Line2D([], [], color="black", linestyle=dashes, label=legend_name(", ".join(network)))
-            for network, dashes in lines.items()
-        ]
-        figure.legend(handles=handles, loc="outside upper center", ncols=3)
-        note(figure, "correlation over units, mean over images; a line a network and seed")
+        n_panels = len(kinds) * len(transforms)
+        figure, panels = panel_grid(n_panels, columns=len(transforms), height=1.2, under=0.1, under_last=axis.inches)
+        for number, axes in enumerate(panels):
+            (measure, images), transform = kinds[number // len(transforms)], transforms[number % len(transforms)]
+            here = (table["measure"] == measure) & (table["image_set"] == images) & (table["transform"] == transform)
+            drawn = profiles_of(table[here], "mean", axis=axis, looks=looks)
+            drawn.draw(axes)
+            last = number >= n_panels - len(transforms)
+            axis.label(axes, text=last)
+            axes.tick_params(labelbottom=last)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_title(f"{transform}, {images}" if number < len(transforms) or len(kinds) > 2 else "")
+            if number % len(transforms) == 0:
+                axes.set_ylabel(f"{measure} (r)")
+        look_legend(figure, looks, across=drawn.across)
+        over = f"{drawn.n_seeds} seeds" if drawn.n_seeds > 1 else f"n = {table['n'].max()} images"
+        note(figure, f"correlation over units, mean over images; 95 % t interval over {over}")
     return figure
 
 

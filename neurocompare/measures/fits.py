@@ -19,17 +19,9 @@ from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
-from neurocompare.reporting.drawing import (
-    REGION_COLOURS,
-    layer_axis,
-    legend,
-    networks,
-    new_figure,
-    note,
-    profile,
-    row_of_panels,
-    style,
-)
+from neurocompare.measures.profiles import profiles_of
+from neurocompare.reporting.drawing import PAGE_INCHES, SMALL, new_figure, note, panel_grid, style
+from neurocompare.reporting.looks import Look, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
 from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
@@ -96,65 +88,101 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
     """
     regions = list(fits["region"].drop_duplicates())
     test, found = summary_test(fits)
+    axis = layer_axis_of(fits)
+    looks = looks_of(fits, axis=axis)
     with style():
-        figure, panels = row_of_panels(len(regions), width=2.6, height=2.7)
+        figure, panels = panel_grid(
+            len(regions), columns=3 if len(axis.names) <= 25 else 1, height=1.8, under=axis.inches
+        )
         for axes, region in zip(panels, regions, strict=True):
             rows = fits[fits["region"] == region]
             _ceiling_band(axes, rows)
-            for look, network in networks(rows):
-                profile(axes, network, "fit", look)
-                clear = network[(network[test] < 0.05) & (len(network) > 1)]
-                axes.plot(clear["place"] + look.shift, clear["fit"], "o", color=look.colour, markersize=4, zorder=4)
-            layer_axis(axes, rows)
-            axes.set_title(region, color=REGION_COLOURS.get(region, "black"), fontweight="bold")
+            drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
+            drawn.draw(axes)
+            if drawn.n_seeds == 1:
+                _fill_clear(axes, axis.place(rows), looks, test)
+            axis.label(axes)
+            axes.set_title(region, fontweight="bold")
             axes.axhline(0, color="black", linewidth=0.6)
-        panels[0].set_ylabel(f"fit to patch RDM ({find_method(fits['method'].iloc[0]).label})")
-        legend(figure, fits)
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel(f"fit to patch RDM ({find_method(fits['method'].iloc[0]).label})")
+        look_legend(figure, looks, across=drawn.across)
         first = fits.iloc[0]
-        note(
-            figure,
-            f"bars: 95 % interval over {first['resample']}; filled: {found}, adjusted p < 0.05; gray: noise ceiling; "
-            f"n = {first['n_stimuli']} stimuli",
-        )
+        if drawn.n_seeds == 1:
+            sampled = " and ".join(FACTORS[name].plural for name in str(first["resample"]).split("+"))
+            bars = f"bars: 95 % interval over {sampled}; filled: {found}, adjusted p < 0.05"
+        else:
+            bars = f"mean over {drawn.n_seeds} seeds and its 95 % t interval, faint: single seeds"
+        simulated = "; the recording is simulated" if fits["simulated"].any() else ""
+        note(figure, f"{bars}; gray: noise ceiling; n = {first['n_stimuli']} stimuli{simulated}")
     return figure
 
 
-def draw_rdms(layer_rdms: RDMs, patches: Patches, *, max_layers: int = 10) -> Figure:
-    """RDM matrices of patches and layers, stimuli sorted by azimuth and then by identity.
+def _fill_clear(axes: Axes, rows: pd.DataFrame, looks: Mapping[tuple[str, str], Look], test: str) -> None:
+    """Fill the points of fits that a test finds, of networks of several layers."""
+    for (model, regime), network in rows.groupby([rows["model"].astype(str), rows["regime"].astype(str)], sort=False):
+        look, clear = looks[model, regime], network[network[test] < 0.05]
+        if network["layer"].nunique() > 1 and len(network) <= 60:
+            axes.plot(clear["place"] + look.shift, clear["fit"], look.marker, color=look.colour, markersize=4, zorder=4)
+
+
+def draw_rdms(layer_rdms: RDMs, patches: Patches, fits: pd.DataFrame | None = None) -> Figure:
+    """RDM matrices of patches and of some layers, stimuli sorted by azimuth and then by identity.
 
     Parameters
     ----------
-    model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
+    layer_rdms : rsatoolbox.rdm.RDMs
         With the pattern descriptors ``identity`` and ``azimuth_deg``; shown as percentile ranks within each RDM.
         Of a network with several seeds, the first is shown.
-    max_layers : int
-        Layers that are shown of a network; where there are more, evenly spaced ones.
+    patches : Patches
+    fits : pandas.DataFrame or None
+        ``tables/fits.csv``: the layer that fits each patch best is among those shown, with the first and the last.
+        None: evenly spaced layers.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
     layers, regions = rdm_table(layer_rdms), rdm_table(patches.rdms)["region"].tolist()
-    rows = [[(region, _sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]]
+    recorded = [(region, _sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]
+    rows = [("recorded", recorded[start : start + RDM_COLUMNS]) for start in range(0, len(recorded), RDM_COLUMNS)]
     for (model, regime), network in layers.groupby(["model", "regime"], sort=False, dropna=False):
         network = network[network["seed"] == network["seed"].iloc[0]]
-        spaced = np.unique(np.linspace(0, len(network) - 1, min(len(network), max_layers)).round().astype(int))
-        panels = [(layers.loc[i, "layer"], _sorted_ranks(layer_rdms, i)) for i in network.index[spaced]]
-        panels[0] = (f"{model}, {regime}\n{panels[0][0]}", panels[0][1])
-        rows += [panels[start : start + RDM_COLUMNS] for start in range(0, len(panels), RDM_COLUMNS)]
+        chosen = _layers_to_show(network, fits)
+        panels = [(layers.loc[i, "layer"], _sorted_ranks(layer_rdms, i)) for i in chosen]
+        rows.append((f"{model}\n{regime}", panels))
     with style():
-        figure = new_figure(1.3 * RDM_COLUMNS, 1.55 * len(rows))
-        grid = figure.subplots(len(rows), RDM_COLUMNS, squeeze=False)
+        n_columns = max(len(panels) for _, panels in rows)
+        figure = new_figure(PAGE_INCHES * (1.4 + n_columns) / (1.4 + RDM_COLUMNS), 0.4 + 1.35 * len(rows))
+        grid = figure.subplots(len(rows), n_columns, squeeze=False)
         for axes in grid.flat:
             axes.axis("off")
-        for axes_row, panels in zip(grid, rows, strict=True):
+        for axes_row, (name, panels) in zip(grid, rows, strict=True):
             for axes, (title, (ranks, azimuths)) in zip(axes_row, panels, strict=False):
-                image = _matrix(axes, ranks, azimuths, title, REGION_COLOURS.get(title, "black"))
-        bar = figure.colorbar(image, ax=grid[0].tolist(), shrink=0.8, pad=0.02, aspect=12, ticks=[0, 50, 100])
-        bar.set_label("dissimilarity\n(percentile)", fontsize=6)
-        bar.ax.tick_params(labelsize=6)
+                image = _matrix(axes, ranks, azimuths, title)
+            axes_row[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=6)
+        bar = figure.colorbar(image, ax=grid[:, -1].tolist(), shrink=0.8, pad=0.04, aspect=14, ticks=[0, 50, 100])
+        bar.set_label("dissimilarity (percentile)", fontsize=SMALL)
+        bar.ax.tick_params(labelsize=SMALL)
         bar.outline.set_visible(False)
     return figure
+
+
+def _layers_to_show(network: pd.DataFrame, fits: pd.DataFrame | None) -> list[int]:
+    """Rows of the first and the last layer, and of the best for each patch; else evenly spaced ones."""
+    if len(network) <= RDM_COLUMNS:
+        return network.index.tolist()
+    if fits is None:
+        spaced = np.linspace(0, len(network) - 1, RDM_COLUMNS).round().astype(int)
+        return network.index[np.unique(spaced)].tolist()
+    first = network.iloc[0]
+    own = fits[
+        (fits["model"] == first["model"]) & (fits["regime"] == first["regime"]) & (fits["seed"] == first["seed"])
+    ]
+    best = best_layers(own)["layer"].tolist()
+    wanted = [network["layer"].iloc[0], network["layer"].iloc[-1], *best]
+    kept = list(dict.fromkeys(wanted))[:RDM_COLUMNS]
+    return network.index[network["layer"].isin(kept)].tolist()
 
 
 def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
@@ -179,12 +207,12 @@ def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
     return ranks, table["azimuth_deg"].to_numpy()[order]
 
 
-def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, colour: str) -> AxesImage:
+def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str) -> AxesImage:
     axes.axis("on")
     image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
     views, starts, counts = np.unique(azimuths, return_index=True, return_counts=True)
-    few = slice(None) if len(views) <= 5 else slice(None, None, len(views) // 2)
-    axes.set_xticks((starts + counts / 2 - 0.5)[few], [f"{view:g}°" for view in views][few], fontsize=5)
+    few = slice(None, None, max(1, (len(views) - 1) // 2))
+    axes.set_xticks((starts + counts / 2 - 0.5)[few], [f"{view:g}" for view in views][few], fontsize=SMALL)
     axes.set_yticks([])
     axes.tick_params(length=0, pad=1)
     for spine in axes.spines.values():
@@ -192,7 +220,7 @@ def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str, col
     for start in starts[1:]:
         axes.axhline(start - 0.5, color="white", linewidth=0.4)
         axes.axvline(start - 0.5, color="white", linewidth=0.4)
-    axes.set_title(title, fontsize=7, color=colour, pad=3, loc="left")
+    axes.set_title(title, fontsize=SMALL, pad=3)
     return image
 
 

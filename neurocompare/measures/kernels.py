@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import (
-    COLUMN_INCHES,
-    colour_legend,
-    each_network,
-    errorbar,
-    layer_ticks,
-    new_figure,
-    note,
-    style,
-)
+from neurocompare.reporting.drawing import errorbar, note, panel_grid, style
+from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.symmetry import KERNEL_COLUMNS, kernel_symmetry
 from neurocompare.representations.viewpoint import summarise_values
 
 __all__ = ["KERNELS", "draw_kernels"]
 
-FLIP_COLOURS = {"left-right": "#D55E00", "up-down": "#0072B2"}
+FLIP_COLOURS = {"left-right": "#1d1d1f", "up-down": "#AA3377"}
 
 
 def measure(*, network: Network) -> Measured:
@@ -50,26 +41,32 @@ def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     first = kernels_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
-    shown = list(each_network(kernels_summary[kernels_summary["seed"] == first]))
-    layers = kernels_summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
+    shown = kernels_summary[kernels_summary["seed"] == first]
+    networks = list(shown.groupby(["model", "regime"], sort=False, dropna=False))
     with style():
-        figure = new_figure(COLUMN_INCHES, 1.1 + 1.2 * len(shown))
-        panels = figure.subplots(len(shown), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, (name, rows) in zip(panels, shown, strict=True):
+        figure, panels = panel_grid(
+            len(networks), columns=2, height=1.3, under=max(layer_axis_of(rows).inches for _, rows in networks)
+        )
+        for axes, ((model, regime), rows) in zip(panels, networks, strict=True):
+            axis = layer_axis_of(rows)
             for (flip, colour), shift in zip(FLIP_COLOURS.items(), (-0.12, 0.12), strict=True):
-                one = rows[rows["transform"] == flip].set_index("layer").reindex(layers)
-                places = np.arange(len(layers)) + shift
+                one = axis.place(rows[rows["transform"] == flip])
+                places = one["place"] + shift * axis.step
                 axes.vlines(
                     places, one["mean"] - one["sd"], one["mean"] + one["sd"], color=colour, alpha=0.3, linewidth=3
                 )
                 errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], colour)
+            axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(name, fontsize=7)
-            axes.set_ylabel("symmetry (r)")
-        channels = kernels_summary.drop_duplicates("layer").set_index("layer")["n"]
-        layer_ticks(panels[-1], [f"{layer} ({channels[layer]})" for layer in layers], "layer (n channels)")
+            axes.set_title(f"{model}, {regime}")
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel("symmetry (r)")
         colour_legend(figure, FLIP_COLOURS)
-        note(figure, "mean over channels, 95 % t interval; pale: standard deviation")
+        n = shown["n"]
+        note(
+            figure,
+            f"mean over n = {n.min()} to {n.max()} channels, 95 % t interval; pale: standard deviation; first seed",
+        )
     return figure
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pydantic import Field
 
 from neural_data.stimuli import StimulusSet
@@ -25,7 +24,8 @@ from neurocompare.measures.declaration import (
 )
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import COLUMN_INCHES, each_network, errorbar, new_figure, note, style
+from neurocompare.reporting.drawing import COLUMN_INCHES, SMALL, errorbar, new_figure, note, panel_grid, style
+from neurocompare.reporting.looks import colour_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.importance import BACKGROUND
 from neurocompare.representations.local_features import (
@@ -35,11 +35,12 @@ from neurocompare.representations.local_features import (
     PERCENTS,
     measure_local_features,
 )
+from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import summarise_values
 
 __all__ = ["LOCAL_FEATURES", "LocalFeatures", "draw_importance", "draw_local_features"]
 
-CONDITION_COLOURS = {"insertion": "#D55E00", "deletion": "#0072B2", "shuffle": "#009E73"}
+CONDITION_COLOURS = {"insertion": "#AA3377", "deletion": "#4477AA", "shuffle": "#CCBB44"}
 WHOLE_GRAY = "#777777"
 
 
@@ -108,36 +109,37 @@ def draw_local_features(local_features_summary: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    measures = {"profile": "r with tuning to whole images", "index": "mirror-symmetry index"}
-    shown = list(each_network(local_features_summary))
+    measures = {"profile": "r with whole images", "index": "mirror-symmetry index"}
+    networks = list(local_features_summary.groupby(list(NETWORK), sort=False, dropna=False))
     conditions = [name for name in CONDITION_COLOURS if (local_features_summary["condition"] == name).any()]
+    several = local_features_summary["seed"].nunique() > 1
     with style():
-        figure = new_figure(COLUMN_INCHES, 0.9 + 1.7 * len(shown))
-        grid = figure.subplots(len(shown), len(measures), sharex=True, sharey=True, squeeze=False)
-        for axes_row, (name, rows) in zip(grid, shown, strict=True):
-            for axes, (measure, label) in zip(axes_row, measures.items(), strict=True):
-                ours = rows[rows["measure"] == measure]
-                for number, condition in enumerate(conditions):
-                    one = _by_visible(ours[ours["condition"] == condition])
-                    places = one["visible"] + 1.6 * (number - (len(conditions) - 1) / 2)
-                    axes.plot(places, one["mean"], color=CONDITION_COLOURS[condition], linewidth=1, alpha=0.6)
-                    errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], CONDITION_COLOURS[condition])
-                whole = ours[ours["condition"] == "intact"]
-                if measure == "index" and len(whole):
-                    axes.axhline(whole["mean"].iloc[0], color=WHOLE_GRAY, linewidth=1, linestyle="--")
-                axes.axhline(0, color="black", linewidth=0.6)
-                axes.set_title(f"{name}\n{label}", fontsize=6.5)
-            axes_row[0].set_ylabel(f"r, or index ({ours['layer'].iloc[0]})")
-        for axes in grid[-1]:
+        figure, panels = panel_grid(len(networks) * len(measures), columns=2, height=1.4)
+        for number, axes in enumerate(panels):
+            (model, regime, seed), rows = networks[number // len(measures)]
+            measure, label = list(measures.items())[number % len(measures)]
+            ours = rows[rows["measure"] == measure]
+            for place, condition in enumerate(conditions):
+                one = _by_visible(ours[ours["condition"] == condition])
+                x = one["visible"] + 1.6 * (place - (len(conditions) - 1) / 2)
+                axes.plot(x, one["mean"], color=CONDITION_COLOURS[condition], linewidth=1, alpha=0.6)
+                errorbar(axes, x, one["mean"], one["ci_low"], one["ci_high"], CONDITION_COLOURS[condition])
+            whole = ours[ours["condition"] == "intact"]
+            if measure == "index" and len(whole):
+                axes.axhline(whole["mean"].iloc[0], color=WHOLE_GRAY, linewidth=1, linestyle="--")
+            axes.axhline(0, color="black", linewidth=0.6)
+            name = f"{model}, {regime}" + (f", seed {seed}" if several else "")
+            axes.set_title(f"{name}: {rows['layer'].iloc[0]}")
+            axes.set_ylabel(label)
             axes.set_xticks(range(0, 101, 20))
-            axes.set_xlabel("foreground shown (%)")
-        handles = [Line2D([], [], color=CONDITION_COLOURS[name], linewidth=1.5, label=name) for name in conditions]
-        handles.append(Line2D([], [], color=WHOLE_GRAY, linestyle="--", linewidth=1, label="whole"))
-        figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), columnspacing=1.0)
+            if number >= len(panels) - len(measures):
+                axes.set_xlabel("foreground shown (%)")
+        colour_legend(figure, {name: CONDITION_COLOURS[name] for name in conditions} | {"whole (dashed)": WHOLE_GRAY})
+        n = local_features_summary["n"].max()
         note(
             figure,
-            "insertion, shuffle: the most important pixels; deletion: the least important\n"
-            f"95 % t interval over n = {local_features_summary['n'].max()} exemplars",
+            "insertion, shuffle: the most important pixels; deletion: the least important; 95 % t interval over "
+            f"n = {n} exemplars",
         )
     return figure
 
@@ -148,43 +150,43 @@ def draw_importance(importance: pd.DataFrame) -> Figure:
     Parameters
     ----------
     importance : pandas.DataFrame
-        ``tables/importance.csv``; importance is drawn as its percentile within the foreground, five views at most.
+        ``tables/importance.csv``; drawn as its percentile within the foreground, five views at most. Of a network with
+        several seeds, the first is shown.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    examples = list(importance.groupby("identity", sort=False))
-    views = sorted(importance["azimuth_deg"].unique())
+    first = importance.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
+    shown = importance[importance["seed"] == first]
+    views = sorted(shown["azimuth_deg"].unique())
     views = [views[k] for k in np.unique(np.linspace(0, len(views) - 1, min(5, len(views))).round().astype(int))]
-    rows = [
-        (identity, name, network)
-        for identity, example in examples
-        for name, network in [("image", next(each_network(example))[1]), *each_network(example)]
-    ]
+    rows = []
+    for identity, example in shown.groupby("identity", sort=False):
+        networks = list(example.groupby(["model", "regime"], sort=False, dropna=False))
+        rows.append((str(identity), networks[0][1], True))
+        rows += [(f"{model}\n{regime}", network, False) for (model, regime), network in networks]
     with style():
-        figure = new_figure(COLUMN_INCHES, 0.7 + 0.56 * len(rows))
+        figure = new_figure(COLUMN_INCHES + 1.2, 0.8 + 0.72 * len(rows))
         grid = figure.subplots(len(rows), len(views), squeeze=False)
-        for axes_row, (identity, name, network) in zip(grid, rows, strict=True):
+        for axes_row, (name, network, is_image) in zip(grid, rows, strict=True):
             for axes, azimuth in zip(axes_row, views, strict=True):
                 one = network[network["azimuth_deg"] == azimuth]
                 axes.imshow(_grid(one, "gray"), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-                if name != "image":
+                if not is_image:
                     ranks = one.assign(rank=100 * one["importance"].rank(pct=True))
-                    image = axes.imshow(_grid(ranks, "rank"), cmap="cividis", vmin=0, vmax=100, interpolation="nearest")
+                    image = axes.imshow(_grid(ranks, "rank"), cmap="magma", vmin=0, vmax=100, interpolation="nearest")
                 axes.set_xticks([])
                 axes.set_yticks([])
                 for spine in axes.spines.values():
                     spine.set_visible(False)
                 if axes in grid[0]:
-                    axes.set_title(f"{azimuth:g}°", fontsize=7, pad=2)
-            label = identity if name == "image" else name.replace(", ", "\n")
-            axes_row[0].set_ylabel(label, fontsize=5.5, rotation=0, ha="right", va="center")
+                    axes.set_title(f"{azimuth:g}°", fontsize=SMALL, pad=2)
+            axes_row[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center")
         bar = figure.colorbar(
             image, ax=grid.ravel().tolist(), location="bottom", shrink=0.6, aspect=30, pad=0.02, ticks=[0, 50, 100]
         )
-        bar.set_label("importance (percentile of the foreground)", fontsize=6.5)
-        bar.ax.tick_params(labelsize=6)
+        bar.set_label("importance (percentile of the foreground)", fontsize=SMALL)
         bar.outline.set_visible(False)
     return figure
 

@@ -13,15 +13,8 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Section, Shown, Summary, none_as_none
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import (
-    COLUMN_INCHES,
-    colour_legend,
-    each_network,
-    errorbar,
-    new_figure,
-    note,
-    style,
-)
+from neurocompare.reporting.drawing import SMALL, errorbar, note, panel_grid, style
+from neurocompare.reporting.looks import colour_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.position import POSITION_COLUMNS, measure_position_tolerance
 from neurocompare.representations.rdms import NETWORK
@@ -29,7 +22,7 @@ from neurocompare.representations.viewpoint import summarise_values
 
 __all__ = ["POSITION", "Position", "draw_position"]
 
-DIRECTION_COLOURS = ("#D55E00", "#0072B2", "#222222", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DIRECTION_COLOURS = ("#AA3377", "#4477AA", "#1d1d1f", "#CCBB44", "#228833", "#66CCEE", "#EE6677")
 
 
 class Position(Section):
@@ -70,45 +63,43 @@ def _summarise(position: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_position(position_summary: pd.DataFrame) -> Figure:
-    """Index over the size of the shift, a line a direction and category; one panel a layer of a network.
+    """Index over the size of the shift, points of a colour a direction; one panel a layer of a network.
 
     Parameters
     ----------
     position_summary : pandas.DataFrame
-        ``tables/position_summary.csv``.
+        ``tables/position_summary.csv``. Of a network with several seeds, the first is shown.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    shown = list(each_network(position_summary, (*NETWORK, "layer")))
-    n_columns = min(2, len(shown))
-    n_rows = -(-len(shown) // n_columns)
-    # Without any shift there is one line, of one point.
-    names = _directions(position_summary) or [""]
+    first = position_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
+    shown = position_summary[position_summary["seed"] == first]
+    layers = list(shown.groupby([*NETWORK, "layer"], sort=False, dropna=False))
+    # Without any shift there is one point.
+    names = _directions(shown) or [""]
     present = {name: DIRECTION_COLOURS[k % len(DIRECTION_COLOURS)] for k, name in enumerate(names)}
+    n_sizes = shown[["shift_right_px", "shift_down_px"]].abs().max(axis=1).nunique()
     with style():
-        figure = new_figure(COLUMN_INCHES, 0.9 + 1.45 * n_rows)
-        grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-        for axes in grid.flat[len(shown) :]:
-            axes.axis("off")
-        for axes, (name, rows) in zip(grid.flat, shown, strict=False):
+        figure, panels = panel_grid(len(layers), columns=4, height=1.4)
+        for number, (axes, ((model, regime, _seed, layer), rows)) in enumerate(zip(panels, layers, strict=True)):
             for _, ours in rows.groupby("category", sort=False, dropna=False):
-                for direction, colour in present.items():
+                for place, (direction, colour) in enumerate(present.items()):
                     one = _along(ours, direction)
-                    axes.plot(one["pixels"], one["mean"], color=colour, linewidth=1, alpha=0.6)
-                    errorbar(axes, one["pixels"], one["mean"], one["ci_low"], one["ci_high"], colour)
+                    x = one["pixels"] + 0.02 * shown["image_size_px"].iloc[0] * (place - (len(present) - 1) / 2)
+                    if n_sizes > 3:
+                        axes.plot(x, one["mean"], color=colour, linewidth=1, alpha=0.6)
+                    errorbar(axes, x, one["mean"], one["ci_low"], one["ci_high"], colour)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{name}\n{rows['layer'].iloc[0]}", fontsize=6.5)
+            axes.set_title(f"{model}, {regime}\n{layer}", fontsize=SMALL)
             axes.set_ylim(-1.05, 1.1)
-        for number, axes in enumerate(grid.flat[: len(shown)]):
-            if number + n_columns >= len(shown):
-                axes.tick_params(labelbottom=True)
-                axes.set_xlabel(f"shift (px of {position_summary['image_size_px'].iloc[0]:g})")
-        for axes in grid[:, 0]:
-            axes.set_ylabel("mirror index")
+            if number >= len(panels) - 4:
+                axes.set_xlabel(f"shift (px of {shown['image_size_px'].iloc[0]:g})")
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel("mirror index")
         colour_legend(figure, present)
-        note(figure, f"mean over n = {position_summary['n'].max()} exemplars, 95 % t interval")
+        note(figure, f"mean over n = {shown['n'].max()} exemplars, 95 % t interval")
     return figure
 
 

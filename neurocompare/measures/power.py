@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from neurocompare.comparison.power import POWER_COLUMNS
 from neurocompare.measures.columns import columns
-from neurocompare.reporting.drawing import errorbar, note, row_of_panels, style
+from neurocompare.reporting.drawing import errorbar, note, panel_grid, style
 from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["POWER", "draw_power"]
@@ -59,7 +59,7 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
     # Intervals of several lines at one place stand beside each other.
     spacing = 0.012 * (max(identities) - min(identities))
     with style():
-        figure, panels = row_of_panels(len(repetitions), width=max(2.6, 4.2 / len(repetitions)), height=3.0)
+        figure, panels = panel_grid(len(repetitions), columns=3, height=2.2)
         for axes, n_repetitions in zip(panels, repetitions, strict=True):
             for place, (n_neurons, shade) in enumerate(zip(neurons, shades, strict=True)):
                 rows = power[(power["n_repetitions"] == n_repetitions) & (power["n_neurons"] == n_neurons)]

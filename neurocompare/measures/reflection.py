@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.comparison.inference import infer_fits
@@ -13,14 +12,16 @@ from neurocompare.comparison.shapley import REFLECTION_COLUMNS, shapley_of_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.drawing import errorbar, layer_axis, line_styles, networks, new_figure, note, style
+from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
 
 __all__ = ["REFLECTION", "draw_components"]
 
-COMPONENT_COLOURS = {"invariant": "#D55E00", "sensitive": "#0072B2"}
+COMPONENT_COLOURS = {"invariant": "#1d1d1f", "sensitive": "#8a8a90"}
 P = Column("p", "two-sided p of the share against 0, not corrected", header="p (not 0)")
 
 
@@ -56,29 +57,31 @@ def draw_components(components: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    kinds = list(line_styles(components))
+    kinds = list(components[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None))
     regions = list(components["region"].drop_duplicates())
+    axis = layer_axis_of(components)
     with style():
-        figure = new_figure(max(3.4, 2.3 * len(regions)), 0.9 + 1.7 * len(kinds))
-        grid = figure.subplots(len(kinds), len(regions), sharex=True, sharey=True, squeeze=False)
-        for axes_row, (model, regime) in zip(grid, kinds, strict=True):
-            for axes, region in zip(axes_row, regions, strict=True):
-                rows = components[
-                    (components["model"] == model) & (components["regime"] == regime) & (components["region"] == region)
-                ]
-                for place, (name, colour) in enumerate(COMPONENT_COLOURS.items()):
-                    for look, network in networks(rows[rows["component"] == name]):
-                        x = network["place"] + look.shift + 0.12 * (place - 0.5)
-                        axes.plot(x, network["shapley"], color=colour, linewidth=1, alpha=0.6)
-                        errorbar(axes, x, network["shapley"], network["ci_low"], network["ci_high"], colour)
-                axes.axhline(0, color="black", linewidth=0.6)
-                axes.set_title(f"{region}: {model}, {regime}", fontsize=7)
-            axes_row[0].set_ylabel("share of the fit")
-        for axes in grid[-1]:
-            layer_axis(axes, components)
-        handles = [Line2D([], [], color=c, label=f"reflection-{name}") for name, c in COMPONENT_COLOURS.items()]
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
-        note(figure, f"Shapley values; bars: 95 % interval over {components['resample'].iloc[0]}")
+        figure, panels = panel_grid(
+            len(kinds) * len(regions), columns=len(regions), height=1.3, under=0.1, under_last=axis.inches
+        )
+        for number, axes in enumerate(panels):
+            (model, regime), region = kinds[number // len(regions)], regions[number % len(regions)]
+            here = (components["model"] == model) & (components["regime"] == regime) & (components["region"] == region)
+            for place, (name, colour) in enumerate(COMPONENT_COLOURS.items()):
+                rows = components[here & (components["component"] == name)]
+                look = Look(name, colour, "os"[place], "-", 0.14 * axis.step * (place - 0.5))
+                drawn = profiles_of(rows, "shapley", axis=axis, looks={(str(model), str(regime)): look})
+                drawn.draw(axes)
+            last = number >= len(panels) - len(regions)
+            axis.label(axes, text=last)
+            axes.tick_params(labelbottom=last)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_title(f"{region}: {model}, {regime}")
+            if number % len(regions) == 0:
+                axes.set_ylabel("share of the fit")
+        colour_legend(figure, {f"reflection-{name}": colour for name, colour in COMPONENT_COLOURS.items()})
+        over = components["resample"].iloc[0] if drawn.n_seeds == 1 else f"{drawn.n_seeds} seeds"
+        note(figure, f"Shapley values; bars: 95 % interval over {over}")
     return figure
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from pydantic import Field
 
 from neural_data.errors import closest
@@ -23,11 +23,14 @@ from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, MemberOf, Name, Section, Shown
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.drawing import NETWORK_COLOURS, legend_name, new_figure, note, quantity_name, span, style
+from neurocompare.reporting.drawing import note, panel_grid, quantity_name, share_scale, span, style
+from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["REGIME_CONTRASTS", "RegimeContrasts", "draw_contrasts"]
 
+PAIR_COLOURS = ("#1d1d1f", "#AA3377", "#4477AA", "#CCBB44", "#228833", "#66CCEE", "#EE6677")
+"""Of contrasts: none is that of a regime."""
 KEYS = (*LAYER, "region", "subject", "category", "identity")
 DIFFERENCE = Column("estimate", "mean over seeds of first minus second", header="difference")
 TEST = Column("method", "test of the difference", header="test")
@@ -120,38 +123,33 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
     """
     rows = regime_contrasts.assign(
         pair=regime_contrasts["first"] + " − " + regime_contrasts["second"],
-        panel=[
-            quantity_name(*names) for names in zip(regime_contrasts["measure"], regime_contrasts["region"], strict=True)
-        ],
+        panel=[quantity_name(*names) for names in regime_contrasts[["measure", "region"]].itertuples(index=False)],
     )
-    pairs, panels = list(rows["pair"].drop_duplicates()), list(rows["panel"].drop_duplicates())
-    colours = {pair: NETWORK_COLOURS[place % len(NETWORK_COLOURS)] for place, pair in enumerate(pairs)}
-    n_columns = min(3, len(panels))
-    n_rows = -(-len(panels) // n_columns)
+    pairs, names = list(rows["pair"].drop_duplicates()), list(rows["panel"].drop_duplicates())
+    colours = {pair: PAIR_COLOURS[place % len(PAIR_COLOURS)] for place, pair in enumerate(pairs)}
+    axis = layer_axis_of(rows)
     with style():
-        figure = new_figure(max(3.4, 2.4 * n_columns), 1.0 + 2.1 * n_rows)
-        grid = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.axis("off")
-        for axes, panel in zip(grid.flat, panels, strict=False):
+        figure, panels = panel_grid(len(names), columns=3, height=1.35, under=axis.inches, sharey=False)
+        scales: dict[str, list[Axes]] = {}
+        for axes, panel in zip(panels, names, strict=True):
             shown = rows[rows["panel"] == panel]
-            order = list(shown.sort_values("layer_index", kind="stable")["layer"].drop_duplicates())
-            places = {layer: place for place, layer in enumerate(order)}
+            places = axis.place(shown)["place"]
             for number, pair in enumerate(pairs):
                 of_pair = shown[shown["pair"] == pair]
-                x = of_pair["layer"].map(places) + 0.14 * (number - (len(pairs) - 1) / 2)
+                x = places[of_pair.index] + 0.14 * (number - (len(pairs) - 1) / 2)
                 axes.vlines(x, of_pair["ci_low"], of_pair["ci_high"], color=colours[pair], linewidth=1)
                 axes.plot(x, of_pair["estimate"], "o", color=colours[pair], markerfacecolor="white", markersize=4)
                 clear = of_pair["p_adjusted"] < 0.05
                 axes.plot(x[clear], of_pair["estimate"][clear], "o", color=colours[pair], markersize=4)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_xticks(range(len(order)), order, rotation=60, ha="right", rotation_mode="anchor")
-            axes.set_xlabel("layer")
-            axes.set_title(panel, fontsize=8)
-        for axes in grid[:, 0]:
-            axes.set_ylabel("difference")
-        handles = [Line2D([], [], color=shade, marker="o", label=legend_name(pair)) for pair, shade in colours.items()]
-        figure.legend(handles=handles, loc="outside upper center", ncols=2)
+            axis.label(axes)
+            axes.set_title(panel)
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel("difference")
+            scales.setdefault(str(shown["measure"].iloc[0]), []).append(axes)
+        for compared in scales.values():
+            share_scale(compared)
+        colour_legend(figure, colours)
         n = pd.concat([regime_contrasts["n_first"], regime_contrasts["n_second"]])
         note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; n = {span(n)} seeds a regime")
     return figure

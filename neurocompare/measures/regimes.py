@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from neurocompare.measures.declaration import Drawing, Facts, Measure
-from neurocompare.reporting.drawing import (
-    QUANTITIES,
-    kind_colours,
-    kind_legend,
-    layer_axis,
-    networks,
-    new_figure,
-    note,
-    span,
-    style,
-)
+from neurocompare.measures.profiles import profiles_of
+from neurocompare.reporting.drawing import QUANTITIES, label_panels, note, panel_grid, share_scale, span, style
+from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 
 __all__ = ["REGIMES", "draw_regimes", "has_regimes"]
-
-PATCH_COLUMNS = 4
 
 
 def has_regimes(facts: Facts) -> bool:
@@ -29,53 +18,45 @@ def has_regimes(facts: Facts) -> bool:
     return len({model for model, _ in facts.kinds}) < len(facts.kinds)
 
 
-def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame) -> Figure:
-    """Mirror-symmetry index, and fit to every patch, by layer; a line a network, a colour a regime.
+def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = None) -> Figure:
+    """Mirror-symmetry index, and fit to every patch, by layer; a colour a regime, a faint line a network.
 
     Parameters
     ----------
-    viewpoint_summary, fits : pandas.DataFrame
-        ``tables/viewpoint_summary.csv`` and ``tables/fits.csv``.
+    viewpoint_summary : pandas.DataFrame
+        ``tables/viewpoint_summary.csv``; of several categories, the first is shown.
+    fits : pandas.DataFrame or None
+        ``tables/fits.csv``, where there is a recording.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    regions = list(fits["region"].drop_duplicates())
-    panels = [
-        ("index", "index", viewpoint_summary),
-        *((f"fit to {r}", "fit", fits[fits["region"] == r]) for r in regions),
-    ]
-    colours = kind_colours(fits)
-    n_columns = min(PATCH_COLUMNS, len(panels))
-    n_rows = -(-len(panels) // n_columns)
+    category = viewpoint_summary["category"].iloc[0]
+    shown = viewpoint_summary[(viewpoint_summary["category"] == category) | viewpoint_summary["category"].isna()]
+    title = "mirror-symmetry index" + (f", {category}" if viewpoint_summary["category"].nunique() > 1 else "")
+    drawn = [(title, "index", shown)]
+    for region in [] if fits is None else fits["region"].drop_duplicates():
+        drawn.append((f"fit to {region}", "fit", fits[fits["region"] == region]))
+    axis = layer_axis_of(viewpoint_summary)
+    looks = looks_of(viewpoint_summary, axis=axis)
     with style():
-        figure = new_figure(2.0 * n_columns, 1.0 + 2.1 * n_rows)
-        grid = figure.subplots(n_rows, n_columns, squeeze=False)
-        for axes in grid.flat[len(panels) :]:
-            axes.axis("off")
-        for axes, (title, value, table) in zip(grid.flat, panels, strict=False):
-            for _, network in networks(table):
-                key = network["model"].iloc[0], network["regime"].iloc[0]
-                for _, rows in network.groupby("category" if "category" in network else "region", dropna=False):
-                    _line(axes, rows, value, colours[key])
-            layer_axis(axes, table)
+        figure, panels = panel_grid(len(drawn), columns=2, height=1.6, under=axis.inches, sharey=False)
+        for axes, (name, value, table) in zip(panels, drawn, strict=True):
+            profiles = profiles_of(table, value, axis=axis, looks=looks)
+            profiles.draw(axes)
+            axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(title, fontsize=8)
+            axes.set_title(name)
             axes.set_ylabel(QUANTITIES[value])
-            if value == "fit" and axes is not grid.flat[1]:
-                axes.sharey(grid.flat[1])
-        kind_legend(figure, colours)
-        n = fits.groupby(["model", "regime"], dropna=False)["seed"].nunique()
-        note(figure, f"a line a network; n = {span(n)} seeds a regime; dashed across: network of one layer")
+        if fits is not None:
+            share_scale(panels[1:])
+        label_panels(panels)
+        look_legend(figure, looks, across=profiles.across)
+        n = viewpoint_summary.groupby(["model", "regime"], dropna=False)["seed"].nunique()
+        what = "mean over seeds and its 95 % t interval, faint: single networks" if n.max() > 1 else "a line a network"
+        note(figure, f"{what}; n = {span(n)} seeds a regime")
     return figure
-
-
-def _line(axes: Axes, rows: pd.DataFrame, value: str, colour: str) -> None:
-    if len(rows) == 1:
-        axes.axhline(rows[value].iloc[0], color=colour, linewidth=1, linestyle="--")
-    else:
-        axes.plot(rows["place"], rows[value], color=colour, linewidth=1, marker=".", markersize=3, alpha=0.8)
 
 
 REGIMES = Measure(
@@ -89,8 +70,8 @@ REGIMES = Measure(
         Drawing(
             "regimes",
             draw_regimes,
-            "Mirror-symmetry index and fit to each patch by layer, a line a network (seed), coloured by training "
-            "regime. How far lines of one colour lie apart is the variation over seeds.",
+            "Mirror-symmetry index and fit to each patch by layer, coloured by training regime: mean over seeds with "
+            "its 95 % t interval, and a faint line a network.",
             when=has_regimes,
         ),
     ),

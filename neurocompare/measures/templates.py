@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import load_model
-from neurocompare.reporting.drawing import layer_axis, line_styles, networks, new_figure, note, row_of_panels, style
+from neurocompare.reporting.drawing import COLUMN_INCHES, new_figure, note, panel_grid, style
+from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.rdms import rdm_table
@@ -21,7 +22,7 @@ from neurocompare.representations.templates import template_contributions
 __all__ = ["TEMPLATES", "draw_templates", "draw_templates_of_patches"]
 
 FOUND = ("template", "weight", "unique", "r2")
-TEMPLATE_COLOURS = {"view": "#0072B2", "mirror": "#D55E00", "identity": "#009E73", "pixels": "#777777"}
+TEMPLATE_COLOURS = {"view": "#1d1d1f", "mirror": "#AA3377", "identity": "#4477AA", "pixels": "#999999"}
 
 
 def measure(*, stimuli: StimulusSet, layer_rdms: RDMs, patches: Patches, dissimilarity: str) -> Measured:
@@ -48,25 +49,31 @@ def draw_templates(templates: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    kinds = list(line_styles(templates))
+    table = templates.assign(ci_low=np.nan, ci_high=np.nan)
+    kinds = list(table[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None))
     with style():
-        figure, panels = row_of_panels(len(kinds), width=max(2.3, 3.4 / len(kinds)), height=2.9)
+        figure, panels = panel_grid(len(kinds), columns=3, height=1.4, under=layer_axis_of(table).inches)
         for axes, (model, regime) in zip(panels, kinds, strict=True):
-            rows = templates[(templates["model"] == model) & (templates["regime"] == regime)]
-            for name, colour in TEMPLATE_COLOURS.items():
-                for _, network in networks(rows[rows["template"] == name]):
-                    axes.plot(network["place"], network["weight"], color=colour, marker="o", markersize=3, linewidth=1)
-            layer_axis(axes, rows)
-            axes.set_title(f"{model}, {regime}", fontsize=7)
-        panels[0].set_ylabel("template weight (SD per SD)")
-        handles = [Line2D([], [], color=c, label=name) for name, c in TEMPLATE_COLOURS.items()]
-        figure.legend(handles=handles, loc="outside upper center", ncols=4)
-        note(figure, "non-negative least squares on idealised RDMs\nand the RDM of the images; a line a seed")
+            rows = table[(table["model"] == model) & (table["regime"] == regime)]
+            axis = layer_axis_of(rows)
+            for place, (name, colour) in enumerate(TEMPLATE_COLOURS.items()):
+                look = Look(name, colour, "os^D"[place], "-", 0.0)
+                one = rows[rows["template"] == name]
+                if len(one):
+                    drawn = profiles_of(one, "weight", axis=axis, looks={(str(model), str(regime)): look})
+                    drawn.draw(axes)
+            axis.label(axes)
+            axes.set_title(f"{model}, {regime}")
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel("template weight (SD per SD)")
+        colour_legend(figure, TEMPLATE_COLOURS)
+        text = "non-negative least squares on idealised RDMs and the RDM of the images"
+        note(figure, text + (f"; mean over {drawn.n_seeds} seeds" if drawn.n_seeds > 1 else ""))
     return figure
 
 
 def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
-    """Weights of idealised templates_patches in the RDMs of patches.
+    """Weights of idealised templates in the RDMs of patches.
 
     Parameters
     ----------
@@ -79,16 +86,18 @@ def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
     """
     regions = list(templates_patches["region"].drop_duplicates())
     with style():
-        figure = new_figure(3.4, 2.6)
+        figure = new_figure(COLUMN_INCHES, 2.6)
         axes = figure.subplots()
         for place, (name, colour) in enumerate(TEMPLATE_COLOURS.items()):
-            weights = templates_patches[templates_patches["template"] == name].drop_duplicates("region")["weight"]
-            axes.bar(np.arange(len(regions)) + 0.2 * (place - 1.5), weights, width=0.18, color=colour, label=name)
+            rows = templates_patches[templates_patches["template"] == name].drop_duplicates("region")
+            axes.bar(
+                np.arange(len(regions)) + 0.2 * (place - 1.5), rows["weight"], width=0.18, color=colour, label=name
+            )
         axes.set_xticks(range(len(regions)), regions)
         axes.set_xlabel("patch" + (" (simulated)" if templates_patches["simulated"].any() else ""))
         axes.set_ylabel("template weight (SD per SD)")
-        figure.legend(loc="outside upper center", ncols=4)
-        note(figure, "non-negative least squares on idealised RDMs\nand the RDM of the images")
+        colour_legend(figure, TEMPLATE_COLOURS)
+        note(figure, "non-negative least squares on idealised RDMs and the RDM of the images")
     return figure
 
 

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
 from neurocompare.models.training import TRAINING_COLUMNS
-from neurocompare.reporting.drawing import kind_colours, kind_legend, new_figure, note, span, style
+from neurocompare.reporting.drawing import label_panels, note, panel_grid, span, style
+from neurocompare.reporting.looks import look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK
 
@@ -29,46 +30,52 @@ def last_epochs(training: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop_duplicates(list(NETWORK), keep="last").sort_index()
 
 
-def draw_training(training: pd.DataFrame, fits: pd.DataFrame | None = None) -> Figure:
-    """Loss and accuracy over epochs, a line a network.
+def draw_training(training: pd.DataFrame) -> Figure:
+    """Loss and accuracy over epochs: faint lines of networks, their mean over seeds.
 
     Parameters
     ----------
     training : pandas.DataFrame
         ``tables/training.csv``.
-    fits : pandas.DataFrame or None
-        ``tables/fits.csv``, whose networks have the first colours.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    colours = kind_colours(training, fits)
+    looks = looks_of(training)
+    one_epoch = training["epoch"].nunique() == 1
     with style():
-        figure = new_figure(5.6, 2.9)
-        left, right = figure.subplots(1, 2)
-        for (model, regime, _seed), rows in training.groupby(list(NETWORK), sort=False, dropna=False):
-            colour, rows = colours[model, regime], rows.sort_values("epoch")
-            for axes, value in ((left, "loss"), (right, "accuracy")):
+        figure, panels = panel_grid(2, columns=2, height=2.0, sharey=False)
+        for (model, regime), rows in training.groupby(["model", "regime"], sort=False, dropna=False):
+            colour, several = looks[str(model), str(regime)].colour, rows["seed"].nunique() > 1
+            for axes, value in zip(panels, ("loss", "accuracy"), strict=True):
                 for part, dashes in (("train", "--"), ("validation", "-")):
-                    axes.plot(
-                        rows["epoch"], rows[f"{part}_{value}"], dashes, color=colour, linewidth=1, alpha=0.8,
-                        marker="." if len(rows) == 1 else None,
-                    )  # fmt: skip
+                    name, marker = f"{part}_{value}", "." if one_epoch else None
+                    for _, network in rows.groupby("seed", dropna=False):
+                        course = network.sort_values("epoch")
+                        faint = {"linewidth": 0.6, "alpha": 0.3} if several else {"linewidth": 1.2}
+                        axes.plot(course["epoch"], course[name], dashes, color=colour, marker=marker, **faint)
+                    if several:
+                        means = rows.groupby("epoch")[name].mean()
+                        axes.plot(means.index, means, dashes, color=colour, linewidth=1.2, marker=marker)
             tested = rows.dropna(subset="test_accuracy")
-            right.plot(tested["epoch"], tested["test_accuracy"], "D", color=colour, markersize=4, zorder=3)
-        left.set_ylabel("loss (cross-entropy)")
-        left.set_ylim(bottom=0)
-        right.set_ylabel("accuracy (share correct)")
-        right.set_ylim(0, 1.02)
-        for axes in (left, right):
+            panels[1].plot(tested["epoch"], tested["test_accuracy"], "D", color=colour, markersize=4, zorder=3)
+        for axes, label, top in zip(
+            panels, ("loss (cross-entropy)", "accuracy (share correct)"), (None, 1.02), strict=True
+        ):
+            axes.set_ylabel(label)
+            axes.set_ylim(0, top)
             axes.set_xlabel("epoch")
             axes.xaxis.get_major_locator().set_params(integer=True)
-        kind_legend(figure, colours)
+            if one_epoch:
+                axes.set_xticks(training["epoch"].unique())
+        label_panels(panels)
+        look_legend(figure, looks, across=())
         n = training.groupby(["model", "regime"], dropna=False)["seed"].nunique()
+        faint = "; faint: single networks, strong: their mean" if n.max() > 1 else ""
         note(
             figure,
-            f"dashed: training, solid: validation, diamonds: test images; n = {span(n)} networks a regime",
+            f"dashed: training, solid: validation, diamonds: test images{faint}; n = {span(n)} networks a regime",
         )
     return figure
 

@@ -12,15 +12,8 @@ from neurocompare.comparison.fits import compare_rdms
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import LAYER_RDMS, Drawing, Measure, Measured, Patches
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import (
-    kind_colours,
-    kind_legend,
-    new_figure,
-    note,
-    quantity_name,
-    span,
-    style,
-)
+from neurocompare.reporting.drawing import note, panel_grid, quantity_name, share_scale, span, style
+from neurocompare.reporting.looks import look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.rdms import LAYER, NETWORK, rdm_table
@@ -59,50 +52,51 @@ def measure(
     return Measured({"trajectories": pd.concat(tables, ignore_index=True)})
 
 
-def draw_trajectories(
-    trajectories: pd.DataFrame, fits: pd.DataFrame | None = None, training: pd.DataFrame | None = None
-) -> Figure:
-    """Index and fits over epochs; a row a quantity, a column one of the last layers, a line a network.
+def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
+    """Index and fits over epochs; a row a quantity, a column one of the last layers.
 
     Parameters
     ----------
     trajectories : pandas.DataFrame
         ``tables/trajectories.csv``.
-    fits, training : pandas.DataFrame or None
-        ``tables/fits.csv`` and ``tables/training.csv``, whose networks have the first colours.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    rows = trajectories.assign(
-        panel=[quantity_name(*names) for names in trajectories[["measure", "region"]].itertuples(index=False)]
-    )
-    panels = list(rows["panel"].drop_duplicates())
+    names = [quantity_name(*one) for one in trajectories[["measure", "region"]].itertuples(index=False)]
+    rows = trajectories.assign(panel=names)
+    quantities = list(rows["panel"].drop_duplicates())
     layers = list(rows.sort_values("layer_index", kind="stable")["layer"].drop_duplicates())[-LAST_LAYERS:]
-    colours = kind_colours(trajectories, fits, training)
+    looks = looks_of(trajectories)
     with style():
-        figure = new_figure(1.0 + 1.7 * len(layers), 0.8 + 1.5 * len(panels))
-        grid = figure.subplots(len(panels), len(layers), squeeze=False, sharex=True, sharey="row")
-        for axes_of_row, panel in zip(grid, panels, strict=True):
-            for axes, layer in zip(axes_of_row, layers, strict=True):
-                shown = rows[(rows["panel"] == panel) & (rows["layer"] == layer)]
-                for (model, regime, _), network in shown.groupby(list(NETWORK), sort=False, dropna=False):
+        n_panels = len(quantities) * len(layers)
+        figure, panels = panel_grid(n_panels, columns=len(layers), height=1.3, sharey=False)
+        for number, axes in enumerate(panels):
+            panel, layer = quantities[number // len(layers)], layers[number % len(layers)]
+            shown = rows[(rows["panel"] == panel) & (rows["layer"] == layer)]
+            for (model, regime), networks in shown.groupby(["model", "regime"], sort=False, dropna=False):
+                colour, several = looks[str(model), str(regime)].colour, networks["seed"].nunique() > 1
+                for _, network in networks.groupby("seed", dropna=False):
                     course = network.sort_values("epoch")
-                    axes.plot(
-                        course["epoch"], course["value"], color=colours[model, regime], marker=".", markersize=3,
-                        linewidth=1, alpha=0.8,
-                    )  # fmt: skip
-                axes.axhline(0, color="black", linewidth=0.6)
-            axes_of_row[0].set_ylabel(panel, fontsize=7)
-        for axes, layer in zip(grid[0], layers, strict=True):
-            axes.set_title(layer, fontsize=8)
-        for axes in grid[-1]:
-            axes.set_xlabel("epoch")
+                    faint = {"linewidth": 0.6, "alpha": 0.35} if several else {"linewidth": 1.2}
+                    axes.plot(course["epoch"], course["value"], color=colour, marker=".", markersize=3, **faint)
+                if several:
+                    means = networks.groupby("epoch")["value"].mean()
+                    axes.plot(means.index, means, color=colour, linewidth=1.4)
+            axes.axhline(0, color="black", linewidth=0.6)
             axes.xaxis.get_major_locator().set_params(integer=True)
-        kind_legend(figure, colours)
+            if number < len(layers):
+                axes.set_title(layer)
+            if number % len(layers) == 0:
+                axes.set_ylabel(panel)
+            if number >= n_panels - len(layers):
+                axes.set_xlabel("epoch")
+        for start in range(0, n_panels, len(layers)):
+            share_scale(panels[start : start + len(layers)])
+        look_legend(figure, looks, across=())
         n = trajectories.groupby(["model", "regime"], dropna=False)["seed"].nunique()
-        note(figure, f"a line a network; n = {span(n)} networks a regime")
+        note(figure, f"faint: single networks, strong: their mean; n = {span(n)} networks a regime")
     return figure
 
 
@@ -128,7 +122,7 @@ TRAJECTORIES = Measure(
             "trajectories",
             draw_trajectories,
             "In the course of training: mirror-symmetry index and fit to each patch of the last layers after the "
-            "epochs that were kept, a line a network, coloured by training regime; epoch 0 is the random start.",
+            "epochs that were kept, coloured by training regime, a faint line a network; epoch 0 is the random start.",
         ),
     ),
 )

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field, field_validator
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Name, Section, Shown, Summary
+from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import (
-    COLUMN_INCHES,
-    NETWORK_COLOURS,
-    colour_legend,
-    each_network,
-    errorbar,
-    layer_ticks,
-    new_figure,
-    note,
-    style,
-)
+from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.units import (
     FIVE_VIEWS_DEG,
@@ -75,7 +65,7 @@ def measure(*, settings: Units, network: Network, layers: tuple[str, ...], stimu
 
 
 def draw_units(units_summary: pd.DataFrame) -> Figure:
-    """Share of mirror-symmetric units by layer; a panel a population and criterion, a colour a network.
+    """Share of mirror-symmetric units by layer; a row a population, a column a criterion, a colour a regime.
 
     Parameters
     ----------
@@ -86,53 +76,29 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    layers = units_summary.drop_duplicates("layer").sort_values("layer_index", kind="stable")["layer"].tolist()
-    shown = list(each_network(units_summary[units_summary["kind"] == "any"]))
-    colours = {name: NETWORK_COLOURS[number % len(NETWORK_COLOURS)] for number, (name, _) in enumerate(shown)}
-    kinds = [
-        (population, criterion)
-        for population in units_summary["population"].drop_duplicates()
-        for criterion in CRITERIA
-    ]
+    shown = units_summary[units_summary["kind"] == "any"].assign(seed=0)
+    shown = shown.assign(**{name: 100 * shown[name] for name in ("share", "ci_low", "ci_high")})
+    axis = layer_axis_of(shown)
+    looks = looks_of(shown, axis=axis)
+    kinds = [(population, criterion) for population in shown["population"].drop_duplicates() for criterion in CRITERIA]
     with style():
-        figure = new_figure(COLUMN_INCHES, 1.4 + 1.3 * len(kinds))
-        panels = figure.subplots(len(kinds), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, (population, criterion) in zip(panels, kinds, strict=True):
-            selected = population != "all"
-            for number, (name, rows) in enumerate(shown):
-                one = rows[(rows["population"] == population) & (rows["criterion"] == criterion)]
-                one = one.set_index("layer").reindex(layers)
-                places = np.arange(len(layers)) + 0.18 * (number - (len(shown) - 1) / 2)
-                percent = 100 * one[["share", "ci_low", "ci_high"]]
-                errorbar(axes, places, percent["share"], percent["ci_low"], percent["ci_high"], colours[name])
-                if selected:
-                    _counts(axes, one["n_units"], colours[name], number)
-            title = f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion"
-            axes.set_title(title, fontsize=7, pad=3 + 6 * len(shown) * selected)
+        figure, panels = panel_grid(len(kinds), columns=len(CRITERIA), height=1.4, under=axis.inches)
+        for number, (axes, (population, criterion)) in enumerate(zip(panels, kinds, strict=True)):
+            rows = shown[(shown["population"] == population) & (shown["criterion"] == criterion)]
+            profiles = profiles_of(rows, "share", axis=axis, looks=looks)
+            profiles.draw(axes)
+            axis.label(axes, text=number >= len(panels) - len(CRITERIA))
+            counts = rows["n_units"]
+            axes.set_title(
+                f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion\n"
+                f"n = {counts.min():.0f} to {counts.max():.0f} units a layer"
+            )
             axes.set_ylim(-4, 104)
-            axes.set_ylabel("share (%)")
-        sizes = units_summary[units_summary["population"] == "all"].drop_duplicates("layer").set_index("layer")
-        sizes = (sizes["n_units"] / sizes["n_seeds"]).reindex(layers)
-        layer_ticks(
-            panels[-1], [f"{layer} ({size:.0f})" for layer, size in sizes.items()], "layer (n units of one network)"
-        )
-        colour_legend(figure, colours)
-        note(
-            figure,
-            "95 % interval: binomial of one network, t over several seeds\n"
-            "small numbers: n face-selective units, of all seeds",
-        )
+            if number % len(CRITERIA) == 0:
+                axes.set_ylabel("share (%)")
+        look_legend(figure, looks, across=profiles.across)
+        note(figure, "95 % interval: binomial of one network, t over several seeds")
     return figure
-
-
-def _counts(axes: Axes, counts: pd.Series, colour: str, line: int) -> None:
-    """Numbers over a panel, one a layer, in the colour of their network."""
-    for place, count in enumerate(counts):
-        if np.isfinite(count):
-            axes.annotate(
-                f"{count:.0f}", (place, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 1 + 6 * line),
-                textcoords="offset points", ha="center", va="bottom", fontsize=4.5, color=colour,
-            )  # fmt: skip
 
 
 UNITS = Measure(

@@ -6,22 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
-from neurocompare.reporting.drawing import (
-    REGION_COLOURS,
-    errorbar,
-    layer_axis,
-    legend,
-    networks,
-    new_figure,
-    note,
-    profile,
-    style,
-)
+from neurocompare.measures.profiles import profiles_of
+from neurocompare.reporting.drawing import SMALL, note, panel_grid, style
+from neurocompare.reporting.looks import LayerAxis, draw_patches, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import index_table, summarise_indices
@@ -42,78 +35,70 @@ def measure(*, view_rdms: RDMs) -> Measured:
     )
 
 
-def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.DataFrame) -> Figure:
-    """Mirror-symmetry index by layer, and of every patch beside it.
+def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.DataFrame | None = None) -> Figure:
+    """Mirror-symmetry index by layer, and of every patch to the right of them; one panel a category.
 
     Parameters
     ----------
-    viewpoint_summary, viewpoint_patches_summary : pandas.DataFrame
-        ``tables/viewpoint_summary.csv`` and ``tables/viewpoint_patches_summary.csv``.
+    viewpoint_summary : pandas.DataFrame
+        ``tables/viewpoint_summary.csv``.
+    viewpoint_patches_summary : pandas.DataFrame or None
+        ``tables/viewpoint_patches_summary.csv``, where there is a recording.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    if viewpoint_summary["category"].nunique() > 1:
-        return _indices_of_categories(viewpoint_summary, viewpoint_patches_summary)
+    categories = list(viewpoint_summary["category"].drop_duplicates())
+    axis = layer_axis_of(viewpoint_summary)
+    looks = looks_of(viewpoint_summary, axis=axis)
     with style():
-        figure = new_figure(6.2, 2.9)
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=[3.2, 1])
-        for look, network in networks(viewpoint_summary):
-            for _, rows in network.groupby("category", sort=False, dropna=False):
-                profile(left, rows, "index", look)
-        layer_axis(left, viewpoint_summary)
-        left.set_ylabel("mirror-symmetry index")
-        for place, (_, row) in enumerate(viewpoint_patches_summary.iterrows()):
-            colour = REGION_COLOURS.get(row["region"], "black")
-            errorbar(right, [place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
-        right.set_xticks(range(len(viewpoint_patches_summary)), viewpoint_patches_summary["region"], rotation=0)
-        right.set_xlim(-0.6, len(viewpoint_patches_summary) - 0.4)
-        right.set_title("recording" + (" (simulated)" if viewpoint_patches_summary["simulated"].any() else ""))
-        left.set_title("network")
-        for axes in (left, right):
-            axes.axhline(0, color="black", linewidth=0.6)
-        legend(figure, viewpoint_summary)
-        note(
-            figure, f"mean over exemplars and its 95 % t interval; n = {viewpoint_summary['n'].max()} exemplars a point"
+        figure, panels = panel_grid(
+            len(categories), columns=3 if len(categories) > 1 else 1, height=1.5, under=axis.inches
         )
+        for axes, category in zip(panels, categories, strict=True):
+            shown = viewpoint_summary[_is(viewpoint_summary["category"], category)]
+            drawn = profiles_of(shown, "index", axis=axis, looks=looks)
+            drawn.draw(axes)
+            axis.label(axes)
+            axes.axhline(0, color="black", linewidth=0.6)
+            axes.set_title(f"{category}, n = {shown['n'].max()} exemplars" if len(categories) > 1 else "")
+            if viewpoint_patches_summary is not None:
+                patches = viewpoint_patches_summary
+                _add_patches(axes, axis, patches[_is(patches["category"], category)])
+        for axes in panels:
+            if axes.get_subplotspec().is_first_col():
+                axes.set_ylabel("mirror-symmetry index")
+        look_legend(figure, looks, across=drawn.across)
+        text = "mean over exemplars and its 95 % t interval"
+        if drawn.n_seeds > 1:
+            text = f"mean over {drawn.n_seeds} seeds and its 95 % t interval, faint: single seeds"
+        recorded = ""
+        if viewpoint_patches_summary is not None:
+            simulated = " (simulated)" if viewpoint_patches_summary["simulated"].any() else ""
+            recorded = f"; diamonds: patches{simulated}, mean over exemplars and its 95 % t interval"
+        note(figure, f"{text}; n = {viewpoint_summary['n'].max()} exemplars{recorded}")
     return figure
 
 
-def _indices_of_categories(layers: pd.DataFrame, patches: pd.DataFrame) -> Figure:
-    """One panel a category, patches beside the layers."""
-    categories = list(layers["category"].drop_duplicates())
-    n_columns = min(3, len(categories))
-    n_rows = -(-len(categories) // n_columns)
-    regions = list(patches["region"].drop_duplicates())
-    with style():
-        figure = new_figure(2.3 * n_columns, 0.9 + 1.55 * n_rows)
-        grid = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False)
-        for axes in grid.flat[len(categories) :]:
-            axes.axis("off")
-        for axes, category in zip(grid.flat, categories, strict=False):
-            shown = layers[layers["category"] == category]
-            for look, network in networks(shown):
-                profile(axes, network, "index", look)
-            ticks, names = layer_axis(axes, shown)
-            start = max(ticks) + 1.5
-            for place, (_, row) in enumerate(patches[patches["category"] == category].iterrows()):
-                colour = REGION_COLOURS.get(row["region"], "black")
-                errorbar(axes, [start + place], [row["index"]], [row["ci_low"]], [row["ci_high"]], colour)
-            ticks += [start + place for place in range(len(regions))]
-            axes.set_xticks(ticks, names + regions, rotation=60, ha="right", rotation_mode="anchor", fontsize=6)
-            axes.axvline(start - 0.75, color="gray", linewidth=0.6)
-            axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{category}, n = {shown['n'].max()}", fontsize=8)
-            axes.set_xlabel("")
-        for axes in grid[:, 0]:
-            axes.set_ylabel("index")
-        legend(figure, layers)
-        recorded = "simulated recording" if patches["simulated"].any() else "recording"
-        note(
-            figure, f"layers, then patches ({recorded}); mean over n exemplars of the category and its 95 % t interval"
-        )
-    return figure
+def _is(column: pd.Series, value: object) -> pd.Series:
+    """Which entries hold a value; nothing equals nothing."""
+    return column.isna() if pd.isna(value) else column == value
+
+
+def _add_patches(axes: Axes, axis: LayerAxis, patches: pd.DataFrame) -> None:
+    """Patches to the right of the layers, beyond a line."""
+    step = axis.step if axis.names else 0.12
+    last = len(axis.names) - 1 if axis.names else 1.0
+    places = [last + step * (1.6 + number) for number in range(len(patches))]
+    draw_patches(axes, places, patches, "index")
+    axes.axvline(last + 0.8 * step, color="gray", linewidth=0.6)
+    ticks = [*axes.get_xticks()] if axis.names else [0.0, 0.5, 1.0]
+    names = [label.get_text() for label in axes.get_xticklabels()] if axis.names else ["0", "0.5", "1"]
+    labels = [*names, *patches["region"].astype(str)]
+    turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if axis.names else {}
+    axes.set_xticks([*ticks, *places], labels, fontsize=SMALL, **turned)
+    axes.set_xlim(-0.6 * step, places[-1] + 0.6 * step if places else None)
 
 
 def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:

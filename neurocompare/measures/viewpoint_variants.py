@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured
-from neurocompare.reporting.drawing import legend, networks, note, row_of_panels, style
+from neurocompare.reporting.drawing import SMALL, label_panels, note, panel_grid, style
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK, rdm_table
 from neurocompare.representations.templates import idealised_mirror_index
@@ -32,7 +33,7 @@ def measure(*, view_rdms: RDMs, raw_view_rdms: RDMs) -> Measured:
 
 
 def draw_variants(viewpoint_variants: pd.DataFrame) -> Figure:
-    """The index against its viewpoint_variants: without z-scoring of units, and the idealised measure.
+    """The index against its variants: without z-scoring of units, and the idealised measure.
 
     Parameters
     ----------
@@ -46,18 +47,24 @@ def draw_variants(viewpoint_variants: pd.DataFrame) -> Figure:
     labels = {"raw": "index without z-scoring", "idealised": "idealised measure (r)"}
     exemplars = [*LAYER, "category", "identity"]
     wide = viewpoint_variants.pivot_table(index=exemplars, columns="variant", values="index", dropna=False, sort=False)
-    wide = wide.dropna(how="all").reset_index()
+    wide = wide.dropna(how="any")
     with style():
-        figure, panels = row_of_panels(len(labels), width=2.6, height=2.9)
+        figure, panels = panel_grid(len(labels), columns=2, height=2.2, width=5.6)
         for axes, (name, label) in zip(panels, labels.items(), strict=True):
-            for look, rows in networks(wide):
-                axes.plot(rows["zscore"], rows[name], ".", color=look.colour, markersize=2, alpha=0.3, rasterized=True)
-            axes.axline((0, 0), slope=1, color="black", linewidth=0.6)
+            counts = axes.hexbin(
+                wide["zscore"], wide[name], gridsize=32, extent=(-1, 1, -1, 1), mincnt=1, cmap="Greys", bins="log",
+                linewidths=0.1,
+            )  # fmt: skip
+            axes.axline((0, 0), slope=1, color="#AA3377", linewidth=0.8)
+            axes.set_xlim(-1.05, 1.05)
+            axes.set_ylim(-1.05, 1.05)
             axes.set_xlabel("index, units z-scored")
-            axes.set_title(label, fontsize=8)
-        panels[0].set_ylabel("variant")
-        legend(figure, wide)
-        note(figure, f"a point an exemplar in a layer; n = {len(wide)}")
+            axes.set_ylabel(label)
+            axes.set_title(f"r = {np.corrcoef(wide['zscore'], wide[name])[0, 1]:.2f}" if len(wide) > 2 else "")
+        bar = figure.colorbar(counts, ax=panels, shrink=0.8, aspect=20, format="{x:.0f}")
+        bar.set_label("exemplars in layers", fontsize=SMALL)
+        label_panels(panels)
+        note(figure, f"an exemplar in a layer counts once; n = {len(wide)}; line: equal")
     return figure
 
 

@@ -16,7 +16,7 @@ from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measur
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.equivariance import (
@@ -122,7 +122,7 @@ def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
             axis.label(axes, text=last)
             axes.tick_params(labelbottom=last)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{transform}, {images}" if number < len(transforms) or len(kinds) > 2 else "")
+            panel_title(axes, f"{transform}, {images}" if number < len(transforms) or len(kinds) > 2 else "")
             if number % len(transforms) == 0:
                 axes.set_ylabel(f"{measure} (r)")
         look_legend(figure, looks, across=drawn.across)

@@ -20,7 +20,7 @@ from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
 from neurocompare.measures.profiles import profiles_of
-from neurocompare.reporting.drawing import PAGE_INCHES, SMALL, new_figure, note, panel_grid, style
+from neurocompare.reporting.drawing import PAGE_INCHES, SMALL, new_figure, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import Look, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
@@ -102,10 +102,10 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
             if drawn.n_seeds == 1:
                 _fill_clear(axes, axis.place(rows), looks, test)
             axis.label(axes)
-            axes.set_title(region, fontweight="bold")
+            panel_title(axes, region, bold=True)
             axes.axhline(0, color="black", linewidth=0.6)
             if axes.get_subplotspec().is_first_col():
-                axes.set_ylabel(f"fit to patch RDM ({find_method(fits['method'].iloc[0]).label})")
+                axes.set_ylabel(f"fit ({find_method(fits['method'].iloc[0]).label})")
         look_legend(figure, looks, across=drawn.across)
         first = fits.iloc[0]
         if drawn.n_seeds == 1:

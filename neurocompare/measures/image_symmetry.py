@@ -44,7 +44,7 @@ def draw_image_symmetry(image_symmetry: pd.DataFrame) -> Figure:
     means = means[sorted(means.columns)]
     n = image_symmetry.groupby("category", sort=False)["identity"].nunique()
     with style():
-        figure = new_figure(max(3.0, 0.55 * means.shape[1] + 1.6), 1.0 + 0.28 * len(means))
+        figure = new_figure(max(3.0, 0.55 * means.shape[1] + 1.6), max(2.0, 1.0 + 0.28 * len(means)))
         axes = figure.subplots()
         image = axes.imshow(means, cmap="viridis", vmin=0, vmax=1, aspect="auto")
         for (row, column), value in np.ndenumerate(means.to_numpy()):

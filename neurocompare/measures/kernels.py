@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import errorbar, note, panel_grid, style
+from neurocompare.reporting.drawing import errorbar, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.symmetry import KERNEL_COLUMNS, kernel_symmetry
@@ -42,6 +42,7 @@ def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
     """
     first = kernels_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
     shown = kernels_summary[kernels_summary["seed"] == first]
+    shown = shown.assign(layer=[f"{layer} ({n})" for layer, n in zip(shown["layer"], shown["n"], strict=True)])
     networks = list(shown.groupby(["model", "regime"], sort=False, dropna=False))
     with style():
         figure, panels = panel_grid(
@@ -58,15 +59,11 @@ def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
                 errorbar(axes, places, one["mean"], one["ci_low"], one["ci_high"], colour)
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{model}, {regime}")
+            panel_title(axes, f"{model}, {regime}")
             if axes.get_subplotspec().is_first_col():
                 axes.set_ylabel("symmetry (r)")
         colour_legend(figure, FLIP_COLOURS)
-        n = shown["n"]
-        note(
-            figure,
-            f"mean over n = {n.min()} to {n.max()} channels, 95 % t interval; pale: standard deviation; first seed",
-        )
+        note(figure, "mean over channels (their number), 95 % t interval; pale: standard deviation; first seed")
     return figure
 
 

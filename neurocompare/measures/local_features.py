@@ -24,7 +24,16 @@ from neurocompare.measures.declaration import (
 )
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import COLUMN_INCHES, SMALL, errorbar, new_figure, note, panel_grid, style
+from neurocompare.reporting.drawing import (
+    COLUMN_INCHES,
+    SMALL,
+    errorbar,
+    new_figure,
+    note,
+    panel_grid,
+    panel_title,
+    style,
+)
 from neurocompare.reporting.looks import colour_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.importance import BACKGROUND
@@ -129,7 +138,7 @@ def draw_local_features(local_features_summary: pd.DataFrame) -> Figure:
                 axes.axhline(whole["mean"].iloc[0], color=WHOLE_GRAY, linewidth=1, linestyle="--")
             axes.axhline(0, color="black", linewidth=0.6)
             name = f"{model}, {regime}" + (f", seed {seed}" if several else "")
-            axes.set_title(f"{name}: {rows['layer'].iloc[0]}")
+            panel_title(axes, f"{name}: {rows['layer'].iloc[0]}")
             axes.set_ylabel(label)
             axes.set_xticks(range(0, 101, 20))
             if number >= len(panels) - len(measures):

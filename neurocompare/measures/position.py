@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
@@ -12,17 +11,17 @@ from pydantic import Field, model_validator
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Section, Shown, Summary, none_as_none
+from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import SMALL, errorbar, note, panel_grid, style
-from neurocompare.reporting.looks import colour_legend
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
+from neurocompare.reporting.looks import MARKERS, Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.position import POSITION_COLUMNS, measure_position_tolerance
-from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import summarise_values
 
 __all__ = ["POSITION", "Position", "draw_position"]
 
-DIRECTION_COLOURS = ("#AA3377", "#4477AA", "#1d1d1f", "#CCBB44", "#228833", "#66CCEE", "#EE6677")
+SHIFT_COLOURS = ("#1d1d1f", "#AA3377", "#4477AA", "#CCBB44", "#228833", "#66CCEE", "#EE6677")
 
 
 class Position(Section):
@@ -63,67 +62,54 @@ def _summarise(position: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_position(position_summary: pd.DataFrame) -> Figure:
-    """Index over the size of the shift, points of a colour a direction; one panel a layer of a network.
+    """Index by layer with the stimuli in place and shifted, a colour a shift; one panel a network and category.
 
     Parameters
     ----------
     position_summary : pandas.DataFrame
-        ``tables/position_summary.csv``. Of a network with several seeds, the first is shown.
+        ``tables/position_summary.csv``.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    first = position_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
-    shown = position_summary[position_summary["seed"] == first]
-    layers = list(shown.groupby([*NETWORK, "layer"], sort=False, dropna=False))
-    # Without any shift there is one point.
-    names = _directions(shown) or [""]
-    present = {name: DIRECTION_COLOURS[k % len(DIRECTION_COLOURS)] for k, name in enumerate(names)}
-    n_sizes = shown[["shift_right_px", "shift_down_px"]].abs().max(axis=1).nunique()
+    table = position_summary.assign(shift=_shift_names(position_summary))
+    colours = {name: SHIFT_COLOURS[k % len(SHIFT_COLOURS)] for k, name in enumerate(table["shift"].drop_duplicates())}
+    networks = list(table.groupby(["model", "regime", "category"], sort=False, dropna=False))
+    several = table["category"].nunique() > 1
     with style():
-        figure, panels = panel_grid(len(layers), columns=4, height=1.4)
-        for number, (axes, ((model, regime, _seed, layer), rows)) in enumerate(zip(panels, layers, strict=True)):
-            for _, ours in rows.groupby("category", sort=False, dropna=False):
-                for place, (direction, colour) in enumerate(present.items()):
-                    one = _along(ours, direction)
-                    x = one["pixels"] + 0.02 * shown["image_size_px"].iloc[0] * (place - (len(present) - 1) / 2)
-                    if n_sizes > 3:
-                        axes.plot(x, one["mean"], color=colour, linewidth=1, alpha=0.6)
-                    errorbar(axes, x, one["mean"], one["ci_low"], one["ci_high"], colour)
+        under = max(layer_axis_of(rows).inches for _, rows in networks)
+        figure, panels = panel_grid(len(networks), columns=3, height=1.4, under=under)
+        for axes, ((model, regime, category), rows) in zip(panels, networks, strict=True):
+            axis = layer_axis_of(rows)
+            for place, (name, colour) in enumerate(colours.items()):
+                one = rows[rows["shift"] == name]
+                shift = 0.1 * axis.step * (place - (len(colours) - 1) / 2)
+                look = Look(name, colour, MARKERS[place % len(MARKERS)], "-", shift)
+                if len(one):
+                    drawn = profiles_of(one, "mean", axis=axis, looks={(str(model), str(regime)): look})
+                    drawn.draw(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{model}, {regime}\n{layer}", fontsize=SMALL)
+            axis.label(axes)
+            panel_title(axes, f"{model}, {regime}" + (f": {category}" if several else ""))
             axes.set_ylim(-1.05, 1.1)
-            if number >= len(panels) - 4:
-                axes.set_xlabel(f"shift (px of {shown['image_size_px'].iloc[0]:g})")
             if axes.get_subplotspec().is_first_col():
-                axes.set_ylabel("mirror index")
-        colour_legend(figure, present)
-        note(figure, f"mean over n = {shown['n'].max()} exemplars, 95 % t interval")
+                axes.set_ylabel("mirror-symmetry index")
+        colour_legend(figure, colours)
+        over = f"{drawn.n_seeds} seeds" if drawn.n_seeds > 1 else f"n = {table['n'].max()} exemplars"
+        size = table["image_size_px"].iloc[0]
+        note(figure, f"shifts in pixels of an image of {size:g}; mean over {over}, 95 % t interval")
     return figure
 
 
-def _directions(rows: pd.DataFrame) -> list[str]:
-    """Names of the directions of shifts, in order of appearance; no shift has none."""
-    return [name for name in _direction_of(rows).drop_duplicates() if name]
-
-
-def _direction_of(rows: pd.DataFrame) -> pd.Series:
-    """Direction of each row's shift, such as ``right and down``; where it is no diagonal, its ratio is added."""
+def _shift_names(rows: pd.DataFrame) -> list[str]:
+    """Each row's shift in words: ``in place``, ``15 right``, ``15 right, 15 down``."""
     names = []
     for right, down in zip(rows["shift_right_px"], rows["shift_down_px"], strict=True):
-        sideways = {1: "right", -1: "left"}.get(np.sign(right))
-        upright = {1: "down", -1: "up"}.get(np.sign(down))
-        slope = f" {abs(right / down):.2g}:1" if right and down and abs(right) != abs(down) else ""
-        names.append(" and ".join(filter(None, (sideways, upright))) + slope)
-    return pd.Series(names, index=rows.index)
-
-
-def _along(rows: pd.DataFrame, direction: str) -> pd.DataFrame:
-    """Rows whose shift goes one way, no shift among them, and the larger of its parts (``pixels``), rising."""
-    one = rows[_direction_of(rows).isin([direction, ""])]
-    pixels = one[["shift_right_px", "shift_down_px"]].abs().max(axis=1)
-    return one.assign(pixels=pixels).sort_values("pixels", kind="stable")
+        sideways = f"{abs(right):g} {'right' if right > 0 else 'left'}" if right else ""
+        upright = f"{abs(down):g} {'down' if down > 0 else 'up'}" if down else ""
+        names.append(", ".join(filter(None, (sideways, upright))) or "in place")
+    return names
 
 
 POSITION = Measure(

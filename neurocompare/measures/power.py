@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from neurocompare.comparison.power import POWER_COLUMNS
 from neurocompare.measures.columns import columns
-from neurocompare.reporting.drawing import errorbar, note, panel_grid, style
+from neurocompare.reporting.drawing import errorbar, note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["POWER", "draw_power"]
@@ -71,7 +71,7 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
             axes.set_xticks(identities)
             axes.set_ylim(-0.03, 1.03)
             axes.set_xlabel("identities")
-            axes.set_title(f"{n_repetitions} repetition" + ("s" if n_repetitions > 1 else ""))
+            panel_title(axes, f"{n_repetitions} repetition" + ("s" if n_repetitions > 1 else ""))
         panels[0].set_ylabel("power")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(labels)))

@@ -14,7 +14,7 @@ from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
@@ -76,7 +76,7 @@ def draw_components(components: pd.DataFrame) -> Figure:
             axis.label(axes, text=last)
             axes.tick_params(labelbottom=last)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{region}: {model}, {regime}")
+            panel_title(axes, f"{region}\n{model}, {regime}" if len(regions) > 3 else f"{region}: {model}, {regime}")
             if number % len(regions) == 0:
                 axes.set_ylabel("share of the fit")
         colour_legend(figure, {f"reflection-{name}": colour for name, colour in COMPONENT_COLOURS.items()})

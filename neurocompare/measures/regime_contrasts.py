@@ -23,7 +23,7 @@ from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, MemberOf, Name, Section, Shown
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
-from neurocompare.reporting.drawing import note, panel_grid, quantity_name, share_scale, span, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, quantity_name, share_scale, span, style
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table
 
@@ -143,7 +143,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
                 axes.plot(x[clear], of_pair["estimate"][clear], "o", color=colours[pair], markersize=4)
             axes.axhline(0, color="black", linewidth=0.6)
             axis.label(axes)
-            axes.set_title(panel)
+            panel_title(axes, panel)
             if axes.get_subplotspec().is_first_col():
                 axes.set_ylabel("difference")
             scales.setdefault(str(shown["measure"].iloc[0]), []).append(axes)

@@ -7,7 +7,16 @@ from matplotlib.figure import Figure
 
 from neurocompare.measures.declaration import Drawing, Facts, Measure
 from neurocompare.measures.profiles import profiles_of
-from neurocompare.reporting.drawing import QUANTITIES, label_panels, note, panel_grid, share_scale, span, style
+from neurocompare.reporting.drawing import (
+    QUANTITIES,
+    label_panels,
+    note,
+    panel_grid,
+    panel_title,
+    share_scale,
+    span,
+    style,
+)
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 
 __all__ = ["REGIMES", "draw_regimes", "has_regimes"]
@@ -47,7 +56,7 @@ def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = No
             profiles.draw(axes)
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(name)
+            panel_title(axes, name)
             axes.set_ylabel(QUANTITIES[value])
         if fits is not None:
             share_scale(panels[1:])

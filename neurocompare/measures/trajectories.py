@@ -12,7 +12,7 @@ from neurocompare.comparison.fits import compare_rdms
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import LAYER_RDMS, Drawing, Measure, Measured, Patches
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, quantity_name, share_scale, span, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, quantity_name, share_scale, span, style
 from neurocompare.reporting.looks import look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_rdm_requests
@@ -87,7 +87,7 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
             axes.axhline(0, color="black", linewidth=0.6)
             axes.xaxis.get_major_locator().set_params(integer=True)
             if number < len(layers):
-                axes.set_title(layer)
+                panel_title(axes, layer)
             if number % len(layers) == 0:
                 axes.set_ylabel(panel)
             if number >= n_panels - len(layers):

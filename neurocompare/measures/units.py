@@ -11,7 +11,7 @@ from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Name, Section, Shown, Summary
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.units import (
@@ -89,9 +89,10 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
             profiles.draw(axes)
             axis.label(axes, text=number >= len(panels) - len(CRITERIA))
             counts = rows["n_units"]
-            axes.set_title(
+            panel_title(
+                axes,
                 f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion\n"
-                f"n = {counts.min():.0f} to {counts.max():.0f} units a layer"
+                f"n = {counts.min():.0f} to {counts.max():.0f} units a layer",
             )
             axes.set_ylim(-4, 104)
             if number % len(CRITERIA) == 0:

@@ -13,7 +13,7 @@ from rsatoolbox.rdm import RDMs
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
 from neurocompare.measures.profiles import profiles_of
-from neurocompare.reporting.drawing import SMALL, note, panel_grid, style
+from neurocompare.reporting.drawing import SMALL, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import LayerAxis, draw_patches, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
@@ -62,7 +62,7 @@ def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.
             drawn.draw(axes)
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_title(f"{category}, n = {shown['n'].max()} exemplars" if len(categories) > 1 else "")
+            panel_title(axes, f"{category}, n = {shown['n'].max()} exemplars" if len(categories) > 1 else "")
             if viewpoint_patches_summary is not None:
                 patches = viewpoint_patches_summary
                 _add_patches(axes, axis, patches[_is(patches["category"], category)])

@@ -9,7 +9,7 @@ from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured
-from neurocompare.reporting.drawing import SMALL, label_panels, note, panel_grid, style
+from neurocompare.reporting.drawing import SMALL, label_panels, note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK, rdm_table
 from neurocompare.representations.templates import idealised_mirror_index
@@ -60,8 +60,9 @@ def draw_variants(viewpoint_variants: pd.DataFrame) -> Figure:
             axes.set_ylim(-1.05, 1.05)
             axes.set_xlabel("index, units z-scored")
             axes.set_ylabel(label)
-            axes.set_title(f"r = {np.corrcoef(wide['zscore'], wide[name])[0, 1]:.2f}" if len(wide) > 2 else "")
+            panel_title(axes, f"r = {np.corrcoef(wide['zscore'], wide[name])[0, 1]:.2f}" if len(wide) > 2 else "")
         bar = figure.colorbar(counts, ax=panels, shrink=0.8, aspect=20, format="{x:.0f}")
+        bar.ax.minorticks_off()
         bar.set_label("exemplars in layers", fontsize=SMALL)
         label_panels(panels)
         note(figure, f"an exemplar in a layer counts once; n = {len(wide)}; line: equal")

@@ -25,14 +25,15 @@ __all__ = [
     "SMALL",
     "errorbar",
     "label_panels",
+    "lay_out",
     "legend_name",
     "new_figure",
     "note",
     "panel_grid",
+    "panel_title",
     "quantity_name",
     "save_figure",
     "share_scale",
-    "shorten_names",
     "span",
     "style",
 ]
@@ -75,10 +76,7 @@ def save_figure(figure: Figure, name: str, folder: Path) -> None:
     """
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
-        shorten_names(figure)
-        # One layout serves both files: it takes as long as drawing them.
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        lay_out(figure)
         figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
         figure.savefig(folder / f"{name}.png", dpi=300, metadata={"Software": None})
 
@@ -88,7 +86,14 @@ def legend_name(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
-def shorten_names(figure: Figure) -> None:
+def lay_out(figure: Figure) -> None:
+    """Shorten names and give everything its place, once for all files: it takes as long as drawing them."""
+    _shorten_names(figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+
+
+def _shorten_names(figure: Figure) -> None:
     """Take the middle out of names that would leave no room for the panels."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
@@ -97,8 +102,7 @@ def shorten_names(figure: Figure) -> None:
                 axis.set_major_formatter(_ShortTicks(formatter))
     for text in figure.findobj(Text):
         lines = text.get_text().split("\n")
-        words = [[_short(word, LONGEST_WORD) for word in _printable(line).split(" ")] for line in lines]
-        text.set_text("\n".join(map(" ".join, words)))
+        text.set_text("\n".join(_shortened(_printable(line), LONGEST_WORD) for line in lines))
 
 
 class _ShortTicks(Formatter):
@@ -191,6 +195,18 @@ def panel_grid(
     for axes in grid.flat[: n - n_columns] if sharey else ():
         axes.tick_params(labelbottom=True)
     return figure, list(grid.flat[:n])
+
+
+def panel_title(axes: Axes, text: str, *, bold: bool = False) -> None:
+    """Title of a panel, in lines that fit its width."""
+    width = max(10, int(axes.figure.get_figwidth() * axes.get_position().width / (1.2 * LETTER_INCHES)))
+    lines = [textwrap.fill(_shortened(line, width), width) for line in text.split("\n")]
+    axes.set_title("\n".join(lines), fontweight="bold" if bold else "normal")
+
+
+def _shortened(text: str, most: int) -> str:
+    """A text whose words have so many characters at most."""
+    return " ".join(_short(word, min(most, LONGEST_WORD)) for word in text.split(" "))
 
 
 def label_panels(panels: Sequence[Axes]) -> None:

@@ -20,6 +20,7 @@ from neurocompare.reporting.drawing import LETTER_INCHES, LONGEST_TICK, SMALL, e
 from neurocompare.representations.rdms import NETWORK
 
 __all__ = [
+    "MARKERS",
     "PATCH_GRAY",
     "LayerAxis",
     "Look",
@@ -125,7 +126,7 @@ class LayerAxis:
         names = [self.names[place] for place in places]
         axes.set_xticks(list(places), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=SMALL)
         axes.set_xlim(-0.6, len(self.names) - 0.4)
-        shown = "layer" if step == 1 else f"layer (every {step}th of {len(self.names)})"
+        shown = "layer" if step == 1 else f"layer (1 in {step})"
         axes.set_xlabel(shown if text else "")
 
 

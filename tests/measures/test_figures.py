@@ -11,7 +11,7 @@ from matplotlib.text import Text
 
 from neurocompare.measures import MEASURES
 from neurocompare.measures.declaration import Patches, needs_of
-from neurocompare.reporting.drawing import SMALL, shorten_names, style
+from neurocompare.reporting.drawing import SMALL, lay_out, style
 from neurocompare.reporting.looks import REGIME_COLOURS, layer_axis_of, looks_of, regime_colours
 from neurocompare.representations.rdms import build_rdms
 
@@ -125,14 +125,31 @@ def rdms_of(size: tuple, rng: np.random.Generator, *, recorded: bool):
 
 def visible_texts(figure) -> list[tuple[str, object, float]]:
     renderer = figure.canvas.get_renderer()
-    found = []
+    found, hidden = [], labels_out_of_view(figure)
     for text in figure.findobj(Text):
         if text.get_visible() and text.get_text().strip() and text.get_window_extent(renderer).width > 0:
             box = text.get_window_extent(renderer)
             off = text.axes is not None and not text.axes.axison and text.axes.get_title() != text.get_text()
-            if not off:
+            if not off and id(text) not in hidden:
                 found.append((text, box, text.get_fontsize()))
     return found
+
+
+def labels_out_of_view(figure) -> set[int]:
+    """Labels of ticks beyond the limits of their axes, which are not drawn."""
+    hidden = set()
+    renderer = figure.canvas.get_renderer()
+    for axes in figure.axes:
+        view = axes.get_window_extent()
+        if not axes.axison:
+            hidden |= {id(label) for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")}
+        for label in axes.yaxis.get_ticklabels(which="both"):
+            box = label.get_window_extent(renderer)
+            hidden |= set() if view.y0 - 1 <= (box.y0 + box.y1) / 2 <= view.y1 + 1 else {id(label)}
+        for label in axes.xaxis.get_ticklabels(which="both"):
+            place = label.get_transform().transform(label.get_position())[0]
+            hidden |= set() if view.x0 - 1 <= place <= view.x1 + 1 else {id(label)}
+    return hidden
 
 
 def overlap(first, second) -> float:
@@ -154,9 +171,9 @@ def test_no_text_leaves_the_page_or_covers_another(name, size, rng):
         given["patches"] = Patches(rdms_of(SIZES[size], rng, recorded=True), None)
     figure = drawing.draw(**given)
     with style():
-        shorten_names(figure)
+        lay_out(figure)
         figure.draw_without_rendering()
-    texts = visible_texts(figure)
+        texts = visible_texts(figure)
     page = figure.bbox
     for text, box, points in texts:
         shown = text.get_text()

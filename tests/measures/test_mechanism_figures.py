@@ -36,25 +36,21 @@ def test_deletion_is_drawn_over_what_is_left_of_the_image():
     assert "n = 7 exemplars" in figure._supxlabel.get_text()
 
 
-def test_shifts_of_each_direction_are_a_line_of_their_own():
-    rows = [(0, 0, 1.0), (15, 0, 0.2), (0, 15, 0.9), (15, 15, 0.3), (5, 0, 0.8)]
-    table = pd.DataFrame(
-        [
-            NETWORK | INTERVAL | {"category": "face", "shift_right_px": right, "shift_down_px": down, "mean": value}
-            for right, down, value in rows
-        ]
-    ).assign(image_size_px=227.0)
-    figure = draw_position(table)
+def test_every_shift_is_a_profile_over_layers():
+    values = {(0, 0): (1.0, 0.9), (15, 0): (0.2, 0.8), (0, -15): (0.5, 0.4), (15, 15): (0.3, 0.1)}
+    rows = [
+        NETWORK | INTERVAL | {"layer": layer, "layer_index": place, "shift_right_px": right, "shift_down_px": down}
+        | {"category": "face", "image_size_px": 227.0, "mean": both[place]}
+        for (right, down), both in values.items()
+        for place, layer in enumerate(("conv1", "fc1"))
+    ]  # fmt: skip
+    figure = draw_position(pd.DataFrame(rows))
     (axes,) = figure.axes
-    drawn = lines(axes)
-    for wanted in ([[0, 1], [5, 0.8], [15, 0.2]], [[0, 1], [15, 0.9]], [[0, 1], [15, 0.3]]):
-        assert wanted in drawn
-    assert axes.get_xlabel() == "shift (px of 227)"
-    only_right = draw_position(table[table["shift_down_px"] == 0])
-    assert [text.get_text() for text in only_right.legends[0].get_texts()] == ["right"]
-    elsewhere = draw_position(table.assign(shift_right_px=-table["shift_right_px"]))
-    assert {text.get_text() for text in elsewhere.legends[0].get_texts()} == {"left", "down", "left and down"}
-    assert draw_position(table[:1]).axes[0].lines
+    drawn = [[y for _, y in line] for line in lines(axes)]
+    assert all(list(both) in drawn for both in values.values())
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["in place", "15 right", "15 up", "15 right, 15 down"]
+    assert "pixels of an image of 227" in figure._supxlabel.get_text()
 
 
 def test_layers_with_one_kernel_size_carry_their_channels():
@@ -86,6 +82,5 @@ def test_shares_are_percent_and_empty_populations_have_no_point(several):
     assert len(figure.axes) == 2 * len(populations)
     points = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if len(line.get_xydata()) == 1]
     assert points == [[0.0, 25.0]]
-    assert [tick.get_text() for tick in figure.axes[-1].get_xticklabels()] == ["fc1 (256)"]
-    if several:
-        assert [text.get_text() for text in figure.axes[2].texts] == ["0"]
+    titles = [axes.get_title().split("\n")[-1] for axes in figure.axes]
+    assert titles == ["n = 256 units a layer"] * 2 + ["n = 0 units a layer"] * 2 * several

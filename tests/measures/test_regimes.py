@@ -86,33 +86,37 @@ def lines_of(axes, colour=None):
     return [line for line in axes.lines if len(line.get_xdata()) > 1 and colour in (None, line.get_color())]
 
 
-def test_learning_curves_hold_every_network_and_its_test_accuracy():
+def test_learning_curves_hold_every_network_their_mean_and_the_test_accuracy():
     loss, accuracy = draw_training(training_table()).axes
-    assert len(lines_of(loss)) == len(lines_of(accuracy)) == 4 * 2
+    for axes in (loss, accuracy):
+        curves = lines_of(axes)
+        assert [len([line for line in curves if line.get_alpha() == alpha]) for alpha in (0.3, None)] == [8, 4]
     np.testing.assert_allclose(lines_of(loss)[0].get_ydata(), [2, 1, 2 / 3])
     diamonds = [line for line in accuracy.lines if line.get_marker() == "D"]
-    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in diamonds[:2]] == [
-        ([3], [0.5]),
-        ([3], [0.6]),
-    ]
+    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in diamonds] == [([3, 3], [0.5, 0.6])] * 2
 
 
-def test_profiles_of_regimes_have_a_line_a_seed_and_a_colour_a_regime():
-    layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
+def test_profiles_of_regimes_are_means_over_seeds_with_a_faint_line_each_and_a_colour_a_regime():
+    layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place, "ci_low": -1.0, "ci_high": 1.0})
+    layers.loc[layers["seed"] == 1, "index"] += 0.2
     fits = pd.concat([profile_table(lambda place: {"fit": 0.2 * place}).assign(region=r) for r in ("ML", "AL")])
     panels = draw_regimes(layers, fits).axes[:3]
-    assert [axes.get_title() for axes in panels] == ["index", "fit to ML", "fit to AL"]
+    assert [axes.get_title() for axes in panels] == ["mirror-symmetry index", "fit to ML", "fit to AL"]
     for axes in panels:
-        profiles = [line for line in axes.lines if len(line.get_xdata()) == 3]
-        assert len(profiles) == 4
-        assert len({line.get_color() for line in profiles}) == 2
+        faint = [line for line in axes.lines if line.get_alpha() == 0.3]
+        strong = [line for line in axes.lines if line.get_alpha() == 0.8]
+        assert (len(faint), len(strong)) == (4, 2)
+        assert len({line.get_color() for line in strong}) == 2
+    mean = next(line for line in panels[0].lines if line.get_alpha() == 0.8)
+    np.testing.assert_allclose(mean.get_ydata(), [0.1, 0.2, 0.3])
     np.testing.assert_allclose(panels[1].lines[0].get_ydata(), [0, 0.2, 0.4])
+    assert panels[1].get_ylim() == panels[2].get_ylim()
 
 
-def test_trajectories_have_a_line_a_network_and_the_last_layers():
+def test_trajectories_have_a_line_a_network_their_mean_and_the_last_layers():
     rows = [
         {"model": "cnn-small", "regime": regime, "seed": seed, "epoch": epoch, "layer": layer, "layer_index": place}
-        | {"measure": measure, "region": region, "value": epoch + 10 * place}
+        | {"measure": measure, "region": region, "value": epoch + 10 * place + seed}
         for regime in REGIMES
         for seed in (0, 1)
         for epoch in (2, 0)
@@ -127,17 +131,15 @@ def test_trajectories_have_a_line_a_network_and_the_last_layers():
         assert len(courses) == 4
         assert len({line.get_color() for line in courses}) == 2
         assert all(line.get_xdata().tolist() == [0, 2] for line in courses)
-        assert all(line.get_ydata().tolist() == [10 * place, 2 + 10 * place] for line in courses)
+        means = [line for line in axes.lines if line.get_linewidth() == 1.4]
+        assert [line.get_ydata().tolist() for line in means] == [[10 * place + 0.5, 2 + 10 * place + 0.5]] * 2
 
 
 def test_a_regime_has_the_same_colour_in_every_figure():
     fits = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).iloc[::-1]
     layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
-    found = {"regimes": draw_regimes(layers, fits), "training": draw_training(training_table(), fits)}
-    labels = [
-        {line.get_label(): line.get_color() for line in found[name].legends[0].get_lines()}
-        for name in ("regimes", "training")
-    ]
+    drawn = draw_regimes(layers, fits), draw_training(training_table())
+    labels = [{line.get_label(): line.get_color() for line in figure.legends[0].get_lines()} for figure in drawn]
     assert labels[0] == labels[1]
 
 

@@ -92,7 +92,7 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
             panel_title(
                 axes,
                 f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion\n"
-                f"n = {counts.min():.0f} to {counts.max():.0f} units a layer",
+                f"n = {span(counts)} units a layer",
             )
             axes.set_ylim(-4, 104)
             if number % len(CRITERIA) == 0:

@@ -11,7 +11,7 @@ from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Name, Section, Shown, Summary
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, span, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.units import (

@@ -88,7 +88,7 @@ def _is(column: pd.Series, value: object) -> pd.Series:
 
 def _add_patches(axes: Axes, axis: LayerAxis, patches: pd.DataFrame) -> None:
     """Patches to the right of the layers, beyond a line."""
-    step = axis.step if axis.names else 0.12
+    step = float(axis.stride(axes)) if axis.names else 0.12
     last = len(axis.names) - 1 if axis.names else 1.0
     places = [last + step * (1.6 + number) for number in range(len(patches))]
     draw_patches(axes, places, patches, "index")

@@ -114,14 +114,18 @@ class LayerAxis:
         last = ranks.groupby([rows[name] for name in by], dropna=False).transform("max")
         return rows.assign(place=(ranks / last.where(last > 0)).fillna(0.0))
 
+    def stride(self, axes: Axes) -> int:
+        """Of how many layers one is named under a panel."""
+        width = 72 * axes.figure.get_figwidth() * axes.get_position().width
+        return max(1, int(np.ceil(TICK_POINTS * len(self.names) / width)))
+
     def label(self, axes: Axes, *, text: bool = True) -> None:
         """Names of layers under a panel, as many as there is room for; or the scale of relative depths."""
         if not self.names:
             axes.set_xlabel("relative depth" if text else "")
             axes.set_xlim(-0.06, 1.06)
             return
-        width = 72 * axes.figure.get_figwidth() * axes.get_position().width
-        step = max(1, int(np.ceil(TICK_POINTS * len(self.names) / width)))
+        step = self.stride(axes)
         places = range(0, len(self.names), step)
         names = [self.names[place] for place in places]
         axes.set_xticks(list(places), names, rotation=60, ha="right", rotation_mode="anchor", fontsize=SMALL)

@@ -45,7 +45,9 @@ class Profiles:
 
     @property
     def across(self) -> list[tuple[str, str]]:
-        """Models and regimes of one layer, which are drawn as lines across."""
+        """Models and regimes of one layer beside others of several, which are drawn as lines across."""
+        if len(self.axis.names) == 1:
+            return []
         return [kind for kind, profile in self.profiles.items() if profile.rows["place"].nunique() <= 1]
 
     @property
@@ -55,8 +57,9 @@ class Profiles:
 
     def draw(self, axes: Axes) -> None:
         """All profiles in one panel."""
-        for profile in self.profiles.values():
-            draw_profile(axes, profile.rows, profile.look, seeds=profile.seeds)
+        across = self.across
+        for kind, profile in self.profiles.items():
+            draw_profile(axes, profile.rows, profile.look, seeds=profile.seeds, across=kind in across)
 
 
 def profiles_of(

@@ -178,8 +178,10 @@ def looks_of(table: pd.DataFrame, *, axis: LayerAxis | None = None) -> dict[Kind
     return looks
 
 
-def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[pd.DataFrame] = ()) -> None:
-    """Values over layers with their intervals, faint lines of single seeds behind; one layer is a line across.
+def draw_profile(
+    axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[pd.DataFrame] = (), across: bool = False
+) -> None:
+    """Values over layers with their intervals, faint lines of single seeds behind.
 
     Parameters
     ----------
@@ -189,8 +191,10 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[
     look : Look
     seeds : sequence of pandas.DataFrame
         Columns ``place, value``, one a seed.
+    across : bool
+        Draw the one layer of a network as a line across the panel.
     """
-    if rows["place"].nunique() <= 1 and not rows.empty:
+    if across and not rows.empty:
         row = rows.iloc[0]
         axes.axhline(row["value"], color=look.colour, linewidth=1, linestyle=ACROSS, zorder=2)
         axes.axhspan(row["low"], row["high"], color=look.colour, alpha=0.1, linewidth=0, zorder=1)

@@ -80,7 +80,7 @@ def test_shares_are_percent_and_empty_populations_have_no_point(several):
     table = pd.DataFrame([{k: v for k, v in NETWORK.items() if k != "seed"} | row for row in rows])
     figure = draw_units(table)
     assert len(figure.axes) == 2 * len(populations)
-    points = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if len(line.get_xydata()) == 1]
+    points = [line.get_xydata()[0].tolist() for line in figure.axes[0].lines if line.get_marker() == "o"]
     assert points == [[0.0, 25.0]]
     titles = [axes.get_title().split("\n")[-1] for axes in figure.axes]
     assert titles == ["n = 256 units a layer"] * 2 + ["n = 0 units a layer"] * 2 * several

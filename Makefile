@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow portable fuzz lint format bench clean
+.PHONY: demo test test-slow portable fuzz faults lint format bench clean
 
 demo: $(STAMP)
 	$(BIN)/neurocompare demo --out demo_run
@@ -24,6 +24,10 @@ portable: $(STAMP)
 N ?= 400
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz -n $(N)
+
+# What a run outlives: kills, signals, full disks and other surroundings.
+faults: $(STAMP)
+	$(BIN)/python -m tests.faults
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

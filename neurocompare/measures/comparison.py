@@ -11,7 +11,7 @@ from neurocompare.comparison.controls import CONTROLS
 from neurocompare.comparison.inference import VARIANCES
 from neurocompare.comparison.methods import METHODS
 from neurocompare.comparison.resampling import FACTORS
-from neurocompare.measures.declaration import MemberOf, Quick, Section
+from neurocompare.measures.settings import MemberOf, Quick, Section
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 
 __all__ = ["Comparison", "without_repeats"]

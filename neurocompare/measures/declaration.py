@@ -11,16 +11,16 @@ and nothing else, and the key of its step is the hash of exactly these.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import pandas as pd
 from matplotlib.figure import Figure
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import core_schema
+from pydantic import Field
 from rsatoolbox.rdm import RDMs
 
+from neurocompare.measures.settings import Section, switch
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.model_rdms import PARTS, RdmRequest
 
@@ -31,66 +31,16 @@ __all__ = [
     "VALUES",
     "Drawing",
     "Facts",
-    "FilePath",
     "Measure",
     "Measured",
-    "MemberOf",
-    "Name",
     "Patches",
-    "PathMark",
-    "Quick",
-    "Section",
     "Shown",
     "Summary",
     "Tables",
     "needs_of",
-    "none_as_none",
 ]
 
 Tables = dict[str, pd.DataFrame]
-Name = Annotated[str, Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """A table of a study file: unknown keys are refused, values are not changed after the check."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PathMark:
-    """Marks a setting that names a file or folder; relative to the study file that it stands in."""
-
-
-@dataclass(frozen=True)
-class Quick:
-    """Marks a number of which a quick look takes no more than this."""
-
-    most: int
-
-
-FilePath = Annotated[str, Field(min_length=1), PathMark()]
-
-
-@dataclass(frozen=True, eq=False)
-class MemberOf:
-    """Marks a text that names a member of a family: ``Annotated[str, MemberOf(METHODS)]``.
-
-    Parameters
-    ----------
-    family : iterable of str
-        The names that are allowed; others are refused as those of a ``Literal`` are.
-    """
-
-    family: Iterable[str]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """What pydantic checks: one of the names, as of a ``Literal``."""
-        return core_schema.literal_schema(list(self.family))
-
-
-def none_as_none(name: str) -> str | None:
-    """The name of a normalisation, as study files write it, as functions take it."""
-    return None if name == "none" else name
 
 
 @dataclass(frozen=True)
@@ -342,24 +292,10 @@ class Measure:
         """Type and default of its key in ``[outputs]``."""
         if self.settings is None:
             return bool, Field(False, description=self.about)
-        switched = Annotated[self.settings | None, _switch(self.settings)]
-        return switched, Field(None, description=self.about)
+        return Annotated[self.settings | None, switch(self.settings)], Field(None, description=self.about)
 
 
 def needs_of(function: Callable[..., Any]) -> dict[str, bool]:
     """Names of a function's parameters, and whether each must be given."""
     parameters = inspect.signature(function).parameters.values()
     return {parameter.name: parameter.default is parameter.empty for parameter in parameters}
-
-
-def _switch(section: type[Section]) -> BeforeValidator:
-    """Lets ``true`` stand for a section with its defaults, and ``false`` for none."""
-
-    def switched(value: Any) -> Any:
-        if isinstance(value, bool):
-            return {} if value else None
-        if value is None or isinstance(value, (Mapping, section)):
-            return value
-        raise ValueError("write true, false, or a table of its settings")
-
-    return BeforeValidator(switched, json_schema_input_type=bool | section)

@@ -12,9 +12,10 @@ from scipy import stats
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, FilePath, Measure, Measured, MemberOf, Quick, Section, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.randomness import step_rng
+from neurocompare.measures.settings import FilePath, MemberOf, Quick, Section
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of

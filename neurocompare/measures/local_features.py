@@ -11,18 +11,9 @@ from pydantic import Field
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import (
-    Drawing,
-    Measure,
-    Measured,
-    MemberOf,
-    Name,
-    Quick,
-    Section,
-    Shown,
-    Summary,
-)
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.measures.randomness import step_rng
+from neurocompare.measures.settings import MemberOf, Name, Quick, Section
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import (
     COLUMN_INCHES,

@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Section, Shown, Summary, none_as_none
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import MARKERS, Look, colour_legend, layer_axis_of

@@ -20,9 +20,10 @@ from neurocompare.comparison.regime_contrasts import (
     contrast_regimes,
 )
 from neurocompare.measures.columns import LAYER, columns
-from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, MemberOf, Name, Section, Shown
+from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Shown
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
+from neurocompare.measures.settings import MemberOf, Name, Section
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, quantity_name, share_scale, span, style
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table

@@ -8,8 +8,9 @@ from pydantic import Field, field_validator
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Name, Section, Shown, Summary
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.settings import Name, Section
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, span, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of

@@ -24,7 +24,8 @@ from neural_data.resizing import ASPECTS, INTERPOLATIONS
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison, without_repeats
-from neurocompare.measures.declaration import Facts, FilePath, Measure, MemberOf, Name, PathMark, Quick, Section
+from neurocompare.measures.declaration import Facts, Measure
+from neurocompare.measures.settings import FilePath, MemberOf, Name, PathMark, Quick, Section
 from neurocompare.models.regimes import REGIMES, regime_help
 from neurocompare.models.registry import default_label
 

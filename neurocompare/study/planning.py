@@ -23,16 +23,8 @@ from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.inference import default_factors
 from neurocompare.measures import MEASURES
-from neurocompare.measures.declaration import (
-    LAYER_RDMS,
-    THINGS,
-    VALUES,
-    Drawing,
-    Measure,
-    Section,
-    needs_of,
-    none_as_none,
-)
+from neurocompare.measures.declaration import LAYER_RDMS, THINGS, VALUES, Drawing, Measure, needs_of
+from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
 from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table

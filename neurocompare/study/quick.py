@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from neurocompare.measures.declaration import Quick
+from neurocompare.measures.settings import Quick
 from neurocompare.study.grammar import Model, Study, marks_of
 
 __all__ = ["quick_study"]

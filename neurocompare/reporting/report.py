@@ -17,6 +17,8 @@ from neurocompare.reporting.tables import Column
 
 __all__ = ["Page", "PageFigure", "PageSection", "PageTable", "write_page"]
 
+Cell = str | float | int | None
+
 COUNTED = ("seed", "epoch")
 """Whole numbers that a column with gaps holds as floating-point ones."""
 
@@ -133,14 +135,14 @@ def _rows(table: PageTable) -> dict[str, list]:
     return {"headers": headers, "rows": cells}
 
 
-def _number(value: object) -> str:
+def _number(value: Cell) -> str:
     """The number of a cell in full, for sorting and downloading; empty for text and where it is undefined."""
-    if isinstance(value, str) or pd.isna(value):
+    if isinstance(value, str) or value is None or pd.isna(value):
         return ""
     return repr(float(value)) if isinstance(value, float) else str(int(value))
 
 
-def _cell(name: str, value: object) -> str:
+def _cell(name: str, value: Cell) -> str:
     if pd.isna(value):
         return "–"
     if not isinstance(value, float):

@@ -14,6 +14,8 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 __all__ = [
+    "Albedo",
+    "Numbers",
     "Shape",
     "bilateral",
     "capped",
@@ -33,6 +35,11 @@ __all__ = [
     "superquadric",
     "tube",
 ]
+
+Numbers = Sequence[float] | np.ndarray
+"""Some numbers in a row."""
+Albedo = Numbers | float
+"""Share of the light that a surface gives back: of every vertex, one colour, or a gray level."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Shape:
     bilateral: bool = False
 
 
-def shape(vertices: np.ndarray, faces: np.ndarray, albedo: np.ndarray | Sequence[float] | float) -> Shape:
+def shape(vertices: np.ndarray, faces: np.ndarray, albedo: Albedo) -> Shape:
     """Shape with smooth normals: at every vertex the mean of its triangles' normals, weighed by their areas.
 
     Parameters
@@ -153,7 +160,7 @@ def rotation(axis: str, degrees: float) -> np.ndarray:
     return matrix
 
 
-def moved(part: Shape, *, turn: np.ndarray | None = None, to: Sequence[float] = (0.0, 0.0, 0.0)) -> Shape:
+def moved(part: Shape, *, turn: np.ndarray | None = None, to: Numbers = (0.0, 0.0, 0.0)) -> Shape:
     """The part turned about the origin by a rotation matrix, then moved by ``to``; no longer marked as bilateral."""
     turn = np.eye(3) if turn is None else turn
     return replace(
@@ -161,7 +168,7 @@ def moved(part: Shape, *, turn: np.ndarray | None = None, to: Sequence[float] = 
     )
 
 
-def grid(points: np.ndarray, albedo: np.ndarray | Sequence[float] | float, *, wrap: bool = True) -> Shape:
+def grid(points: np.ndarray, albedo: Albedo, *, wrap: bool = True) -> Shape:
     """Surface through a grid of points.
 
     Parameters
@@ -182,7 +189,7 @@ def grid(points: np.ndarray, albedo: np.ndarray | Sequence[float] | float, *, wr
     return shape(points.reshape(-1, 3), faces, albedo.reshape(-1, 3) if albedo.ndim == 3 else albedo)
 
 
-def capped(points: np.ndarray, albedo: Sequence[float] | float) -> Shape:
+def capped(points: np.ndarray, albedo: Albedo) -> Shape:
     """Solid through rings of points, closed at both ends by flat caps with sharp rims.
 
     Parameters
@@ -202,9 +209,9 @@ def capped(points: np.ndarray, albedo: Sequence[float] | float) -> Shape:
 
 
 def superquadric(
-    centre: Sequence[float],
-    radii: Sequence[float],
-    albedo: Sequence[float] | float,
+    centre: Numbers,
+    radii: Numbers,
+    albedo: Albedo,
     *,
     roundness: tuple[float, float] = (1.0, 1.0),
     taper: float = 0.0,
@@ -241,9 +248,7 @@ def superquadric(
     return grid(points + np.asarray(centre), albedo)
 
 
-def ellipsoid(
-    centre: Sequence[float], radii: Sequence[float], albedo: Sequence[float] | float, *, resolution: int = 32
-) -> Shape:
+def ellipsoid(centre: Numbers, radii: Numbers, albedo: Albedo, *, resolution: int = 32) -> Shape:
     """Ellipsoid with its axes along x, y and z, see :func:`superquadric`."""
     return superquadric(centre, radii, albedo, resolution=resolution)
 
@@ -254,14 +259,14 @@ def _even_angles(n: int, low: float, high: float) -> np.ndarray:
     return np.where(np.abs(angles - exact) < 1e-12, exact, angles)
 
 
-def _power(values: np.ndarray, exponent: float) -> np.ndarray:
+def _power(values: np.ndarray, exponent: np.ndarray | float) -> np.ndarray:
     values = np.where(np.abs(values) < 1e-12, 0.0, values)
     return np.sign(values) * np.abs(values) ** exponent
 
 
 def lathe(
     profile: np.ndarray,
-    albedo: Sequence[float] | float | np.ndarray,
+    albedo: Albedo,
     *,
     resolution: int = 48,
     section: np.ndarray | float = 1.0,
@@ -288,7 +293,7 @@ def lathe(
 def tube(
     path: np.ndarray,
     radii: np.ndarray | float,
-    albedo: Sequence[float] | float,
+    albedo: Albedo,
     *,
     resolution: int = 16,
     flat: float = 1.0,
@@ -332,7 +337,7 @@ def tube(
 
 def hull(
     stations: np.ndarray,
-    albedo: Sequence[float] | float,
+    albedo: Albedo,
     *,
     roundness: tuple[float, float] = (1.0, 1.0),
     resolution: int = 32,
@@ -364,9 +369,7 @@ def hull(
     return capped(points, albedo)
 
 
-def plate(
-    outline: np.ndarray, thickness: np.ndarray | float, albedo: Sequence[float] | float, *, resolution: int = 12
-) -> Shape:
+def plate(outline: np.ndarray, thickness: np.ndarray | float, albedo: Albedo, *, resolution: int = 12) -> Shape:
     """Blade, wing or petal: lens-shaped sections along a middle line.
 
     Parameters
@@ -395,7 +398,7 @@ def plate(
     return capped(points[::-1], albedo)
 
 
-def prism(outline: np.ndarray, thickness: float, albedo: Sequence[float] | float) -> Shape:
+def prism(outline: np.ndarray, thickness: float, albedo: Albedo) -> Shape:
     """Flat plate: a star-shaped outline in the y-z plane, extruded along x about x = 0, with sharp rims.
 
     Parameters
@@ -410,7 +413,7 @@ def prism(outline: np.ndarray, thickness: float, albedo: Sequence[float] | float
     return capped(np.stack([ring - across, ring, ring + across]), albedo)
 
 
-def spline(knots: Sequence[float], values: np.ndarray | Sequence, at: np.ndarray) -> np.ndarray:
+def spline(knots: Numbers, values: np.ndarray | Sequence, at: np.ndarray) -> np.ndarray:
     """Monotone cubic curve through values at knots (Fritsch & Carlson 1980): no overshoot between them.
 
     Parameters

@@ -95,8 +95,6 @@ def read_images(
         If there is no such folder or file, it holds no (or too few) images, or one cannot be read.
     """
     path = Path(path)
-    if n_images is not None and rng is None:
-        raise ValueError("a random choice of images needs rng")
     if not exists(path):
         raise InputError(f"{path}: no folder of images and no Parquet file; name one that exists")
     if path.is_dir():
@@ -156,19 +154,27 @@ def _from_parquet(
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: not readable as a Parquet file ({one_line(error)})") from error
+    if pixels is None:
+        raise InputError(f"{path} holds no image")
     return chosen, pixels, labels
 
 
 def _choice(n_found: int, n_images: int | None, rng: np.random.Generator | None, path: Path) -> list[int]:
     if n_found < max(n_images or 1, 1):
         raise InputError(f"{path} holds {n_found} images and {n_images or 1} are wanted; ask for fewer")
-    return list(range(n_found)) if n_images is None else sorted(rng.choice(n_found, n_images, replace=False).tolist())
+    if n_images is None:
+        return list(range(n_found))
+    if rng is None:
+        raise InputError("a random choice of images needs rng")
+    return sorted(rng.choice(n_found, n_images, replace=False).tolist())
 
 
 def _decoded(content: object, where: str) -> np.ndarray:
     """Pixels (height, width, 3) of one encoded image; uint8, or float32 of images with more than 8 bits."""
-    content = content.get("bytes") if isinstance(content, dict) else content
-    pixels = decode_image(content, where).pixels
+    encoded = content.get("bytes") if isinstance(content, dict) else content
+    if not isinstance(encoded, bytes):
+        raise InputError(f"{where} is not a readable image")
+    pixels = decode_image(encoded, where).pixels
     pixels = pixels if pixels.dtype == np.uint8 else unit_range(pixels)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
 

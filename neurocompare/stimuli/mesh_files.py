@@ -14,6 +14,7 @@ colours that it does not have.
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 import logging
 import re
@@ -21,14 +22,18 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote
 
 import numpy as np
 import trimesh
+from trimesh.resolvers import Resolver
+from trimesh.visual.color import ColorVisuals
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, inside, one_line, read_bytes, refuse_claim
 from neural_data.images import decode_image, pixels_of, unit_range
+from neurocompare.stimuli.geometry import Albedo
 
 __all__ = ["MESH_SUFFIXES", "PLAIN_ALBEDO", "Surface", "read_surface"]
 
@@ -131,9 +136,11 @@ def linear(displayed: np.ndarray) -> np.ndarray:
     return np.where(displayed <= 0.04045, displayed / 12.92, ((displayed + 0.055) / 1.055) ** 2.4)
 
 
-def _parts_of(path: Path, resolver: object = None) -> list[trimesh.Trimesh]:
+def _parts_of(path: Path, resolver: _Served | _FolderOnly | None = None) -> list[trimesh.Trimesh]:
+    # Trimesh asks a resolver for single files alone, which these two give.
+    given = cast("Resolver | None", resolver)
     with path.open("rb") as file:
-        loaded = trimesh.load_scene(file, file_type=path.suffix[1:].lower(), resolver=resolver, process=False)
+        loaded = trimesh.load_scene(file, file_type=path.suffix[1:].lower(), resolver=given, process=False)
     parts = [g for g in loaded.dump(concatenate=False) if isinstance(g, trimesh.Trimesh)]
     if not parts:
         clouds = [g for g in loaded.geometry.values() if not isinstance(g, trimesh.Trimesh)]
@@ -144,7 +151,7 @@ def _parts_of(path: Path, resolver: object = None) -> list[trimesh.Trimesh]:
     return parts
 
 
-def _part(mesh: trimesh.Trimesh, base: np.ndarray | float, uv: np.ndarray | None = None, texture: int = -1) -> Surface:
+def _part(mesh: trimesh.Trimesh, base: Albedo, uv: np.ndarray | None = None, texture: int = -1) -> Surface:
     n = len(mesh.vertices)
     return Surface(
         np.asarray(mesh.vertices, dtype=float),
@@ -163,6 +170,8 @@ def _plain(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
 def _coloured(mesh: trimesh.Trimesh, *, displayed: bool) -> Surface:
     """A mesh with the colours of its vertices or faces, or plain."""
     visual = mesh.visual
+    if not isinstance(visual, ColorVisuals):
+        return _part(mesh, PLAIN_ALBEDO)
     if visual.kind == "face":
         # Every triangle gets vertices of its own, so that its colour has an edge.
         vertices = np.asarray(mesh.vertices)[mesh.faces].reshape(-1, 3)
@@ -254,7 +263,7 @@ def _obj(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
     surfaces = []
     for mesh in _parts_of(path, _Served(served)):
         named = getattr(getattr(mesh.visual, "material", None), "name", None)
-        material = materials.get(named) if served else None
+        material = materials.get(named) if served and named is not None else None
         if material is None:
             surfaces.append(_coloured(mesh, displayed=True))
             continue
@@ -311,7 +320,7 @@ def _library_files(path: Path, line: str) -> list[Path]:
 
 def _materials(file: Path, mesh: Path) -> dict[str, _Material]:
     """Materials of an MTL by name."""
-    found: dict[str, dict] = {}
+    found: dict[str, _Material] = {}
     name = None
     for line in _lines(file):
         word, _, rest = line.partition(" ")
@@ -320,12 +329,13 @@ def _materials(file: Path, mesh: Path) -> dict[str, _Material]:
             word, _, rest = (part.strip() for part in line.lower().partition("\t"))
         if word == "newmtl":
             name = " ".join(rest.split())
-            found[name] = {}
+            found[name] = _Material()
         elif name is not None and word == "kd":
-            found[name]["diffuse"] = _reflectance(rest, f"{mesh}: {file.name}: Kd of {name!r}")
+            diffuse = _reflectance(rest, f"{mesh}: {file.name}: Kd of {name!r}")
+            found[name] = dataclasses.replace(found[name], diffuse=diffuse)
         elif name is not None and word == "map_kd" and rest:
-            found[name] |= _image_options(rest, f"{mesh}: {file.name}: map_Kd of {name!r}")
-    return {name: _Material(**values) for name, values in found.items()}
+            found[name] = _with_image(found[name], rest, f"{mesh}: {file.name}: map_Kd of {name!r}")
+    return found
 
 
 def _reflectance(text: str, where: str) -> tuple[float, float, float]:
@@ -336,12 +346,12 @@ def _reflectance(text: str, where: str) -> tuple[float, float, float]:
     values = values * 3 if len(values) == 1 else values
     if len(values) < 3 or not all(np.isfinite(value) and 0 <= value <= 1 for value in values[:3]):
         raise InputError(f"{where} is {text!r}; three numbers from 0 to 1 are needed")
-    return tuple(values[:3])
+    return values[0], values[1], values[2]
 
 
-def _image_options(text: str, where: str) -> dict:
-    """Image of a ``map_Kd`` line, whose name may have blanks, and how it lies on the surface."""
-    words, made = re.findall(r"\S+", text), {}
+def _with_image(material: _Material, text: str, where: str) -> _Material:
+    """A material with the image of a ``map_Kd`` line, whose name may have blanks, and how it lies on the surface."""
+    words = re.findall(r"\S+", text)
     place = 0
     while place < len(words) and words[place].lower() in _OPTIONS:
         option, most = words[place].lower(), _OPTIONS[words[place].lower()]
@@ -355,10 +365,12 @@ def _image_options(text: str, where: str) -> dict:
             numbers = [float(value) for value in values]
             if not numbers:
                 raise InputError(f"{where}: {option} is followed by no number")
-            otherwise = 1.0 if option == "-s" else 0.0
-            made["scale" if option == "-s" else "offset"] = (numbers[0], numbers[1] if len(numbers) > 1 else otherwise)
+            if option == "-s":
+                material = dataclasses.replace(material, scale=(numbers[0], [*numbers, 1.0][1]))
+            else:
+                material = dataclasses.replace(material, offset=(numbers[0], [*numbers, 0.0][1]))
         elif option == "-clamp":
-            made["clamp"] = [value.lower() for value in values] == ["on"]
+            material = dataclasses.replace(material, clamp=[value.lower() for value in values] == ["on"])
         elif (option == "-mm" and [float(v) for v in values] != [0.0, 1.0]) or (
             option == "-t" and any(float(value) for value in values)
         ):
@@ -367,7 +379,7 @@ def _image_options(text: str, where: str) -> dict:
     starts = [match.start() for match in re.finditer(r"\S+", text)]
     if place >= len(words):
         raise InputError(f"{where} names no image")
-    return {**made, "image": text[starts[place] :].strip().strip('"')}
+    return dataclasses.replace(material, image=text[starts[place] :].strip().strip('"'))
 
 
 def _ply(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
@@ -398,7 +410,9 @@ def _gltf(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
     tree, binary = _gltf_tree(path)
     images = _gltf_images(tree, binary, path)
     _check_gltf(tree, path)
-    surfaces, textures, known = [], [], {}
+    surfaces: list[Surface] = []
+    textures: list[np.ndarray] = []
+    known: dict[int, int] = {}
     for mesh in _parts_of(path, _FolderOnly(path)):
         material = getattr(mesh.visual, "material", None)
         if material is None:
@@ -406,7 +420,7 @@ def _gltf(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
             continue
         factor = getattr(material, "baseColorFactor", None)
         base = np.ones(3) if factor is None else np.asarray(factor, dtype=float)[:3] / 255
-        colours = mesh.visual.vertex_attributes.get("color") if hasattr(mesh.visual, "vertex_attributes") else None
+        colours = getattr(mesh.visual, "vertex_attributes", {}).get("color")
         if colours is not None and len(colours) == len(mesh.vertices):
             colours = np.asarray(colours)
             base = (

@@ -196,7 +196,8 @@ def fruit(m: dict[str, float]) -> Shape:
             (0, -0.1),
         ]
     )
-    parts, sides = [body, moved(lathe(profile, 0.12, resolution=16), to=(0, top, 0))], []
+    parts: list[Shape] = [body, moved(lathe(profile, 0.12, resolution=16), to=(0, top, 0))]
+    sides: list[Shape] = []
     if m["leaves"] > 0.4:
         leaf = _leaf(m["leaf_length"], m["leaf_width"] * m["leaf_length"], m["leaf_lift"], droop=0.35, albedo=0.30)
         more, others = _around(leaf, (0.10, high.max() - 0.02), 8)
@@ -239,7 +240,8 @@ def flower(m: dict[str, float]) -> Shape:
     profile = np.array(
         [(0, 0.0), (1.6 * width, 0), (width, -0.12), (width, -0.9 * stem), (1.2 * width, -stem), (0, -stem)]
     )
-    parts, sides = [lathe(profile, 0.28, resolution=16)], []
+    parts: list[Shape] = [lathe(profile, 0.28, resolution=16)]
+    sides: list[Shape] = []
     disc = m["disc"]
     around = np.linspace(0, np.pi / 2, 8)
     dome = np.stack([disc * np.sin(around), disc * m["disc_dome"] * np.cos(around)], axis=1)

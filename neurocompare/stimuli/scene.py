@@ -17,7 +17,7 @@ from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
 from scipy import ndimage
 
-from neurocompare.stimuli.geometry import Shape, rotation
+from neurocompare.stimuli.geometry import Numbers, Shape, rotation
 
 __all__ = ["Rendering", "Scene", "render_views"]
 
@@ -66,14 +66,14 @@ class Rendering:
 
 def render_views(
     shape: Shape,
-    azimuths_deg: Sequence[float],
-    elevations_deg: Sequence[float] | float = 0.0,
+    azimuths_deg: Numbers,
+    elevations_deg: Numbers | float = 0.0,
     *,
     size: int = 224,
     colour: bool = False,
     fill: float = 0.9,
-    offsets: Sequence[tuple[float, float]] | None = None,
-    scales: Sequence[float] | None = None,
+    offsets: Sequence[tuple[float, float]] | np.ndarray | None = None,
+    scales: Numbers | None = None,
     samples: int = 4,
     use_symmetry: bool = True,
 ) -> Rendering:

@@ -59,7 +59,7 @@ def chair(m: dict[str, float]) -> Shape:
         sides.append(tube(np.linspace(top, foot, 6), np.linspace(leg, leg * m["leg_taper"], 6), wood, resolution=16))
     if m["stretcher"] > 0.5:
         ends = [0.45 * feet[end][0] + 0.55 * feet[end][1] for end in (1, -1)]
-        sides.append(tube(np.linspace(*ends, 5), 0.6 * leg, wood, resolution=12))
+        sides.append(tube(np.linspace(ends[0], ends[1], 5), 0.6 * leg, wood, resolution=12))
         level = [0.35 * feet[end][0] + 0.65 * feet[end][1] for end in (1, -1)]
         sides += [_half_bar(point, 0.6 * leg, wood) for point in level]
     # the back stands on the rear edge and leans backwards
@@ -161,8 +161,8 @@ def tool(m: dict[str, float]) -> Shape:
     kind = int(m["kind"])
     if kind == 0:  # hammer with a claw that splits left and right
         parts.append(superquadric((0, 0, 0), (width, height, 0.30 * length), steel, roundness=(0.3, 0.3)))
-        face = np.array([(0, 0.0), (1.15, 0), (1.25, -0.06), (1.2, -0.2), (0.9, -0.3), (0.9, -0.6), (0, -0.6)])
-        face = lathe(face * [height * 0.85, 0.6 * length], steel, resolution=32)
+        profile = np.array([(0, 0.0), (1.15, 0), (1.25, -0.06), (1.2, -0.2), (0.9, -0.3), (0.9, -0.6), (0, -0.6)])
+        face = lathe(profile * [height * 0.85, 0.6 * length], steel, resolution=32)
         parts.append(moved(face, turn=rotation("x", 90.0), to=(0, 0, 0.62 * length)))
         curve = np.linspace(0, 1, 12)
         claw = np.stack(
@@ -210,14 +210,13 @@ def tool(m: dict[str, float]) -> Shape:
         parts.append(superquadric((0, 0.06, 0), (1.25 * wide, 0.12, 1.25 * wide), m["grip_tone"], roundness=(0.4, 1.0)))
         rod = np.array([(0, reach), (0.32 * wide, reach), (0.32 * wide, 0.0), (0, 0.0)])
         parts.append(lathe(rod, steel, resolution=24))
-        tip = np.array(
+        stations = np.array(
             [
                 (0.0, reach - 0.05 + 0.32 * t, 0.0, 0.3 * wide + 0.35 * wide * np.sin(np.pi * min(t, 0.8)))
                 for t in np.linspace(0, 1, 6)
             ]
         )
-        blade = moved(plate(tip, 0.3 * wide, steel), turn=rotation("y", 90.0))
-        parts.append(in_mirror_plane(blade))
+        parts.append(in_mirror_plane(moved(plate(stations, 0.3 * wide, steel), turn=rotation("y", 90.0))))
     else:  # brush: ferrule and bristles
         flat = 0.55 + 0.4 * m["head_shape"]
         parts.append(

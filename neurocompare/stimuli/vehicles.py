@@ -157,8 +157,7 @@ def boat(m: dict[str, float]) -> Shape:
     parts, sides = [], []
     levels = np.array([1.0, 0.93, 0.86, 0.80, 0.60, 0.40, 0.22, 0.10, 0.0])
     flare = levels**0.45
-    tone = [m["stripe"], m["stripe"], m["hull_paint"], m["hull_paint"], m["hull_paint"], m["hull_paint"]]
-    tone = np.array([*tone, m["bottom_paint"], m["bottom_paint"], m["bottom_paint"]])
+    tone = np.array([*[m["stripe"]] * 2, *[m["hull_paint"]] * 4, *[m["bottom_paint"]] * 3])
     parts.append(_boat_hull(half * (1 + m["rake"] * (levels - 1)), beam * breadth, sheer, keel, levels, flare, s, tone))
     deck = hull(
         np.stack([half * s * 0.985, beam * breadth * 0.95, sheer - 0.5, sheer - 0.10], axis=1),

@@ -388,21 +388,16 @@ def render(
     jobs: Jobs = None,
 ) -> None:
     """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
-    from neural_data.errors import closest
-
-    if kind not in (kinds := ("objects", "faces", "training")):
-        raise InputError(f"no stimulus set {kind!r}: {closest(kind, kinds)}")
     from neural_data.stimuli import write_stimuli
-    from neurocompare.stimuli import sets
+    from neurocompare.stimuli.sets import find_set, plan_set, render_in_memory
     from neurocompare.study.folders import whole_folder
     from neurocompare.study.workers import n_cores
 
-    make = {"objects": sets.object_views, "faces": sets.face_views, "training": sets.training_set}[kind]
-    options = {} if size is None else {"size": size}
-    if n is not None:
-        options["n" if kind == "training" else "n_identities" if kind == "faces" else "n_exemplars"] = n
+    # A set without views of its own is counted in images.
+    n_exemplars, n_images = (n, None) if find_set(kind).views_deg is not None else (None, n)
+    plan = plan_set(kind, seed=seed, size=size, n_exemplars=n_exemplars, n=n_images)
     with whole_folder(out, command="render") as folder:
-        stimuli = make(seed=seed, n_jobs=jobs or n_cores(), **options)
+        stimuli = render_in_memory(plan, n_jobs=jobs or n_cores())
         write_stimuli(stimuli, folder)
     _say(f"{len(stimuli)} images: {out / 'stimulus_set.csv'}")
 

@@ -32,9 +32,10 @@ from neurocompare.stimuli.sets import (
     FOREGROUND_SD,
     VIEWS_DEG,
     ExemplarViews,
-    Plan,
+    SetPlan,
     plan_set,
     render_plan,
+    render_unmatched,
 )
 from neurocompare.stimuli.shapes import CHIRAL, SYMMETRIC_TWINS, draw_exemplars, family
 
@@ -49,9 +50,9 @@ INK, ACCENT, FAINT = "#222222", "#b5542b", "#b8b8b8"
 
 def render_objects() -> tuple[StimulusSet, pd.DataFrame]:
     """The nine categories, and mean and deviation of every foreground before and after matching."""
-    plan = dataclasses.replace(plan_set("objects", size=SIZE, seed=0), luminance="histogram")
+    plan = plan_set("objects", size=SIZE, seed=0)
     pixels, before, after = [], [], []
-    for _, rendering in render_plan(plan):
+    for _, rendering in render_unmatched(plan):
         matched = match_luminance(rendering, mean=FOREGROUND_MEAN, sd=FOREGROUND_SD)
         pixels.append(matched)
         before.append(foreground_statistics(rendering.on_background(), rendering.foreground))
@@ -71,7 +72,7 @@ def render_twins() -> StimulusSet:
     for symmetric, chiral in zip(SYMMETRIC_TWINS, CHIRAL, strict=True):
         measures = draw_exemplars(symmetric, 1, rng=np.random.default_rng(SEED))[0]
         exemplars += [ExemplarViews(one.category, one.category, measures, *still) for one in (symmetric, chiral)]
-    plan = Plan("twins", tuple(exemplars), SIZE)
+    plan = SetPlan("twins", tuple(exemplars), SIZE)
     pixels = np.concatenate([images for _, images in render_plan(plan)])
     return StimulusSet(plan.table(), pixels=pixels, name=plan.name)
 
@@ -120,7 +121,7 @@ def timing() -> pd.DataFrame:
     return pd.DataFrame([_timed(name, plan) for name, plan in plans.items()]).set_index("set")
 
 
-def _timed(name: str, plan: Plan) -> dict[str, float | str]:
+def _timed(name: str, plan: SetPlan) -> dict[str, float | str]:
     seconds = {"geometry": 0.0, "tree and ambient light": 0.0, "views": 0.0, "matching": 0.0}
     for one in plan.exemplars:
         detail = float(np.clip(plan.size / 224, 0.35, 2.0))

@@ -19,11 +19,11 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.archives import ARCHIVES, fetch_archives, is_archive, read_archive
 from neurocompare.models.regimes import find_regime
 from neurocompare.stimuli.image_sets import image_set, read_images
-from neurocompare.stimuli.sets import training_set
+from neurocompare.stimuli.sets import TRAINING_IMAGES, TRAINING_SETS, training_set
 
 __all__ = ["BUILT_IN_DATASETS", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
 
-BUILT_IN_DATASETS = ("symmetric", "chiral", "objects")
+BUILT_IN_DATASETS = tuple(TRAINING_SETS)
 """Rendered by the package, see :func:`neurocompare.stimuli.sets.training_set`."""
 HELD_OUT = 0.1
 """Share of the images (or exemplars) that validates, and that tests where there is no test set."""
@@ -120,7 +120,7 @@ def read_dataset(
         If there is no such source, it is damaged, holds one class alone, or labels are missing.
     """
     if str(source) in BUILT_IN_DATASETS:
-        rendered = training_set(str(source), n_images or 20_000, size=size, seed=seed, n_jobs=n_jobs)
+        rendered = training_set(str(source), n_images or TRAINING_IMAGES, size=size, seed=seed, n_jobs=n_jobs)
         return _from_stimuli(rendered, size, exemplars=rendered.table["identity"].to_numpy(str)), None
     path = Path(source)
     if str(source) in ARCHIVES and not path.exists():

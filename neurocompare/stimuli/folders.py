@@ -22,11 +22,9 @@ from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
 from neural_data.formats.bounds import is_partial, whole_file
 from neural_data.resizing import Resizing
-from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Plan, Progress, plan_set, render_plan
+from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Progress, SetPlan, plan_set, render_plan
 
 __all__ = ["contact_sheet", "read_folder", "render_set"]
-
-DEFAULT_SIZE = {"objects": 224, "faces": 224, "training": 32}
 
 
 def render_set(
@@ -37,7 +35,7 @@ def render_set(
     size: int | None = None,
     n_exemplars: int | None = None,
     training: str = "symmetric",
-    n: int = 20_000,
+    n: int | None = None,
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> StimulusSet:
@@ -45,20 +43,20 @@ def render_set(
 
     Parameters
     ----------
-    kind : {"objects", "faces", "training"}
-        The sets of ``object_views``, ``face_views`` and ``training_set``.
+    kind : str
+        One of :data:`~neurocompare.stimuli.sets.SETS`: ``objects``, ``faces`` or ``training``.
     out : str or Path
         Folder, made where it does not exist. A rendering of the same set that was stopped there is completed; one that
         is complete is read and returned.
     seed : int
     size : int or None
-        Height and width, pixels; None takes 224, for training sets 32.
+        Height and width, pixels; None takes the default of the kind.
     n_exemplars : int or None
-        Exemplars a category; None takes 25, for training sets 40.
+        Exemplars a category; None takes the default of the kind.
     training : {"symmetric", "chiral", "objects"}
         Which training set; other kinds do not use it.
-    n : int
-        Images of a training set; other kinds do not use it.
+    n : int or None
+        Images of a training set, 20,000 by default; other kinds do not use it.
     n_jobs : int
         Worker processes. The files are the same for any number.
     progress : callable or None
@@ -77,7 +75,7 @@ def render_set(
     out = Path(out)
     plan = plan_set(
         kind,
-        size=DEFAULT_SIZE.get(kind, 224) if size is None else size,
+        size=size,
         seed=seed,
         n_exemplars=n_exemplars,
         training=training,
@@ -97,7 +95,7 @@ def render_set(
     return read_stimuli(csv)
 
 
-def _provenance(plan: Plan, kind: str, seed: int, table: pd.DataFrame) -> dict:
+def _provenance(plan: SetPlan, kind: str, seed: int, table: pd.DataFrame) -> dict:
     digest = hashlib.sha256()
     for exemplar in plan.exemplars:
         digest.update(exemplar.measures.tobytes())
@@ -138,7 +136,7 @@ def _claim(out: Path, provenance: dict) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def _write_images(plan: Plan, table: pd.DataFrame, folder: Path, n_jobs: int, progress: Progress | None) -> None:
+def _write_images(plan: SetPlan, table: pd.DataFrame, folder: Path, n_jobs: int, progress: Progress | None) -> None:
     counts = [len(e.azimuths_deg) for e in plan.exemplars]
     starts = np.cumsum([0, *counts])
     names = table["filename"].to_numpy()

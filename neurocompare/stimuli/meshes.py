@@ -16,11 +16,10 @@ from neural_data import StimulusSet
 from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import checked_folder, visible_files
 from neurocompare.stimuli.geometry import Shape
-from neurocompare.stimuli.luminance import match_luminance
 from neurocompare.stimuli.mesh_files import MESH_SUFFIXES, Surface, read_surface
 from neurocompare.stimuli.mesh_repair import refined, sampled, vertex_normals, wound_outwards
 from neurocompare.stimuli.scene import render_views
-from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, VIEWS_DEG, Progress
+from neurocompare.stimuli.sets import LUMINANCE_BY_IMAGE, VIEWS_DEG, Progress
 
 __all__ = ["mesh_views", "read_mesh"]
 
@@ -151,8 +150,8 @@ def mesh_views(
     InputError
         If there is no mesh or one cannot be used.
     """
-    if luminance not in ("match", "none"):
-        raise InputError(f"no luminance matching {luminance!r} for meshes: {closest(luminance, ('match', 'none'))}")
+    if luminance not in LUMINANCE_BY_IMAGE:
+        raise InputError(f"no luminance matching {luminance!r} for meshes: {closest(luminance, LUMINANCE_BY_IMAGE)}")
     if isinstance(meshes, (str, Path)):
         folder = checked_folder(meshes, "folder of meshes")
         meshes = _identities(folder)
@@ -162,10 +161,7 @@ def mesh_views(
     rows, pixels = [], []
     for identity, path in meshes.items():
         rendering = render_views(read_mesh(path, up=up, front=front), azimuths, size=size)
-        matched = luminance == "match"
-        pixels.append(
-            match_luminance(rendering, mean=FOREGROUND_MEAN, sd=FOREGROUND_SD) if matched else rendering.on_background()
-        )
+        pixels.append(LUMINANCE_BY_IMAGE[luminance](rendering))
         rows += [(f"{identity}_az{a:g}", f"{identity}_az{a:g}.png", category, identity, a) for a in azimuths]
         if progress is not None:
             progress(len(rows), len(meshes) * len(azimuths))

@@ -6,8 +6,10 @@ category is the same whatever else the set holds.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import joblib
 import numpy as np
@@ -18,15 +20,44 @@ from neural_data.errors import InputError, closest
 from neurocompare.processes import delayed
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
 from neurocompare.stimuli.scene import Rendering, render_views
-from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family
+from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
 
-__all__ = ["ExemplarViews", "Plan", "face_views", "object_views", "plan_set", "render_plan", "training_set"]
+__all__ = [
+    "LUMINANCE_BY_IMAGE",
+    "SETS",
+    "TRAINING_SETS",
+    "ExemplarViews",
+    "RenderedSet",
+    "SetPlan",
+    "face_views",
+    "find_set",
+    "object_views",
+    "plan_set",
+    "render_in_memory",
+    "render_plan",
+    "render_unmatched",
+    "training_set",
+]
 
 VIEWS_DEG = (-90.0, -67.5, -45.0, -22.5, 0.0, 22.5, 45.0, 67.5, 90.0)
 FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
 FOREGROUND_MEAN, FOREGROUND_SD = 0.5, 0.2
 """Gray level that every foreground is matched to: the background's own, so that outlines are no steps in luminance."""
+TRAINING_IMAGES = 20_000
 Progress = Callable[[int, int], None]
+Finished = TypeVar("Finished")
+
+
+def _as_rendered(rendering: Rendering) -> Rendering:
+    return rendering
+
+
+def _matched(rendering: Rendering) -> np.ndarray:
+    return match_luminance(rendering, mean=FOREGROUND_MEAN, sd=FOREGROUND_SD)
+
+
+LUMINANCE_BY_IMAGE: dict[str, Callable[[Rendering], np.ndarray]] = {"match": _matched, "none": Rendering.on_background}
+"""How the luminance of foregrounds is matched image by image: all to one mean and deviation, or not."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +74,76 @@ class ExemplarViews:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderedSet:
+    """A kind of stimulus set that the package renders.
+
+    Parameters
+    ----------
+    name : str
+        As studies and the command line name it.
+    about : str
+        What it shows.
+    size : int
+        Height and width of the images by default, pixels.
+    n_exemplars : int
+        Exemplars a category by default.
+    categories : tuple of str
+        Those that it shows by default; a training set has those of its own kind.
+    views_deg : tuple of float, or None
+        Azimuths by default. None: every image has a view, place and size drawn at random, as training sets do; a set
+        without views cannot be shown by a study.
+    """
+
+    name: str
+    about: str
+    size: int
+    n_exemplars: int
+    categories: tuple[str, ...] = ()
+    views_deg: tuple[float, ...] | None = None
+
+
+SETS = {
+    one.name: one
+    for one in (
+        RenderedSet(
+            "objects",
+            "objects of nine categories",
+            size=224,
+            n_exemplars=25,
+            categories=tuple(family.category for family in CATEGORIES),
+            views_deg=VIEWS_DEG,
+        ),
+        RenderedSet(
+            "faces",
+            "faces",
+            size=224,
+            n_exemplars=25,
+            categories=("face",),
+            views_deg=FACE_VIEWS_DEG,
+        ),
+        RenderedSet("training", "images to train on", size=32, n_exemplars=40),
+    )
+}
+"""Every kind of rendered set by its name."""
+TRAINING_SETS: dict[str, tuple[Family, ...]] = {"symmetric": SYMMETRIC_TWINS, "chiral": CHIRAL, "objects": CATEGORIES}
+"""Classes of every training set by its name."""
+
+
+def find_set(name: str) -> RenderedSet:
+    """A kind of rendered set.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name not in SETS:
+        raise InputError(f"no stimulus set {name!r}: {closest(name, SETS)}")
+    return SETS[name]
+
+
+@dataclass(frozen=True)
+class SetPlan:
     """A set before it is rendered.
 
     Parameters
@@ -62,6 +162,11 @@ class Plan:
     size: int
     colour: bool = False
     luminance: str = "match"
+
+    @property
+    def n_images(self) -> int:
+        """How many images it holds."""
+        return sum(len(exemplar.azimuths_deg) for exemplar in self.exemplars)
 
     def table(self) -> pd.DataFrame:
         """One row an image, in the order of rendering; jittered sets also say where each view stands."""
@@ -82,7 +187,7 @@ class Plan:
 
 def face_views(
     n_identities: int = 25,
-    azimuths_deg: Sequence[float] = FACE_VIEWS_DEG,
+    azimuths_deg: Sequence[float] | None = None,
     *,
     size: int = 224,
     seed: int = 0,
@@ -96,8 +201,8 @@ def face_views(
     Parameters
     ----------
     n_identities : int
-    azimuths_deg : sequence of float
-        0 is frontal; below 0 the nose points to the viewer's left.
+    azimuths_deg : sequence of float or None
+        0 is frontal; below 0 the nose points to the viewer's left. None: -90 to 90 by 45.
     size : int
         Height and width, pixels.
     seed : int
@@ -113,7 +218,7 @@ def face_views(
     Returns
     -------
     StimulusSet
-        ``n_identities * len(azimuths_deg)`` images in memory, sorted by identity and azimuth.
+        One image an identity and azimuth, in memory, sorted by identity and azimuth.
 
     Raises
     ------
@@ -121,12 +226,13 @@ def face_views(
         If a number or a name is not possible.
     """
     plan = plan_set("faces", n_exemplars=n_identities, azimuths_deg=azimuths_deg, size=size, seed=seed)
-    return _in_memory(plan, colour, luminance, n_jobs, progress)
+    plan = dataclasses.replace(plan, colour=colour, luminance=luminance)
+    return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
 def object_views(
     n_exemplars: int = 25,
-    azimuths_deg: Sequence[float] = VIEWS_DEG,
+    azimuths_deg: Sequence[float] | None = None,
     *,
     categories: Sequence[str] | None = None,
     size: int = 224,
@@ -144,7 +250,9 @@ def object_views(
         Exemplars a category.
     categories : sequence of str or None
         None takes car, boat, face, chair, airplane, tool, animal, fruit and flower.
-    azimuths_deg, size, seed, colour, luminance, n_jobs, progress
+    azimuths_deg : sequence of float or None
+        None: -90 to 90 by 22.5.
+    size, seed, colour, luminance, n_jobs, progress
         As in :func:`face_views`.
 
     Returns
@@ -155,12 +263,13 @@ def object_views(
     plan = plan_set(
         "objects", n_exemplars=n_exemplars, azimuths_deg=azimuths_deg, categories=categories, size=size, seed=seed
     )
-    return _in_memory(plan, colour, luminance, n_jobs, progress)
+    plan = dataclasses.replace(plan, colour=colour, luminance=luminance)
+    return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
 def training_set(
     kind: str = "symmetric",
-    n: int = 20_000,
+    n: int = TRAINING_IMAGES,
     *,
     size: int = 32,
     seed: int = 0,
@@ -190,65 +299,66 @@ def training_set(
         sorted by class and exemplar, so shuffle before training.
     """
     plan = plan_set("training", training=kind, n=n, n_exemplars=n_exemplars, size=size, seed=seed)
-    return _in_memory(plan, False, luminance, n_jobs, progress)
+    plan = dataclasses.replace(plan, luminance=luminance)
+    return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
 def plan_set(
     kind: str,
     *,
-    size: int,
     seed: int,
+    size: int | None = None,
     n_exemplars: int | None = None,
     azimuths_deg: Sequence[float] | None = None,
     categories: Sequence[str] | None = None,
     training: str = "symmetric",
-    n: int = 20_000,
-) -> Plan:
-    """What a set will hold; arguments as in the one-liners.
+    n: int | None = None,
+) -> SetPlan:
+    """What a set will hold; arguments as in the one-liners, where None takes the default of the kind.
 
     Parameters
     ----------
-    kind : {"objects", "faces", "training"}
-    training : {"symmetric", "chiral", "objects"}
-        Which training set.
+    kind : str
+        One of :data:`SETS`.
+    training : str
+        Which training set, one of :data:`TRAINING_SETS`; other kinds do not use it.
+    n : int or None
+        Images of a training set, 20,000 by default; other kinds do not use it.
 
     Returns
     -------
-    Plan
+    SetPlan
 
     Raises
     ------
     InputError
         If a number or a name is not possible.
     """
-    if kind not in ("objects", "faces", "training"):
-        raise InputError(f"no stimulus set {kind!r}: {closest(kind, ('objects', 'faces', 'training'))}")
-    counts = {"size": (size, 8), "number of exemplars": (25 if n_exemplars is None else n_exemplars, 1), "n": (n, 1)}
+    chosen = find_set(kind)
+    size = chosen.size if size is None else size
+    n_exemplars = chosen.n_exemplars if n_exemplars is None else n_exemplars
+    n = TRAINING_IMAGES if n is None else n
+    counts = {"size": (size, 8), "number of exemplars": (n_exemplars, 1), "n": (n, 1)}
     for what, (value, least) in counts.items():
         if value < least:
             raise InputError(f"stimuli: {what} is {value}; at least {least} is needed")
-    if kind == "training":
-        return _plan_training(training, n, 40 if n_exemplars is None else n_exemplars, size, seed)
-    if kind == "faces":
-        names, default = ["face"], FACE_VIEWS_DEG
-    else:
-        names, default = list(categories) if categories else [f.category for f in CATEGORIES], VIEWS_DEG
-    azimuths = np.array(sorted(set(map(float, default if azimuths_deg is None else azimuths_deg))))
+    if chosen.views_deg is None:
+        return _plan_training(training, n, n_exemplars, size, seed)
+    azimuths = np.array(sorted(set(map(float, chosen.views_deg if azimuths_deg is None else azimuths_deg))))
     if not len(azimuths) or not np.isfinite(azimuths).all():
         raise InputError(f"stimuli: views {list(azimuths)} are no azimuths in degrees; give at least one number")
     still = (azimuths, 0 * azimuths, np.zeros((len(azimuths), 2)), np.ones(len(azimuths)))
     exemplars = []
-    for name in names:
-        measures = draw_exemplars(family(name), 25 if n_exemplars is None else n_exemplars, rng=_stream(seed, name))
+    for name in categories or chosen.categories:
+        measures = draw_exemplars(family_of(name), n_exemplars, rng=_stream(seed, name))
         exemplars += [ExemplarViews(name, f"{name}{k + 1:02d}", row, *still) for k, row in enumerate(measures)]
-    return Plan("rendered faces" if kind == "faces" else "rendered objects", tuple(exemplars), size)
+    return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size)
 
 
-def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) -> Plan:
-    known: dict[str, tuple[Family, ...]] = {"symmetric": SYMMETRIC_TWINS, "chiral": CHIRAL, "objects": CATEGORIES}
-    if kind not in known:
-        raise InputError(f"no training set {kind!r}: {closest(kind, known)}")
-    classes = known[kind]
+def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) -> SetPlan:
+    if kind not in TRAINING_SETS:
+        raise InputError(f"no training set {kind!r}: {closest(kind, TRAINING_SETS)}")
+    classes = TRAINING_SETS[kind]
     slots = np.array_split(np.arange(n), len(classes))
     exemplars = []
     for position, (one, images) in enumerate(zip(classes, slots, strict=True)):
@@ -269,17 +379,18 @@ def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) ->
                     rng.uniform(0.75, 0.95, len(own)).round(4),
                 )
             )
-    return Plan(f"{kind} training set", tuple(e for e in exemplars if len(e.azimuths_deg)), size)
+    return SetPlan(f"{kind} training set", tuple(e for e in exemplars if len(e.azimuths_deg)), size)
 
 
 def render_plan(
-    plan: Plan, *, n_jobs: int = 1, skip: frozenset[int] = frozenset()
-) -> Iterator[tuple[int, Rendering | np.ndarray]]:
+    plan: SetPlan, *, n_jobs: int = 1, skip: frozenset[int] = frozenset()
+) -> Iterator[tuple[int, np.ndarray]]:
     """Images of a plan, exemplar by exemplar in order.
 
     Parameters
     ----------
-    plan : Plan
+    plan : SetPlan
+        Whose luminance is matched image by image, or not at all.
     n_jobs : int
         Worker processes.
     skip : frozenset of int
@@ -290,16 +401,71 @@ def render_plan(
     position : int
         Of the exemplar.
     images : array of shape (n_views, size, size) or (n_views, size, size, 3), uint8
-        With ``luminance="histogram"`` the Rendering, since matching needs the whole set.
+
+    Raises
+    ------
+    InputError
+        If the luminance is to be matched in a way that there is not, or over the whole set.
     """
+    if plan.luminance not in LUMINANCE_BY_IMAGE:
+        known = closest(plan.luminance, LUMINANCE_BY_IMAGE)
+        raise InputError(f"no luminance matching image by image {plan.luminance!r}: {known}")
+    yield from _in_order(plan, LUMINANCE_BY_IMAGE[plan.luminance], n_jobs, skip)
+
+
+def render_unmatched(plan: SetPlan, *, n_jobs: int = 1) -> Iterator[tuple[int, Rendering]]:
+    """Position and rendering of every exemplar of a plan, before luminance is matched."""
+    yield from _in_order(plan, _as_rendered, n_jobs)
+
+
+def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: Progress | None = None) -> StimulusSet:
+    """The images of a plan in memory.
+
+    Parameters
+    ----------
+    plan : SetPlan
+    n_jobs : int
+        Worker processes.
+    progress : callable or None
+        Called with the number of images done and their total.
+
+    Returns
+    -------
+    StimulusSet
+
+    Raises
+    ------
+    InputError
+        If the luminance is to be matched in a way that there is not.
+    """
+    if plan.luminance not in (known := (*LUMINANCE_BY_IMAGE, "histogram")):
+        raise InputError(f"no luminance matching {plan.luminance!r}: {closest(plan.luminance, known)}")
+    if plan.colour and plan.luminance == "histogram":
+        raise InputError("histograms are matched in gray only; take luminance='match' or colour=False")
+    if plan.luminance == "histogram":
+        # Histograms are matched to each other, so the whole set is rendered first.
+        parts = [rendering for _, rendering in _told(plan, render_unmatched(plan, n_jobs=n_jobs), progress)]
+        whole = Rendering(
+            np.concatenate([part.brightness for part in parts]), np.concatenate([part.coverage for part in parts])
+        )
+        pixels = match_histogram(whole)
+    else:
+        pixels = np.concatenate([images for _, images in _told(plan, render_plan(plan, n_jobs=n_jobs), progress)])
+    return StimulusSet(plan.table(), pixels=pixels, name=plan.name)
+
+
+def _in_order(
+    plan: SetPlan, finish: Callable[[Rendering], Finished], n_jobs: int, skip: frozenset[int] = frozenset()
+) -> Iterator[tuple[int, Finished]]:
+    """Position of every exemplar and what is made of its rendering."""
     todo = [k for k in range(len(plan.exemplars)) if k not in skip]
-    jobs = (delayed(_render)(plan.exemplars[k], plan.size, plan.colour, plan.luminance) for k in todo)
+    jobs = (delayed(_render)(plan.exemplars[k], plan.size, plan.colour, finish) for k in todo)
     yield from zip(todo, joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True)
 
 
-def _render(exemplar: ExemplarViews, size: int, colour: bool, luminance: str) -> Rendering | np.ndarray:
+def _render(exemplar: ExemplarViews, size: int, colour: bool, finish: Callable[[Rendering], Finished]) -> Finished:
     # A pixel of a 224-pixel face spans about one cell of its mesh at detail 1.
-    shape = family(exemplar.category).build(exemplar.measures, float(np.clip(size / 224, 0.35, 2.0)))
+    shape = family_of(exemplar.category).build(exemplar.measures, float(np.clip(size / 224, 0.35, 2.0)))
     rendering = render_views(
         shape,
         exemplar.azimuths_deg,
@@ -309,32 +475,19 @@ def _render(exemplar: ExemplarViews, size: int, colour: bool, luminance: str) ->
         offsets=exemplar.offsets,
         scales=exemplar.scales,
     )
-    if luminance == "match":
-        return match_luminance(rendering, mean=FOREGROUND_MEAN, sd=FOREGROUND_SD)
-    return rendering if luminance == "histogram" else rendering.on_background()
+    return finish(rendering)
 
 
-def _in_memory(plan: Plan, colour: bool, luminance: str, n_jobs: int, progress: Progress | None) -> StimulusSet:
-    if luminance not in ("match", "histogram", "none"):
-        raise InputError(f"no luminance matching {luminance!r}: {closest(luminance, ('match', 'histogram', 'none'))}")
-    if colour and luminance == "histogram":
-        raise InputError("histograms are matched in gray only; take luminance='match' or colour=False")
-    plan = Plan(plan.name, plan.exemplars, plan.size, colour, luminance)
-    total = sum(len(e.azimuths_deg) for e in plan.exemplars)
-    results, done = [], 0
-    for position, images in render_plan(plan, n_jobs=n_jobs):
-        results.append(images)
+def _told(
+    plan: SetPlan, rendered: Iterator[tuple[int, Finished]], progress: Progress | None
+) -> Iterator[tuple[int, Finished]]:
+    """What is rendered as it comes, with progress told."""
+    done = 0
+    for position, finished in rendered:
         done += len(plan.exemplars[position].azimuths_deg)
         if progress is not None:
-            progress(done, total)
-    if luminance == "histogram":
-        whole = Rendering(
-            np.concatenate([r.brightness for r in results]), np.concatenate([r.coverage for r in results])
-        )
-        pixels = match_histogram(whole)
-    else:
-        pixels = np.concatenate(results)
-    return StimulusSet(plan.table(), pixels=pixels, name=plan.name)
+            progress(done, plan.n_images)
+        yield position, finished
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:

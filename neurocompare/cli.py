@@ -433,30 +433,22 @@ def train(
 ) -> None:
     """Train a network on images of a regime and write its checkpoint and learning curve."""
     from neurocompare.models.training import make_recipe
-    from neurocompare.study.training import train_to_folder
+    from neurocompare.study.training import TrainingTask, train_to_folder
 
-    changes = {
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "weight_decay": weight_decay,
-        "dropout": dropout,
-        "shift": shift,
-        "precision": precision,
-    }
+    chosen = make_recipe(
+        recipe,
+        regime,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        dropout=dropout,
+        shift=shift,
+        precision=precision,
+    )
+    task = TrainingTask(dataset, chosen, test=test, n_images=n_images, regime=regime, keep_epochs=tuple(keep or ()))
     with _progress(quiet) as tell:
         made = train_to_folder(
-            out,
-            dataset=dataset,
-            test=test,
-            regime=regime,
-            recipe=make_recipe(recipe, regime, **changes),
-            seed=seed,
-            architecture=architecture,
-            n_images=n_images,
-            keep_epochs=keep or [],
-            device=device,
-            n_jobs=jobs,
-            progress=tell,
+            out, task, architecture=architecture, seed=seed, device=device, n_jobs=jobs, progress=tell
         )
     if not quiet:
         last = made.curve.iloc[-1]
@@ -536,7 +528,7 @@ def _say(text: str, where: Console = console) -> None:
 
 def _roles(given: list[str] | None, option: str) -> dict[str, str]:
     """Roles and names that are given as ROLE=NAME."""
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in given or []:
         role, separator, name = (part.strip() for part in text.partition("="))
         if not (separator and role and name):

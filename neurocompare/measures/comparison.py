@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field, field_validator
 
@@ -14,7 +14,7 @@ from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.settings import MemberOf, Quick, Section
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 
-__all__ = ["Comparison", "without_repeats"]
+__all__ = ["INFERENCE", "Comparison", "InferenceOptions", "without_repeats"]
 
 Factor = Annotated[str, MemberOf(FACTORS)]
 
@@ -25,6 +25,21 @@ def without_repeats(names: Any) -> Any:
         if count > 1:
             raise ValueError(f"{name!r} is listed {count} times; list it once")
     return names
+
+
+class InferenceOptions(TypedDict):
+    """Arguments of ``infer_fits``."""
+
+    method: str
+    resample: str | list[str]
+    variance: str
+    n_draws: int
+    n_permutations: int
+    control: tuple[str, ...]
+
+
+INFERENCE = tuple(InferenceOptions.__annotations__)
+"""Keys of ``[comparison]`` that are arguments of ``infer_fits``."""
 
 
 class Comparison(Section):
@@ -58,7 +73,13 @@ class Comparison(Section):
     def _names_are_distinct(cls, names: str | list[str] | None) -> str | list[str] | None:
         return without_repeats(names)
 
-    def inference(self) -> dict[str, Any]:
+    def inference(self) -> InferenceOptions:
         """Arguments of ``infer_fits`` that the study sets."""
-        names = ("method", "resample", "variance", "n_draws", "n_permutations")
-        return {**{name: getattr(self, name) for name in names}, "control": tuple(self.control)}
+        return {
+            "method": self.method,
+            "resample": self.resample,
+            "variance": self.variance,
+            "n_draws": self.n_draws,
+            "n_permutations": self.n_permutations,
+            "control": tuple(self.control),
+        }

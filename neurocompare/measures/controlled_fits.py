@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import xarray as xr
 from rsatoolbox.rdm import RDMs
@@ -31,15 +29,16 @@ def measure(
     *, layer_rdms: RDMs, patches: Patches, recording: xr.DataArray, comparison: Comparison, simulated: bool, seed: int
 ) -> Measured:
     """Fits of every layer to every patch under each control."""
-    settings: dict[str, Any] = comparison.inference()
     tables = []
     for control in SHOWN_CONTROLS:
+        settings = comparison.inference()
+        settings["control"] = control
         result = infer_fits(
             layer_rdms,
             patches.rdms,
             recording=recording,
             rng=step_rng(seed, f"fits under {'+'.join(control)}"),
-            **{**settings, "control": control},
+            **settings,
         )
         tables.append(result.to_frame()[list(FOUND)])
     return Measured({"controlled_fits": pd.concat(tables, ignore_index=True).assign(simulated=simulated)})

@@ -3,23 +3,28 @@
 A measure is one :class:`Measure` in one file of this room. Everything else loops over ``measures.MEASURES``: the
 grammar of study files, the plan, the runner, tables, figures, the report and the documents.
 
-What a measure needs are the names of the parameters of its ``compute``: things of a study (:data:`THINGS`), RDMs of
-layers (:data:`LAYER_RDMS`), values of the study (:data:`VALUES`), and tables of measures before it. It is given these
-and nothing else, and the key of its step is the hash of exactly these.
+What a measure needs are the names of the parameters of its ``compute``: fields of :class:`Things` and :class:`Values`,
+RDMs of layers (:data:`LAYER_RDMS`), what belongs to one network (:data:`NETWORK_THINGS`), and tables of measures before
+it. It is given these and nothing else, and the key of its step is the hash of exactly these.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
 from pydantic import Field
 from rsatoolbox.rdm import RDMs
 
+from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.hypothesis import Hypothesis
+from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.settings import Section, switch
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.model_rdms import PARTS, RdmRequest
@@ -27,16 +32,17 @@ from neurocompare.representations.model_rdms import PARTS, RdmRequest
 __all__ = [
     "LAYER_RDMS",
     "NETWORK_THINGS",
-    "THINGS",
-    "VALUES",
     "Drawing",
     "Facts",
+    "LayerRdms",
     "Measure",
     "Measured",
     "Patches",
     "Shown",
     "Summary",
     "Tables",
+    "Things",
+    "Values",
     "needs_of",
 ]
 
@@ -52,11 +58,19 @@ class Patches:
     rdms : rsatoolbox.rdm.RDMs
         One RDM of all stimuli a patch (and animal), normalised as the fits ask.
     views : rsatoolbox.rdm.RDMs or None
-        One RDM of the views of each exemplar a patch, units z-scored; None where stimuli have no views.
+        One RDM of the views of each exemplar a patch, units z-scored; None where stimuli have no views, or RDMs alone
+        are known.
     """
 
     rdms: RDMs
     views: RDMs | None
+
+
+@dataclass(frozen=True)
+class LayerRdms:
+    """RDMs of the layers of one network, by their kind: a name of :data:`LAYER_RDMS`."""
+
+    by_kind: dict[str, RDMs]
 
 
 @dataclass(frozen=True)
@@ -93,35 +107,109 @@ class Facts:
         return tuple(dict.fromkeys(regime for _, regime in self.kinds))
 
 
-THINGS = {
-    "stimuli": "StimulusSet: what is shown",
-    "simulated": "bool: whether the recording is simulated",
-    "recording": "xarray.DataArray: what was recorded, or simulated",
-    "patches": "Patches: RDMs of the recording",
-    "fit_result": "FitResult: fits of all layers to all patches, with their uncertainty",
-    "training_curves": "DataFrame: learning curves of the networks that the study trains",
-    "network": "Network: one network of the study; the measure is made once a network",
-    "layers": "tuple of str: layers of the network that are looked at",
+@dataclass(frozen=True)
+class Values:
+    """Values of a study file, by the names under which measures need them.
+
+    Parameters
+    ----------
+    seed : int
+        Of the study.
+    background : float or None
+        Gray level that replaced the background of the stimuli, 0..1.
+    image_size_px : int
+        Height and width of the stimuli.
+    comparison : Comparison
+        How RDMs are made, compared and tested; the values below are some of its own.
+    dissimilarity : str
+        Of the RDMs that fits compare.
+    normalize : str or None
+        Normalisation of units in them.
+    method : str
+        How RDMs are compared.
+    control : tuple of str
+        What is partialled out of RDMs before they are compared.
+    n_splits : int
+        Random halves of the neurons, for noise ceilings.
+    correction : str
+        For multiplicity, over the hypotheses.
+    """
+
+    seed: int
+    background: float | None
+    image_size_px: int
+    comparison: Comparison
+    dissimilarity: str
+    normalize: str | None
+    method: str
+    control: tuple[str, ...]
+    n_splits: int
+    correction: str
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names that a measure may need."""
+        return tuple(one.name for one in fields(cls))
+
+
+@dataclass(frozen=True)
+class Things:
+    """What a study has for its measures and figures, by the names under which they need it.
+
+    Parameters
+    ----------
+    values : Values
+        Each is needed under its own name.
+    stimuli : StimulusSet
+        What is shown.
+    recording : xarray.DataArray or None
+        What was recorded, or simulated; None where there is no recording.
+    simulated : bool
+        Whether the recording is simulated.
+    hypotheses : tuple of Hypothesis
+        The claims that the study declares.
+    training_curves : pandas.DataFrame or None
+        Learning curves of the networks that the study trains; None where it trains none.
+    layer_rdms : mapping of str to rsatoolbox.rdm.RDMs
+        RDMs of the layers of all networks, each needed under its own name of :data:`LAYER_RDMS`.
+    patches : Patches or None
+        RDMs of the recording; None until they are made.
+    fit_result : FitResult or None
+        Fits of all layers to all patches, with their uncertainty; None until they are made.
+    tables : mapping of str to pandas.DataFrame
+        Those of all measures so far, each needed under its own name, or all as ``tables``.
+    """
+
+    values: Values
+    stimuli: StimulusSet
+    recording: xr.DataArray | None
+    simulated: bool
+    hypotheses: tuple[Hypothesis, ...]
+    training_curves: pd.DataFrame | None = None
+    layer_rdms: Mapping[str, RDMs] = field(default_factory=dict)
+    patches: Patches | None = None
+    fit_result: FitResult | None = None
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names that a measure may need, beside those of values, of RDMs of layers and of tables."""
+        return tuple(one.name for one in fields(cls) if one.name not in ("values", "layer_rdms"))
+
+    def named(self, names: Iterable[str]) -> dict[str, object]:
+        """Those that are there among some names, as arguments of the function that needs them."""
+        own = {name: getattr(self, name) for name in self.names()}
+        there = {name: thing for name, thing in own.items() if thing is not None}
+        there |= {**vars(self.values), **self.layer_rdms, **self.tables}
+        return {name: there[name] for name in names if name in there}
+
+
+NETWORK_THINGS = {
+    "network": "Network: one network of the study",
+    "layers": "tuple of str: its layers that are looked at",
     "snapshots": "iterable of (epoch, Network): the network in the course of its training",
-    "hypotheses": "tuple of Hypothesis: the claims that the study declares",
-    "tables": "mapping of str to DataFrame: the tables of all measures before this one",
 }
-"""What a measure may need of a study, by the name of its parameter."""
-NETWORK_THINGS = ("network", "layers", "snapshots")
-"""Those that belong to one network: a measure that needs one of them is made once a network."""
-VALUES = {
-    "seed": "int: of the study",
-    "background": "float or None: gray level that replaced the background of the stimuli",
-    "image_size_px": "int: height and width of the stimuli",
-    "comparison": "Comparison: how RDMs are made, compared and tested",
-    "dissimilarity": "str: of the RDMs that fits compare",
-    "normalize": "str or None: normalisation of units in them",
-    "method": "str: how RDMs are compared",
-    "control": "tuple of str: what is partialled out of RDMs before they are compared",
-    "n_splits": "int: random halves of the neurons, for noise ceilings",
-    "correction": "str: for multiplicity, over the hypotheses",
-}
-"""Values of the study file that a measure may need, by the name of its parameter."""
+"""What belongs to one network: a measure that needs one of them is made once a network."""
 LAYER_RDMS: dict[str, Callable[[str, str | None], tuple[RdmRequest, ...]]] = {
     "layer_rdms": lambda dissimilarity, normalize: (RdmRequest(dissimilarity, normalize),),
     "view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity"),),
@@ -276,6 +364,18 @@ class Measure:
         if (needs.pop("settings", None) is None) != (self.settings is None):
             raise ValueError(f"measure {self.key!r}: compute takes settings where, and only where, they are declared")
         object.__setattr__(self, "needs", needs)
+
+    def compute_from(self, arguments: Mapping[str, object]) -> Measured:
+        """What it gives, for arguments by their names.
+
+        Raises
+        ------
+        ValueError
+            If it only draws what others measured.
+        """
+        if self.compute is None:
+            raise ValueError(f"measure {self.key!r} computes nothing; it draws the tables of others")
+        return self.compute(**arguments)
 
     @property
     def per_network(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
@@ -71,13 +71,16 @@ def measure(
     )
 
 
-def _photographs(settings: Equivariance, seed: int) -> StimulusSet:
-    return read_images(settings.images, n_images=settings.n_images, rng=step_rng(seed, "photographs"))
+def _photographs(settings: Equivariance, seed: int) -> list[StimulusSet]:
+    """The set of photographs, where the settings name one."""
+    if settings.images is None:
+        return []
+    return [read_images(settings.images, n_images=settings.n_images, rng=step_rng(seed, "photographs"))]
 
 
 def _other_images(settings: Equivariance, size: int, seed: int) -> list[StimulusSet]:
     """Photographs and noise, the same for every network of a study."""
-    sets = [] if settings.images is None else [_photographs(settings, seed)]
+    sets = _photographs(settings, seed)
     if settings.noise:
         sets.append(noise_images(settings.n_images, size, rng=step_rng(seed, "noise images")))
     return sets
@@ -88,9 +91,9 @@ def _work(settings: Equivariance, n_stimuli: int) -> float:
     return (1 + len(TRANSFORMS)) * (n_stimuli + settings.n_images * n_sets)
 
 
-def _depends(settings: Equivariance, seed: int) -> Any:
+def _depends(settings: Equivariance, seed: int) -> list[str]:
     """Checksum of the photographs that are shown."""
-    return None if settings.images is None else _photographs(settings, seed).checksum()
+    return [photographs.checksum() for photographs in _photographs(settings, seed)]
 
 
 def draw_equivariance(equivariance: pd.DataFrame) -> Figure:

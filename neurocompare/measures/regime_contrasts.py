@@ -60,7 +60,7 @@ def measure(
     equivariance: pd.DataFrame | None = None,
 ) -> Measured:
     """Contrasts of the study's regimes in every quantity that was measured, and notes on them."""
-    pairs = None if settings.pairs is None else [tuple(pair) for pair in settings.pairs]
+    pairs = None if settings.pairs is None else [(first, second) for first, second in settings.pairs]
     plan = ContrastPlan(method=settings.method, correction=settings.correction)
     found, notes = [], []
     for quantity, value, table in _quantities(viewpoint, fits, equivariance):

@@ -18,12 +18,12 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import filelock
 
@@ -33,10 +33,13 @@ from neurocompare import __version__
 from neurocompare.places import CACHE_VARIABLE, cache_folder
 from neurocompare.study.packing import pack, unpack
 
-__all__ = ["Cache", "Entry", "open_cache", "step_key"]
+__all__ = ["Cache", "Entry", "Json", "open_cache", "step_key"]
 
 log = logging.getLogger(__name__)
 
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+"""What a key can be made of."""
+Result = TypeVar("Result")
 NUMERICAL = ("torch", "numpy", "scipy", "rsatoolbox", "pandas", "matplotlib", "numba", "trimesh", "embreex", "pillow")
 """Packages whose version can change the bytes of a result."""
 DAMAGED = (
@@ -75,7 +78,7 @@ class Entry:
     used: float
 
 
-def step_key(step: str, depends: Mapping[str, Any], *, code: str | None = None) -> str:
+def step_key(step: str, depends: Mapping[str, Json], *, code: str | None = None) -> str:
     """Name under which the result of a step is kept.
 
     Parameters
@@ -174,7 +177,7 @@ class Cache:
             os.utime(path)
         return value
 
-    def store(self, key: str, value: Any, *, kind: str, label: str, seconds: float, work: float) -> Any:
+    def store(self, key: str, value: Result, *, kind: str, label: str, seconds: float, work: float) -> Result:
         """Keep the result of a step, whole or not at all.
 
         Returns
@@ -190,7 +193,7 @@ class Cache:
             log.warning("step %s is not kept: %s", label, error)
         return unpack(content)
 
-    def obtain(self, key: str, make: Callable[[], Any], *, kind: str, label: str, work: float = 1.0) -> Any:
+    def obtain(self, key: str, make: Callable[[], Result], *, kind: str, label: str, work: float = 1.0) -> Result:
         """Result of a step: the kept one, else the one that ``make`` gives, which is then kept.
 
         Where another run is making the same step, this one waits for it.
@@ -236,11 +239,18 @@ class Cache:
                 with zipfile.ZipFile(path) as archive:
                     about = json.loads(archive.read("about.json"))
                 status = path.stat()
-                texts = {name: str(about[name]) for name in ("kind", "label")}
-                numbers = {name: float(about[name]) for name in ("seconds", "work")}
+                entry = Entry(
+                    path.stem,
+                    kind=str(about["kind"]),
+                    label=str(about["label"]),
+                    seconds=float(about["seconds"]),
+                    work=float(about["work"]),
+                    n_bytes=status.st_size,
+                    used=status.st_mtime,
+                )
             except DAMAGED:
                 continue
-            found.append(Entry(path.stem, **texts, **numbers, n_bytes=status.st_size, used=status.st_mtime))
+            found.append(entry)
         return sorted(found, key=lambda entry: (entry.used, entry.key))
 
     def prune(self, *, unused_days: float = 0.0, now: float | None = None) -> list[Entry]:

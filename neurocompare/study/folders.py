@@ -278,10 +278,10 @@ def _record(folder: Path) -> dict:
 def _written(record: dict) -> dict | None:
     """What a provenance says of the files of its folder."""
     written = record.get("written")
-    known = (
-        isinstance(written, dict) and isinstance(written.get("files"), dict) and isinstance(written.get("command"), str)
-    )
-    if not known or not all(about is None or isinstance(about, dict) for about in written["files"].values()):
+    if not isinstance(written, dict) or not isinstance(written.get("command"), str):
+        return None
+    files = written.get("files")
+    if not isinstance(files, dict) or not all(about is None or isinstance(about, dict) for about in files.values()):
         return None
     return written
 

@@ -12,7 +12,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypedDict, get_args
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -28,12 +28,13 @@ from neurocompare.measures.declaration import Facts, Measure
 from neurocompare.measures.settings import FilePath, MemberOf, Name, PathMark, Quick, Section
 from neurocompare.models.regimes import REGIMES, regime_help
 from neurocompare.models.registry import default_label
+from neurocompare.stimuli.sets import SETS
 
-__all__ = ["BUILT_IN_STIMULI", "Model", "Study", "Training", "load_study", "marks_of", "study_schema"]
+__all__ = ["BUILT_IN_STIMULI", "BroughtReading", "Model", "Study", "Training", "load_study", "marks_of", "study_schema"]
 
-BUILT_IN_STIMULI = ("faces", "objects")
 Channels = Annotated[list[float], Field(min_length=1, max_length=3)]
 Pair = Field(min_length=2, max_length=2)
+BUILT_IN_STIMULI = tuple(one.name for one in SETS.values() if one.views_deg is not None)
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
 LARGEST_STUDY = 2_000_000
@@ -97,10 +98,10 @@ class Shown(Section):
         None, description="height and width that the network sees, pixels; or [height, width]"
     )
     crop_from: int | None = Field(None, ge=1, description="pixels of the shorter side, of which the centre is shown")
-    aspect: Literal[tuple(ASPECTS)] | None = Field(
+    aspect: Annotated[str, MemberOf(ASPECTS)] | None = Field(
         None, description="of images of another shape; " + "; ".join(f"{name!r}: {ASPECTS[name]}" for name in ASPECTS)
     )
-    interpolation: Literal[tuple(INTERPOLATIONS)] | None = Field(None, description="how pixels are resampled")
+    interpolation: Annotated[str, MemberOf(INTERPOLATIONS)] | None = Field(None, description="how pixels are resampled")
     mean: Channels | None = Field(None, description="subtracted from the network's channels")
     sd: Channels | None = Field(None, description="that the channels are divided by")
     value_range: Annotated[list[float], Pair] | None = Field(
@@ -113,6 +114,16 @@ class Shown(Section):
         description="'package.module:callable' that takes a PIL image and gives (channels, height, width), in place of "
         "all others",
     )
+
+
+class BroughtReading(TypedDict):
+    """Arguments of ``read_rdms``."""
+
+    variable: str | None
+    match_by: str | None
+    names: str | list[str] | None
+    name_pattern: str | None
+    average: str | list[str] | tuple[str, ...]
 
 
 class BroughtRdms(Section):
@@ -138,10 +149,22 @@ class BroughtRdms(Section):
             raise ValueError(f"{given[0]} is a setting of rdms, and there are none; name their file, or remove it")
         return self
 
-    def reading(self) -> dict[str, Any]:
+    @property
+    def file(self) -> str:
+        """The file of RDMs."""
+        if self.rdms is None:
+            raise ValueError("no RDMs are brought; ask where rdms is given")
+        return self.rdms
+
+    def reading(self) -> BroughtReading:
         """Arguments of ``read_rdms`` beyond the file and the stimuli."""
-        chosen = {name: getattr(self, name) for name in ("variable", "match_by", "names", "name_pattern")}
-        return {**chosen, "average": self.average or ()}
+        return {
+            "variable": self.variable,
+            "match_by": self.match_by,
+            "names": self.names,
+            "name_pattern": self.name_pattern,
+            "average": self.average or (),
+        }
 
 
 class Model(BroughtRdms):
@@ -259,12 +282,12 @@ class Recording(BroughtRdms):
         return window_ms
 
 
-Outputs = create_model(
-    "Outputs",
-    __base__=Section,
-    __doc__="``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings.",
-    **{measure.key: measure.option for measure in MEASURES.values() if measure.optional},
-)
+_options: Any = {measure.key: measure.option for measure in MEASURES.values() if measure.optional}
+_Options: Any = create_model("_Options", __base__=Section, **_options)
+
+
+class Outputs(_Options):
+    """``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings."""
 
 
 class LayerOfModel(Section):

@@ -22,13 +22,29 @@ from neurocompare.models.brought import NamedTransform
 from neurocompare.models.pca import PrincipalComponents
 from neurocompare.models.registry import Network, load_model
 from neurocompare.representations.activations import resolve_layers
-from neurocompare.study.grammar import Model, Study
+from neurocompare.study.grammar import Model, Study, Training
 from neurocompare.study.recipes import preprocessing_of, training_key
 
-__all__ = ["NetworkRecord", "identify_networks", "loaded", "with_weights"]
+__all__ = ["NetworkRecord", "NetworkTraining", "identify_networks", "loaded", "with_weights"]
 
 KNOWN_CODE = ("torch", "torchvision", "timm")
 """Packages whose code is known by their version alone."""
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """How a study trains one of its networks.
+
+    Parameters
+    ----------
+    settings : Training
+        Images and recipe.
+    key : str
+        Under which the weights are kept.
+    """
+
+    settings: Training
+    key: str
 
 
 @dataclass(frozen=True)
@@ -60,8 +76,8 @@ class NetworkRecord:
     notes : tuple of str
         What has to be known of it: images shown in a way that is assumed, responses that depend on more than the image,
         outputs that were left out of its layers.
-    training : str or None
-        Under which key its weights are kept, where the study trains it.
+    training : NetworkTraining or None
+        None where it is not the study that trains it.
     weights : bytes or None
         Of a trained network, safetensors; None until it is trained. Of components that are fitted to stimuli, too:
         fitting them again takes longer than sending them.
@@ -79,7 +95,7 @@ class NetworkRecord:
     preprocessing: str
     preprocessing_source: str
     notes: tuple[str, ...]
-    training: str | None = None
+    training: NetworkTraining | None = None
     weights: bytes | None = field(default=None, repr=False)
 
     @property
@@ -157,8 +173,10 @@ def _load(model: Model, seed: int, device: str) -> Network:
 def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
     network = _load(model, seed, device)
     layers = resolve_layers(network, model.layers)
-    training = None if model.training is None else training_key(model, seed, device)
-    weights = training or _weights_checksum(network)
+    training = None
+    if model.training is not None:
+        training = NetworkTraining(model.training, training_key(model, model.training, seed, device))
+    weights = _weights_checksum(network) if training is None else training.key
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
     parts += [str(seed), network.device.type]
     fitted = isinstance(network.module, PrincipalComponents)

@@ -17,11 +17,11 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.measures.declaration import Measured, Patches
+from neurocompare.measures.declaration import LayerRdms, Measured, Patches
 
 __all__ = ["RECORDS", "pack", "unpack"]
 
-RECORDS = {record.__name__: record for record in (FitResult, Measured, Patches)}
+RECORDS = {record.__name__: record for record in (FitResult, LayerRdms, Measured, Patches)}
 """Records that steps hand over, by name; packed as their fields."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

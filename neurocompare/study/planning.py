@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -23,25 +23,26 @@ from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.inference import default_factors
 from neurocompare.measures import MEASURES
-from neurocompare.measures.declaration import LAYER_RDMS, THINGS, VALUES, Drawing, Measure, needs_of
+from neurocompare.measures.comparison import INFERENCE
+from neurocompare.measures.declaration import LAYER_RDMS, NETWORK_THINGS, Drawing, Measure, Things, Values, needs_of
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
 from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_azimuths
-from neurocompare.study.cache import Cache, step_key
-from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.cache import Cache, Json, step_key
+from neurocompare.study.grammar import BUILT_IN_STIMULI, Study, Training
 from neurocompare.study.left_out import without_absent
 from neurocompare.study.networks import NetworkRecord, identify_networks
 from neurocompare.study.recipes import dataset_key, image_size, recipe_of
 from neurocompare.study.steps import (
-    SIMULATED_REGIONS,
     brought_layers,
     brought_patches,
     has_views,
-    obtain_recording,
-    planned_stimuli,
+    planned_set,
     read_own_stimuli,
+    read_study_recording,
+    simulated_regions,
     with_background,
 )
 
@@ -97,19 +98,40 @@ class Step:
 
 
 class PlannedTraining(NamedTuple):
-    """The steps that give a network its weights."""
+    """How a network is trained, and the steps that give it its weights."""
 
+    settings: Training
     dataset: Step
     training: Step
 
 
-class PlannedMeasure(NamedTuple):
-    """A measure with its settings and its steps: by the place of the network among the study's, or under None."""
+@dataclass(frozen=True)
+class PlannedMeasure:
+    """A measure with its settings and its steps.
+
+    Parameters
+    ----------
+    measure : Measure
+    settings : Section or None
+        Of the study file; None where the measure has none.
+    given : tuple of str
+        Names of what it is given, but for what belongs to one network.
+    by_network : mapping of int to Step
+        Its steps by the place of the network among the study's, where it is made once a network.
+    whole : Step or None
+        Its one step, where it is made once.
+    """
 
     measure: Measure
     settings: Section | None
     given: tuple[str, ...]
-    steps: Mapping[int | None, Step]
+    by_network: Mapping[int, Step] = field(default_factory=dict)
+    whole: Step | None = None
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Its steps in the order of the networks."""
+        return (*self.by_network.values(), *([] if self.whole is None else [self.whole]))
 
 
 class PlannedFigure(NamedTuple):
@@ -130,12 +152,10 @@ class Plan:
         As resolved.
     networks : tuple of NetworkRecord
         In the order of the study file.
-    stimuli : StimulusSet or None
-        None: to be rendered.
+    stimuli : StimulusSet or Step
+        The set on disk, or the step that renders it.
     recording : xarray.DataArray or None
-        None: to be simulated.
-    rendering : Step or None
-        None where stimuli are on disk.
+        None: to be simulated, or there is none.
     presentations : tuple of Step
         One a network.
     kinds : tuple of str
@@ -159,9 +179,8 @@ class Plan:
 
     settings: Study
     networks: tuple[NetworkRecord, ...]
-    stimuli: StimulusSet | None
+    stimuli: StimulusSet | Step
     recording: xr.DataArray | None
-    rendering: Step | None
     presentations: tuple[Step, ...]
     kinds: tuple[str, ...]
     patches: Step | None
@@ -178,12 +197,12 @@ class Plan:
     def steps(self) -> tuple[Step, ...]:
         """All steps in the order in which they run."""
         datasets = {planned.dataset.key: planned.dataset for planned in self.trainings.values()}
-        first = () if self.rendering is None else (self.rendering,)
-        first = (*datasets.values(), *(planned.training for planned in self.trainings.values()), *first)
-        measures = [step for planned in self.measures for step in planned.steps.values()]
-        figures = (planned.step for planned in self.figures)
-        compared = (step for step in (self.patches, self.fits) if step is not None)
-        return (*first, *self.presentations, *compared, *measures, *figures)
+        trainings = [planned.training for planned in self.trainings.values()]
+        rendering = [self.stimuli] if isinstance(self.stimuli, Step) else []
+        compared = [step for step in (self.patches, self.fits) if step is not None]
+        measures = [step for planned in self.measures for step in planned.steps]
+        figures = [planned.step for planned in self.figures]
+        return (*datasets.values(), *trainings, *rendering, *self.presentations, *compared, *measures, *figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
         """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
@@ -219,20 +238,95 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
     """
     settings, left_out = without_absent(settings)
     not_imported = () if imports else tuple(m.name for m in settings.networks if is_import_path(m.name))
-    known = [model for model in settings.models if model.name not in not_imported]
-    networks = tuple(identify_networks(settings.model_copy(update={"models": known}), device))
-    stimuli, rendering = plan_stimuli(settings)
-    views = settings.stimuli.azimuths_deg if stimuli is None else stimuli.table["azimuth_deg"].unique()
-    of_views = stimuli is None or has_views(stimuli)
+    imported = [model for model in settings.models if model.name not in not_imported]
+    networks = tuple(identify_networks(settings.model_copy(update={"models": imported}), device))
+    stimuli = plan_stimuli(settings)
+    views = settings.stimuli.azimuths_deg if isinstance(stimuli, Step) else stimuli.table["azimuth_deg"].unique()
+    of_views = isinstance(stimuli, Step) or has_views(stimuli)
     if views is not None and of_views:
         check_azimuths(sorted(views))
-    n_stimuli = int(rendering.work) if stimuli is None else len(stimuli)
-    if stimuli is None:
-        shown = _key("shown", rendering.key, settings.stimuli.background)
+    if isinstance(stimuli, Step):
+        n_stimuli, shown = int(stimuli.work), _key("shown", stimuli.key, settings.stimuli.background)
     else:
+        n_stimuli = len(stimuli)
         shown = stimuli.checksum() if needs_images(settings) else stimuli.table_checksum()
-    recording = patch_rdms = recorded = None
-    n_regions = 0
+    recorded = _find_recording(settings, stimuli, shown, of_views=of_views)
+    layers = tuple(brought_layers(settings, None if isinstance(stimuli, Step) else stimuli))
+    settings = _with_factors(settings, stimuli, recorded.patch_rdms)
+    values = values_of(settings)
+    wanted, drawings = _wanted(settings, of_views=of_views)
+    needed = {name for measure, _ in wanted for name in measure.needs}
+    needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
+    kinds = tuple(kind for kind in LAYER_RDMS if kind in needed) if networks else ()
+    presentations = _plan_presentations(networks, kinds, values, shown, n_stimuli)
+    known: dict[str, Json] = {
+        "stimuli": shown,
+        "simulated": recorded.key,
+        "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in settings.hypotheses],
+        "training_curves": [None if network.training is None else network.training.key for network in networks],
+        **{kind: [step.key for step in presentations] for kind in kinds},
+        **{name: _plain(value) for name, value in vars(values).items()},
+    }
+    if layers:
+        presented = [step.key for step in presentations] if "layer_rdms" in kinds else []
+        known["layer_rdms"] = [*presented, *map(_rdms_checksum, layers)]
+    patches = None
+    if recorded.key is not None:
+        rdms = [values.dissimilarity, values.normalize]
+        key = _key("patches", shown, recorded.key, rdms)
+        patches = Step("patches", "RDMs of the patches", key, recorded.n_regions)
+        known["patches"] = patches.key
+        if recorded.patch_rdms is None:
+            known["recording"] = recorded.key
+    n_layers = sum(len(network.layers) for network in networks) + sum(one.n_rdm for one in layers)
+    n_fits = n_layers * recorded.n_regions * (settings.comparison.n_draws + 200) * n_stimuli
+    fits: Step | None = None
+    measures: list[PlannedMeasure] = []
+    made: list[str] = []
+    for measure, chosen in wanted:
+        if "fit_result" in measure.needs and fits is None:
+            # Noise ceilings are measured before: fits are tested against them.
+            of_fits = ("ceilings", "recording", "patches", "layer_rdms", "seed")
+            inference = {name: known[name] for name in of_fits if name in known}
+            key = _key("inference", inference, settings.comparison.model_dump(mode="json", include={*INFERENCE}))
+            fits = Step("inference", f"fits of {n_layers} layers to the patches", key, n_fits)
+            known["fit_result"] = fits.key
+        planned = _plan_measure(measure, chosen, networks, known, n_stimuli, settings.seed)
+        measures.append(planned)
+        keys = [step.key for step in planned.steps]
+        made += keys
+        known |= {**{table.name: keys for table in measure.all_tables}, "tables": [*made]}
+    return Plan(
+        settings=settings,
+        networks=networks,
+        stimuli=stimuli,
+        recording=recorded.recording,
+        presentations=presentations,
+        kinds=kinds,
+        patches=patches,
+        fits=fits,
+        measures=tuple(measures),
+        figures=tuple(_plan_figures(drawings, known)),
+        trainings=_plan_trainings(networks),
+        not_imported=not_imported,
+        layers=layers,
+        patch_rdms=recorded.patch_rdms,
+        left_out=left_out,
+    )
+
+
+class _Recorded(NamedTuple):
+    """What a study compares its layers with: a recording that is read, RDMs that are brought, or neither."""
+
+    recording: xr.DataArray | None = None
+    patch_rdms: RDMs | None = None
+    key: str | None = None
+    n_regions: int = 0
+
+
+def _find_recording(settings: Study, stimuli: StimulusSet | Step, shown: str, *, of_views: bool) -> _Recorded:
+    """The recording or the RDMs that a study names, read and checked; a simulated one is known by its key."""
+    there = None if isinstance(stimuli, Step) else stimuli
     match settings.recording.kind:
         case "simulated":
             if not of_views:
@@ -240,94 +334,19 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
                     "a recording is simulated for identities in several views, which these stimuli are not; give "
                     "recording.source, recording.rdms, or recording.source = 'none'"
                 )
-            n_regions = len(settings.recording.regions or SIMULATED_REGIONS)
-            recorded = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
+            key = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
+            return _Recorded(key=key, n_regions=len(simulated_regions(settings)))
         case "file":
-            recording = obtain_recording(settings, stimuli)
-            recorded, n_regions = recording_checksum(recording), len(np.unique(recording["region"]))
+            recording = read_study_recording(settings, there)
+            n_regions = len(np.unique(recording["region"]))
+            return _Recorded(recording, key=recording_checksum(recording), n_regions=n_regions)
         case "rdms":
-            patch_rdms = brought_patches(settings, stimuli)
-            recorded, n_regions = _rdms_checksum(patch_rdms), patch_rdms.n_rdm
-    layers = tuple(brought_layers(settings, stimuli)) if settings.brought else ()
-    settings = _with_factors(settings, stimuli, patch_rdms)
-    values, comparison = values_of(settings), settings.comparison
-    wanted, drawings = _wanted(settings, of_views=of_views)
-    needed = {name for measure, _ in wanted for name in measure.needs}
-    needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
-    kinds = tuple(kind for kind in LAYER_RDMS if kind in needed) if networks else ()
-    requests = {
-        kind: [repr(request) for request in LAYER_RDMS[kind](values["dissimilarity"], values["normalize"])]
-        for kind in kinds
-    }
-    n_passes = sum(map(len, requests.values()))
-    presentations = tuple(
-        Step(
-            "presentation",
-            network.label,
-            _key("presentation", shown, network.identity, requests),
-            n_passes * n_stimuli * len(network.layers),
-        )
-        for network in networks
-    )
-    rdms = [values["dissimilarity"], values["normalize"]]
-    n_layers = sum(len(network.layers) for network in networks) + sum(one.n_rdm for one in layers)
-    known = {
-        "stimuli": shown,
-        "simulated": recorded,
-        "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in settings.hypotheses],
-        "training_curves": [network.training for network in networks],
-        **{kind: [step.key for step in presentations] for kind in kinds},
-        **{name: _plain(value) for name, value in values.items()},
-    }
-    if layers:
-        known["layer_rdms"] = [*known.get("layer_rdms", []), *map(_rdms_checksum, layers)]
-    patches = None
-    if recorded is not None:
-        patches = Step("patches", "RDMs of the patches", _key("patches", shown, recorded, rdms), n_regions)
-        known["patches"] = patches.key
-        if patch_rdms is None:
-            known["recording"] = recorded
-    planned: list[PlannedMeasure] = []
-    fits = None
-    for measure, chosen in wanted:
-        if "fit_result" in measure.needs and fits is None:
-            # Noise ceilings are measured before: fits are tested against them.
-            of_fits = ("ceilings", "recording", "patches", "layer_rdms", "seed")
-            inference = {name: known[name] for name in of_fits if name in known}
-            work = n_layers * n_regions * (comparison.n_draws + 200) * n_stimuli
-            key = _key("inference", inference, comparison.inference())
-            fits = Step("inference", f"fits of {n_layers} layers to the patches", key, work)
-            known["fit_result"] = fits.key
-        step = _plan_measure(measure, chosen, networks, known, n_stimuli)
-        planned.append(step)
-        made = [one.key for one in step.steps.values()]
-        known |= {table.name: made for table in measure.all_tables}
-        known["tables"] = [*known.get("tables", []), *made]
-    figures = [
-        PlannedFigure(drawing, given, Step("figure", f"figure {drawing.name}", _key("figure", drawing.name, drawn), 1))
-        for drawing in drawings
-        for given in [tuple(name for name in needs_of(drawing.draw) if name in known)]
-        for drawn in [{name: known[name] for name in given}]
-        if all(name in known for name, must in needs_of(drawing.draw).items() if must)
-    ]
-    return Plan(
-        settings,
-        networks,
-        stimuli,
-        recording,
-        rendering,
-        presentations,
-        kinds,
-        patches,
-        fits,
-        tuple(planned),
-        tuple(figures),
-        _plan_trainings(networks),
-        not_imported,
-        layers,
-        patch_rdms,
-        left_out,
-    )
+            rdms = brought_patches(settings, there)
+            return _Recorded(patch_rdms=rdms, key=_rdms_checksum(rdms), n_regions=rdms.n_rdm)
+        case "none":
+            return _Recorded()
+        case kind:
+            raise ValueError(f"no kind of recording {kind!r}")
 
 
 def needs_images(settings: Study) -> bool:
@@ -336,7 +355,7 @@ def needs_images(settings: Study) -> bool:
     return bool(settings.networks) or any("stimuli" in measure.needs for measure in asked)
 
 
-def _with_factors(settings: Study, stimuli: StimulusSet | None, patch_rdms: RDMs | None) -> Study:
+def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs | None) -> Study:
     """The study with what is resampled named: as asked, else what is there."""
     comparison = settings.comparison
     if comparison.resample is not None:
@@ -347,7 +366,7 @@ def _with_factors(settings: Study, stimuli: StimulusSet | None, patch_rdms: RDMs
                 "'neuron' out"
             )
         return settings
-    if stimuli is None:
+    if isinstance(stimuli, Step):
         factors: tuple[str, ...] = ("identity", "neuron")
     else:
         shown = build_rdms(
@@ -365,21 +384,21 @@ def _rdms_checksum(rdms: RDMs) -> str:
     return digest.hexdigest()
 
 
-def values_of(settings: Study) -> dict[str, Any]:
-    """Values that measures may need, by the names in ``measures.declaration.VALUES``."""
+def values_of(settings: Study) -> Values:
+    """Values of a study that measures may need."""
     comparison = settings.comparison
-    return {
-        "seed": settings.seed,
-        "background": settings.stimuli.background,
-        "image_size_px": settings.stimuli.size,
-        "comparison": comparison,
-        "dissimilarity": comparison.dissimilarity,
-        "normalize": none_as_none(comparison.normalize),
-        "method": comparison.method,
-        "control": tuple(comparison.control),
-        "n_splits": comparison.n_splits,
-        "correction": comparison.correction,
-    }
+    return Values(
+        seed=settings.seed,
+        background=settings.stimuli.background,
+        image_size_px=settings.stimuli.size,
+        comparison=comparison,
+        dissimilarity=comparison.dissimilarity,
+        normalize=none_as_none(comparison.normalize),
+        method=comparison.method,
+        control=tuple(comparison.control),
+        n_splits=comparison.n_splits,
+        correction=comparison.correction,
+    )
 
 
 def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
@@ -390,7 +409,7 @@ def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measu
     InputError
         If the study asks for a measure and lacks what that needs.
     """
-    there = {*THINGS, *LAYER_RDMS, *VALUES}
+    there = {*Things.names(), *Values.names(), *LAYER_RDMS, *NETWORK_THINGS}
     for name, is_there in (
         ("training_curves", any(model.training is not None for model in settings.models)),
         ("snapshots", any(model.training is not None and model.training.keep_epochs for model in settings.models)),
@@ -420,26 +439,54 @@ def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measu
     return wanted, drawings
 
 
+def _plan_presentations(
+    networks: Sequence[NetworkRecord], kinds: Sequence[str], values: Values, shown: str, n_stimuli: int
+) -> tuple[Step, ...]:
+    """The step of each network that shows it the stimuli and gives RDMs of its layers."""
+    requests: dict[str, Json] = {
+        kind: [repr(request) for request in LAYER_RDMS[kind](values.dissimilarity, values.normalize)] for kind in kinds
+    }
+    n_passes = sum(len(LAYER_RDMS[kind](values.dissimilarity, values.normalize)) for kind in kinds)
+    return tuple(
+        Step(
+            "presentation",
+            network.label,
+            _key("presentation", shown, network.identity, requests),
+            n_passes * n_stimuli * len(network.layers),
+        )
+        for network in networks
+    )
+
+
+def _plan_figures(drawings: Sequence[Drawing], known: Mapping[str, Json]) -> Iterator[PlannedFigure]:
+    """The steps of the figures for which all is there that must be."""
+    for drawing in drawings:
+        needs = needs_of(drawing.draw)
+        if all(name in known for name, must in needs.items() if must):
+            given = {name: known[name] for name in needs if name in known}
+            step = Step("figure", f"figure {drawing.name}", _key("figure", drawing.name, given), 1)
+            yield PlannedFigure(drawing, tuple(given), step)
+
+
 def _plan_measure(
     measure: Measure,
     chosen: Section | None,
     networks: Sequence[NetworkRecord],
-    known: Mapping[str, Any],
+    known: Mapping[str, Json],
     n_stimuli: int,
+    seed: int,
 ) -> PlannedMeasure:
     """The steps of a measure; their keys hold what ``compute`` is given and nothing else."""
-    given = tuple(name for name in measure.needs if name in known)
-    depends: dict[str, Any] = {name: known[name] for name in given}
+    depends = {name: known[name] for name in measure.needs if name in known}
+    given = tuple(depends)
     if chosen is not None:
         depends["settings"] = chosen.model_dump(mode="json")
     if measure.depends is not None:
-        depends["files"] = measure.depends(chosen, known["seed"])
+        depends["files"] = measure.depends(chosen, seed)
     work = measure.work(chosen, n_stimuli)
     title = measure.key.replace("_", " ")
     if not measure.per_network:
-        return PlannedMeasure(
-            measure, chosen, given, {None: Step(measure.key, title, _key(measure.key, depends), work)}
-        )
+        return PlannedMeasure(measure, chosen, given, whole=Step(measure.key, title, _key(measure.key, depends), work))
     steps = {
         place: Step(
             measure.key,
@@ -450,17 +497,17 @@ def _plan_measure(
         for place, network in enumerate(networks)
         if "snapshots" not in measure.needs or _epochs(network)
     }
-    return PlannedMeasure(measure, chosen, given, steps)
+    return PlannedMeasure(measure, chosen, given, by_network=steps)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Section | Json) -> Json:
     """A value of a study as JSON holds it."""
     return value.model_dump(mode="json") if isinstance(value, Section) else value
 
 
 def _epochs(network: NetworkRecord) -> list[int]:
     """Epochs at which a network is looked at in the course of its training."""
-    return [] if network.model.training is None else network.model.training.keep_epochs
+    return [] if network.training is None else network.training.settings.keep_epochs
 
 
 def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTraining]:
@@ -469,7 +516,7 @@ def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTrain
     for place, network in enumerate(networks):
         if network.training is None:
             continue
-        training = network.model.training
+        training = network.training.settings
         n_images = training.n_images or TYPICAL_IMAGES
         name = Path(training.dataset).name if training.dataset not in BUILT_IN_DATASETS else training.dataset
         dataset = Step(
@@ -479,12 +526,13 @@ def _plan_trainings(networks: Sequence[NetworkRecord]) -> dict[int, PlannedTrain
             n_images,
         )
         work = n_images * recipe_of(training).epochs
-        planned[place] = PlannedTraining(dataset, Step("training", f"train {network.label}", network.training, work))
+        step = Step("training", f"train {network.label}", network.training.key, work)
+        planned[place] = PlannedTraining(training, dataset, step)
     return planned
 
 
-def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:
-    """The stimuli that a study has on disk, or the step that renders them; the other is None.
+def plan_stimuli(settings: Study) -> StimulusSet | Step:
+    """The stimuli that a study has on disk, or the step that renders them.
 
     Raises
     ------
@@ -494,11 +542,11 @@ def plan_stimuli(settings: Study) -> tuple[StimulusSet | None, Step | None]:
     chosen = settings.stimuli
     if chosen.source not in BUILT_IN_STIMULI:
         if not needs_images(settings):
-            return read_own_stimuli(settings, with_images=False), None
-        return with_background(read_own_stimuli(settings).decode(), settings), None
-    n_stimuli = planned_stimuli(settings)
+            return read_own_stimuli(settings, with_images=False)
+        return with_background(read_own_stimuli(settings).decode(), settings)
+    n_stimuli = planned_set(settings).n_images
     about = chosen.model_dump(mode="json", exclude={"images", "background"})
-    return None, Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
+    return Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
 
 
 def recording_checksum(recording: xr.DataArray) -> str:
@@ -509,6 +557,5 @@ def recording_checksum(recording: xr.DataArray) -> str:
     return digest.hexdigest()
 
 
-def _key(kind: str, *depends: Any) -> str:
-    plain: Mapping[str, Any] = {str(number): value for number, value in enumerate(depends)}
-    return step_key(kind, plain)
+def _key(kind: str, *depends: Json) -> str:
+    return step_key(kind, {str(number): value for number, value in enumerate(depends)})

@@ -20,6 +20,7 @@ import xarray as xr
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.power import PowerPlan, power_analysis, trial_noise
+from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.power import POWER, draw_power
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
@@ -27,11 +28,11 @@ from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
 from neurocompare.study.cache import open_cache
 from neurocompare.study.folders import whole_folder
-from neurocompare.study.grammar import Study, load_study
+from neurocompare.study.grammar import Power, Study, load_study
 from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
-from neurocompare.study.planning import plan_stimuli
+from neurocompare.study.planning import Step, plan_stimuli
 from neurocompare.study.provenance import write_provenance
-from neurocompare.study.steps import obtain_recording, render_stimuli, with_background
+from neurocompare.study.steps import read_study_recording, render_stimuli, with_background
 from neurocompare.study.workers import n_cores
 
 __all__ = ["PowerFound", "power_sentence", "run_power"]
@@ -156,15 +157,15 @@ def _simulated(
 ) -> PowerFound:
     """Check, present, simulate and, where there is a folder, write."""
     progress("checking", 0.0)
-    _check(settings)
+    power = _checked(settings)
     networks = identify_networks(settings.model_copy(update={"models": settings.power_networks()}), device)
     for side, network in zip(("first", "second"), networks, strict=True):
         if len(network.layers) != 1:
             raise InputError(f"power.{side}.layer must be one layer; it is {', '.join(network.layers)}: name one")
     progress("stimuli", 0.02)
     stimuli = _stimuli(settings)
-    recording = None if settings.recording.source == "simulated" else obtain_recording(settings, stimuli)
-    plan = _plan(settings, recording, len(stimuli.identities))
+    recording = None if settings.recording.source == "simulated" else read_study_recording(settings, stimuli)
+    plan = _sizes(power, settings.comparison, recording, len(stimuli.identities))
     progress("presenting the stimuli", 0.1)
     first, second = (_responses(network, stimuli) for network in networks)
     n_sizes = len(plan.n_identities) * len(plan.n_neurons) * len(plan.n_repetitions)
@@ -181,22 +182,21 @@ def _simulated(
     )
     names = [f"{network.layers[0]} of {network.label}" for network in networks]
     table = ordered(table.assign(first=names[0], second=names[1]), POWER)
-    target = settings.power.target
     if folder is not None:
         for name in ("tables", "figures"):
             (folder / name).mkdir()
         write_table(table, "power", folder / "tables")
-        save_figure(draw_power(table, target=target), "power", folder / "figures")
-        notes = [power_sentence(table, target=target), f"trial noise {plan.noise:.4g}"]
+        save_figure(draw_power(table, target=power.target), "power", folder / "figures")
+        notes = [power_sentence(table, target=power.target), f"trial noise {plan.noise:.4g}"]
         write_provenance(
             folder, settings, stimuli=stimuli, recording=recording, networks=networks, notes=notes, quick=False
         )
     progress("done", 1.0)
-    return PowerFound(table, plan.noise, target)
+    return PowerFound(table, plan.noise, power.target)
 
 
-def _check(settings: Study) -> None:
-    """Refuse what cannot be simulated before anything is loaded."""
+def _checked(settings: Study) -> Power:
+    """The study's ``[power]`` section; what cannot be simulated is refused before anything is loaded."""
     if settings.power is None:
         raise InputError(
             "the study has no [power] section; add one with the two layers to tell apart, such as "
@@ -209,28 +209,31 @@ def _check(settings: Study) -> None:
                 f"comparison.{key} = {found!r}: power is simulated for {wanted!r} alone; add "
                 f"--set comparison.{key}={wanted}"
             )
-    _plan(settings.model_copy(update={"recording": type(settings.recording)()}), None, 3)
+    _sizes(settings.power, comparison, None, 3)
+    return settings.power
 
 
-def _plan(settings: Study, recording: xr.DataArray | None, n_available: int) -> PowerPlan:
-    """The sizes to try; identities that are not given end at those that there are, trial noise is the recording's."""
-    chosen = settings.power
-    identities = chosen.n_identities
+def _sizes(power: Power, comparison: Comparison, recording: xr.DataArray | None, n_available: int) -> PowerPlan:
+    """The sizes to try.
+
+    Sizes default to 5, 10, 25 and 50 identities, up to the number in the stimulus set; trial noise to the recording's.
+    """
+    identities = power.n_identities
     if identities is None:
         identities = [*(n for n in PowerPlan.n_identities if n < n_available), n_available]
-    noise = chosen.noise
+    noise = power.noise
     if noise is None:
         noise = PowerPlan.noise if recording is None else _noise_of(recording)
     return PowerPlan(
         n_identities=identities,
-        n_neurons=chosen.n_neurons,
-        n_repetitions=chosen.n_repetitions,
+        n_neurons=power.n_neurons,
+        n_repetitions=power.n_repetitions,
         noise=noise,
-        n_experiments=chosen.n_experiments,
-        alpha=chosen.alpha,
-        read_share=chosen.read_share,
-        resample=settings.comparison.resample or ["identity", "neuron"],
-        method=settings.comparison.method,
+        n_experiments=power.n_experiments,
+        alpha=power.alpha,
+        read_share=power.read_share,
+        resample=comparison.resample or ["identity", "neuron"],
+        method=comparison.method,
     )
 
 
@@ -243,15 +246,15 @@ def _noise_of(recording: xr.DataArray) -> float:
 
 def _stimuli(settings: Study) -> StimulusSet:
     """What is shown: read, rendered, or found among the steps of earlier runs."""
-    stimuli, rendering = plan_stimuli(settings)
-    if stimuli is not None:
+    stimuli = plan_stimuli(settings)
+    if not isinstance(stimuli, Step):
         return stimuli
     rendered = open_cache().obtain(
-        rendering.key,
+        stimuli.key,
         lambda: render_stimuli(settings, n_jobs=n_cores()),
-        kind=rendering.kind,
-        label=rendering.label,
-        work=rendering.work,
+        kind=stimuli.kind,
+        label=stimuli.label,
+        work=stimuli.work,
     )
     return with_background(rendered, settings)
 

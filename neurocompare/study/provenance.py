@@ -100,7 +100,9 @@ def write_provenance(
                 "preprocessing": network.preprocessing,
                 "preprocessing_source": network.preprocessing_source,
                 "sha256": network.sha256,
-                "recipe": None if network.training is None else dataclasses.asdict(recipe_of(network.model.training)),
+                "recipe": None
+                if network.training is None
+                else dataclasses.asdict(recipe_of(network.training.settings)),
                 "device": network.device,
             }
             for network in networks

@@ -22,7 +22,7 @@ from neurocompare.models.brought import named_transform
 from neurocompare.models.datasets import BUILT_IN_DATASETS, read_dataset
 from neurocompare.models.registry import OWN_NETWORKS, load_model
 from neurocompare.models.training import TRAINING_VERSION, Recipe, make_recipe
-from neurocompare.study.cache import step_key
+from neurocompare.study.cache import Json, step_key
 from neurocompare.study.grammar import Model, Training
 
 __all__ = ["dataset_key", "image_size", "preprocessing_of", "recipe_of", "training_key"]
@@ -80,7 +80,7 @@ def dataset_key(training: Training, size: int) -> str:
     return step_key("dataset", depends, code=_code(rendering))
 
 
-def training_key(model: Model, seed: int, device: str) -> str:
+def training_key(model: Model, training: Training, seed: int, device: str) -> str:
     """Name under which the weights of a trained network are kept.
 
     Raises
@@ -88,8 +88,7 @@ def training_key(model: Model, seed: int, device: str) -> str:
     InputError
         If a file or folder does not exist, or the recipe is not possible.
     """
-    training = model.training
-    depends = {
+    depends: dict[str, Json] = {
         "network": model.name,
         "dataset": dataset_key(training, image_size(model)),
         "regime": training.regime,

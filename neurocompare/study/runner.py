@@ -6,6 +6,7 @@ Only this module decides what runs where; ``steps`` says what is computed, ``cac
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import time
@@ -19,7 +20,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.measures.declaration import VALUES, Measure, Measured, Patches, Tables, needs_of
+from neurocompare.measures.declaration import LayerRdms, Measure, Measured, Patches, Tables, Things, Values, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
 from neurocompare.progress_lines import SaidOnce
@@ -40,12 +41,12 @@ from neurocompare.study.steps import (
     fit_layers,
     measure_network,
     measure_patches,
-    obtain_recording,
-    present,
+    network_rdms,
     render_stimuli,
+    simulate_recording,
     with_background,
 )
-from neurocompare.study.training import read_images_to_train_on, train
+from neurocompare.study.training import ImagesToTrainOn, TrainedWeights, read_images_to_train_on, train
 from neurocompare.study.workers import Task, n_cores, run_tasks, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
@@ -55,6 +56,7 @@ log = logging.getLogger(__name__)
 WORTH_WORKERS_SECONDS = 20.0
 """Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
 Place = TypeVar("Place")
+Result = TypeVar("Result")
 Progress = Callable[[str, float], None]
 """Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
 
@@ -168,6 +170,24 @@ def _silent(_name: str, _share: float) -> None:
     """Progress that nobody looks at."""
 
 
+@dataclass(frozen=True)
+class _Networks:
+    """The networks of a study with their weights.
+
+    Parameters
+    ----------
+    records : list of NetworkRecord
+    curves : pandas.DataFrame or None
+        Learning curves of those that the study trains; None where it trains none.
+    kept : dict of int to dict of str to bytes
+        Weights after some epochs, by the place of the network.
+    """
+
+    records: list[NetworkRecord]
+    curves: pd.DataFrame | None
+    kept: dict[int, dict[str, bytes]]
+
+
 class _Work:
     """The steps of a plan, made or found in the cache."""
 
@@ -181,175 +201,186 @@ class _Work:
 
     def write(self, folder: Path, *, quick: bool) -> Tables:
         """Run everything and fill the run folder."""
-        networks, curves, kept = self.networks()
+        trained = self.networks()
         stimuli = self.stimuli()
         recording = self.plan.recording
         if self.settings.recording.kind == "simulated":
-            recording = obtain_recording(self.settings, stimuli)
-        given: dict[str, Any] = {
-            **values_of(self.settings),
-            "stimuli": stimuli,
-            "simulated": recording is not None and bool(recording.attrs.get("simulated", False)),
-            "training_curves": curves,
-            "hypotheses": tuple(self.settings.hypotheses),
-        }
-        shown = self.shown(networks, given)
-        given |= {kind: concat_rdms([shown["", i][kind] for i in range(len(networks))]) for kind in self.plan.kinds}
-        layers = [given["layer_rdms"]] if "layer_rdms" in given else []
-        if layers or self.plan.layers:
-            given["layer_rdms"] = concat_rdms([*layers, *self.plan.layers])
-        if recording is not None:
-            given["recording"] = recording
-            rdms = given["dissimilarity"], given["normalize"]
-            given["patches"] = self.made(self.plan.patches, lambda: measure_patches(recording, stimuli, *rdms))
-        elif self.plan.patch_rdms is not None:
-            given["patches"] = Patches(self.plan.patch_rdms, None)
-        tables, notes = self.measured(networks, kept, given, shown)
-        # Seeds of one network have the same to say.
-        notes = list(
-            dict.fromkeys([*self.plan.left_out, *(note for network in networks for note in network.notes), *notes])
+            recording = simulate_recording(self.settings, stimuli)
+        things = Things(
+            values=values_of(self.settings),
+            stimuli=stimuli,
+            recording=recording,
+            simulated=recording is not None and bool(recording.attrs.get("simulated", False)),
+            hypotheses=tuple(self.settings.hypotheses),
+            training_curves=trained.curves,
         )
-        given |= tables
+        rdms, shown = self.shown(trained.records, things)
+        joined = {kind: concat_rdms([one.by_kind[kind] for one in rdms]) for kind in self.plan.kinds}
+        if self.plan.layers:
+            presented = [joined["layer_rdms"]] if "layer_rdms" in joined else []
+            joined["layer_rdms"] = concat_rdms([*presented, *self.plan.layers])
+        patches = self.patches(things)
+        things, notes = self.measured(trained, dataclasses.replace(things, layer_rdms=joined, patches=patches), shown)
+        # Seeds of one network have the same to say.
+        of_networks = [note for network in trained.records for note in network.notes]
+        notes = list(dict.fromkeys([*self.plan.left_out, *of_networks, *notes]))
         figures: dict[str, bytes] = {}
         for drawing, names, step in self.plan.figures:
-            drawn = {name: given[name] for name in names if name in given}
+            drawn = things.named(names)
             if all(name in drawn for name, must in needs_of(drawing.draw).items() if must):
-                figures |= self.made(step, lambda d=drawing, drawn=drawn: draw_to_files(d.name, d.draw, drawn))
+                figures |= self.made(step, functools.partial(draw_to_files, drawing.name, drawing.draw, drawn))
         self.progress("report", 0.99)
-        patches = given["patches"].rdms if "patches" in given else None
-        _write_run(folder, tables, {"layers": given.get("layer_rdms"), "patches": patches}, figures)
+        tables = dict(things.tables)
+        written = {"layers": joined.get("layer_rdms"), "patches": None if patches is None else patches.rdms}
+        _write_run(folder, tables, written, figures)
         write_provenance(
             folder,
             self.settings,
             stimuli=stimuli,
             stimuli_checksum=stimuli.checksum() if needs_images(self.settings) else stimuli.table_checksum(),
             recording=recording,
-            networks=networks,
+            networks=trained.records,
             notes=notes,
             quick=quick,
         )
         write_report(folder)
         return tables
 
-    def shown(self, networks: list[NetworkRecord], given: Mapping[str, Any]) -> dict[tuple[str, int], Any]:
-        """What every network gives by itself: RDMs, under ``""`` and its place, and measures, under their key."""
+    def patches(self, things: Things) -> Patches | None:
+        """RDMs of the patches: of the recording, or those that it brings; None where there is neither."""
+        if self.plan.patch_rdms is not None:
+            return Patches(self.plan.patch_rdms, None)
+        if self.plan.patches is None or things.recording is None:
+            return None
+        make = functools.partial(measure_patches, things.recording, things.stimuli, things.values)
+        return self.made(self.plan.patches, make)
+
+    def shown(
+        self, networks: Sequence[NetworkRecord], things: Things
+    ) -> tuple[list[LayerRdms], dict[tuple[str, int], Measured]]:
+        """What every network gives by itself: RDMs of its layers, and measures under their key and its place."""
         steps = {("", place): step for place, step in enumerate(self.plan.presentations)}
         planned = {one.measure.key: one for one in self.plan.measures if self.is_shown(one)}
-        steps |= {(key, place): step for key, one in planned.items() for place, step in one.steps.items()}
+        steps |= {(key, place): step for key, one in planned.items() for place, step in one.by_network.items()}
         # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
         sizes = () if self.dask else {network.shown_at for network in networks}
-        prepared = functools.cache(lambda: given["stimuli"].prepare(*sizes))
-        rdms = self.plan.kinds, given["dissimilarity"], given["normalize"]
+        prepared = functools.cache(lambda: things.stimuli.prepare(*sizes))
 
-        def task(name: tuple[str, int]) -> Task:
+        def task(name: tuple[str, int]) -> Task[LayerRdms | Measured]:
             key, place = name
             if not key:
-                return present, (networks[place], prepared(), *rdms)
-            arguments = self.arguments(planned[key], given)
-            if "stimuli" in arguments:
-                arguments["stimuli"] = prepared()
-            return measure_network, (key, networks[place], arguments)
+                return network_rdms, (networks[place], prepared(), self.plan.kinds, things.values)
+            there = things
+            if "stimuli" in planned[key].given:
+                there = dataclasses.replace(things, stimuli=prepared())
+            return measure_network, (key, networks[place], self.arguments(planned[key], there))
 
-        return self.many(steps, task, n_threads=threads_per_task(len(networks)))
+        found = self.many(steps, task, n_threads=threads_per_task(len(networks)))
+        rdms = [one for one in found.values() if isinstance(one, LayerRdms)]
+        return rdms, {name: one for name, one in found.items() if isinstance(one, Measured)}
 
     def measured(
-        self,
-        networks: list[NetworkRecord],
-        kept: Mapping[int, Mapping[str, bytes]],
-        given: Mapping[str, Any],
-        shown: Mapping[tuple[str, int], Measured],
-    ) -> tuple[Tables, list[str]]:
-        """Tables of all measures by name, and notes on them."""
-        tables: Tables = {}
+        self, trained: _Networks, things: Things, shown: Mapping[tuple[str, int], Measured]
+    ) -> tuple[Things, list[str]]:
+        """The things with the tables of all measures, and notes on them."""
         notes: list[str] = []
-        fits: FitResult | None = None
         for planned in self.plan.measures:
-            measure, steps = planned.measure, planned.steps
-            there = {**given, **tables, "tables": tables}
-            if "fit_result" in measure.needs:
-                fits = fits or self.made(
-                    self.plan.fits,
-                    lambda there=there: fit_layers(
-                        **{name: there[name] for name in needs_of(fit_layers) if name in there}
-                    ),
-                )
-                there["fit_result"] = fits
-            arguments = self.arguments(planned, there)
-            if self.is_shown(planned):
-                found = [shown[measure.key, place] for place in steps]
-            elif measure.per_network:
-                # Each network's part depends on what was measured before, such as the patches.
-                made = self.many(
-                    steps,
-                    lambda place, key=measure.key, given=arguments: (
-                        measure_network,
-                        (key, networks[place], given, kept.get(place)),
-                    ),
-                    n_threads=threads_per_task(len(networks)),
-                )
-                found = list(made.values())
-            else:
-                found = [self.made(steps[None], functools.partial(measure.compute, **arguments))]
+            if "fit_result" in planned.given and things.fit_result is None and self.plan.fits is not None:
+                things = dataclasses.replace(things, fit_result=self.fits(self.plan.fits, things))
+            found = self.found_by(planned, trained, things, shown)
             notes += [note for one in found for note in one.notes]
-            tables |= _declared_tables(measure, found)
-        return tables, notes
+            tables = {**things.tables, **_declared_tables(planned.measure, found)}
+            things = dataclasses.replace(things, tables=tables)
+        return things, notes
+
+    def fits(self, step: Step, things: Things) -> FitResult:
+        """Fits of all layers to all patches."""
+        if things.patches is None:
+            raise ValueError("layers are fitted to patches; measure these first")
+        given = things.layer_rdms["layer_rdms"], things.patches, things.tables["ceilings"], things.values.comparison
+        make = functools.partial(fit_layers, *given, things.values.seed, recording=things.recording)
+        return self.made(step, make)
+
+    def found_by(
+        self, planned: PlannedMeasure, trained: _Networks, things: Things, shown: Mapping[tuple[str, int], Measured]
+    ) -> list[Measured]:
+        """What a measure gives: of every network in order, or of the study."""
+        key = planned.measure.key
+        if self.is_shown(planned):
+            return [shown[key, place] for place in planned.by_network]
+        arguments = self.arguments(planned, things)
+        if planned.whole is not None:
+            return [self.made(planned.whole, functools.partial(planned.measure.compute_from, arguments))]
+
+        # Each network's part depends on what was measured before, such as the patches.
+        def task(place: int) -> Task[Measured]:
+            return measure_network, (key, trained.records[place], arguments, trained.kept.get(place))
+
+        return list(self.many(planned.by_network, task, n_threads=threads_per_task(len(trained.records))).values())
 
     @staticmethod
     def is_shown(planned: PlannedMeasure) -> bool:
         """Whether a measure needs one network, stimuli and values alone, so that it can be made beside the RDMs."""
-        alone = {"network", "layers", "stimuli", *VALUES}
+        alone = {"network", "layers", "stimuli", *Values.names()}
         return planned.measure.per_network and planned.measure.needs.keys() <= alone
 
     @staticmethod
-    def arguments(planned: PlannedMeasure, there: Mapping[str, Any]) -> dict[str, Any]:
+    def arguments(planned: PlannedMeasure, things: Things) -> dict[str, object]:
         """What a measure is given, but for what belongs to one network."""
-        arguments = {name: there[name] for name in planned.given if name in there}
+        arguments = things.named(planned.given)
         return arguments if planned.settings is None else {**arguments, "settings": planned.settings}
 
     def stimuli(self) -> StimulusSet:
         """What is shown: rendered, found in the cache, or read by the plan."""
-        if self.plan.rendering is None:
+        if not isinstance(self.plan.stimuli, Step):
             return self.plan.stimuli
-        rendered = self.made(
-            self.plan.rendering, lambda: render_stimuli(self.settings, n_jobs=self.n_jobs or n_cores())
-        )
-        return with_background(rendered, self.settings)
+        render = functools.partial(render_stimuli, self.settings, n_jobs=self.n_jobs or n_cores())
+        return with_background(self.made(self.plan.stimuli, render), self.settings)
 
-    def networks(self) -> tuple[list[NetworkRecord], pd.DataFrame | None, dict[int, dict[str, bytes]]]:
-        """The networks with their weights, the learning curves of those that are trained, and their kept states."""
-        networks, curves, kept = list(self.plan.networks), [], {}
+    def networks(self) -> _Networks:
+        """The networks with their weights, and what came out of training those that the study trains."""
+        records = list(self.plan.networks)
         planned = self.plan.trainings
-        data: dict[str, Any] = {}
+        data: dict[str, ImagesToTrainOn] = {}
 
-        def task(place: int) -> Task:
-            network, dataset = networks[place], planned[place].dataset
+        def state_folder(place: int) -> Path:
+            return self.cache.folder / "training" / planned[place].training.key
+
+        def task(place: int) -> Task[TrainedWeights]:
+            network, (settings, dataset, _) = records[place], planned[place]
             if dataset.key not in data:
-                training, size = network.model.training, image_size(network.model)
+                size, n_jobs = image_size(network.model), self.n_jobs or n_cores()
                 data[dataset.key] = self.made(
-                    dataset, lambda: read_images_to_train_on(training, size, n_jobs=self.n_jobs or n_cores())
+                    dataset, functools.partial(read_images_to_train_on, settings, size, n_jobs=n_jobs)
                 )
-            state = self.cache.folder / "training" / network.training
-            return train, (network.model, network.seed, data[dataset.key], state, network.device)
+            images = data[dataset.key]
+            return train, (network.model, settings, images, network.seed, state_folder(place), network.device)
 
         results = self.many(
             {place: steps.training for place, steps in planned.items()}, task, n_threads=threads_per_task(len(planned))
         )
+        curves, kept = [], {}
         for place, result in results.items():
-            network = with_weights(networks[place], result["weights"])
-            networks[place], kept[place] = network, result["kept"]
+            network = with_weights(records[place], result["weights"])
+            records[place], kept[place] = network, result["kept"]
             names = {"model": network.model.shown_as, "regime": network.regime, "seed": network.seed}
             curves.append(result["curve"].assign(**names))
             with contextlib.suppress(OSError):
-                (self.cache.folder / "training" / network.training).rmdir()
-        return networks, pd.concat(curves, ignore_index=True) if curves else None, kept
+                state_folder(place).rmdir()
+        return _Networks(records, pd.concat(curves, ignore_index=True) if curves else None, kept)
 
-    def many(self, steps: Mapping[Place, Step], task: Callable[[Place], Task], *, n_threads: int) -> dict[Place, Any]:
+    def many(
+        self, steps: Mapping[Place, Step], task: Callable[[Place], Task[Result]], *, n_threads: int
+    ) -> dict[Place, Result]:
         """Results of steps that do not depend on each other, in their order; those that are not kept go to workers.
 
         What another run is making at this moment is waited for at the end, so that no two runs wait for each other.
         """
-        results = {place: self.found(step) for place, step in steps.items()}
-        missing = [place for place, result in results.items() if result is None]
+        results: dict[Place, Result] = {}
+        for place, step in steps.items():
+            with contextlib.suppress(KeyError):
+                results[place] = self.found(step)
+        missing = [place for place in steps if place not in results]
         with contextlib.ExitStack() as locks:
             free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
             tasks = [task(i) for i in free]
@@ -362,12 +393,12 @@ class _Work:
                 step = steps[free[number]]
                 seconds, start = time.perf_counter() - start, time.perf_counter()
                 results[free[number]] = self.kept(step, result, seconds)
-        for i in missing:
-            if results[i] is None:
-                results[i] = self.made(steps[i], lambda i=i: _called(task(i)), waiting=True)
-        return results
+        for place in missing:
+            if place not in results:
+                results[place] = self.made(steps[place], functools.partial(_called, task, place), waiting=True)
+        return {place: results[place] for place in steps}
 
-    def made(self, step: Step, make: Callable[[], Any], *, waiting: bool = False) -> Any:
+    def made(self, step: Step, make: Callable[[], Result], *, waiting: bool = False) -> Result:
         """Result of a step, from the cache where it is kept."""
         self.tell(step.label + (" (waiting for another run)" if waiting else ""))
         start = time.perf_counter()
@@ -381,16 +412,19 @@ class _Work:
         self.finish(step, time.perf_counter() - start)
         return result
 
-    def found(self, step: Step) -> Any | None:
-        """Kept result of a step, or None."""
-        try:
-            result = self.cache.load(step.key)
-        except KeyError:
-            return None
+    def found(self, step: Step) -> Any:
+        """Kept result of a step.
+
+        Raises
+        ------
+        KeyError
+            If it is not kept.
+        """
+        result = self.cache.load(step.key)
         self.finish(step, 0.0)
         return result
 
-    def kept(self, step: Step, result: Any, seconds: float) -> Any:
+    def kept(self, step: Step, result: Result, seconds: float) -> Result:
         """The result of a step that workers made, as the cache gives it."""
         self.inputs.refuse_changes()
         result = self.cache.store(step.key, result, kind=step.kind, label=step.label, seconds=seconds, work=step.work)
@@ -424,8 +458,8 @@ def _declared_tables(measure: Measure, found: Sequence[Measured]) -> Tables:
     return tables
 
 
-def _called(task: Task) -> Any:
-    function, arguments = task
+def _called(task: Callable[[Place], Task[Result]], place: Place) -> Result:
+    function, arguments = task(place)
     return function(*arguments)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,16 +25,16 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison
-from neurocompare.measures.declaration import LAYER_RDMS, Measured, Patches
+from neurocompare.measures.declaration import LAYER_RDMS, LayerRdms, Measured, Patches, Values
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms, concat_rdms, rdm_table
-from neurocompare.stimuli.sets import face_views, object_views, plan_set
+from neurocompare.stimuli.sets import SETS, SetPlan, plan_set, render_in_memory
 from neurocompare.stimuli.transforms import GrayBackground
-from neurocompare.study.grammar import BUILT_IN_STIMULI, Study
+from neurocompare.study.grammar import BUILT_IN_STIMULI, BroughtReading, Study
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
 
 __all__ = [
@@ -46,26 +45,29 @@ __all__ = [
     "has_views",
     "measure_network",
     "measure_patches",
-    "obtain_recording",
-    "planned_stimuli",
-    "present",
+    "network_rdms",
+    "planned_set",
     "read_own_stimuli",
+    "read_study_recording",
     "render_stimuli",
+    "simulate_recording",
+    "simulated_regions",
     "with_background",
 ]
 
 SIMULATED_REGIONS = ("ML", "AL", "AM")
 
 
-def planned_stimuli(settings: Study) -> int:
-    """How many built-in stimuli a study asks for; refuses what cannot be rendered."""
+def planned_set(settings: Study) -> SetPlan:
+    """The built-in stimuli that a study asks for; refuses what cannot be rendered."""
     chosen = settings.stimuli
-    if chosen.source == "faces" and chosen.categories not in (None, ["face"]):
+    shown = SETS[chosen.source].categories
+    if len(shown) == 1 and chosen.categories not in (None, [*shown]):
         raise InputError(
-            f"stimuli.categories = {chosen.categories}: the built-in faces are of the category 'face' alone; leave "
-            "categories out, or choose stimuli.source = 'objects'"
+            f"stimuli.categories = {chosen.categories}: the built-in {chosen.source} are of the category {shown[0]!r} "
+            "alone; leave categories out, or choose stimuli.source = 'objects'"
         )
-    plan = plan_set(
+    return plan_set(
         chosen.source,
         size=chosen.size,
         seed=settings.seed,
@@ -73,19 +75,11 @@ def planned_stimuli(settings: Study) -> int:
         azimuths_deg=chosen.azimuths_deg,
         categories=chosen.categories,
     )
-    return sum(len(exemplar.azimuths_deg) for exemplar in plan.exemplars)
 
 
 def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
     """The study's built-in stimuli, on the background that they are rendered on; the same for any number of workers."""
-    chosen = settings.stimuli
-    views = {} if chosen.azimuths_deg is None else {"azimuths_deg": chosen.azimuths_deg}
-    how = {"size": chosen.size, "seed": settings.seed, "n_jobs": n_jobs, **views}
-    if chosen.source == "faces":
-        stimuli = face_views(chosen.n_identities, **how)
-    else:
-        stimuli = object_views(chosen.n_identities, categories=chosen.categories, **how)
-    return stimuli.yaw_views(chosen.azimuths_deg)
+    return render_in_memory(planned_set(settings), n_jobs=n_jobs).yaw_views(settings.stimuli.azimuths_deg)
 
 
 def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSet:
@@ -115,14 +109,15 @@ def has_views(stimuli: StimulusSet) -> bool:
     return stimuli.table[["azimuth_deg", "elevation_deg"]].drop_duplicates().shape[0] > 1
 
 
-def brought_layers(settings: Study, stimuli: StimulusSet) -> list[RDMs]:
+def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
     """RDMs that ``[[models]]`` bring, described and ordered like those of layers, one object an entry."""
     found = []
     for entry in settings.brought:
-        rdms = _brought(entry.rdms, entry.reading(), settings, stimuli)
+        stimuli = _named_stimuli(entry.file, shown)
+        rdms = _brought(entry.file, entry.reading(), settings, stimuli)
         table = rdm_table(rdms)
         names = table["name"].astype(str) if "name" in table else [f"RDM {i + 1}" for i in range(len(table))]
-        own = table["model"] if "model" in table else [entry.name or Path(entry.rdms).stem] * len(table)
+        own = table["model"] if "model" in table else [entry.name or Path(entry.file).stem] * len(table)
         layers = table.get("layer", names)
         found.append(
             build_rdms(
@@ -141,14 +136,15 @@ def brought_layers(settings: Study, stimuli: StimulusSet) -> list[RDMs]:
     return found
 
 
-def brought_patches(settings: Study, stimuli: StimulusSet) -> RDMs:
+def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
     """RDMs that ``[recording]`` brings, ordered like the stimuli, of the regions that the study keeps."""
     chosen = settings.recording
-    rdms = _brought(chosen.rdms, {**chosen.reading(), "kind": "recording"}, settings, stimuli)
+    stimuli = _named_stimuli(chosen.file, shown)
+    rdms = _brought(chosen.file, chosen.reading(), settings, stimuli, kind="recording")
     known = list(dict.fromkeys(map(str, rdms.rdm_descriptors["region"])))
     for region in chosen.regions or ():
         if region not in known:
-            raise InputError(f"recording.regions: {chosen.rdms} has no region {region!r}: {closest(region, known)}")
+            raise InputError(f"recording.regions: {chosen.file} has no region {region!r}: {closest(region, known)}")
     keep = [
         i for i, region in enumerate(map(str, rdms.rdm_descriptors["region"])) if region in (chosen.regions or known)
     ]
@@ -162,11 +158,18 @@ def brought_patches(settings: Study, stimuli: StimulusSet) -> RDMs:
     )
 
 
-def _brought(path: str, reading: Mapping[str, Any], settings: Study, stimuli: StimulusSet) -> RDMs:
-    """RDMs of a file over the stimuli of the study, in their order; the file may hold more of the set."""
-    if settings.stimuli.source in BUILT_IN_STIMULI:
+def _named_stimuli(path: str, shown: StimulusSet | None) -> StimulusSet:
+    """The stimuli that RDMs of a file are of: a set on disk, not one that is still to be rendered."""
+    if shown is None:
         raise InputError(f"{path}: RDMs need the stimuli that they are of; name their set (stimuli.source)")
-    rdms = read_rdms(path, stimuli=read_stimuli(settings.stimuli.source, with_images=False), **reading)
+    return shown
+
+
+def _brought(
+    path: str, reading: BroughtReading, settings: Study, stimuli: StimulusSet, *, kind: str | None = None
+) -> RDMs:
+    """RDMs of a file over the stimuli of the study, in their order; the file may hold more of the set."""
+    rdms = read_rdms(path, stimuli=read_stimuli(settings.stimuli.source, with_images=False), kind=kind, **reading)
     place = {stimulus_id: number for number, stimulus_id in enumerate(rdms.pattern_descriptors["stimulus_id"])}
     absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in place]
     if absent:
@@ -186,29 +189,34 @@ def with_background(stimuli: StimulusSet, settings: Study) -> StimulusSet:
     return stimuli if level is None else stimuli.with_transform(GrayBackground(level=level))
 
 
-def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArray:
-    """The study's recording, simulated or read, restricted to its regions.
+def simulated_regions(settings: Study) -> tuple[str, ...]:
+    """The regions of a recording that the study simulates."""
+    return tuple(settings.recording.regions or SIMULATED_REGIONS)
 
-    A recording that is read must hold the stimuli, where they are given.
-    """
+
+def simulate_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
+    """The recording that a study simulates."""
+    return simulate_patches(
+        stimuli,
+        regions=simulated_regions(settings),
+        n_neurons=settings.recording.n_neurons,
+        n_repetitions=settings.recording.n_repetitions,
+        rng=step_rng(settings.seed, "recording"),
+    )
+
+
+def read_study_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArray:
+    """The recording that a study names, restricted to its regions; it must hold the stimuli, where they are given."""
     chosen = settings.recording
-    if chosen.source == "simulated":
-        return simulate_patches(
-            stimuli,
-            regions=tuple(chosen.regions or SIMULATED_REGIONS),
-            n_neurons=chosen.n_neurons,
-            n_repetitions=chosen.n_repetitions,
-            rng=step_rng(settings.seed, "recording"),
-        )
     if not Path(chosen.source).exists():
         hint = "" if Path(chosen.source).suffix else f": {closest(chosen.source, ['simulated'])}"
         raise InputError(f"recording.source = {chosen.source!r}: no such file or folder{hint}")
-    window = None if chosen.window_ms is None else tuple(chosen.window_ms)
+    window_ms = None if chosen.window_ms is None else (chosen.window_ms[0], chosen.window_ms[1])
     recording = neural_data.read_recording(
         chosen.source,
         format=chosen.format,
         stimulus=chosen.stimulus,
-        window_ms=window,
+        window_ms=window_ms,
         columns=chosen.columns,
         variables=chosen.variables,
         region=chosen.region,
@@ -224,9 +232,7 @@ def obtain_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArr
     return recording.isel(neuroid=np.isin(recording["region"], chosen.regions or known))
 
 
-def present(
-    record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[str], dissimilarity: str, normalize: str | None
-) -> dict[str, RDMs]:
+def network_rdms(record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[str], values: Values) -> LayerRdms:
     """RDMs of the layers of one network, of every kind that is wanted, from one presentation of the stimuli.
 
     Parameters
@@ -235,25 +241,26 @@ def present(
     stimuli : StimulusSet
     kinds : sequence of str
         Of ``measures.declaration.LAYER_RDMS``.
-    dissimilarity, normalize : str, str or None
-        Those of the study.
+    values : Values
+        Of the study: dissimilarity and normalisation.
 
     Returns
     -------
-    dict of str to rsatoolbox.rdm.RDMs
-        By kind.
+    LayerRdms
     """
     requests = {
-        (kind, number): request
+        f"{kind} {number}": request
         for kind in kinds
-        for number, request in enumerate(LAYER_RDMS[kind](dissimilarity, normalize))
+        for number, request in enumerate(LAYER_RDMS[kind](values.dissimilarity, values.normalize))
     }
     found = compute_rdm_requests(loaded(record), stimuli.prepare(record.shown_at), list(record.layers), requests)
-    return {kind: concat_rdms([rdms for (name, _), rdms in found.items() if name == kind]) for kind in kinds}
+    return LayerRdms(
+        {kind: concat_rdms([rdms for name, rdms in found.items() if name.rpartition(" ")[0] == kind]) for kind in kinds}
+    )
 
 
 def measure_network(
-    key: str, record: NetworkRecord, given: Mapping[str, Any], kept: Mapping[str, bytes] | None = None
+    key: str, record: NetworkRecord, given: Mapping[str, object], kept: Mapping[str, bytes] | None = None
 ) -> Measured:
     """One measure of one network.
 
@@ -273,8 +280,8 @@ def measure_network(
     Measured
     """
     needs, arguments = MEASURES[key].needs, dict(given)
-    if "stimuli" in arguments:
-        arguments["stimuli"] = arguments["stimuli"].prepare(record.shown_at)
+    if isinstance(stimuli := arguments.get("stimuli"), StimulusSet):
+        arguments["stimuli"] = stimuli.prepare(record.shown_at)
     if "network" in needs:
         arguments["network"] = loaded(record)
     if "layers" in needs:
@@ -282,15 +289,15 @@ def measure_network(
     if "snapshots" in needs:
         states = (kept or {}).items()
         arguments["snapshots"] = ((int(epoch), loaded(with_weights(record, weights))) for epoch, weights in states)
-    return MEASURES[key].compute(**arguments)
+    return MEASURES[key].compute_from(arguments)
 
 
-def measure_patches(
-    recording: xr.DataArray, stimuli: StimulusSet, dissimilarity: str, normalize: str | None
-) -> Patches:
+def measure_patches(recording: xr.DataArray, stimuli: StimulusSet, values: Values) -> Patches:
     """RDMs of the recorded patches."""
     return Patches(
-        rdms=compute_neural_rdms(recording, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli),
+        rdms=compute_neural_rdms(
+            recording, dissimilarity=values.dissimilarity, normalize=values.normalize, stimuli=stimuli
+        ),
         views=compute_neural_rdms(recording, normalize="zscore", within="identity", stimuli=stimuli)
         if has_views(stimuli)
         else None,
@@ -319,7 +326,7 @@ def fit_layers(
     )
 
 
-def draw_to_files(name: str, draw: Callable[..., Figure], drawn: Mapping[str, Any]) -> dict[str, bytes]:
+def draw_to_files(name: str, draw: Callable[..., Figure], drawn: Mapping[str, object]) -> dict[str, bytes]:
     """Files of one figure, by name."""
     with tempfile.TemporaryDirectory() as folder:
         save_figure(draw(**drawn), name, Path(folder))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
+import numpy as np
+import pandas as pd
 import safetensors.torch
 import torch
 
@@ -16,56 +18,138 @@ from neural_data.errors import InputError
 from neurocompare import __version__
 from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
-from neurocompare.models.registry import load_model
-from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
+from neurocompare.models.training import STATE_NAME, Progress, Recipe, TrainedNetwork, train_network
 from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.grammar import Model, Training
-from neurocompare.study.recipes import preprocessing_of, recipe_of
+from neurocompare.study.recipes import image_size, preprocessing_of, recipe_of
 from neurocompare.study.workers import n_cores
 
-__all__ = ["read_images_to_train_on", "train", "train_to_folder"]
+__all__ = ["TrainingTask", "read_images_to_train_on", "train", "train_to_folder"]
 
 
-def read_images_to_train_on(training: Training, size: int, *, n_jobs: int = 1) -> dict[str, Any]:
-    """Images of a data set as arrays that the cache can hold: ``train``, and ``test`` or None."""
-    options = {"size": size, "seed": training.data_seed}
-    train, test = read_dataset(training.dataset, n_images=training.n_images, n_jobs=n_jobs, **options)
-    if training.test is not None:
-        test = read_dataset(training.test, **options)[0]
-    return {"train": _plain(train), "test": None if test is None else _plain(test)}
+@dataclass(frozen=True)
+class TrainingTask:
+    """What a network is trained on, and how.
+
+    Parameters
+    ----------
+    dataset, test, n_images : str, str or None, int or None
+        Images, see :func:`~neurocompare.models.datasets.read_dataset`; ``test`` is read in place of the test images
+        that ``dataset`` brings.
+    regime : str
+        See :func:`~neurocompare.models.datasets.apply_regime`.
+    recipe : Recipe
+    keep_epochs : tuple of int
+        Epochs whose weights are kept too; 0 is the random start.
+    data_seed : int
+        Of rendering, splits and flips.
+    """
+
+    dataset: str
+    recipe: Recipe
+    test: str | None = None
+    n_images: int | None = None
+    regime: str = "natural"
+    keep_epochs: tuple[int, ...] = ()
+    data_seed: int = 0
+
+    @classmethod
+    def of(cls, settings: Training) -> TrainingTask:
+        """The task that ``[models.training]`` of a study sets."""
+        return cls(
+            dataset=settings.dataset,
+            recipe=recipe_of(settings),
+            test=settings.test,
+            n_images=settings.n_images,
+            regime=settings.regime,
+            keep_epochs=tuple(settings.keep_epochs),
+            data_seed=settings.data_seed,
+        )
+
+    def read(
+        self, size: int, *, n_jobs: int, progress: Progress | None = None
+    ) -> tuple[LabelledImages, LabelledImages | None]:
+        """Images to train on, and to test with where there are any of their own."""
+        images, tested = read_dataset(
+            self.dataset, size=size, n_images=self.n_images, seed=self.data_seed, n_jobs=n_jobs, progress=progress
+        )
+        if self.test is not None:
+            tested, _ = read_dataset(self.test, size=size, seed=self.data_seed, n_jobs=n_jobs, progress=progress)
+        return images, tested
+
+    def split(self, images: LabelledImages, tested: LabelledImages | None) -> Splits:
+        """The images as the regime shows them, some held out."""
+        splits = split_dataset(images, tested, seed=self.data_seed)
+        parts = (splits.train, splits.validation, splits.test)
+        return Splits(*(apply_regime(part, self.regime, seed=self.data_seed) for part in parts))
 
 
-def train(model: Model, seed: int, images: Mapping[str, Any], folder: Path | None, device: str) -> dict[str, Any]:
+class ImageArrays(TypedDict):
+    """Fields of :class:`~neurocompare.models.datasets.LabelledImages`, as the cache holds them."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    name: str
+    exemplars: np.ndarray | None
+
+
+class ImagesToTrainOn(TypedDict):
+    """Decoded images of a data set; ``test`` is None where it has none of its own."""
+
+    train: ImageArrays
+    test: ImageArrays | None
+
+
+class TrainedWeights(TypedDict):
+    """What the training of a network gives a study, as the cache holds it."""
+
+    weights: bytes
+    """Safetensors."""
+    curve: pd.DataFrame
+    """The learning curve."""
+    kept: dict[str, bytes]
+    """Safetensors by epoch."""
+
+
+def read_images_to_train_on(settings: Training, size: int, *, n_jobs: int = 1) -> ImagesToTrainOn:
+    """Images of a study's data set as arrays that the cache can hold."""
+    train, test = TrainingTask.of(settings).read(size, n_jobs=n_jobs)
+    return {"train": _arrays(train), "test": None if test is None else _arrays(test)}
+
+
+def train(
+    model: Model, settings: Training, images: ImagesToTrainOn, seed: int, folder: Path | None, device: str
+) -> TrainedWeights:
     """Train one network of a study.
 
     Parameters
     ----------
     model : Model
-        With ``training``.
-    seed : int
-    images : mapping
+        Its entry in the study file.
+    settings : Training
+        How the entry says to train it.
+    images : ImagesToTrainOn
         From :func:`read_images_to_train_on`.
+    seed : int
     folder : pathlib.Path or None
         Where the state of a training that is stopped is found again.
     device : str
 
     Returns
     -------
-    dict
-        ``weights``: safetensors, as bytes. ``curve``: the learning curve. ``kept``: bytes by epoch.
+    TrainedWeights
     """
-    training = model.training
-    train, test = (None if images[part] is None else LabelledImages(**images[part]) for part in ("train", "test"))
-    splits = split_dataset(train, test, seed=training.data_seed)
-    parts = [apply_regime(part, training.regime, seed=training.data_seed) for part in vars(splits).values()]
+    task, test = TrainingTask.of(settings), images["test"]
+    splits = task.split(LabelledImages(**images["train"]), None if test is None else LabelledImages(**test))
     made = train_network(
         model.name,
-        Splits(*parts),
-        recipe_of(training),
+        splits,
+        task.recipe,
         seed=seed,
         device=device,
         folder=folder,
-        keep_epochs=training.keep_epochs,
+        keep_epochs=task.keep_epochs,
         preprocessing=preprocessing_of(model),
     )
     kept = {str(epoch): safetensors.torch.save(state) for epoch, state in made.kept.items()}
@@ -74,18 +158,13 @@ def train(model: Model, seed: int, images: Mapping[str, Any], folder: Path | Non
 
 def train_to_folder(
     out: Path,
+    task: TrainingTask,
     *,
-    dataset: str,
-    test: str | None = None,
-    regime: str = "natural",
-    recipe: Recipe,
-    seed: int = 0,
     architecture: str = "cnn-small",
-    n_images: int | None = None,
-    keep_epochs: Sequence[int] = (),
+    seed: int = 0,
     device: str = "auto",
     n_jobs: int | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> TrainedNetwork:
     """Train one network and write what came out, as ``neurocompare train`` does.
 
@@ -94,15 +173,11 @@ def train_to_folder(
     out : pathlib.Path
         Gets ``checkpoint.safetensors``, ``epoch_N.safetensors`` of the kept epochs, ``training.csv`` and
         ``provenance.json``, and holds the state while training runs: called again after a stop, training goes on.
-    dataset, test, n_images : str, int
-        See :func:`~neurocompare.models.datasets.read_dataset`.
-    regime : str
-        See :func:`~neurocompare.models.datasets.apply_regime`.
-    recipe : Recipe
-    seed, keep_epochs, device : int, sequence of int, str
-        See :func:`~neurocompare.models.training.train_network`.
+    task : TrainingTask
     architecture : str
         As :func:`~neurocompare.models.registry.load_model` takes it.
+    seed, device : int, str
+        See :func:`~neurocompare.models.training.train_network`.
     n_jobs : int or None
         Worker processes for rendering; None: one a core.
     progress : callable or None
@@ -118,13 +193,9 @@ def train_to_folder(
     """
     # The state of a stopped training lies in ``out`` itself, where the next call finds it.
     with whole_folder(out, command="train", unfinished=(STATE_NAME,)) as folder:
-        size = load_model(architecture, start="own", device="cpu").preprocessing.side
-        options = {"size": size, "n_jobs": n_jobs or n_cores(), "progress": progress}
-        images, tested = read_dataset(dataset, n_images=n_images, **options)
-        if test is not None:
-            tested = read_dataset(test, **options)[0]
-        splits = split_dataset(images, tested)
-        splits = Splits(*(apply_regime(part, regime) for part in (splits.train, splits.validation, splits.test)))
+        size = image_size(Model(name=architecture))
+        images, tested = task.read(size, n_jobs=n_jobs or n_cores(), progress=progress)
+        splits = task.split(images, tested)
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -133,11 +204,11 @@ def train_to_folder(
             made = train_network(
                 architecture,
                 splits,
-                recipe,
+                task.recipe,
                 seed=seed,
                 device=device,
                 folder=out,
-                keep_epochs=keep_epochs,
+                keep_epochs=task.keep_epochs,
                 progress=progress,
             )
         except BaseException:
@@ -149,8 +220,8 @@ def train_to_folder(
             "torch": torch.__version__,
             "architecture": architecture,
             "dataset": images.name,
-            "regime": regime,
-            "recipe": dataclasses.asdict(recipe),
+            "regime": task.regime,
+            "recipe": dataclasses.asdict(task.recipe),
             "seed": seed,
             "n_threads": torch.get_num_threads(),
             "classes": list(splits.train.classes),
@@ -164,7 +235,7 @@ def train_to_folder(
     return made
 
 
-def _plain(data: LabelledImages) -> dict[str, Any]:
+def _arrays(data: LabelledImages) -> ImageArrays:
     return {
         "images": data.images,
         "labels": data.labels,

@@ -12,7 +12,7 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TypeVar
 
 import joblib
 import torch
@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 DASK_AHEAD = 4
 """Tasks handed out to a cluster at a time, for each worker that it has at the start."""
-Task = tuple[Callable[..., Any], tuple]
+Result = TypeVar("Result")
+Task = tuple[Callable[..., Result], tuple[object, ...]]
+"""A function and its arguments."""
 
 
 def n_cores() -> int:
@@ -44,8 +46,8 @@ def threads_per_task(n_tasks: int) -> int:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, n_threads: int, n_jobs: int | None = None, dask: str | None = None
-) -> Iterator[tuple[int, Any]]:
+    tasks: Sequence[Task[Result]], *, n_threads: int, n_jobs: int | None = None, dask: str | None = None
+) -> Iterator[tuple[int, Result]]:
     """Results of tasks as they are done.
 
     Parameters
@@ -80,7 +82,7 @@ def run_tasks(
         yield from _on_processes(tasks, n_jobs, n_threads)
 
 
-def _on_processes(tasks: Sequence[Task], n_jobs: int, n_threads: int) -> Iterator[tuple[int, Any]]:
+def _on_processes(tasks: Sequence[Task[Result]], n_jobs: int, n_threads: int) -> Iterator[tuple[int, Result]]:
     calls = (
         delayed(_numbered)(position, function, arguments, n_threads)
         for position, (function, arguments) in enumerate(tasks)
@@ -96,7 +98,7 @@ def _on_processes(tasks: Sequence[Task], n_jobs: int, n_threads: int) -> Iterato
         ) from error
 
 
-def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tuple[int, Any]]:
+def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Iterator[tuple[int, Result]]:
     try:
         import distributed
     except ImportError as error:
@@ -140,14 +142,16 @@ def _on_dask(tasks: Sequence[Task], address: str, n_threads: int) -> Iterator[tu
             yield position, result
 
 
-def _numbered(position: int, function: Callable[..., Any], arguments: tuple, n_threads: int) -> tuple[int, Any]:
+def _numbered(
+    position: int, function: Callable[..., Result], arguments: tuple[object, ...], n_threads: int
+) -> tuple[int, Result]:
     # Joblib takes a worker that has grown by 300 MB since its first task for a leaking one and starts another, which
     # costs seconds of imports; ours grow by what their tasks hold.
     process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
     return position, _limited(function, arguments, n_threads)
 
 
-def _limited(function: Callable[..., Any], arguments: tuple, n_threads: int) -> Any:
+def _limited(function: Callable[..., Result], arguments: tuple[object, ...], n_threads: int) -> Result:
     """Result of a function that uses so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)

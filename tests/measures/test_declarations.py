@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
+import xarray as xr
 from pydantic import ValidationError
 
 from neurocompare.measures import MEASURES
 from neurocompare.measures.columns import COLUMNS, columns
-from neurocompare.measures.declaration import LAYER_RDMS, THINGS, VALUES, Measure, Measured, needs_of
+from neurocompare.measures.declaration import LAYER_RDMS, NETWORK_THINGS, Measure, Measured, Things, Values, needs_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.study.grammar import Study, load_study, study_schema
 from neurocompare.study.planning import TYPICAL_SECONDS, values_of
@@ -28,7 +30,7 @@ def test_tables_and_figures_have_names_of_their_own():
 def test_a_measure_needs_what_there_is_and_tables_of_measures_before_it(key):
     before = list(MEASURES)[: list(MEASURES).index(key)]
     earlier = {table.name for name in before for table in MEASURES[name].all_tables}
-    assert MEASURES[key].needs.keys() <= {*THINGS, *VALUES, *LAYER_RDMS} | earlier
+    assert MEASURES[key].needs.keys() <= {*Things.names(), *Values.names(), *LAYER_RDMS, *NETWORK_THINGS} | earlier
 
 
 @pytest.mark.parametrize("key", MEASURES)
@@ -66,8 +68,24 @@ def test_a_column_without_a_meaning_and_one_declared_twice_are_refused():
         Table("twice", "One row.", columns("model", "model"))
 
 
-def test_values_are_those_that_measures_may_name():
-    assert values_of(STUDY).keys() == VALUES.keys()
+def test_things_are_given_by_name_and_only_those_that_are_there():
+    table = pd.DataFrame({"index": [1.0]})
+    things = Things(values_of(STUDY), None, xr.DataArray([0.0]), simulated=False, hypotheses=(), tables={"one": table})
+    assert things.named(["seed", "background", "simulated", "patches", "one", "two", "normalize"]) == {
+        "seed": 0,
+        "background": None,
+        "simulated": False,
+        "one": table,
+        "normalize": None,
+    }
+    assert things.named(["tables"])["tables"]["one"] is table
+    names = [*Things.names(), *Values.names(), *LAYER_RDMS, *NETWORK_THINGS]
+    assert len(set(names)) == len(names)
+
+
+def test_a_measure_that_only_draws_is_not_computed():
+    with pytest.raises(ValueError, match="'regimes' computes nothing"):
+        MEASURES["regimes"].compute_from({})
 
 
 def test_every_measure_has_a_likely_duration_and_a_key_in_the_grammar():
@@ -88,8 +106,6 @@ def test_settings_are_declared_where_and_only_where_compute_takes_them():
 
 
 def test_a_result_with_an_undeclared_column_is_refused():
-    import pandas as pd
-
     from neurocompare.reporting.tables import ordered
 
     with pytest.raises(ValueError, match=r"columns \['extra'\] that its declaration lacks"):

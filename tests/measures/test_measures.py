@@ -17,7 +17,7 @@ from neurocompare.representations.templates import template_contributions
 from neurocompare.stimuli.image_sets import noise_images, read_images
 from neurocompare.study.grammar import load_study
 from neurocompare.study.runner import plan_study
-from neurocompare.study.steps import obtain_recording, read_own_stimuli
+from neurocompare.study.steps import read_own_stimuli, simulate_recording
 
 ASKED = """
 [outputs]
@@ -112,7 +112,7 @@ def test_patch_indices_are_corrected_with_an_interval(small_study, tmp_path):
     settings = load_study(small_study)
     stimuli = read_own_stimuli(settings)
     expected = corrected_indices(
-        obtain_recording(settings, stimuli), stimuli=stimuli, n_splits=4, rng=step_rng(3, "corrected indices")
+        simulate_recording(settings, stimuli), stimuli=stimuli, n_splits=4, rng=step_rng(3, "corrected indices")
     )
     np.testing.assert_allclose(table["index"], expected["index"])
     for column in ("corrected_index", "reliability", "n_neurons"):

@@ -111,8 +111,8 @@ def test_results_do_not_depend_on_the_number_of_workers(small_study, tmp_path, m
 def test_a_second_run_computes_nothing(small_study, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "cache"))
     first = run_study(small_study, out=tmp_path / "a")
-    for name in ("present", "measure_network", "measure_patches", "fit_layers", "draw_to_files"):
-        monkeypatch.setattr(f"neurocompare.study.runner.{name}", None)
+    for name in ("network_rdms", "measure_network", "measure_patches", "fit_layers", "draw_to_files"):
+        monkeypatch.setattr(f"neurocompare.study.runner.{name}", lambda *_, **__: pytest.fail("computed again"))
     second = run_study(small_study, out=tmp_path / "b")
     for name, table in first.tables.items():
         pd.testing.assert_frame_equal(table, second.tables[name])

@@ -137,7 +137,7 @@ def test_networks_outlive_changes_of_the_analysis(one_regime, tmp_path, own_cach
 def test_what_training_depends_on_changes_the_key(trained_study):
     def key(**changes):
         study = load_study(trained_study, {f"models.1.training.{name}": value for name, value in changes.items()})
-        return training_key(study.models[1], 0, "cpu")
+        return training_key(study.models[1], study.models[1].training, 0, "cpu")
 
     other = write_images(trained_study.parent / "other.parquet", 40, seed=1)
     changes = [{"epochs": 2}, {"regime": "natural"}, {"dataset": str(other)}, {"data_seed": 1}, {"n_images": 50}]
@@ -381,4 +381,4 @@ def test_a_training_that_was_stopped_goes_on_in_its_folder(sides, tmp_path, monk
 
 def test_errors_below_the_command_line_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        training.train_to_folder(tmp_path / "run", dataset="none/x.parquet", recipe=make_recipe())
+        training.train_to_folder(tmp_path / "run", training.TrainingTask("none/x.parquet", make_recipe()))

@@ -543,9 +543,9 @@ def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
         values = recording[name].values
         if values.dtype.kind != "U":
             recording = recording.assign_coords({name: (dim, as_text(values))})
-    for name, coord in list(recording.coords.items()):
+    for called, coord in list(recording.coords.items()):
         if coord.dtype.kind in "OT":  # text as files give it: Python strings, or NumPy's variable-width strings
-            recording = recording.assign_coords({name: (coord.dims, as_text(coord.values))})
+            recording = recording.assign_coords({called: (coord.dims, as_text(coord.values))})
     if "azimuth_deg" in recording.coords and recording["azimuth_deg"].dtype.kind in "iuf":
         azimuths = recording["azimuth_deg"]
         normal = in_degrees(azimuths.values)

@@ -80,7 +80,10 @@ def as_resizing(size: int | tuple[int, int] | Resizing) -> Resizing:
     """The resizing that a number of pixels (a square), a height and width, or a resizing means."""
     if isinstance(size, Resizing):
         return size
-    return Resizing((size, size) if isinstance(size, (int, np.integer)) else tuple(size))
+    if isinstance(size, (int, np.integer)):
+        return Resizing((int(size), int(size)))
+    height, width = size
+    return Resizing((height, width))
 
 
 def resized(image: np.ndarray, how: Resizing) -> np.ndarray:

@@ -145,9 +145,9 @@ class StimulusSet:
         for column, wanted in values.items():
             if column not in self.table.columns:
                 raise InputError(f"{self.name} has no column {column!r}: {closest(column, self.table.columns)}")
-            wanted = list(wanted) if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
+            listed = list(wanted) if isinstance(wanted, (list, tuple, set, np.ndarray)) else [wanted]
             found = self.table[column]
-            keep &= angles_in(found, wanted) if column in ANGLES else found.isin(wanted).to_numpy()
+            keep &= angles_in(found, listed) if column in ANGLES else found.isin(listed).to_numpy()
         if not keep.any():
             raise InputError(f"no stimulus of {self.name} has {values}; {len(self)} were looked at")
         return self.take(np.flatnonzero(keep))
@@ -267,7 +267,8 @@ class StimulusSet:
         """
         prepared = dict(self.prepared)
         room = max_mb * 1e6 - sum(images.nbytes for images in prepared.values())
-        for size in sorted(set(sizes) - {None, *prepared}, key=lambda size: as_resizing(size).n_pixels):
+        missing = {size for size in sizes if size is not None and size not in prepared}
+        for size in sorted(missing, key=lambda size: as_resizing(size).n_pixels):
             shape = (len(self), 3, *as_resizing(size).size)
             n_bytes = math.prod(shape) * np.dtype(np.float32).itemsize
             if n_bytes <= room:
@@ -299,7 +300,7 @@ class StimulusSet:
         InputError
             If an image is missing, broken, or of another size than the first.
         """
-        if size in self.prepared:
+        if size is not None and size in self.prepared:
             return np.array(self.prepared[size])
         if not len(self):
             raise InputError(f"{self.name} is empty; at least one stimulus is needed")
@@ -350,6 +351,8 @@ class StimulusSet:
         if self.pixels is not None:
             yield from self.pixels
             return
+        if self.files is None:
+            raise InputError(f"{self.name} has neither images in memory nor a folder of them")
         animated = 0
         with ImageFiles(self.files) as read:
             for stimulus_id, filename in self.table["filename"].items():

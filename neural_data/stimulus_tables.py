@@ -65,7 +65,7 @@ def _roundest(angles: np.ndarray) -> float:
     return min((float(angle) for angle in angles), key=lambda angle: (len(repr(angle)), abs(angle)))
 
 
-def angles_in(found: pd.Series, wanted: Sequence[float]) -> np.ndarray:
+def angles_in(found: pd.Series, wanted: Sequence[object]) -> np.ndarray:
     """Where a column of angles holds one of those wanted; boolean, as long as the column."""
     try:
         asked = in_degrees(np.asarray(wanted, dtype=float))

@@ -110,13 +110,14 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
             if is_netcdf3:
                 # From memory: a damaged file that is mapped cannot be closed again, and what it claims past its end is
                 # never allocated.
-                source, engine = io.BytesIO(read_bytes(path, largest=LARGEST_CLAIM)), {"engine": "scipy"}
+                content = io.BytesIO(read_bytes(path, largest=LARGEST_CLAIM))
+                opened = xr.open_dataset(content, decode_times=False, engine="scipy")
             else:
                 stack.enter_context(closed_hdf5(path, what="a netCDF assembly"))
                 # phony_dims: HDF5 that is no netCDF opens too, so that its dims can be named in the error.
-                source, engine = path, {"engine": "h5netcdf", "phony_dims": "sort"}
+                opened = xr.open_dataset(path, decode_times=False, engine="h5netcdf", phony_dims="sort")
             # decode_times off: a bin in "ms" is a number here, never a date.
-            yield stack.enter_context(xr.open_dataset(source, decode_times=False, **engine))
+            yield stack.enter_context(opened)
     except InputError:
         raise
     except (*UNREADABLE, struct.error) as error:

@@ -33,8 +33,10 @@ LONGEST_CELL = 64_000_000
 DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
 """Cells that say that nothing was measured, in lower case."""
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"))
-_BOMS += ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_BOMS = (
+    *((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32")),
+    *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")),
+)
 _EXPONENT = r"([eE][+-]?[0-9]+)?"
 _SIGN = r"[+-]?"
 _WHOLE = re.compile(rf"{_SIGN}[0-9]+{_EXPONENT}")

@@ -51,7 +51,7 @@ class Format:
         What people call it.
     detect : callable
         Whether a :class:`Candidate` is in this format; formats are asked in the order of the family.
-    read : callable or None
+    read : callable
         Gives the recording of a path and :class:`ReadOptions`.
     write : callable or None
         Writes a recording to a path.
@@ -64,7 +64,7 @@ class Format:
     name: str
     title: str
     detect: Callable[[Candidate], bool]
-    read: Callable[[Path, ReadOptions], xr.DataArray] | None = None
+    read: Callable[[Path, ReadOptions], xr.DataArray]
     write: Callable[[xr.DataArray, Path], None] | None = None
     endings: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()

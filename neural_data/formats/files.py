@@ -171,19 +171,20 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
         If the format is not known or cannot hold the recording.
     """
     path = Path(path)
-    written = [entry for entry in FORMATS if entry.write is not None]
+    written = {entry.name: entry.write for entry in FORMATS if entry.write is not None}
+    known = [entry for entry in FORMATS if entry.name in written]
     if format is None:
-        fitting = [entry for entry in written if path.suffix.lower() in entry.endings]
+        fitting = [entry for entry in known if path.suffix.lower() in entry.endings]
         if not fitting:
-            names = ", ".join(entry.aliases[0] if entry.aliases else entry.name for entry in written)
-            endings = ", ".join(ending for entry in written for ending in entry.endings)
+            names = ", ".join(entry.aliases[0] if entry.aliases else entry.name for entry in known)
+            endings = ", ".join(ending for entry in known for ending in entry.endings)
             raise InputError(f"{path}: the ending names no format; write {endings}, or give format, one of {names}")
         chosen = fitting[0]
     else:
-        chosen = format_called(format, written)
+        chosen = format_called(format, known)
     recording = checked_recording(recording, where="the recording")
     with whole_file(path) as temporary:
-        chosen.write(recording, temporary)
+        written[chosen.name](recording, temporary)
     return path
 
 

@@ -121,7 +121,7 @@ def _refuse_open_ends(file: h5py.File, path: Path) -> None:
     """Walk through all links; see the module's docstring for what is refused."""
     seen = 0
     done: set[tuple[int, int]] = set()
-    waiting = [(file.id, "/", ())]
+    waiting: list[tuple[h5py.h5g.GroupID, str, tuple[tuple[int, int], ...]]] = [(file.id, "/", ())]
     while waiting:
         group, name, above = waiting.pop()
         here = _address(group)

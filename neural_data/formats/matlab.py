@@ -223,7 +223,11 @@ class _Reader:
             and "MATLAB_class" not in item.attrs
         }
         if listed and len(listed) == len(fields) and "MATLAB_class" in group.attrs:
-            columns = {name: self.value(item, depth + 1) for name, item in listed.items()}
+            values = {name: self.value(item, depth + 1) for name, item in listed.items()}
+            columns = {
+                name: value if isinstance(value, list) else list(np.ravel(np.asarray(value)))
+                for name, value in values.items()
+            }
             lengths = {len(column) for column in columns.values()}
             if len(lengths) != 1:
                 raise InputError(f"{self.path}: the fields of {group.name} differ in length; save it anew")

@@ -103,12 +103,12 @@ def named_values(path: Path, wanted: Mapping[str, str]) -> dict[str, object]:
         loaded = read_variables(path, sorted(set(tops.values())))
         return {role: _field(loaded, name, path) for role, name in wanted.items()}
     with closed_hdf5(path) as file:
-        known = dataset_shapes(file)
+        datasets = dataset_shapes(file)
         found = {}
         for role, name in wanted.items():
-            place = name.replace(".", "/").strip("/") if name not in known else name
-            if place not in known:
-                raise InputError(f"{path}: no dataset {name!r} for {role}: {closest(name, known)}")
+            place = name.replace(".", "/").strip("/") if name not in datasets else name
+            if place not in datasets:
+                raise InputError(f"{path}: no dataset {name!r} for {role}: {closest(name, datasets)}")
             item = file[place]
             text = h5py.check_string_dtype(item.dtype)
             found[role] = item.asstr()[()] if text is not None and item.size < 10_000_000 else array_of(item, path)
@@ -127,7 +127,8 @@ def found_in(path: Path) -> dict[str, str]:
     found = {name: f"{_times(shape)} {kind}" for name, (shape, kind) in shapes.items() if name not in structs}
     if structs and path.stat().st_size < 200_000_000:
         for name, value in read_variables(path, structs).items():
-            for field, inner in (value[0] if isinstance(value, list) and value else value).items():
+            first = value[0] if isinstance(value, list) and value else value
+            for field, inner in first.items() if isinstance(first, Mapping) else ():
                 found[f"{name}.{field}"] = _shown(inner) + (
                     f" in each of {len(value)}" if isinstance(value, list) else ""
                 )
@@ -137,8 +138,9 @@ def found_in(path: Path) -> dict[str, str]:
 def _field(loaded: Mapping[str, object], name: str, path: Path) -> object:
     value: object = dict(loaded)
     for part in re.split(r"[./]", name):
-        structs = value if isinstance(value, list) else [value]
-        if not structs or not all(isinstance(struct, Mapping) for struct in structs):
+        listed = value if isinstance(value, list) else [value]
+        structs = [struct for struct in listed if isinstance(struct, Mapping)]
+        if not structs or len(structs) < len(listed):
             raise InputError(f"{path}: {name!r} names a field of what is no struct")
         if part not in structs[0]:
             raise InputError(f"{path}: no field {part!r} in {name!r}: {closest(part, structs[0])}")
@@ -204,7 +206,9 @@ def _recording(
     elif "time_bin" in sides:
         values = np.moveaxis(values, 1, 2)
     n_shown = len(values) // n_repetitions
-    presentations, neuroids, bins = {}, {}, {}
+    presentations: dict[str, np.ndarray] = {}
+    neuroids: dict[str, np.ndarray] = {}
+    bins: dict[str, np.ndarray] = {}
     n_neurons = values.shape[1]
     for role, given in labels.items():
         size = n_neurons if role in _OF_NEURONS else values.shape[-1] if role in _OF_BINS else n_shown
@@ -220,12 +224,12 @@ def _recording(
             neuroids[role] = given
         else:
             presentations[role] = np.repeat(given, n_repetitions)
-    for role, given in (("region", options.region), ("subject", options.subject)):
-        if given is not None:
-            neuroids[role] = np.repeat(given, n_neurons)
+    for role, named in (("region", options.region), ("subject", options.subject)):
+        if named is not None:
+            neuroids[role] = np.repeat(named, n_neurons)
     notes = [f"responses are {name} ({_times(responses.shape)}: {', '.join(sides)})"]
     if "neuroid_id" not in neuroids:
-        neuroids["neuroid_id"] = [f"n{i + 1:04d}" for i in range(n_neurons)]
+        neuroids["neuroid_id"] = np.array([f"n{i + 1:04d}" for i in range(n_neurons)])
         notes.append("neurons are numbered in the order of the file")
     neuroids.setdefault("region", np.repeat("unspecified", n_neurons))
     neuroids.setdefault("subject", np.repeat("", n_neurons))

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -28,9 +30,13 @@ from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5, dataset_shapes
-from neural_data.formats.options import ReadOptions, checked_roles, refuse_unused
+from neural_data.formats.options import ReadOptions, checked_roles, one_name, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
 from neural_data.recordings import as_text, checked_recording, make_recording, select_window
+
+if TYPE_CHECKING:
+    from pynwb import NWBFile
+    from pynwb.misc import Units
 
 __all__ = ["FORMAT", "read", "write"]
 
@@ -47,10 +53,6 @@ ONSETS = re.compile(
 LIKE_ONSETS = re.compile(r"onset|stim|image|img|pic|visual|target|sample|object|face|display|flash|cue", re.IGNORECASE)
 """Names of columns that may say it, where all their times lie within their rows."""
 ONSET_ROLES = ("stimulus_id", "onset", "neuroid_id", "region")
-LIKE_ONSETS = re.compile(
-    r"onset|(stim|image|img|pic|visual|target|sample|object|face|display|flash|cue)", re.IGNORECASE
-)
-"""Names of columns that may say when the stimulus came on; those whose times lie within their rows do."""
 _USED = ("stimulus", "window_ms", "bin_ms", "region", "subject", "units", "columns")
 
 
@@ -118,7 +120,7 @@ def write(recording: xr.DataArray, path: Path) -> None:
     for name in neuroids:
         content.add_unit_column(name, f"{name} of the neuron")
     for i in range(recording.sizes["neuroid"]):
-        content.add_unit(**{name: values[i].item() for name, values in neuroids.items()})
+        content.add_unit(**{str(name): values[i].item() for name, values in neuroids.items()})
     columns = [
         VectorData(name=n, description=f"{n} of the presentation", data=c.values.tolist())
         for n, c in recording.coords.items()
@@ -147,7 +149,7 @@ def _refuse_claims(file: h5py.File, path: Path) -> None:
     """Refuse tables that claim more than memory holds; other parts of the file are not loaded."""
     for name, (shape, dtype) in dataset_shapes(file).items():
         if name.startswith(("units/", "intervals/", f"processing/{MODULE}/")):
-            refuse_claim(np.prod(shape, dtype=float) * max(dtype.itemsize, 8), path, f"{name} {shape}")
+            refuse_claim(math.prod(shape) * max(dtype.itemsize, 8), path, f"{name} {shape}")
 
 
 def _bins(recording: xr.DataArray) -> list | None:
@@ -156,7 +158,7 @@ def _bins(recording: xr.DataArray) -> list | None:
     return np.stack([recording["time_bin_start"].values, recording["time_bin_end"].values], axis=1).tolist()
 
 
-def _read_responses(content: object, options: ReadOptions, where: str) -> xr.DataArray:
+def _read_responses(content: NWBFile, options: ReadOptions, where: str) -> xr.DataArray:
     """A recording that :func:`write` wrote."""
     rows = content.processing[MODULE][TABLE]
     about = _about(content.notes or "{}", where)
@@ -188,15 +190,15 @@ def _about(notes: str, where: str) -> dict:
     return about
 
 
-def _read_spikes(content: object, options: ReadOptions, where: str) -> xr.DataArray:
+def _read_spikes(content: NWBFile, options: ReadOptions, where: str) -> xr.DataArray:
     if content.units is None or "spike_times" not in content.units.colnames:
         raise InputError(f"{where}: no units with spike times; sort the spikes first, or export responses as a table")
     checked_roles(options.columns, ONSET_ROLES, _every_column(content), where, "column")
-    stimulus = options.columns.get("stimulus_id", options.stimulus)
+    stimulus = one_name(options.columns, "stimulus_id", where) or options.stimulus
     if options.stimulus is not None and "stimulus_id" in options.columns:
         raise InputError(f"{where}: stimulus and the column of stimulus_id name the same; give one of them")
     table, label = _presentations(content, stimulus, where)
-    onset = _onset_column(table, options.columns.get("onset"), label, where)
+    onset = _onset_column(table, one_name(options.columns, "onset", where), label, where)
     stimulus_ids = as_text(np.asarray(table[label]))
     shown = np.char.strip(stimulus_ids) != ""
     if not shown.any():
@@ -215,7 +217,7 @@ def _read_spikes(content: object, options: ReadOptions, where: str) -> xr.DataAr
             if values.dtype.kind in "iufbU" or all(isinstance(value, str) for value in values):
                 described[name] = values
     values, settings = as_responses(counts, edges, options)
-    neuroids, told_apart = _neuroids(content, options)
+    neuroids, told_apart = _neuroids(content, options, where)
     notes.append(f"neurons are told apart by {told_apart}")
     return make_recording(
         values,
@@ -232,7 +234,7 @@ def _read_spikes(content: object, options: ReadOptions, where: str) -> xr.DataAr
     )
 
 
-def _every_column(content: object) -> list[str]:
+def _every_column(content: NWBFile) -> list[str]:
     return [*content.units.colnames, *(name for table in _interval_tables(content).values() for name in table.colnames)]
 
 
@@ -274,7 +276,7 @@ def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str
     return "start_time"
 
 
-def _counts(units: object, unit: int, onsets: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _counts(units: Units, unit: int, onsets: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Spikes of one unit in each bin after each onset (n_onsets, n_bins); NaN where it was not observed."""
     spikes = np.sort(np.asarray(units["spike_times"][unit], dtype=float))
     times = onsets[:, None] + edges[None, :] / 1000
@@ -287,12 +289,12 @@ def _counts(units: object, unit: int, onsets: np.ndarray, edges: np.ndarray) -> 
     return counts
 
 
-def _interval_tables(content: object) -> dict:
+def _interval_tables(content: NWBFile) -> dict:
     tables = {"trials": content.trials} if content.trials is not None else {}
     return tables | {name: table for name, table in (content.intervals or {}).items() if name != "trials"}
 
 
-def _presentations(content: object, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
+def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
     """Table of intervals with one row a presentation, and its column that names the stimulus."""
     tables = _interval_tables(content)
     if not tables:
@@ -311,10 +313,10 @@ def _presentations(content: object, wanted: str | None, where: str) -> tuple[pd.
     )
 
 
-def _neuroids(content: object, options: ReadOptions) -> tuple[pd.DataFrame, str]:
+def _neuroids(content: NWBFile, options: ReadOptions, where: str) -> tuple[pd.DataFrame, str]:
     """Ids, regions and subject of the units, and what tells them apart."""
     units = content.units
-    named = options.columns.get("neuroid_id")
+    named = one_name(options.columns, "neuroid_id", where)
     ids, told_apart = as_text(np.asarray(units.id[:])), "the ids of the units table"
     for name in ID_COLUMNS if named is None else (named,):
         if name in units.colnames:
@@ -323,17 +325,17 @@ def _neuroids(content: object, options: ReadOptions) -> tuple[pd.DataFrame, str]
                 ids, told_apart = found, repr(name)
                 break
             told_apart = f"the ids of the units table, as {name!r} repeats"
-    regions = options.region
-    if regions is None:
-        columns = (options.columns["region"],) if "region" in options.columns else REGION_COLUMNS
-        regions = next((list(units[name].data[:]) for name in columns if name in units.colnames), None)
-    if regions is None and "electrodes" in units.colnames:
+    regions: str | list[str] = "unspecified"
+    region = one_name(options.columns, "region", where)
+    columns = [name for name in ((region,) if region else REGION_COLUMNS) if name in units.colnames]
+    if options.region is not None:
+        regions = options.region
+    elif columns:
+        regions = list(units[columns[0]].data[:])
+    elif "electrodes" in units.colnames:
         regions = [str(units["electrodes"][unit]["location"].iloc[0]) for unit in range(len(units))]
     subject = options.subject or (content.subject.subject_id if content.subject is not None else "") or ""
-    table = pd.DataFrame(
-        {"neuroid_id": ids, "region": "unspecified" if regions is None else regions, "subject": subject}
-    )
-    return table, told_apart
+    return pd.DataFrame({"neuroid_id": ids, "region": regions, "subject": subject}), told_apart
 
 
 def _detect(candidate: Candidate) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "refuse_unused"]
+__all__ = ["DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "one_name", "refuse_unused"]
 
 DEFAULT_WINDOW_MS = (50.0, 350.0)
 """Window in which spikes are counted where a file holds spikes, ms after stimulus onset."""
@@ -72,6 +72,20 @@ def refuse_unused(options: ReadOptions, used: Collection[str], where: str, why: 
         given = getattr(options, option.name)
         if option.name not in (*used, "stimuli") and given is not None and given != {}:
             raise InputError(f"{where}: {option.name} has no meaning here, {why}; leave it out")
+
+
+def one_name(given: Mapping[str, str | Sequence[str]], role: str, where: str) -> str | None:
+    """The one column (coord, variable) that plays a role; None where none is given.
+
+    Raises
+    ------
+    InputError
+        If several are given.
+    """
+    name = given.get(role)
+    if name is None or isinstance(name, str):
+        return name
+    raise InputError(f"{where}: one column is {role}; {list(name)!r} names several")
 
 
 def checked_roles(

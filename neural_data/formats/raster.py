@@ -8,6 +8,7 @@ neuron with fewer trials of a stimulus than others has NaN in their place.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.sparse import sparray, spmatrix
 
 from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, inside, visible_files
@@ -110,8 +112,8 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
 
 
 def _numbers(data: object, where: str) -> np.ndarray:
-    if hasattr(data, "todense"):
-        if np.prod(data.shape, dtype=float) * 8 > LARGEST_CLAIM:
+    if isinstance(data, (sparray, spmatrix)):
+        if math.prod(data.shape) * 8 > LARGEST_CLAIM:
             raise InputError(f"{where} is a sparse matrix of {data.shape}; at most {LARGEST_CLAIM / 1e9:g} GB are read")
         data = data.todense()
     values = np.asarray(data)
@@ -174,8 +176,8 @@ def _pseudo_population(neurons: list[_Neuron], edges: np.ndarray, options: ReadO
             "repetition": np.concatenate([np.arange(depth[stimulus]) for stimulus in stimuli]),
         }
     )
-    for name, values in _fixed_labels(neurons, label).items():
-        presentations[name] = presentations["stimulus_id"].map(values)
+    for name, fixed in _fixed_labels(neurons, label).items():
+        presentations[name] = presentations["stimulus_id"].map(fixed)
     values, settings = as_responses(responses, edges, options)
     return make_recording(
         values,

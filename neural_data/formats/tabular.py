@@ -21,6 +21,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def _first_row(text: str, n_rows: int) -> list[str]:
     return [text, *[""] * (n_rows - 1)]
 
 
-def _listed(names: object) -> str:
+def _listed(names: Iterable[object]) -> str:
     shown = [str(name) for name in names]
     return ", ".join(shown[:12]) + (f", ... ({len(shown)} in all)" if len(shown) > 12 else "")
 
@@ -328,7 +329,9 @@ def _check_ids(cells: Cells, path: Path) -> None:
                 )
 
 
-def _from_long(cells: Cells, extras: dict, _: None, options: ReadOptions, path: Path, notes: list[str]) -> xr.DataArray:
+def _from_long(
+    cells: Cells, extras: dict, _: list[str] | None, options: ReadOptions, path: Path, notes: list[str]
+) -> xr.DataArray:
     if "region" not in cells.table.columns:
         raise InputError(
             f"{path}: no column 'region'; a long table needs {', '.join(LONG_COLUMNS)} (or give region=...)"

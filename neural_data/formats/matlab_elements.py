@@ -161,10 +161,10 @@ class _Elements:
             place = self.matrix(place, end, depth + 1)
 
     def _sparse(self, dimensions: np.ndarray, place: int, end: int, *, is_complex: bool) -> None:
-        rows, size, place = self.part(place, end, (INT32,), "rows")
-        rows = self.integers(rows, size)
-        columns, size, place = self.part(place, end, (INT32,), "columns")
-        columns = self.integers(columns, size)
+        start, size, place = self.part(place, end, (INT32,), "rows")
+        rows = self.integers(start, size)
+        start, size, place = self.part(place, end, (INT32,), "columns")
+        columns = self.integers(start, size)
         counted = len(columns) == dimensions[1] + 1 and columns[0] == 0 and (np.diff(columns) >= 0).all()
         if not counted or columns[-1] > len(rows) or ((rows < 0) | (rows >= max(dimensions[0], 1))).any():
             raise ValueError("a sparse array whose places lie outside of it")

@@ -39,7 +39,12 @@ CEILING_SPLITS = 20
 """Random halves of the neurons from which the error of a ceiling is found; the ceiling itself has its own."""
 WITHIN_IDENTITY = ("copy", "all")
 
-Recording = xr.DataArray | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
+Recording = (
+    xr.DataArray
+    | Mapping[str, pd.DataFrame | np.ndarray]
+    | Mapping[tuple[str, str], pd.DataFrame | np.ndarray]
+    | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
+)
 
 
 def infer_fits(

@@ -31,7 +31,7 @@ class InferenceOptions(TypedDict):
     """Arguments of ``infer_fits``."""
 
     method: str
-    resample: str | list[str]
+    resample: str | list[str] | None
     variance: str
     n_draws: int
     n_permutations: int

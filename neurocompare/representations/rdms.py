@@ -46,7 +46,7 @@ def build_rdms(
     *,
     patterns: pd.DataFrame,
     rdms: Mapping[str, Sequence],
-    dissimilarity: str,
+    dissimilarity: str | None,
     copy: bool = True,
 ) -> RDMs:
     """RDMs object that shares no dictionary or list with its caller.

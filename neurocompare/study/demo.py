@@ -26,9 +26,10 @@ def demo_study() -> tuple[dict[str, Any], list[str]]:
     study = tomllib.loads((files("neurocompare") / "demo.toml").read_text(encoding="utf-8"))
     missing: dict[str, str] = {}
     for model in study["models"]:
-        if model.get("weights") == "pretrained":
+        pretrained = OWN_NETWORKS[model["name"]].pretrained
+        if model.get("weights") == "pretrained" and pretrained is not None:
             try:
-                OWN_NETWORKS[model["name"]].pretrained(model.get("regime"))
+                pretrained(model.get("regime"))
             except InputError as error:
                 missing[model["name"]] = str(error)
     study["models"] = [model for model in study["models"] if model["name"] not in missing]

@@ -11,14 +11,11 @@ from typing import Any
 import pandas as pd
 
 from neural_data.errors import InputError
-from neural_data.stimuli import StimulusSet
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.viewpoint import check_azimuths, index_table, summarise_indices
-from neurocompare.study.cache import open_cache
-from neurocompare.study.grammar import Study, load_study
+from neurocompare.study.grammar import load_study
 from neurocompare.study.networks import identify_networks, loaded
-from neurocompare.study.planning import plan_stimuli
-from neurocompare.study.steps import render_stimuli, with_background
+from neurocompare.study.planning import obtain_stimuli
 from neurocompare.study.workers import n_cores
 
 __all__ = ["index_by_layer", "mean_over_seeds"]
@@ -64,7 +61,7 @@ def index_by_layer(
     if any(model.training for model in settings.models):
         raise InputError("the index of a network that is to be trained needs a study: neurocompare run STUDY.toml")
     records = identify_networks(settings, device)
-    stimuli = _stimuli(settings, n_jobs or n_cores(), progress or _silent)
+    stimuli = obtain_stimuli(settings, n_jobs=n_jobs or n_cores(), progress=progress)
     check_azimuths(sorted(stimuli.table["azimuth_deg"].unique()))
     frames = []
     for place, record in enumerate(records):
@@ -97,22 +94,6 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
             row["n_undefined"] = int(group["n_undefined"].sum())
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _stimuli(settings: Study, n_jobs: int, progress: Callable[[str, float], None]) -> StimulusSet:
-    """What is shown: read, or rendered once and found again."""
-    stimuli, rendering = plan_stimuli(settings)
-    if rendering is None:
-        return stimuli
-    progress(rendering.label, 0.0)
-    made = open_cache().obtain(
-        rendering.key,
-        lambda: render_stimuli(settings, n_jobs=n_jobs),
-        kind=rendering.kind,
-        label=rendering.label,
-        work=rendering.work,
-    )
-    return with_background(made, settings)
 
 
 def _silent(_name: str, _share: float) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from neural_data.errors import InputError
-from neurocompare.measures.declaration import PathMark
+from neurocompare.measures.settings import PathMark
 from neurocompare.models.registry import is_import_path
 from neurocompare.study.grammar import Study, marks_of
 
@@ -83,7 +83,7 @@ def _code(settings: Study) -> Iterator[Path]:
     """Files of imported modules that make networks."""
     for model in settings.models:
         module = sys.modules.get(model.name.partition(":")[0]) if is_import_path(model.name) else None
-        if getattr(module, "__file__", None):
+        if module is not None and module.__file__:
             yield Path(module.__file__)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 
@@ -30,7 +31,7 @@ from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
 from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_azimuths
-from neurocompare.study.cache import Cache, Json, step_key
+from neurocompare.study.cache import Cache, Json, open_cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study, Training
 from neurocompare.study.left_out import without_absent
 from neurocompare.study.networks import NetworkRecord, identify_networks
@@ -42,6 +43,7 @@ from neurocompare.study.steps import (
     planned_set,
     read_own_stimuli,
     read_study_recording,
+    render_stimuli,
     simulated_regions,
     with_background,
 )
@@ -54,6 +56,7 @@ __all__ = [
     "Step",
     "make_plan",
     "needs_images",
+    "obtain_stimuli",
     "plan_stimuli",
     "recording_checksum",
     "values_of",
@@ -372,7 +375,7 @@ def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs
         shown = build_rdms(
             np.zeros((1, len(stimuli) * (len(stimuli) - 1) // 2)), patterns=stimuli.table, rdms={}, dissimilarity=""
         )
-        given = None if patch_rdms is not None else {"": np.zeros(0)}
+        given: dict[str, pd.DataFrame | np.ndarray] | None = None if patch_rdms is not None else {"": np.zeros(0)}
         factors = default_factors(shown, shown if patch_rdms is None else patch_rdms, recording=given)
     return settings.model_copy(update={"comparison": comparison.model_copy(update={"resample": list(factors)})})
 
@@ -547,6 +550,38 @@ def plan_stimuli(settings: Study) -> StimulusSet | Step:
     n_stimuli = planned_set(settings).n_images
     about = chosen.model_dump(mode="json", exclude={"images", "background"})
     return Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
+
+
+def obtain_stimuli(
+    settings: Study, *, n_jobs: int, progress: Callable[[str, float], None] | None = None
+) -> StimulusSet:
+    """What a study shows: read, or rendered once and found again among the steps of earlier runs.
+
+    Parameters
+    ----------
+    settings : Study
+    n_jobs : int
+        Worker processes.
+    progress : callable or None
+        Told when rendering starts.
+
+    Returns
+    -------
+    StimulusSet
+    """
+    stimuli = plan_stimuli(settings)
+    if not isinstance(stimuli, Step):
+        return stimuli
+    if progress is not None:
+        progress(stimuli.label, 0.0)
+    rendered = open_cache().obtain(
+        stimuli.key,
+        lambda: render_stimuli(settings, n_jobs=n_jobs),
+        kind=stimuli.kind,
+        label=stimuli.label,
+        work=stimuli.work,
+    )
+    return with_background(rendered, settings)
 
 
 def recording_checksum(recording: xr.DataArray) -> str:

@@ -26,13 +26,12 @@ from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
-from neurocompare.study.cache import open_cache
 from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Power, Study, load_study
 from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
-from neurocompare.study.planning import Step, plan_stimuli
+from neurocompare.study.planning import obtain_stimuli
 from neurocompare.study.provenance import write_provenance
-from neurocompare.study.steps import read_study_recording, render_stimuli, with_background
+from neurocompare.study.steps import read_study_recording
 from neurocompare.study.workers import n_cores
 
 __all__ = ["PowerFound", "power_sentence", "run_power"]
@@ -163,7 +162,7 @@ def _simulated(
         if len(network.layers) != 1:
             raise InputError(f"power.{side}.layer must be one layer; it is {', '.join(network.layers)}: name one")
     progress("stimuli", 0.02)
-    stimuli = _stimuli(settings)
+    stimuli = obtain_stimuli(settings, n_jobs=n_cores())
     recording = None if settings.recording.source == "simulated" else read_study_recording(settings, stimuli)
     plan = _sizes(power, settings.comparison, recording, len(stimuli.identities))
     progress("presenting the stimuli", 0.1)
@@ -242,21 +241,6 @@ def _noise_of(recording: xr.DataArray) -> float:
         return trial_noise(recording)
     except InputError as error:
         raise InputError(f"{error}; give power.noise") from error
-
-
-def _stimuli(settings: Study) -> StimulusSet:
-    """What is shown: read, rendered, or found among the steps of earlier runs."""
-    stimuli = plan_stimuli(settings)
-    if not isinstance(stimuli, Step):
-        return stimuli
-    rendered = open_cache().obtain(
-        stimuli.key,
-        lambda: render_stimuli(settings, n_jobs=n_cores()),
-        kind=stimuli.kind,
-        label=stimuli.label,
-        work=stimuli.work,
-    )
-    return with_background(rendered, settings)
 
 
 def _responses(record: NetworkRecord, stimuli: StimulusSet) -> np.ndarray:

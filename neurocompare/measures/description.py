@@ -15,19 +15,15 @@ from matplotlib.figure import Figure
 
 from neurocompare.comparison.description import VERDICTS, RecordingDescription
 from neurocompare.measures.columns import columns
-from neurocompare.reporting.drawing import (
-    NETWORK_COLOURS,
-    REGION_COLOURS,
-    errorbar,
-    new_figure,
-    save_figure,
-    style,
-)
+from neurocompare.reporting.drawing import errorbar, new_figure, save_figure, style
 from neurocompare.reporting.report import Page, PageFigure, PageSection, PageTable, write_page
 from neurocompare.reporting.tables import Column, Table, ordered, write_table
 
 __all__ = ["DESCRIPTION_TABLES", "draw_description", "write_description"]
 
+_REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
+_COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Of shares, and of regions with other names, in turn."""
 _SHARES = {"view_share": "view", "identity_share": "identity", "interaction_share": "both together"}
 
 
@@ -196,8 +192,8 @@ def _patch_names(found: RecordingDescription) -> list[str]:
 
 
 def _colour(found: RecordingDescription, place: int) -> str:
-    otherwise = NETWORK_COLOURS[(place + 1) % len(NETWORK_COLOURS)]
-    return REGION_COLOURS.get(str(found.patches["region"].iloc[place]), otherwise)
+    otherwise = _COLOURS[(place + 1) % len(_COLOURS)]
+    return _REGION_COLOURS.get(str(found.patches["region"].iloc[place]), otherwise)
 
 
 def _named(axes: Axes, found: RecordingDescription, title: str) -> None:
@@ -231,8 +227,8 @@ def _shares(axes: Axes, found: RecordingDescription) -> None:
     for number, (share, what) in enumerate(_SHARES.items()):
         places = np.arange(len(found.patches)) + 0.2 * (number - 1)
         values, low, high = (found.patches[f"{share}{end}"] for end in ("", "_ci_low", "_ci_high"))
-        errorbar(axes, places, values, low, high, NETWORK_COLOURS[number])
-        axes.plot([], [], "o", color=NETWORK_COLOURS[number], markerfacecolor="white", markersize=4, label=what)
+        errorbar(axes, places, values, low, high, _COLOURS[number])
+        axes.plot([], [], "o", color=_COLOURS[number], markerfacecolor="white", markersize=4, label=what)
     axes.set_ylim(-0.03, 1.03)
     axes.legend(fontsize=7)
     _named(axes, found, "Share of the signal's variance")

@@ -106,6 +106,8 @@ def fit_weights(module: nn.Module, entries: Entries, *, source: str, name: str) 
     if len(plain) < len(candidates):
         others = ", ".join(found.label for found in candidates if found.averaged)
         said.append(f"plain weights ({chosen.label}) and averaged ones ({others}) are there; the plain ones are taken")
+    elif chosen.averaged:
+        said.append(f"averaged weights ({chosen.label}) are taken, as there are no plain ones")
     state = entries[chosen.entry]
     said += _refuse_unexpected(state, chosen, candidates, source, name)
     taken = {own: state[key] for own, key in chosen.keys.items()}

@@ -162,6 +162,11 @@ def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) ->
     calls, staged, manner, notes = look.first(examples)
     calls, manner, notes = look.again(calls, examples, manner, notes)
     manner, notes = look.in_groups(calls, examples, manner, notes)
+    scripted = [name for name, part in module.named_modules() if isinstance(part, torch.jit.ScriptModule)]
+    if scripted:
+        notes.append(
+            f"{len(scripted)} parts are scripted ({', '.join(scripted[:3])}), and what they return cannot be read"
+        )
     return Inspection(calls, staged, manner, tuple(notes))
 
 
@@ -319,6 +324,8 @@ class _Looking:
 
         handles = []
         for name, part in self.module.named_modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                continue
             if kind_of(part) in ("normalisation", "activation"):
                 handles.append(part.register_forward_pre_hook(lambda _part, inputs: enter(inputs)))
             handles.append(
@@ -425,4 +432,6 @@ def _first_difference(calls: list[Call], others: list[Call], *, repeated: bool) 
 def _identity(tensor: torch.Tensor) -> tuple[int, int, int]:
     if tensor.layout != torch.strided:
         return id(tensor), tensor.numel(), 0
+    if tensor.is_inference():
+        return tensor.data_ptr(), tensor.numel(), 0  # kept from a pass in inference mode; it carries no version
     return tensor.data_ptr(), tensor.numel(), tensor._version

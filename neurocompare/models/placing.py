@@ -6,6 +6,7 @@ import logging
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from neural_data.errors import InputError
 
@@ -65,8 +66,14 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
     ------
     InputError
         If complex weights are wanted in half precision, in which torch does not compute with them, or a weight cannot
-        be moved.
+        be moved or has no value yet.
     """
+    lazy = [name for name, weight in (*module.named_parameters(), *module.named_buffers()) if is_lazy(weight)]
+    if lazy:
+        raise InputError(
+            f"{where}: {lazy[0]} has no value until the first forward pass (a lazy module); show the module an image "
+            "before, or give weights"
+        )
     dtype = None if precision is None else PRECISIONS[precision]
     weights = [*module.parameters(), *module.buffers()]
     if dtype is not None and dtype not in _COMPLEX and any(weight.is_complex() for weight in weights):

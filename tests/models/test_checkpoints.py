@@ -199,6 +199,7 @@ def test_plain_weights_are_taken_beside_averaged_ones_and_it_is_said(tmp_path, w
         assert "averaged ones" in caplog.text
         assert "the plain ones are taken" in caplog.text
     assert_same(loaded({f"ema.{name}": value for name, value in averaged.items()}), averaged)
+    assert "averaged weights (ema) are taken, as there are no plain ones" in caplog.text
 
 
 def test_what_lies_beside_the_network_is_left_out_with_a_word_and_two_that_fit_are_refused(weights, caplog):

@@ -210,3 +210,28 @@ def test_scripts_are_refused_in_one_message(faces):
         traced = torch.jit.trace(Net().eval(), torch.zeros(3, 3, SIZE, SIZE))
     with pytest.raises(InputError, match=r"scripted module.*whose layers cannot be watched; give the Python module"):
         rdm(traced, faces)
+
+
+def test_a_scripted_part_runs_and_what_it_returns_is_not_read(faces, caplog):
+    whole = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Conv2d(6, 4, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        part = nn.Sequential(whole[0], whole[1], torch.jit.trace(whole[2], torch.zeros(3, 6, 10, 10)))
+    np.testing.assert_allclose(rdm(part, faces, "output"), expected(whole.eval(), faces), atol=1e-5)
+    assert network(part).layer_names() == ["1", "output"]
+    assert "1 parts are scripted (2), and what they return cannot be read" in caplog.text
+
+
+def test_what_an_earlier_pass_in_inference_mode_left_is_no_obstacle(faces):
+    class Keeps(Net):
+        weighting = None
+
+        def change(self, x):
+            if self.weighting is None:
+                self.weighting = torch.linspace(0, 1, x.shape[-1])
+            return x + self.then(self.weighting)
+
+    module = Keeps(nn.Identity()).eval()
+    with torch.inference_mode():
+        module(torch.zeros(1, 3, SIZE, SIZE))
+    np.testing.assert_allclose(rdm(module, faces), expected(module, faces), atol=1e-5)

@@ -264,6 +264,11 @@ def test_options_that_cannot_be_met_are_refused(options, message):
         load_model("cnn-small", **options)
 
 
+def test_weights_that_have_no_value_yet_are_refused():
+    with pytest.raises(InputError, match=r"0\.weight has no value until the first forward pass"):
+        load_model(nn.Sequential(nn.LazyConv2d(3, 3)))
+
+
 def test_the_device_is_chosen_automatically():
     chosen = load_model("cnn-small").device.type
     assert chosen == ("cuda" if torch.cuda.is_available() else "cpu")

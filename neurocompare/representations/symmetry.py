@@ -5,6 +5,8 @@ Takes a network; looks at no stimuli. The symmetry of images is measured in ``st
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import torch
@@ -62,10 +64,14 @@ def kernel_symmetry(network: Network) -> pd.DataFrame:
         Columns ``KERNEL_COLUMNS``: one row a layer with weights, flip (``left-right``, ``up-down``) and output channel;
         ``layer_index`` counts the layers with weights in the order in which they run. The weights of the first fully
         connected layer are reshaped to the map that feeds it; without one (pooled to a single place) it has no rows.
-        A layer of a network that names its layers goes by that name, any other by its module's.
+        A layer of a network that names its layers goes by that name, any other by its module's, and so do several that
+        stand in one named layer.
     """
     rows = []
-    for index, (name, weights) in enumerate(_kernels(network)):
+    kernels = _kernels(network)
+    named = Counter(_layer_name(network, name) for name, _ in kernels)
+    for index, (name, weights) in enumerate(kernels):
+        layer = _layer_name(network, name)
         for transform in FLIPPED_AXES:
             symmetry = weight_symmetry(weights, transform)
             rows.append(
@@ -74,7 +80,7 @@ def kernel_symmetry(network: Network) -> pd.DataFrame:
                         "model": network.name,
                         "regime": network.regime,
                         "seed": network.seed,
-                        "layer": _layer_name(network, name),
+                        "layer": layer if named[layer] == 1 else name,
                         "layer_index": index,
                         "transform": transform,
                         "channel": np.arange(len(symmetry)),

@@ -66,3 +66,19 @@ def test_a_dense_layer_behind_global_pooling_has_no_rows():
 def test_an_unknown_flip_is_refused():
     with pytest.raises(InputError, match="did you mean 'left-right'"):
         weight_symmetry(np.zeros((1, 1, 3, 3)), "left-rigth")
+
+
+def test_several_kernels_of_one_named_layer_keep_their_own_names():
+    class Net(nn.Module):
+        layer_names = ("stem", "block")
+
+        def __init__(self):
+            super().__init__()
+            self.stem = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU())
+            self.block = nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), nn.Conv2d(2, 2, 3))
+
+        def forward(self, x):
+            return self.block(self.stem(x))
+
+    table = kernel_symmetry(Network("built", Net().eval(), Preprocessing(size=10)))
+    assert table["layer"].unique().tolist() == ["stem", "block.0", "block.2"]

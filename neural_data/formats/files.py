@@ -212,10 +212,11 @@ def detect_format(path: str | Path) -> str:
             return entry.name
     names = ", ".join(candidate.names[:4])
     if candidate.kind == "folder":
+        folders = sorted(inner.name for inner in Path(path).iterdir() if inner.is_dir())
+        holds = f"{names}, ..." if names else f"the folders {', '.join(folders[:4])}" if folders else "nothing"
         raise InputError(
-            f"{path}: the folder holds no .mat file ({names}, ...); name the file to read"
-            if names
-            else f"{path}: the folder is empty; a recording folder holds one .mat file a neuron or region"
+            f"{path}: the folder holds no .mat file, of which a recording folder has one a neuron or region, but "
+            f"{holds}; name the file or folder to read"
         )
     raise InputError(f"{path}: is in no format that is read here; known are {_titles()}")
 

@@ -145,6 +145,11 @@ def empty_folder(simulated, folder, raster_file):
     return folder
 
 
+def folder_of_folders(simulated, folder, raster_file):
+    (folder / "raster").mkdir()
+    return folder
+
+
 def empty_file(simulated, folder, raster_file):
     (folder / "r.nc").touch()
     return folder / "r.nc"
@@ -188,7 +193,8 @@ HOSTILE = {
     ),
     "mixed time bins": (mixed_time_bins, r"time bins differ in width \(10 to 30 ms\)"),
     "mixed raster bins": (mixed_raster_bins, "n2.mat: holds -100 to 200 ms .*50 to 350 ms"),
-    "empty folder": (empty_folder, "the folder is empty"),
+    "empty folder": (empty_folder, "holds no .mat file, .* but nothing; name"),
+    "folder of folders": (folder_of_folders, "holds no .mat file, .* but the folders raster; name"),
     "empty file": (empty_file, r"is empty \(0 bytes\)"),
     "pickle named nc": (pickle_named_nc, "is a Python pickle, which is never opened"),
     "another MATLAB file": (other_mat, "no matrix in it; it holds spikes"),

@@ -76,5 +76,5 @@ def test_a_neuron_that_was_never_measured_is_reported(orderly):
 
 
 def test_what_is_no_recording_raises(tmp_path):
-    with pytest.raises(InputError, match="holds no .mat file"):
+    with pytest.raises(InputError, match=r"holds no \.mat file"):
         check_recording(tmp_path)

@@ -1,7 +1,7 @@
 """Index by relative depth of networks that others trained, beside themselves untrained, from finished runs.
 
-``python analyses/real_networks/draw.py OBJECTS FACES [FACES ...] [--out FOLDER]``: OBJECTS is a run of
-``analyses/real_networks.toml``, FACES are runs of ``analyses/real_networks_faces.toml``. Writes ``index_by_layer.csv``
+``python analyses/real_networks/draw.py FACES [FACES ...] [--objects OBJECTS] [--out FOLDER]``: FACES are runs of
+``analyses/real_networks_faces.toml``, OBJECTS is one of ``analyses/real_networks.toml``. Writes ``index_by_layer.csv``
 (mean index over exemplars; of random starts mean, smallest and largest), ``index_by_depth`` (a panel a network) and
 ``first_figure`` (one network, faces alone), and prints the table.
 """
@@ -93,7 +93,7 @@ def draw_panels(table: pd.DataFrame) -> Figure:
                 mark(axes, shown, model)
                 axes.set_title(f"{model}\ntrained on {TRAINED_ON[model]}" if name == sets[0] else "", fontsize=7)
             row[0].set_ylabel(f"index, {name}")
-        grid[0, 0].legend(loc="upper left", fontsize=6)
+        grid[0, 0].legend(loc="lower left", fontsize=6)
         note(figure, "mean over exemplars; shaded: range of random starts; crosses: each map pooled over space")
     return figure
 
@@ -115,13 +115,14 @@ def draw_first(table: pd.DataFrame, model: str = "efficientnet-lite0") -> Figure
 def main() -> None:
     """Draw, write and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("objects", type=Path)
     parser.add_argument("faces", type=Path, nargs="+")
+    parser.add_argument("--objects", type=Path)
     parser.add_argument("--names", nargs="+", default=["faces of the package", "faces of Yildirim et al."])
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     parts = [indices(run, name) for run, name in zip(options.faces, options.names, strict=False)]
-    table = over_starts(pd.concat([*parts, indices(options.objects, "")], ignore_index=True))
+    parts += [] if options.objects is None else [indices(options.objects, "")]
+    table = over_starts(pd.concat(parts, ignore_index=True))
     table.round(4).to_csv(options.out / "index_by_layer.csv", index=False, lineterminator="\n")
     save_figure(draw_panels(table), "index_by_depth", options.out)
     save_figure(draw_first(table), "first_figure", options.out)

@@ -98,7 +98,7 @@ def over_starts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims(results: dict[str, FitResult]) -> pd.DataFrame:
-    """Differences of fits with their intervals: named before the fits were seen, and of layers named by structure.
+    """Differences of fits with their intervals, of layers that are named by structure and not by their fits.
 
     Every layer of a trained network against the mean of five random starts of it; at the pooled map, objects against
     faces as training; and the pooled map against pixels, C1 and the authors' models.
@@ -106,14 +106,15 @@ def claims(results: dict[str, FitResult]) -> pd.DataFrame:
     rows = []
     for images, result in results.items():
         names = list(_contrasts(result.models.reset_index(drop=True)))
-        weights = np.array([row for _, _, row in names])
-        estimates, se, p = result.contrasts(weights)
+        # One by one: a model RDM that is constant over a part of the images has no fit, and others have.
+        found = [result.contrasts(row[None]) for _, _, row in names]
+        estimates, se, p = (np.concatenate(parts) for parts in zip(*found, strict=True))
         for place, (kind, about, _) in enumerate(names):
             for r, region in enumerate(result.recordings["region"]):
                 reach = stats.t.ppf(0.975, result.df[r]) * se[place, r]
-                found = {"estimate": estimates[place, r], "p": p[place, r]}
-                found |= {"ci_low": estimates[place, r] - reach, "ci_high": estimates[place, r] + reach}
-                rows.append({"images": images, "region": region, "claim": kind, "about": about, **found})
+                row = {"estimate": estimates[place, r], "p": p[place, r]}
+                row |= {"ci_low": estimates[place, r] - reach, "ci_high": estimates[place, r] + reach}
+                rows.append({"images": images, "region": region, "claim": kind, "about": about, **row})
     table = pd.DataFrame(rows)
     table["p_adjusted"] = table.groupby(["images", "region", "claim"])["p"].transform(
         lambda p: adjust(p.to_numpy(), "bh")
@@ -144,7 +145,8 @@ def _contrasts(models: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
             for name in pooled.keys() - {other}:
                 row = np.eye(len(models))[pooled[name]] - np.eye(len(models))[pooled[other]]
                 yield "trained on objects above trained on faces", f"{name} {POOLED[name]}", row
-    for place in np.flatnonzero(~(trained | untrained)):
+    # That of monkey IT among the authors' RDMs is the recording itself.
+    for place in np.flatnonzero(~models["model"].isin(POOLED) & (models["layer"] != "monkeyIT")):
         label = " ".join(
             str(models.loc[place, name]) for name in ("model", "layer") if pd.notna(models.loc[place, name])
         )
@@ -165,7 +167,7 @@ def main() -> None:
             f"{options.data}: the 92 objects are not there; analyses/monkey_it.toml says where they come from"
         )
     stimuli = read_stimuli(options.data / "stimulus_set.csv", with_images=False)
-    models, regions = load_rdm(options.run / "rdms" / "layers.hdf5"), patches(options.data, stimuli)
+    models, regions = load_rdm(str(options.run / "rdms" / "layers.hdf5")), patches(options.data, stimuli)
     results = fits(models, regions, stimuli)
     subjects = humans(options.data, stimuli)
     print(ceilings_of_rdms(subjects, method=METHOD).to_string(index=False, float_format="{:.2f}".format))

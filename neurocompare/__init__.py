@@ -16,6 +16,12 @@ if TYPE_CHECKING:
         fits_on_draws as fits_on_draws,
     )
     from neurocompare.comparison.inference import infer_fits as infer_fits
+    from neurocompare.measures.plots import (
+        plot_fits as plot_fits,
+        plot_index as plot_index,
+        plot_rdms as plot_rdms,
+        plot_regimes as plot_regimes,
+    )
     from neurocompare.models.preprocessing import Preprocessing as Preprocessing
     from neurocompare.models.registry import load_model as load_model
     from neurocompare.representations.model_rdms import compute_model_rdms as compute_model_rdms
@@ -37,6 +43,10 @@ _HOMES = {
     "fits_on_draws": "neurocompare.comparison.fits",
     "infer_fits": "neurocompare.comparison.inference",
     "describe_recording": "neurocompare.comparison.description",
+    "plot_fits": "neurocompare.measures.plots",
+    "plot_index": "neurocompare.measures.plots",
+    "plot_rdms": "neurocompare.measures.plots",
+    "plot_regimes": "neurocompare.measures.plots",
     "run_study": "neurocompare.study.runner",
 }
 __all__ = ["__version__", *_HOMES]

@@ -5,6 +5,7 @@ Takes the fits on the data and on every draw of every resampled factor (see ``in
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -22,6 +23,7 @@ from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from rsatoolbox.inference import Result
 
 __all__ = ["FIT_COLUMNS", "FitResult", "networks_of"]
@@ -609,6 +611,27 @@ class FitResult:
             f"Intervals {percent} (t); p one-sided against 0, adjusted by Benjamini-Hochberg in a recording",
         ]
         return "\n".join([*head, table, *rest, *foot, *(f"Note: {note}" for note in self.notes)])
+
+    def plot(self, region: str | None = None, *, subject: str | None = None, ax: Axes | None = None) -> Axes:
+        """Fits of all layers to one patch, see :func:`neurocompare.plot_fits`."""
+        from neurocompare import plot_fits
+
+        return plot_fits(self, region=region, subject=subject, ax=ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"<FitResult: {len(self.models)} models x {len(self.recordings)} recordings, {self.method}, "
+            f"{self.n_stimuli} stimuli, resampled by {'+'.join(self.factors)}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The table of fits as notebooks show it."""
+        frame = self.to_frame()
+        named = [name for name in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[name])]
+        shown = frame[[*named, "fit", "ci_low", "ci_high", "p_zero_adjusted", "p_identity_adjusted"]]
+        return (
+            f"<p>{html.escape(repr(self))}</p>{shown.to_html(index=False, float_format='{:.3f}'.format, max_rows=20)}"
+        )
 
     def __str__(self) -> str:
         return self.summary()

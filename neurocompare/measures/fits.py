@@ -19,14 +19,25 @@ from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.profiles import Profiles, profiles_of
 from neurocompare.reporting.drawing import PAGE_INCHES, SMALL, new_figure, note, panel_grid, panel_title, style
-from neurocompare.reporting.looks import Look, layer_axis_of, look_legend, looks_of
+from neurocompare.reporting.looks import LayerAxis, Look, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
 from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
 
-__all__ = ["FITS", "best_layers", "draw_fits", "draw_rdms", "shown_fits"]
+__all__ = [
+    "FITS",
+    "best_layers",
+    "draw_fits",
+    "draw_matrix",
+    "draw_patch",
+    "draw_rdms",
+    "fit_label",
+    "shown_fits",
+    "sorted_ranks",
+    "summary_test",
+]
 
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
@@ -95,17 +106,10 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
             len(regions), columns=3 if len(axis.names) <= 25 else 1, height=1.8, under=axis.inches
         )
         for axes, region in zip(panels, regions, strict=True):
-            rows = fits[fits["region"] == region]
-            _ceiling_band(axes, rows)
-            drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
-            drawn.draw(axes)
-            if drawn.n_seeds == 1:
-                _fill_clear(axes, axis.place(rows), looks, test)
-            axis.label(axes)
+            drawn = draw_patch(axes, fits[fits["region"] == region], axis, looks, test)
             panel_title(axes, region, bold=True)
-            axes.axhline(0, color="black", linewidth=0.6)
             if axes.get_subplotspec().is_first_col():
-                axes.set_ylabel(f"fit ({find_method(fits['method'].iloc[0]).label})")
+                axes.set_ylabel(fit_label(fits))
         look_legend(figure, looks, across=drawn.across)
         first = fits.iloc[0]
         if drawn.n_seeds == 1:
@@ -116,6 +120,25 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         simulated = "; the recording is simulated" if fits["simulated"].any() else ""
         note(figure, f"{bars}; gray: noise ceiling; n = {first['n_stimuli']} stimuli{simulated}")
     return figure
+
+
+def draw_patch(
+    axes: Axes, rows: pd.DataFrame, axis: LayerAxis, looks: dict[tuple[str, str], Look], test: str
+) -> Profiles:
+    """Fits to one patch: noise ceiling, profiles over layers, and filled points where the test finds something."""
+    _ceiling_band(axes, rows)
+    drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
+    drawn.draw(axes)
+    if drawn.n_seeds == 1:
+        _fill_clear(axes, axis.place(rows), looks, test)
+    axis.label(axes)
+    axes.axhline(0, color="black", linewidth=0.6)
+    return drawn
+
+
+def fit_label(fits: pd.DataFrame) -> str:
+    """Label of the y axis of fits."""
+    return f"fit ({find_method(fits['method'].iloc[0]).label})"
 
 
 def _fill_clear(axes: Axes, rows: pd.DataFrame, looks: Mapping[tuple[str, str], Look], test: str) -> None:
@@ -144,12 +167,12 @@ def draw_rdms(layer_rdms: RDMs, patches: Patches, fits: pd.DataFrame | None = No
     matplotlib.figure.Figure
     """
     layers, regions = rdm_table(layer_rdms), rdm_table(patches.rdms)["region"].tolist()
-    recorded = [(region, _sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]
+    recorded = [(region, sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]
     rows = [("recorded", recorded[start : start + RDM_COLUMNS]) for start in range(0, len(recorded), RDM_COLUMNS)]
     for (model, regime), network in layers.groupby(["model", "regime"], sort=False, dropna=False):
         network = network[network["seed"] == network["seed"].iloc[0]]
         chosen = _layers_to_show(network, fits)
-        panels = [(layers.loc[i, "layer"], _sorted_ranks(layer_rdms, i)) for i in chosen]
+        panels = [(layers.loc[i, "layer"], sorted_ranks(layer_rdms, i)) for i in chosen]
         rows.append((f"{model}\n{regime}", panels))
     with style():
         n_columns = max(len(panels) for _, panels in rows)
@@ -159,7 +182,7 @@ def draw_rdms(layer_rdms: RDMs, patches: Patches, fits: pd.DataFrame | None = No
             axes.axis("off")
         for axes_row, (name, panels) in zip(grid, rows, strict=True):
             for axes, (title, (ranks, azimuths)) in zip(axes_row, panels, strict=False):
-                image = _matrix(axes, ranks, azimuths, title)
+                image = draw_matrix(axes, ranks, azimuths, title)
             axes_row[0].set_ylabel(name, fontsize=SMALL, rotation=0, ha="right", va="center", labelpad=6)
         bar = figure.colorbar(image, ax=grid[:, -1].tolist(), shrink=0.8, pad=0.04, aspect=14, ticks=[0, 50, 100])
         bar.set_label("dissimilarity (percentile)", fontsize=SMALL)
@@ -193,10 +216,12 @@ def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
         axes.axhline(lower, color="gray", linewidth=0.6, zorder=1)
 
 
-def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile ranks (n, n) of one RDM and the azimuths (n,), stimuli sorted by azimuth and identity."""
+def sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile ranks (n, n) of one RDM and azimuths (n,), stimuli sorted by azimuth and identity where these are."""
     table = pattern_table(rdms).reset_index(drop=True)
-    order = table.sort_values(["azimuth_deg", "identity"], kind="stable").index.to_numpy()
+    table = table if "azimuth_deg" in table else table.assign(azimuth_deg=np.nan)
+    by = [name for name in ("azimuth_deg", "identity") if name in table]
+    order = table.sort_values(by, kind="stable").index.to_numpy()
     matrix = rdms.get_matrices()[position][np.ix_(order, order)]
     ranks = np.full_like(matrix, np.nan)
     pairs = np.triu_indices(len(matrix), 1)
@@ -207,7 +232,8 @@ def _sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
     return ranks, table["azimuth_deg"].to_numpy()[order]
 
 
-def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str) -> AxesImage:
+def draw_matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str) -> AxesImage:
+    """One RDM of percentile ranks, lines between views."""
     axes.axis("on")
     image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
     views, starts, counts = np.unique(azimuths, return_index=True, return_counts=True)
@@ -217,6 +243,8 @@ def _matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str) -> 
     axes.tick_params(length=0, pad=1)
     for spine in axes.spines.values():
         spine.set_visible(False)
+    if np.isnan(views).all():
+        axes.set_xticks([])
     for start in starts[1:]:
         axes.axhline(start - 0.5, color="white", linewidth=0.4)
         axes.axvline(start - 0.5, color="white", linewidth=0.4)

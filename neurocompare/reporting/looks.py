@@ -28,6 +28,7 @@ __all__ = [
     "draw_patches",
     "draw_profile",
     "layer_axis_of",
+    "look_handles",
     "look_legend",
     "looks_of",
     "regime_colours",
@@ -215,17 +216,21 @@ def draw_patches(axes: Axes, places: Sequence[float], rows: pd.DataFrame, value:
     errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], PATCH_GRAY, marker="D")
 
 
-def look_legend(figure: Figure, looks: Mapping[Kind, Look], *, across: Iterable[Kind] = ()) -> None:
-    """Names of models and regimes above the panels; ``across`` are drawn as lines across."""
+def look_handles(looks: Mapping[Kind, Look], *, across: Iterable[Kind] = ()) -> list[Line2D]:
+    """Entries of a legend, one a model and regime; ``across`` are drawn as lines across."""
     lines = set(across)
-    handles = [
+    return [
         Line2D(
             [], [], color=look.colour, linewidth=1.3, label=legend_name(look.name), markersize=4, mfc="white",
             linestyle=ACROSS if kind in lines else look.line, marker=None if kind in lines else look.marker,
         )
         for kind, look in looks.items()
     ]  # fmt: skip
-    _place_legend(figure, handles)
+
+
+def look_legend(figure: Figure, looks: Mapping[Kind, Look], *, across: Iterable[Kind] = ()) -> None:
+    """Names of models and regimes above the panels; ``across`` are drawn as lines across."""
+    _place_legend(figure, look_handles(looks, across=across))
 
 
 def colour_legend(figure: Figure, colours: Mapping[str, str]) -> None:

@@ -1,0 +1,258 @@
+"""Plots for notebooks and scripts: what a study's figures show, of results in hand, drawn where the caller wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from rsatoolbox.rdm import RDMs
+
+from neural_data.errors import InputError, closest
+from neurocompare.comparison.fit_result import FitResult, networks_of
+from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks, summary_test
+from neurocompare.measures.profiles import Profiles, profiles_of
+from neurocompare.reporting.drawing import PAGE_INCHES, style
+from neurocompare.reporting.looks import Look, layer_axis_of, look_handles, looks_of
+from neurocompare.representations.rdms import LAYER, rdm_table
+from neurocompare.representations.viewpoint import index_table, summarise_indices
+
+__all__ = ["plot_fits", "plot_index", "plot_rdms", "plot_regimes"]
+
+PANEL_INCHES = (3.6, 2.8)
+MOST_MATRICES = 24
+DEFAULTS = {"model": "model", "regime": "as given", "seed": 0, "layer": "", "layer_index": 0}
+"""Of tables that do not name their networks."""
+
+
+def plot_fits(
+    fits: FitResult | pd.DataFrame, *, region: str | None = None, subject: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Fit of every layer to one patch, with intervals, noise ceiling and the layers that may be the best.
+
+    Parameters
+    ----------
+    fits : FitResult or pandas.DataFrame
+        From ``infer_fits``, or its table (``to_frame()``, ``tables/fits.csv``).
+    region, subject : str or None
+        The patch, and whose. They may be left out where there is one.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Points filled where the fit passes the test that summaries use (adjusted p < 0.05). Of a ``FitResult``, bars
+        along the bottom mark the layers that are not told from the best one (its confidence set).
+
+    Raises
+    ------
+    InputError
+        If several patches are there and none is named, or the one named is not.
+    """
+    table = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
+    table = _one(_one(table, "region", region, "patch"), "subject", subject, "subject")
+    axis = layer_axis_of(table)
+    looks = looks_of(table, axis=axis)
+    test, _ = summary_test(table)
+    with style():
+        axes = ax or _new_axes()
+        drawn = draw_patch(axes, table, axis, looks, test)
+        axes.set_ylabel(fit_label(table))
+        axes.set_title(str(table["region"].iloc[0]))
+        if isinstance(fits, FitResult) and drawn.n_seeds == 1:
+            _mark_best(axes, fits, axis.place(table), looks)
+        _legend(axes, drawn)
+    return axes
+
+
+def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax: Axes | None = None) -> Axes:
+    """Mirror-symmetry index of every layer, mean over exemplars with its 95 % t interval.
+
+    Parameters
+    ----------
+    indices : rsatoolbox.rdm.RDMs or pandas.DataFrame
+        View RDMs (``compute_model_rdms(..., within="identity")``), one index a layer and exemplar
+        (``tables/viewpoint.csv``), or means with ``ci_low, ci_high`` (``tables/viewpoint_summary.csv``).
+    category : str or None
+        Of which category, where there are several.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If the table has no column ``index``, or several categories are there and none is named.
+    """
+    table = index_table(indices) if isinstance(indices, RDMs) else indices
+    if "index" not in table:
+        raise InputError(f"the table has no column 'index', but {', '.join(map(str, table.columns[:8]))}")
+    table = _named(table)
+    if "category" in table:
+        table = _one(table, "category", category, "category")
+    if "ci_low" not in table:
+        table = summarise_indices(table, LAYER)
+    return _profile(table, "index", "mirror-symmetry index", ax)
+
+
+def plot_regimes(table: pd.DataFrame, value: str = "index", *, ax: Axes | None = None) -> Axes:
+    """A quantity by layer for every training regime: mean over seeds with its 95 % t interval, single seeds faint.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row a network and layer: ``model, regime, seed, layer, layer_index`` and the quantity; with one seed,
+        ``ci_low, ci_high`` are drawn where they are there.
+    value : str
+        Column of the quantity.
+    ax : matplotlib.axes.Axes or None
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+
+    Raises
+    ------
+    InputError
+        If a column is missing, or a network and layer occur twice.
+    """
+    missing = [name for name in (*LAYER, value) if name not in table]
+    if missing:
+        raise InputError(f"the table has no column {missing[0]!r}: {closest(missing[0], table.columns)}")
+    if table.duplicated(list(LAYER)).any():
+        twice = table[table.duplicated(list(LAYER))].iloc[0]
+        raise InputError(
+            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} occurs twice; choose "
+            "one patch, category or exemplar"
+        )
+    return _profile(table, value, value.replace("_", " "), ax)
+
+
+def plot_rdms(rdms: RDMs, *, names: Sequence[str] | None = None, ax: Axes | None = None) -> Axes | np.ndarray:
+    """RDM matrices as percentile ranks, stimuli sorted by azimuth and then by identity.
+
+    Parameters
+    ----------
+    rdms : rsatoolbox.rdm.RDMs
+        At most 24; choose with ``rdms.subset("layer", ["fc1", "fc2"])``.
+    names : sequence of str or None
+        Titles; None takes layers, regions or names.
+    ax : matplotlib.axes.Axes or None
+        Where to draw a single RDM; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes, or array of them of shape (n_rdms,)
+
+    Raises
+    ------
+    InputError
+        If there are more than 24 RDMs, more than one for an ``ax``, or as many names as RDMs are not given.
+    """
+    if ax is not None and rdms.n_rdm != 1:
+        raise InputError(f"one axes takes one RDM, and these are {rdms.n_rdm}; choose one (rdms[0]) or leave ax out")
+    if rdms.n_rdm > MOST_MATRICES:
+        raise InputError(
+            f"{rdms.n_rdm} RDMs are too many for one figure (at most {MOST_MATRICES}); choose some of them"
+        )
+    titles = _titles(rdms) if names is None else [str(name) for name in names]
+    if len(titles) != rdms.n_rdm:
+        raise InputError(f"{len(titles)} names for {rdms.n_rdm} RDMs; give one each")
+    with style():
+        n_columns = min(6, rdms.n_rdm)
+        n_rows = -(-rdms.n_rdm // n_columns)
+        if ax is None:
+            figure = _new_figure(PAGE_INCHES * max(2, n_columns) / 6, 0.3 + 1.35 * max(1.6, n_rows))
+            grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+        else:
+            grid = np.array([ax])
+        for axes in grid[rdms.n_rdm :]:
+            axes.axis("off")
+        for place, (axes, title) in enumerate(zip(grid, titles, strict=False)):
+            draw_matrix(axes, *sorted_ranks(rdms, place), title)
+    return grid[0] if rdms.n_rdm == 1 else grid[: rdms.n_rdm]
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    """A figure that notebooks and windows show, unlike those of reports."""
+    return plt.figure(figsize=(width, height), layout="constrained")
+
+
+def _new_axes() -> Axes:
+    return _new_figure(*PANEL_INCHES).subplots()
+
+
+def _named(table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the columns that name networks and layers."""
+    missing = {name: value for name, value in DEFAULTS.items() if name not in table or table[name].isna().all()}
+    return table.assign(**missing)
+
+
+def _one(table: pd.DataFrame, column: str, wanted: str | None, what: str) -> pd.DataFrame:
+    """Rows of one patch or category; the only one where none is named."""
+    found = table[column].drop_duplicates() if column in table else pd.Series(dtype=object)
+    if wanted is None:
+        if len(found) > 1:
+            names = ", ".join(map(str, found[:6]))
+            raise InputError(f"there are {len(found)} to choose from, {names}: name one with {column}=")
+        return table
+    if wanted not in set(found):
+        raise InputError(f"no {what} {wanted!r}: {closest(wanted, found.astype(str))}")
+    return table[table[column] == wanted]
+
+
+def _profile(table: pd.DataFrame, value: str, label: str, ax: Axes | None) -> Axes:
+    missing = {name: np.nan for name in ("ci_low", "ci_high") if name not in table}
+    axis = layer_axis_of(table)
+    with style():
+        axes = ax or _new_axes()
+        drawn = profiles_of(table.assign(**missing), value, axis=axis)
+        drawn.draw(axes)
+        axis.label(axes)
+        axes.axhline(0, color="black", linewidth=0.6)
+        axes.set_ylabel(label)
+        _legend(axes, drawn)
+    return axes
+
+
+def _legend(axes: Axes, drawn: Profiles) -> None:
+    if len(drawn.looks) > 1:
+        axes.legend(handles=look_handles(drawn.looks, across=drawn.across))
+
+
+def _mark_best(axes: Axes, result: FitResult, placed: pd.DataFrame, looks: dict[tuple[str, str], Look]) -> None:
+    """Squares along the bottom at the layers that are not told from the best one, a row a network."""
+    recordings, shown = result.recordings, placed.iloc[0]
+    is_shown = [all(row[name] == shown[name] for name in recordings.columns.intersection(["region", "subject"]))
+                for _, row in recordings.iterrows()]  # fmt: skip
+    models = _named(result.models.reset_index(drop=True))
+    low, high = axes.get_ylim()
+    step = 0.03 * (high - low)
+    for row, (_, members) in enumerate(networks_of(models)):
+        if len(members) < 2:
+            continue
+        inside = members[result.not_told_from_best(members, int(np.argmax(is_shown)))]
+        network = models.iloc[members[0]]
+        own = placed[(placed["model"] == network["model"]) & (placed["regime"] == network["regime"])]
+        places = own["place"][own["layer"].isin(models["layer"].iloc[inside])]
+        colour = looks[str(network["model"]), str(network["regime"])].colour
+        axes.plot(places, np.full(len(places), low - (row + 1) * step), "s", color=colour, markersize=3)
+    axes.set_ylim(low - (len(looks) + 1) * step, high)
+
+
+def _titles(rdms: RDMs) -> list[str]:
+    table = rdm_table(rdms)
+    for name in ("layer", "region", "name", "model"):
+        if name in table and table[name].astype(str).nunique() == len(table):
+            return table[name].astype(str).tolist()
+    named = [name for name in ("model", "regime", "seed", "layer", "region", "subject") if name in table]
+    shown = [name for name in named if table[name].nunique() > 1] or named[:1]
+    return [", ".join(str(row[name]) for name in shown) for _, row in table.iterrows()]

@@ -79,13 +79,13 @@ def _from_torchvision(name: str, pretrained: bool) -> tuple[nn.Module, Found]:
     models = _package("torchvision.models", "zoo")
     architecture, _, tag = name.partition(".")
     try:
-        known = models.get_model_weights(architecture)
+        known = models.get_model_weights(architecture).__members__
     except ValueError:
         listed = models.list_models()
         raise InputError(f"torchvision has no model {architecture!r}: {closest(architecture, listed)}") from None
-    if tag and not hasattr(known, tag):
-        raise InputError(f"torchvision has no weights {name!r}: {closest(tag, dir(known))}")
-    weights = getattr(known, tag or "DEFAULT", None)
+    if tag and tag not in known:
+        raise InputError(f"torchvision has no weights {name!r}: {closest(tag, known)}")
+    weights = known.get(tag or "DEFAULT")
     if pretrained and weights is None:
         raise InputError(f"torchvision has no weights of {architecture}; name a checkpoint")
     with _fetching(f"torchvision:{name}"):

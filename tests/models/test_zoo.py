@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import sys
 from types import ModuleType, SimpleNamespace
 from urllib.error import URLError
@@ -18,6 +19,19 @@ def small():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
 
 
+def weights_of(recipe):
+    """Weights as torchvision has them: an enumeration, whose members know how images are shown."""
+
+    class Weights(enum.Enum):
+        IMAGENET1K_V2 = "v2"
+        DEFAULT = IMAGENET1K_V2
+
+        def transforms(self):
+            return recipe
+
+    return Weights
+
+
 @pytest.fixture
 def torchvision(monkeypatch):
     package, models = ModuleType("torchvision"), ModuleType("torchvision.models")
@@ -28,12 +42,11 @@ def torchvision(monkeypatch):
         std=[0.1, 0.2, 0.3],
         interpolation=SimpleNamespace(value="bicubic"),
     )
-    default = SimpleNamespace(transforms=lambda: recipe, name="IMAGENET1K_V2")
 
     def get_model_weights(name):
         if name != "alexnet":
             raise ValueError(f"Unknown model {name}")
-        return SimpleNamespace(DEFAULT=default, IMAGENET1K_V2=default)
+        return weights_of(recipe)
 
     def get_model(name, weights):
         if weights is not None:
@@ -94,8 +107,8 @@ def test_weights_that_cannot_be_fetched_are_said_to_be_so(torchvision):
 
 
 def test_a_recipe_that_says_nothing_is_said_to_be_assumed(torchvision, monkeypatch, caplog):
-    weights = SimpleNamespace(DEFAULT=SimpleNamespace(transforms=SimpleNamespace))
-    monkeypatch.setattr(sys.modules["torchvision.models"], "get_model_weights", lambda _name: weights)
+    says_nothing = weights_of(SimpleNamespace())
+    monkeypatch.setattr(sys.modules["torchvision.models"], "get_model_weights", lambda _name: says_nothing)
     network = load_model("torchvision:alexnet")
     assert network.preprocessing_source == "assumed, as usual for ImageNet"
     assert network.preprocessing.mean == (0.485, 0.456, 0.406)
@@ -105,6 +118,8 @@ def test_a_recipe_that_says_nothing_is_said_to_be_assumed(torchvision, monkeypat
 def test_weights_of_torchvision_are_known_by_name(torchvision):
     with pytest.raises(InputError, match=r"torchvision has no weights 'alexnet.IMAGENET1K_V3': did you mean"):
         load_model("torchvision:alexnet.IMAGENET1K_V3")
+    with pytest.raises(InputError, match=r"has no weights 'alexnet.transforms': known are 'IMAGENET1K_V2', 'DEFAULT'$"):
+        load_model("torchvision:alexnet.transforms")
 
 
 @pytest.mark.parametrize("name", ["torchvision:alexnet", "timm:resnet50"])

@@ -297,6 +297,7 @@ def closed_output() -> str:
         read, write = os.pipe()
         os.close(read)
         os.dup2(write, 1)
+        sys.stdout = os.fdopen(1, "w", closefd=False)  # of a pipe, which cannot seek
 
     ended = call(folder, *RUN, prepare=close)
     text = f"{ended.line.partition(' line')[0]} lines; output there: {(folder / 'run').exists()}"

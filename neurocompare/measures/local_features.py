@@ -54,7 +54,9 @@ class LocalFeatures(Section):
     n_masks: Annotated[int, Quick(30)] = Field(
         1000, ge=10, description="masked copies of each image; 5,000 in eLife 90256"
     )
-    n_units: int = Field(10, ge=1, description="units a category, those of the most mirror-symmetric tuning")
+    n_units: int = Field(
+        1, ge=1, description="units an object, those of the most mirror-symmetric tuning to it; one in eLife 90256"
+    )
     n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
     conditions: list[Annotated[str, MemberOf(CONDITIONS)]] = Field(list(CONDITIONS), min_length=1)
     percents: list[Annotated[float, Field(gt=0, lt=100)]] = Field(

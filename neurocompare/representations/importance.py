@@ -21,6 +21,7 @@ from neurocompare.models.registry import Network
 from neurocompare.representations.maps import Shown, present
 
 __all__ = [
+    "DILATION_PX",
     "Masks",
     "draw_masks",
     "foreground_mask",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 BACKGROUND = 0.5
+DILATION_PX = 5.0
+"""Pixels, of an image of 224, that the foreground grows by on all sides in eLife 90256."""
 TRIES = 20
 """Random places tried for a piece before all free ones are listed, and fresh starts where none is left."""
 
@@ -161,12 +164,22 @@ def _unit_responses(network: Network, shown: Shown, layer: Layer, units: np.ndar
     return responses[0]
 
 
-def foreground_mask(images: np.ndarray, *, background: float = BACKGROUND, tolerance: float = 0.02) -> np.ndarray:
+def foreground_mask(
+    images: np.ndarray, *, background: float = BACKGROUND, tolerance: float = 0.02, dilation_px: float = 0.0
+) -> np.ndarray:
     """Pixels that are not background gray, boolean (n, height, width) of images (n, channels, height, width).
 
-    A pixel of an object that happens to have that gray counts as background: masking it changes nothing.
+    A pixel of an object that happens to have that gray counts as background: masking it changes nothing. The foreground
+    grows by ``dilation_px`` pixels of an image of 224 on all sides (rounded; one at least, unless 0), so that edges
+    count with what is on both sides of them; an image without foreground stays without.
     """
-    return np.abs(images - background).max(axis=1) > tolerance
+    shown = np.abs(images - background).max(axis=1) > tolerance
+    if not dilation_px > 0:
+        return shown
+    reach = max(1, round(dilation_px * images.shape[-1] / 224))
+    rows, columns = np.indices((2 * reach + 1, 2 * reach + 1)) - reach
+    disc = rows**2 + columns**2 <= reach**2
+    return np.stack([ndimage.binary_dilation(one, disc) for one in shown])
 
 
 def most_important(importance: np.ndarray, foreground: np.ndarray, percent: float) -> np.ndarray:

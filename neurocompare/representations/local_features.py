@@ -23,6 +23,7 @@ from neurocompare.representations.activations import unit_blocks
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.importance import (
     BACKGROUND,
+    DILATION_PX,
     draw_masks,
     foreground_mask,
     importance_maps,
@@ -83,7 +84,7 @@ def measure_local_features(
     stimuli: StimulusSet,
     layer: str,
     *,
-    n_units: int = 10,
+    n_units: int = 1,
     percents: Sequence[float] = PERCENTS,
     conditions: Sequence[str] = CONDITIONS,
     n_masks: int = 5000,
@@ -103,8 +104,8 @@ def measure_local_features(
     layer : str
         The layer that is looked at, such as the first fully connected one.
     n_units : int
-        Units whose importance maps are averaged: those of each category with the largest
-        ``units.mirror_tuning_scores`` of their mean tuning curve.
+        Units whose importance maps are averaged: those with the largest ``units.mirror_tuning_scores`` of their tuning
+        to the exemplar; one of each object in eLife 90256.
     percents : sequence of float
         Thresholds: percent of the foreground's pixels that are kept (*insertion*, *shuffle*) or grayed (*deletion*).
     conditions : sequence of {"insertion", "deletion", "shuffle"}
@@ -130,13 +131,15 @@ def measure_local_features(
 
     Notes
     -----
-    A unit's map is divided by the standard deviation of its responses to the whole images, so that maps of units with
-    large responses do not outweigh the others. An image is ranked by its own maps.
+    A unit's map of an image is taken less its mean over pixels, and then its absolute value: what counts is whether
+    seeing a place raises or lowers the response, not how far from 0 the unit answers anyway. It is divided by the
+    standard deviation of the unit's responses to the whole images, so that maps of units with large responses do not
+    outweigh the others. An image is ranked by its own maps, within its foreground grown by ``importance.DILATION_PX``.
     """
     views = stimuli.yaw_views()
     exemplars, positions = view_order(views)
     images = views.images(network.preprocessing.shown_at)
-    foreground = foreground_mask(images, background=background)
+    foreground = foreground_mask(images, background=background, dilation_px=DILATION_PX)
     empty = np.flatnonzero(~foreground.any(axis=(1, 2)))
     if len(empty):
         raise InputError(
@@ -148,16 +151,14 @@ def measure_local_features(
     masks = draw_masks(n_masks, network.preprocessing.side, rng=rng)
     importance = np.zeros(foreground.shape)
     chosen: dict[str, np.ndarray] = {}
-    for category, rows in exemplars.reset_index().groupby("category", sort=False):
-        members = positions[rows.index].ravel()
-        tuning = responses[positions[rows.index]].mean(axis=0)
-        units = _best_units(tuning, azimuths, n_units, where=f"{layer!r} of {network.name}, category {category!r}")
-        chosen[category] = units
+    identities = exemplars.reset_index()["identity"].tolist()
+    for identity, members in zip(identities, positions, strict=True):
+        units = _best_units(responses[members], azimuths, n_units, where=f"{layer!r} of {network.name}, {identity!r}")
+        chosen[identity] = units
         maps = importance_maps(
             network, images[members], layer, units, masks, background=background, batch_size=batch_size
         )
-        scale = responses[:, units].std(axis=0)
-        importance[members] = (np.abs(maps) / scale[:, None, None]).mean(axis=1)
+        importance[members] = ranked_importance(maps, responses[:, units].std(axis=0))
     frames = []
     for condition, percent, shown in _manipulated(
         images, importance, foreground, percents, conditions, background, rng
@@ -169,8 +170,8 @@ def measure_local_features(
             # Of images in the same 256 gray levels as all that follow, so that rounding is no difference.
             whole = now
         profiles = [
-            _mean_or_nan(correlate_rows(whole[rows][:, chosen[category]].T, now[rows][:, chosen[category]].T))
-            for rows, category in zip(positions, exemplars["category"], strict=True)
+            _mean_or_nan(correlate_rows(whole[rows][:, chosen[identity]].T, now[rows][:, chosen[identity]].T))
+            for rows, identity in zip(positions, identities, strict=True)
         ]
         frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))
     tuning = pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
@@ -207,6 +208,16 @@ def _map_table(
             "importance": mean.ravel(),
         }
     )
+
+
+def ranked_importance(maps: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """What pixels are ranked by, (n_images, height, width), from maps (n_images, n_units, height, width).
+
+    Maps less their mean over pixels, over the units' standard deviations ``scale`` (n_units,); the absolute value, mean
+    over units.
+    """
+    centred = maps - maps.mean(axis=(2, 3), keepdims=True)
+    return (np.abs(centred) / scale[:, None, None]).mean(axis=1)
 
 
 def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where: str) -> np.ndarray:

@@ -146,3 +146,12 @@ def test_pieces_that_fill_the_image_are_given_up_with_a_reason(rng):
     kept[0, 9::10] = False
     with pytest.raises(InputError, match="12 pieces that fill 91% of the image"):
         shuffle_pieces(np.ones((1, 1, 119)), kept, background=0.0, rng=rng)
+
+
+def test_the_foreground_grows_by_five_pixels_of_224_and_by_one_at_least():
+    for size, n_pixels in ((224, 81), (112, 13), (32, 5)):
+        image = np.full((1, 3, size, size), 0.5, dtype=np.float32)
+        assert not foreground_mask(image, dilation_px=5).any()
+        image[0, :, size // 2, size // 2] = 1.0
+        assert foreground_mask(image, dilation_px=5).sum() == n_pixels
+        assert foreground_mask(image).sum() == 1

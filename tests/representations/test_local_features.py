@@ -10,6 +10,7 @@ from torch import nn
 
 from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing
+from neurocompare.representations.importance import foreground_mask
 from neurocompare.representations.local_features import (
     IMPORTANCE_COLUMNS,
     LOCAL_FEATURE_COLUMNS,
@@ -95,12 +96,45 @@ def test_maps_point_at_the_patch_that_drives_the_units(network, stimuli, rng):
     assert set(maps["identity"]) == {"e0"}, "one exemplar of each category, and there is one category"
     assert len(maps) == len(VIEWS) * SIZE * SIZE
     profile = maps[maps["azimuth_deg"] == 90].set_index(["row", "column"])
-    foreground = np.abs(stimuli.images()[4, 0] - 0.5) > 0.02
+    foreground = foreground_mask(stimuli.images(), dilation_px=5)[4]
     np.testing.assert_array_equal(profile["importance"].notna(), foreground.ravel())
     np.testing.assert_allclose(profile["gray"], stimuli.images()[4, 0].ravel(), atol=1e-6)
     row, column = profile["importance"].idxmax()
     assert 6 <= row < 10
     assert 6 <= column < 10
+
+
+def test_a_constant_that_a_unit_adds_to_all_responses_changes_no_importance(network, stimuli):
+    """Maps are taken less their mean over pixels: with a large constant they would count how often pixels were seen."""
+    found = []
+    for constant in (0.0, 1000.0):
+        with torch.no_grad():
+            network.module[1].bias.fill_(constant)
+        rng = np.random.default_rng(3)
+        found.append(measure_local_features(network, stimuli, "1", percents=[50], n_masks=200, n_maps=1, rng=rng).maps)
+    first, second = (maps["importance"].to_numpy() for maps in found)
+    np.testing.assert_allclose(first, second, atol=1e-3 * np.nanmax(first))
+
+
+def test_every_object_has_its_own_unit(rng):
+    """Two objects of one category whose views differ in different places, and a unit for each place."""
+    places = ((6, 6), (15, 15))
+    pixels = np.full((2, len(VIEWS), SIZE, SIZE), 128, dtype=np.uint8)
+    for own, (row, column) in zip(pixels, places, strict=True):
+        own[:, 4:20, 4:20] = 150
+        own[:, row, column] = 165 + np.abs(VIEWS).astype(np.uint8) // 2
+    rows = [(f"e{k}_{a:g}", "none", f"e{k}", a, "thing") for k in range(2) for a in VIEWS]
+    table = pd.DataFrame(rows, columns=["stimulus_id", "filename", "identity", "azimuth_deg", "category"])
+    shown = StimulusSet(table.set_index("stimulus_id"), pixels=pixels.reshape(-1, SIZE, SIZE), name="places")
+    layer = nn.Linear(3 * SIZE * SIZE, 2)
+    weights = torch.zeros(2, 3, SIZE, SIZE)
+    for unit, (row, column) in enumerate(places):
+        weights[unit, :, row, column] = 1.0
+    with torch.no_grad():
+        layer.weight.copy_(weights.flatten(1))
+    network = Network("two places", nn.Sequential(nn.Flatten(), layer).eval(), Preprocessing(size=SIZE))
+    tuning = measure_local_features(network, shown, "1", percents=[50], n_masks=50, rng=rng).tuning
+    np.testing.assert_allclose(tuning.loc[tuning["condition"] == "intact", "profile"], 1)
 
 
 def test_without_maps_their_table_is_empty(network, stimuli, rng):

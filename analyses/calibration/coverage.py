@@ -1,0 +1,188 @@
+"""Coverage of intervals and type-I error of tests of fits, on populations of ``generator``: one table.
+
+Run as ``python analyses/calibration/coverage.py --cell IDENTITIES NEURONS REPEATS [--cell ...] [--out TABLE.csv]``.
+Nothing here shares code with ``neural_data.simulation``: tuning is heavy-tailed, gains and noise are log-normal,
+neighbouring and mirrored views are answered alike. Every repeat has new faces, new neurons and new models (1,500 units
+without noise): a network of four layers from views to identities, of which three patches read the second; another
+network whose two layers hold one half each of what faces vary in, dealt at random, so that neither is better; the
+stage that neurons read itself; and a stage of other faces in the same views. Patch ``P1`` has the reliability that is
+asked for, ``P2`` the same or a third of it (every other repeat), ``P3`` is noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from generator import AZIMUTHS_DEG, N_LATENTS, Tuning, draw_faces, draw_neurons, noise_for_reliability, rdm_vectors
+
+from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.comparison.reliability import neuron_reliability
+from neurocompare.representations.dissimilarities import Population
+from neurocompare.representations.rdms import build_rdms
+
+SEED = 20250314
+READ = Tuning(view=1.0, identity=0.5, both=0.7, mirrored=0.5)
+LAYERS = (
+    Tuning(view=1.0, identity=0.2, both=0.3),
+    READ,
+    Tuning(view=0.6, identity=0.8, both=0.6, mirrored=0.8),
+    Tuning(view=0.2, identity=1.0, both=0.3, mirrored=0.8),
+)
+RELIABILITY = 0.8
+N_UNITS = 1500
+N_DRAWS = 200
+
+
+def patterns_of(n_identities: int) -> pd.DataFrame:
+    """Stimuli in the generator's order."""
+    rows = [(f"{i}/{a:g}", f"face{i}", a) for i in range(n_identities) for a in AZIMUTHS_DEG]
+    return pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"])
+
+
+def models_of(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, list]]:
+    """RDM vectors of all models, and what they are called."""
+
+    def units(tuning: Tuning, shown: np.ndarray) -> np.ndarray:
+        return draw_neurons(shown, replace(tuning, noise=0.0), N_UNITS, rng)[0]
+
+    first = np.isin(np.arange(N_LATENTS), rng.permutation(N_LATENTS)[: N_LATENTS // 2])
+    parts = [units(tuning, faces) for tuning in LAYERS]
+    parts += [units(READ, np.where(half, faces, 0.0) * np.sqrt(2)) for half in (first, ~first)]
+    parts += [units(READ, faces), units(READ, draw_faces(len(faces), rng))]
+    names = ["net"] * 4 + ["twins"] * 2 + ["true", "unrelated"]
+    layers = [f"l{k}" for k in range(4)] + ["a", "b"] + ["all", "all"]
+    return rdm_vectors(np.stack(parts)), {"model": names, "layer": layers, "layer_index": [0, 1, 2, 3, 0, 1, 0, 0]}
+
+
+def experiment(n_identities: int, n_neurons: int, noises: tuple[float, float], rng: np.random.Generator) -> dict:
+    """Intervals and p values of one experiment; intervals as (low, high, truth), truth None where it is a mean."""
+    faces = draw_faces(n_identities, rng)
+    patterns = patterns_of(n_identities)
+    tunings = [replace(READ, noise=noise) for noise in noises]
+    responses = [draw_neurons(faces, tuning, n_neurons, rng)[0] for tuning in tunings]
+    responses.append(rng.standard_normal(responses[0].shape) * np.exp(0.5 * rng.standard_normal(n_neurons)))
+    vectors, names = models_of(faces, rng)
+    made = {"patterns": patterns, "dissimilarity": "correlation"}
+    regions = ["P1", "P2", "P3"]
+    neural = build_rdms(rdm_vectors(np.stack(responses)), rdms={"region": regions}, **made)
+    models = build_rdms(vectors, rdms=names, **made)
+    found, ceilings = {}, []
+    for region, own, tuning in zip(regions, responses, [*tunings, None], strict=True):
+        reliability = neuron_reliability(
+            Population(region, "", own), n_splits=50, rng=rng, method="corr", dissimilarity="correlation",
+            normalize=None, with_se=True, cells=None,
+        )  # fmt: skip
+        low, high = reliability.interval()
+        if tuning is not None:
+            others = rdm_vectors(draw_neurons(faces, tuning, n_neurons, rng, 16))
+            truth = float(np.corrcoef(others)[np.triu_indices(16, 1)].mean())
+            found[f"reliability of {region}"] = (low, high, truth)
+        value = max(reliability.value, 1e-3)
+        ceilings.append(
+            {
+                "region": region,
+                "ceiling_lower": value,
+                "ceiling_upper": np.sqrt(value),
+                "ceiling_lower_se": reliability.se * (1 - value**2),
+            }
+        )
+    result = infer_fits(
+        models,
+        neural,
+        recording=dict(zip(regions, responses, strict=True)),
+        n_draws=N_DRAWS,
+        n_permutations=200,
+        ceilings=pd.DataFrame(ceilings),
+        rng=rng,
+    )
+    low, high = result.ci
+    corrected = result.corrected.ci
+    names_of = [f"{model} {layer}" for model, layer in zip(names["model"], names["layer"], strict=True)]
+    at = {name: row for row, name in enumerate(names_of)}
+    found["fit of another layer"] = (low[at["net l2"], 0], high[at["net l2"], 0], result.estimates[at["net l2"], 0])
+    true = at["true all"]
+    found["noise-corrected fit of the true model"] = (corrected[0][true, 0], corrected[1][true, 0], 1.0)
+    pairs = result.pairwise().query("region == 'P1' and model_1 == 'twins' and model_2 == 'twins'").iloc[0]
+    found["difference of two equal layers"] = (pairs["ci_low"], pairs["ci_high"], 0.0)
+    found["p of two equal layers"] = pairs["p"]
+    found["p_ceiling of the true model"] = result.p_ceiling[true, 0]
+    found["p_zero of unrelated faces"] = result.p_zero[at["unrelated all"], 0]
+    found["p_identity of unrelated faces"] = result.p_identity[at["unrelated all"], 0]
+    best = result.best_layer().query("model == 'twins' and region == 'P1'").iloc[0]
+    found["set of best layers holds an equally good one"] = float(best["n_in_set"] == 2)
+    profiles = compare_layer_profiles(result).query("model == 'net'").set_index(["region_1", "region_2"])
+    found["p of a dissociation"] = profiles["p"]["P1", "P2"]
+    found["depth difference of one stage"] = (
+        profiles["depth_low"]["P1", "P2"],
+        profiles["depth_high"]["P1", "P2"],
+        0.0,
+    )
+    found["order decided against noise"] = 0.0 if profiles["depth_reason"]["P1", "P3"] else 1.0
+    return found
+
+
+def summarised(repeats: list[dict], setting: dict) -> list[dict]:
+    """Shares of intervals that hold the truth and of p values below 0.05."""
+    columns = defaultdict(list)
+    for repeat in repeats:
+        for name, value in repeat.items():
+            columns[name].append(value)
+    rows = []
+    for name, values in columns.items():
+        if isinstance(values[0], tuple):
+            low, high, truth = np.array(values, dtype=float).T
+            truth = np.full(len(truth), np.nanmean(truth)) if name.startswith("fit of") else truth
+            known = np.isfinite(low)
+            kind, hits = "covers", (low <= truth)[known] & (truth <= high)[known]
+        else:
+            values = np.array(values, dtype=float)
+            kind = "share" if set(np.unique(values)) <= {0.0, 1.0} else "rejects"
+            hits = values[np.isfinite(values)] < 0.05 if kind == "rejects" else values > 0.5
+        if not len(hits):
+            continue
+        share = float(np.mean(hits))
+        row = {"asked": name, "kind": kind, "share": share, "se": np.sqrt(share * (1 - share) / len(hits))}
+        rows.append({**setting, **row, "n": len(hits)})
+    return rows
+
+
+def calibrate(n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
+    """All rows of one cell."""
+    rng = np.random.default_rng([SEED, n_identities, n_neurons])
+    sizes = {"n_identities": n_identities, "n_neurons": n_neurons}
+    noises = [noise_for_reliability(READ, r, rng=rng, **sizes).noise for r in (RELIABILITY, RELIABILITY / 3)]
+    repeats = []
+    for number in range(n_repeats):
+        ratio = number % 2
+        found = experiment(**sizes, noises=(noises[0], noises[ratio]), rng=rng)
+        name = f"p of a dissociation, reliabilities 1:{3 if ratio else 1}"
+        found[name] = found.pop("p of a dissociation")
+        repeats.append(found)
+    return summarised(repeats, sizes)
+
+
+def main() -> None:
+    """Run the cells that are asked for; print (and add to) their table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cell", type=int, nargs=3, action="append", required=True)
+    parser.add_argument("--out", type=Path, help="CSV that rows are added to; those of the same cells are replaced")
+    arguments = parser.parse_args()
+    table = pd.DataFrame([row for cell in arguments.cell for row in calibrate(*cell)]).round(4)
+    print(table.to_string(index=False))
+    if arguments.out is not None:
+        if arguments.out.exists():
+            old = pd.read_csv(arguments.out)
+            same = old[["n_identities", "n_neurons"]].apply(tuple, axis=1).isin([tuple(c[:2]) for c in arguments.cell])
+            table = pd.concat([old[~same], table])
+        table = table.sort_values(["n_identities", "n_neurons"], kind="stable")
+        table.to_csv(arguments.out, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,10 @@
 """Simulated face patches whose ground truth is known.
 
-A neuron's rate is the product of its view tuning and its identity tuning (an axis in a face space that all patches
-share), rectified, above a spontaneous rate:
+Two kinds. ``"image"``, the default, is computed from what is shown: identities lie where the renderer's measures or the
+images put them, and ML, AL and AM are stages of one model (``stages``); a representation that encodes the faces can be
+fitted to it. ``"parametric"`` knows of a stimulus its view and the name of its identity. A neuron's rate is then the
+product of its view tuning and its identity tuning (an axis in a face space that all patches share, and that no image
+shows), rectified, above a spontaneous rate:
 
     rate = baseline + peak * [ (1 - depth + depth * view(azimuth, elevation)) * (offset + strength * axis . face) ]+
 
@@ -14,7 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,14 +26,26 @@ import xarray as xr
 
 from neural_data.errors import InputError, closest
 from neural_data.recordings import checked_window, make_recording
+from neural_data.stages import (
+    STAGE_SOURCES,
+    STAGES,
+    StageTuning,
+    directions,
+    identity_coordinates,
+    is_face,
+    stage_rates,
+)
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
+    "KINDS",
     "PARAMETER_SOURCES",
     "PATCHES",
     "PatchTuning",
+    "SimulationKind",
     "SpikeNoise",
     "draw_trials",
+    "simulate_again",
     "simulate_from_layer",
     "simulate_patches",
     "simulate_rates",
@@ -137,17 +152,19 @@ def simulate_patches(
     *,
     rng: np.random.Generator,
     subjects: Sequence[str] = ("simulated",),
-    tuning: Mapping[str, PatchTuning] | None = None,
+    tuning: Mapping[str, PatchTuning | StageTuning] | None = None,
     noise: SpikeNoise | None = None,
+    kind: str = "image",
 ) -> xr.DataArray:
     """Recording of simulated face patches: ML view-tuned, AL mirror-symmetric, AM view-invariant.
 
     Parameters
     ----------
     stimuli : StimulusSet
-        What is shown; its ``identity, azimuth_deg, elevation_deg, category`` drive the neurons, never its images.
+        What is shown. Its views and what identities look like drive the neurons: their measures where the package
+        rendered them, else their images (``kind="image"``); or view and identity by name (``"parametric"``).
     regions : sequence of str
-        Patches; their tuning is looked up in ``tuning``, then in ``PATCHES``.
+        Patches; their tuning is looked up in ``tuning``, then in ``stages.STAGES`` (``PATCHES``).
     n_neurons : int or mapping of region to int
         Neurons in each patch, spread evenly over subjects.
     n_repetitions : int
@@ -156,10 +173,12 @@ def simulate_patches(
         Source of the population and of its spikes.
     subjects : sequence of str
         Animals; each has a face space that differs a little from the others'.
-    tuning : mapping of region to PatchTuning, or None
-        Patches of one's own, or changes to a known one (``dataclasses.replace(PATCHES["AL"], mirror_weight=1.0)``).
+    tuning : mapping of region to StageTuning (PatchTuning), or None
+        Patches of one's own, or changes to a known one (``dataclasses.replace(STAGES["AL"], view_share=0.4)``).
     noise : SpikeNoise or None
         Trial-to-trial variability; None takes the defaults.
+    kind : {"image", "parametric"}
+        Whether a representation that sees the images can be fitted; see the module's text.
 
     Returns
     -------
@@ -170,9 +189,9 @@ def simulate_patches(
     Raises
     ------
     InputError
-        If a region's tuning is not known or a number makes no population.
+        If a region's tuning is not known, a number makes no population, or there is no such kind.
     """
-    rates = simulate_rates(stimuli, regions, n_neurons, rng=rng, subjects=subjects, tuning=tuning)
+    rates = simulate_rates(stimuli, regions, n_neurons, rng=rng, subjects=subjects, tuning=tuning, kind=kind)
     return draw_trials(rates, n_repetitions, rng=rng, noise=noise)
 
 
@@ -183,7 +202,8 @@ def simulate_rates(
     *,
     rng: np.random.Generator,
     subjects: Sequence[str] = ("simulated",),
-    tuning: Mapping[str, PatchTuning] | None = None,
+    tuning: Mapping[str, PatchTuning | StageTuning] | None = None,
+    kind: str = "image",
 ) -> xr.DataArray:
     """Expected rates of simulated patches, without noise: the truth behind :func:`simulate_patches`.
 
@@ -199,28 +219,18 @@ def simulate_rates(
     InputError
         If a region's tuning is not known or a number makes no population.
     """
+    if kind not in KINDS:
+        raise InputError(f"there is no kind {kind!r} of simulated patches: {closest(kind, KINDS)}")
     regions, subjects = _names(regions, "regions"), _names(subjects, "subjects")
-    tunings = _tunings(regions, tuning)
+    tunings = _tunings(KINDS[kind], regions, tuning)
     counts = {region: _whole(_count(n_neurons, region), f"n_neurons of {region}") for region in regions}
-    dims = {t.face_space_dims for t in tunings.values()}
-    if len(dims) > 1:
-        raise InputError(f"patches share one face space, and face_space_dims differ: {sorted(dims)}")
-    n_dims = _whole(dims.pop(), "face_space_dims")
-    shared = rng.standard_normal((len(stimuli.identities), n_dims))
-    own = {subject: rng.standard_normal(shared.shape) for subject in subjects}
-    rates, neuroids = [], []
-    for region in regions:
-        table = _draw_neurons(region, tunings[region], counts[region], subjects, rng)
-        axes = rng.standard_normal((len(table), n_dims))
-        axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-        variability = tunings[region].subject_variability
-        faces = {s: np.sqrt(1 - variability) * shared + np.sqrt(variability) * own[s] for s in subjects}
-        rates.append(_rates(stimuli, table, axes, faces, tunings[region]))
-        neuroids.append(table)
+    rates, neuroids, about = KINDS[kind].rates(stimuli, tunings, counts, subjects, rng)
     described = {
         "model": "simulate_patches",
+        "kind": kind,
         "patches": {region: dataclasses.asdict(tunings[region]) for region in regions},
-        "sources": PARAMETER_SOURCES,
+        "sources": KINDS[kind].sources,
+        **about,
     }
     return make_recording(
         np.concatenate(rates, axis=1),
@@ -234,6 +244,41 @@ def simulate_rates(
         },
         where="simulated rates",
     )
+
+
+def simulate_again(
+    recording: xr.DataArray, stimuli: StimulusSet, region: str, n_neurons: int, *, rng: np.random.Generator
+) -> xr.DataArray:
+    """Expected rates of other neurons of a simulated patch, as far as they can be known from the images.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        From :func:`simulate_patches`.
+    stimuli : StimulusSet
+        What was shown.
+    region : str
+    n_neurons : int
+    rng : numpy.random.Generator
+        Source of the neurons.
+
+    Returns
+    -------
+    xarray.DataArray
+        One presentation a stimulus, as from :func:`simulate_rates`. Of a ``parametric`` recording its identities lie
+        elsewhere than those of the recording, which no image shows.
+
+    Raises
+    ------
+    InputError
+        If the recording is no simulation of patches, or one of another version.
+    """
+    about = simulation_parameters(recording)
+    kind = about.get("kind")
+    if about.get("model") != "simulate_patches" or kind not in KINDS or region not in about["patches"]:
+        raise InputError(f"this recording holds no simulated patch {region!r} that could be simulated again")
+    tuning = {region: KINDS[kind].tuning(**about["patches"][region])}
+    return simulate_rates(stimuli, [region], n_neurons, rng=rng, tuning=tuning, kind=kind)
 
 
 def draw_trials(
@@ -403,6 +448,84 @@ def simulation_parameters(recording: xr.DataArray) -> dict:
     return json.loads(recording.attrs.get("simulation", "{}"))
 
 
+def _parametric_rates(
+    stimuli: StimulusSet,
+    tunings: Mapping[str, PatchTuning],
+    counts: Mapping[str, int],
+    subjects: Sequence[str],
+    rng: np.random.Generator,
+) -> tuple[list[np.ndarray], list[pd.DataFrame], dict]:
+    """Rates (n_stimuli, n_neurons) and neurons of each patch, of identities at random places of a face space."""
+    dims = {t.face_space_dims for t in tunings.values()}
+    if len(dims) > 1:
+        raise InputError(f"patches share one face space, and face_space_dims differ: {sorted(dims)}")
+    n_dims = _whole(dims.pop(), "face_space_dims")
+    shared = rng.standard_normal((len(stimuli.identities), n_dims))
+    own = {subject: rng.standard_normal(shared.shape) for subject in subjects}
+    rates, neuroids = [], []
+    for region, tuning in tunings.items():
+        table = _draw_neurons(region, tuning, counts[region], subjects, rng)
+        axes = rng.standard_normal((len(table), n_dims))
+        axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+        variability = tuning.subject_variability
+        faces = {s: np.sqrt(1 - variability) * shared + np.sqrt(variability) * own[s] for s in subjects}
+        rates.append(_rates(stimuli, table, axes, faces, tuning))
+        neuroids.append(table)
+    return rates, neuroids, {"identities": "at random, shown by no image"}
+
+
+def _image_rates(
+    stimuli: StimulusSet,
+    tunings: Mapping[str, StageTuning],
+    counts: Mapping[str, int],
+    subjects: Sequence[str],
+    rng: np.random.Generator,
+) -> tuple[list[np.ndarray], list[pd.DataFrame], dict]:
+    """Rates (n_stimuli, n_neurons) and neurons of each patch, of identities where their images put them."""
+    coordinates, source = identity_coordinates(stimuli)
+    found = [
+        stage_rates(stimuli, region, tuning, counts[region], coordinates, subjects=subjects, rng=rng)
+        for region, tuning in tunings.items()
+    ]
+    about = {"identities": f"by their {source}", "n_coordinates": coordinates.shape[1]}
+    return [rates for rates, _ in found], [neurons for _, neurons in found], about
+
+
+@dataclass(frozen=True)
+class SimulationKind:
+    """A way to simulate patches.
+
+    Parameters
+    ----------
+    name : str
+        As in study files and in a recording's attributes.
+    tuning : type
+        Dataclass of a patch's parameters.
+    patches : mapping of str to tuning
+        Those that are known by their label.
+    sources : mapping of str to str
+        Where each parameter's default comes from.
+    rates : callable
+        ``(stimuli, tunings, counts, subjects, rng)`` to rates and neurons of each patch, and what to keep of it.
+    """
+
+    name: str
+    tuning: type
+    patches: Mapping[str, PatchTuning | StageTuning]
+    sources: Mapping[str, str]
+    rates: Callable[..., tuple[list[np.ndarray], list[pd.DataFrame], dict]]
+
+
+KINDS: dict[str, SimulationKind] = {
+    kind.name: kind
+    for kind in (
+        SimulationKind("image", StageTuning, STAGES, STAGE_SOURCES, _image_rates),
+        SimulationKind("parametric", PatchTuning, PATCHES, PARAMETER_SOURCES, _parametric_rates),
+    )
+}
+"""Every kind of simulated patches by its name. To add one, add its record here."""
+
+
 def _draw_neurons(
     region: str, tuning: PatchTuning, n_neurons: int, subjects: Sequence[str], rng: np.random.Generator
 ) -> pd.DataFrame:
@@ -437,8 +560,8 @@ def _rates(
     """Expected rate of each neuron to each stimulus, spikes/s, shape (n_stimuli, n_neurons)."""
     shown = stimuli.table
     azimuth, elevation = neurons["preferred_azimuth_deg"].to_numpy(), neurons["preferred_elevation_deg"].to_numpy()
-    view = _directions(shown["azimuth_deg"].to_numpy(), shown["elevation_deg"].to_numpy())
-    preferred, mirrored = _directions(azimuth, elevation), _directions(-azimuth, elevation)
+    view = directions(shown["azimuth_deg"].to_numpy(), shown["elevation_deg"].to_numpy())
+    preferred, mirrored = directions(azimuth, elevation), directions(-azimuth, elevation)
     # exp(kappa (cos angle - 1)) falls to a half at the half-width.
     kappa = np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
     weight = neurons["mirror_weight"].to_numpy()
@@ -449,21 +572,9 @@ def _rates(
     codes = pd.Categorical(shown["identity"], categories=stimuli.identities).codes
     projected = np.stack([faces[s] @ axis for s, axis in zip(neurons["subject"], axes, strict=True)], axis=1)
     drive = tuning.identity_offset + tuning.identity_strength * projected[codes]
-    gain = np.where([_is_face(category) for category in shown["category"]], 1.0, tuning.other_category_gain)
+    gain = np.where([is_face(category) for category in shown["category"]], 1.0, tuning.other_category_gain)
     driven = np.maximum(view_factor * drive, 0) * gain[:, None]
     return neurons["baseline_hz"].to_numpy() + neurons["peak_hz"].to_numpy() * driven
-
-
-def _directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
-    """Unit vectors of viewing directions, shape (n, 3)."""
-    azimuth, elevation = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
-    return np.stack(
-        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=1
-    )
-
-
-def _is_face(category: str) -> bool:
-    return not category or "face" in category.lower()
 
 
 def _presentations(stimuli: StimulusSet) -> pd.DataFrame:
@@ -480,13 +591,20 @@ def _spread(responses: np.ndarray) -> float:
     return float(np.sqrt(responses.var(axis=0).mean()))
 
 
-def _tunings(regions: Sequence[str], own: Mapping[str, PatchTuning] | None) -> dict[str, PatchTuning]:
-    known = {**PATCHES, **(own or {})}
+def _tunings(
+    kind: SimulationKind, regions: Sequence[str], own: Mapping[str, PatchTuning | StageTuning] | None
+) -> dict[str, PatchTuning | StageTuning]:
+    known = {**kind.patches, **(own or {})}
     for region in regions:
         if region not in known:
             raise InputError(
                 f"no tuning is known for region {region!r}: {closest(region, known)}; give it with "
-                f"tuning={{{region!r}: PatchTuning(...)}}"
+                f"tuning={{{region!r}: {kind.tuning.__name__}(...)}}"
+            )
+        if not isinstance(known[region], kind.tuning):
+            raise InputError(
+                f"patches of kind {kind.name!r} take a {kind.tuning.__name__}; {region!r} has a "
+                f"{type(known[region]).__name__}: give one, or choose the other kind"
             )
     return {region: known[region] for region in regions}
 

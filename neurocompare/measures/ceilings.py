@@ -7,6 +7,7 @@ import xarray as xr
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import ceilings_of_rdms, neuron_ceilings
+from neurocompare.comparison.image_ceilings import best_image_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, Measured, Patches
 from neurocompare.measures.randomness import step_rng
@@ -30,16 +31,10 @@ def measure(
     """Reliability of every patch's RDM over its neurons; of RDMs alone, how well subjects fit each other."""
     if recording is None:
         return Measured({"ceilings": ceilings_of_rdms(patches.rdms, method=method)})
-    table = neuron_ceilings(
-        recording,
-        stimuli=stimuli,
-        method=method,
-        dissimilarity=dissimilarity,
-        normalize=normalize,
-        control=control,
-        n_splits=n_splits,
-        rng=step_rng(seed, "ceilings"),
-    )
+    how = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize, "control": control}
+    table = neuron_ceilings(recording, stimuli=stimuli, n_splits=n_splits, rng=step_rng(seed, "ceilings"), **how)
+    best = best_image_fits(recording, stimuli, rng=step_rng(seed, "image ceilings"), **how)
+    table["image_fit"] = table["region"].map(best)
     return Measured({"ceilings": table})
 
 
@@ -73,7 +68,7 @@ CEILINGS = Measure(
                 *("region", "subject", "dissimilarity", "method", "n_stimuli", "n_neurons", "n_splits"),
                 Column("n_subjects", "subjects whose RDMs are compared, where RDMs alone are known"),
                 *("ceiling_lower", "ceiling_lower_se", "ceiling_lower_low", "ceiling_lower_high", "ceiling_upper"),
-                *("ceiling_upper_low", "ceiling_upper_high", "simulated"),
+                *("ceiling_upper_low", "ceiling_upper_high", "image_fit", "simulated"),
             ),
         ),
     ),

@@ -72,6 +72,12 @@ COLUMNS: dict[str, Column] = {
         Column("ceiling_lower_high", "upper end of the 95 % interval of the reliability, over neurons", _CORRELATION),
         Column("ceiling_upper_low", "lower end of the 95 % interval of the noise ceiling, over neurons", _CORRELATION),
         Column("ceiling_upper_high", "upper end of the 95 % interval of the noise ceiling, over neurons", _CORRELATION),
+        Column(
+            "image_fit",
+            "simulated patches: fit of 1,000 other neurons, which know of identities what the images show: the best "
+            "that a model of images can reach",
+            header="best possible of images",
+        ),
         Column("corrected_fit", "noise-corrected fit: over the root of the reliability; 1 is expected of a true model"),
         Column("corrected_low", "lower end of its 95 % interval, errors of the ceiling included"),
         Column("corrected_high", "upper end of its 95 % interval"),

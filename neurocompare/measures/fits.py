@@ -258,7 +258,9 @@ def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
     for (region, model, regime), best in best_layers(tables["fits"]).groupby(["region", "model", "regime"], sort=False):
         network = f"{region}: the best layer of {model} ({regime})"
         ceiling = best["ceiling_upper"].iloc[0]
-        beside = "." if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}."
+        possible = _best_possible(tables, region)
+        beside = "" if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}"
+        beside += "." if pd.isna(possible) else f", best fit that a model of images can reach {possible:.2f}."
         if len(best) == 1:
             row = best.iloc[0]
             interval = f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
@@ -268,6 +270,14 @@ def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
             fitted = f"fits {best['fit'].min():.2f} to {best['fit'].max():.2f}"
             sentences.append(f"{network} over {len(best)} seeds is {chosen}, {fitted}{beside}")
     return sentences
+
+
+def _best_possible(tables: Mapping[str, pd.DataFrame], region: str) -> float:
+    """Of a simulated patch; NaN of others."""
+    ceilings = tables.get("ceilings")
+    if ceilings is None or "image_fit" not in ceilings:
+        return float("nan")
+    return float(ceilings.loc[ceilings["region"] == region, "image_fit"].mean())
 
 
 def _warnings(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicSpline
 
 from neurocompare.stimuli.geometry import Shape, bilateral, capped, grid, lathe, moved, rotation, spline
 
-__all__ = ["MEASURES", "face"]
+__all__ = ["MEASURES", "MOST_SCORE", "face", "shown_measures"]
 
 MEASURES: dict[str, tuple[float, float]] = {
     # head and neck
@@ -80,13 +80,18 @@ MEASURES: dict[str, tuple[float, float]] = {
 }
 """Mean and standard deviation of every measure: cm, but degrees for ``ear_flare`` and standard scores for albedos."""
 
+HAIR_MEASURES = ("hairline", "hair_temples", "hair_peak", "hair_volume", "hair_sides")
+"""Measures that hair alone shows; its colour is that of the brows, too."""
+NECK_MEASURES = ("neck_width",)
+MOST_SCORE = 2.2
+"""Standard scores are cut here."""
 SKIN = np.array([[0.93, 0.78, 0.68], [0.80, 0.60, 0.47], [0.52, 0.35, 0.25]])
 """Albedo of light, middle and dark skin, linear red, green and blue."""
 HAIR = np.array([[0.62, 0.47, 0.28], [0.20, 0.13, 0.09], [0.07, 0.06, 0.055]])
 IRIS = np.array([[0.42, 0.52, 0.58], [0.30, 0.24, 0.14], [0.12, 0.08, 0.05]])
 
 
-def face(scores: np.ndarray, *, detail: float = 1.0) -> Shape:
+def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bool = True) -> Shape:
     """Head of one identity.
 
     Parameters
@@ -95,6 +100,10 @@ def face(scores: np.ndarray, *, detail: float = 1.0) -> Shape:
         Standard score of every measure, in the order of :data:`MEASURES`; 0 is the mean face. Cut at 2.2.
     detail : float
         Density of points along each direction; 1 is fine enough for 300 pixels.
+    hair : bool
+        False leaves the scalp bare, of the colour of the skin; brows and lashes stay.
+    neck : bool
+        False leaves the neck out.
 
     Returns
     -------
@@ -103,13 +112,19 @@ def face(scores: np.ndarray, *, detail: float = 1.0) -> Shape:
     """
     m = {
         name: mean + sd * float(score)
-        for (name, (mean, sd)), score in zip(MEASURES.items(), np.clip(scores, -2.2, 2.2), strict=True)
+        for (name, (mean, sd)), score in zip(MEASURES.items(), np.clip(scores, -MOST_SCORE, MOST_SCORE), strict=True)
     }
-    skin, eye = _head(m, detail)
-    return bilateral([skin, _neck(m)], [_ear(m, detail), _eyeball(m, eye)])
+    skin, eye = _head(m, detail, hair)
+    return bilateral([skin, _neck(m)] if neck else [skin], [_ear(m, detail), _eyeball(m, eye)])
 
 
-def _head(m: dict[str, float], detail: float) -> tuple[Shape, np.ndarray]:
+def shown_measures(*, hair: bool = True, neck: bool = True) -> tuple[str, ...]:
+    """Names of the measures that such heads show."""
+    hidden = (HAIR_MEASURES if not hair else ()) + (NECK_MEASURES if not neck else ())
+    return tuple(name for name in MEASURES if name not in hidden)
+
+
+def _head(m: dict[str, float], detail: float, hair: bool) -> tuple[Shape, np.ndarray]:
     """Skin of the right half of the head, and the centre of its eye."""
     base = _skull(m, detail)
     x, y, z = base[..., 0], base[..., 1], base[..., 2].copy()
@@ -124,7 +139,8 @@ def _head(m: dict[str, float], detail: float) -> tuple[Shape, np.ndarray]:
     z, eye, opening, lid = _eyelids(m, x, y, z)
     albedo = _skin_colour(m, x, y, z, base[..., 2], opening, lid)
     points = np.stack([x, y, z], axis=-1)
-    points, albedo = _hair(m, points, albedo)
+    if hair:
+        points, albedo = _hair(m, points, albedo)
     return grid(points, albedo, wrap=False), eye
 
 

@@ -76,6 +76,7 @@ def render_views(
     scales: Numbers | None = None,
     samples: int = 4,
     use_symmetry: bool = True,
+    light_deg: float = 0.0,
 ) -> Rendering:
     """Views of one shape, all at the same scale.
 
@@ -101,6 +102,9 @@ def render_views(
     use_symmetry : bool
         Compute opposite views of a bilateral shape once. With False every view is traced by itself, and opposite
         views are mirror images up to rounding in the rays.
+    light_deg : float
+        Where the light stands to the side of the camera, with which it goes: 0 in the camera's mirror plane, above 0 to
+        its right. Lit from the side, opposite views are no mirror images.
 
     Returns
     -------
@@ -113,13 +117,13 @@ def render_views(
     factors = np.ones(len(azimuths)) if scales is None else np.asarray(scales, dtype=float)
     if not (len(shifts) == len(factors) == len(azimuths)):
         raise ValueError(f"{len(azimuths)} views need as many offsets and scales, not {len(shifts)} and {len(factors)}")
-    scene = Scene(shape, elevations_deg={0.0, elevations.min(), elevations.max()}, fill=fill)
+    scene = Scene(shape, elevations_deg={0.0, elevations.min(), elevations.max()}, fill=fill, light_deg=light_deg)
     layers = 4 if colour else 2
     views = np.zeros((len(azimuths), size, size, layers), dtype=np.float32)
     done: dict[tuple, int] = {}
     for i, azimuth in enumerate((azimuths + 180) % 360 - 180):
         rest = (elevations[i], shifts[i, 1], factors[i])
-        symmetric = shape.bilateral and use_symmetry
+        symmetric = shape.bilateral and use_symmetry and light_deg == 0
         if symmetric and (-azimuth, -shifts[i, 0], *rest) in done:
             views[i] = views[done[-azimuth, -shifts[i, 0], *rest], :, ::-1]
         else:
@@ -141,9 +145,19 @@ class Scene:
         given elevations, the largest fills ``fill`` of the image.
     elevations_deg : collection of float
     fill : float
+    light_deg : float
+        See :func:`render_views`.
     """
 
-    def __init__(self, shape: Shape, *, elevations_deg: Collection[float] = (0.0,), fill: float = 0.9):
+    def __init__(
+        self,
+        shape: Shape,
+        *,
+        elevations_deg: Collection[float] = (0.0,),
+        fill: float = 0.9,
+        light_deg: float = 0.0,
+    ):
+        self.light = rotation("y", light_deg) @ LIGHT
         low, high = shape.vertices.min(axis=0), shape.vertices.max(axis=0)
         middle, extent = (low + high) / 2, (high - low).max() / 2
         if not extent > 0:
@@ -176,7 +190,7 @@ class Scene:
     ) -> np.ndarray:
         """One view, float32 of shape (size, size, channels + 1): brightness, and coverage last."""
         camera = _camera(azimuth_deg, elevation_deg)
-        lit = np.maximum(self.normals @ (camera.T @ LIGHT), 0.0)[:, None]
+        lit = np.maximum(self.normals @ (camera.T @ self.light), 0.0)[:, None]
         light = np.minimum(self.ambient + self.diffuse * lit, 1.0)
         light = (light if colour else (light @ LUMINANCE)[:, None]).astype(np.float32)
         zoom = self.zoom * factor

@@ -17,7 +17,9 @@ import pandas as pd
 
 from neural_data import StimulusSet
 from neural_data.errors import InputError, closest
+from neural_data.stages import COORDINATE_PREFIX
 from neurocompare.processes import delayed
+from neurocompare.stimuli.faces import MEASURES, MOST_SCORE, face, shown_measures
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
 from neurocompare.stimuli.scene import Rendering, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
@@ -155,6 +157,10 @@ class SetPlan:
     colour : bool
     luminance : str
         ``"match"``, ``"histogram"`` or ``"none"``.
+    hair, neck : bool
+        Whether faces have them.
+    light_deg : float
+        Where the light stands to the side of the camera, degrees; above 0 to its right.
     """
 
     name: str
@@ -162,6 +168,9 @@ class SetPlan:
     size: int
     colour: bool = False
     luminance: str = "match"
+    hair: bool = True
+    neck: bool = True
+    light_deg: float = 0.0
 
     @property
     def n_images(self) -> int:
@@ -181,8 +190,17 @@ class SetPlan:
         columns = ["stimulus_id", "category", "identity", "azimuth_deg", "elevation_deg", "shift_x", "shift_y", "scale"]
         table = pd.DataFrame(rows, columns=columns).set_index("stimulus_id")
         table.insert(0, "filename", table.index + ".png")
+        table = table.join(self._measures(), on="identity")
         still = not table[["shift_x", "shift_y"]].to_numpy().any() and (table["scale"] == 1).all()
         return table.drop(columns=["shift_x", "shift_y", "scale"]) if still else table
+
+    def _measures(self) -> pd.DataFrame:
+        """Standard scores that faces were rendered from, one column a measure and one row an identity."""
+        if {e.category for e in self.exemplars} != {"face"}:
+            return pd.DataFrame(index=pd.Index([], name="identity"))
+        scores = {e.identity: np.clip(e.measures, -MOST_SCORE, MOST_SCORE).round(4) for e in self.exemplars}
+        table = pd.DataFrame.from_dict(scores, orient="index", columns=list(MEASURES))
+        return table[list(shown_measures(hair=self.hair, neck=self.neck))].add_prefix(COORDINATE_PREFIX)
 
 
 def face_views(
@@ -193,6 +211,9 @@ def face_views(
     seed: int = 0,
     colour: bool = False,
     luminance: str = "match",
+    hair: bool = True,
+    neck: bool = True,
+    light_deg: float = 0.0,
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> StimulusSet:
@@ -210,6 +231,11 @@ def face_views(
         Red, green and blue instead of gray.
     luminance : {"match", "histogram", "none"}
         Whether every foreground gets the same mean and standard deviation, the same histogram, or stays as it is.
+    hair, neck : bool
+        Whether faces have them; without, identities and views must be told by the face alone.
+    light_deg : float
+        Where the light stands to the side of the camera, degrees: 0 in the camera's mirror plane, above 0 to its right.
+        Lit from the side, opposite views are no mirror images.
     n_jobs : int
         Worker processes.
     progress : callable or None
@@ -218,14 +244,24 @@ def face_views(
     Returns
     -------
     StimulusSet
-        One image an identity and azimuth, in memory, sorted by identity and azimuth.
+        One image an identity and azimuth, in memory, sorted by identity and azimuth. The columns ``measure_...`` of its
+        table hold what each face was made from, standard scores.
 
     Raises
     ------
     InputError
         If a number or a name is not possible.
     """
-    plan = plan_set("faces", n_exemplars=n_identities, azimuths_deg=azimuths_deg, size=size, seed=seed)
+    plan = plan_set(
+        "faces",
+        n_exemplars=n_identities,
+        azimuths_deg=azimuths_deg,
+        size=size,
+        seed=seed,
+        hair=hair,
+        neck=neck,
+        light_deg=light_deg,
+    )
     plan = dataclasses.replace(plan, colour=colour, luminance=luminance)
     return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
@@ -313,6 +349,9 @@ def plan_set(
     categories: Sequence[str] | None = None,
     training: str = "symmetric",
     n: int | None = None,
+    hair: bool = True,
+    neck: bool = True,
+    light_deg: float = 0.0,
 ) -> SetPlan:
     """What a set will hold; arguments as in the one-liners, where None takes the default of the kind.
 
@@ -342,6 +381,10 @@ def plan_set(
     for what, (value, least) in counts.items():
         if value < least:
             raise InputError(f"stimuli: {what} is {value}; at least {least} is needed")
+    if kind != "faces" and not (hair and neck):
+        raise InputError(f"stimuli: only faces can be without hair or neck, and these are {kind}; leave both out")
+    if not -90 <= light_deg <= 90:
+        raise InputError(f"stimuli: light_deg is {light_deg:g}; the light stands between -90 and 90 degrees")
     if chosen.views_deg is None:
         return _plan_training(training, n, n_exemplars, size, seed)
     azimuths = np.array(sorted(set(map(float, chosen.views_deg if azimuths_deg is None else azimuths_deg))))
@@ -352,7 +395,7 @@ def plan_set(
     for name in categories or chosen.categories:
         measures = draw_exemplars(family_of(name), n_exemplars, rng=_stream(seed, name))
         exemplars += [ExemplarViews(name, f"{name}{k + 1:02d}", row, *still) for k, row in enumerate(measures)]
-    return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size)
+    return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size, hair=hair, neck=neck, light_deg=light_deg)
 
 
 def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) -> SetPlan:
@@ -459,21 +502,26 @@ def _in_order(
 ) -> Iterator[tuple[int, Finished]]:
     """Position of every exemplar and what is made of its rendering."""
     todo = [k for k in range(len(plan.exemplars)) if k not in skip]
-    jobs = (delayed(_render)(plan.exemplars[k], plan.size, plan.colour, finish) for k in todo)
+    jobs = (delayed(_render)(plan.exemplars[k], plan, finish) for k in todo)
     yield from zip(todo, joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True)
 
 
-def _render(exemplar: ExemplarViews, size: int, colour: bool, finish: Callable[[Rendering], Finished]) -> Finished:
+def _render(exemplar: ExemplarViews, plan: SetPlan, finish: Callable[[Rendering], Finished]) -> Finished:
     # A pixel of a 224-pixel face spans about one cell of its mesh at detail 1.
-    shape = family_of(exemplar.category).build(exemplar.measures, float(np.clip(size / 224, 0.35, 2.0)))
+    detail = float(np.clip(plan.size / 224, 0.35, 2.0))
+    if exemplar.category == "face":
+        shape = face(exemplar.measures, detail=detail, hair=plan.hair, neck=plan.neck)
+    else:
+        shape = family_of(exemplar.category).build(exemplar.measures, detail)
     rendering = render_views(
         shape,
         exemplar.azimuths_deg,
         exemplar.elevations_deg,
-        size=size,
-        colour=colour,
+        size=plan.size,
+        colour=plan.colour,
         offsets=exemplar.offsets,
         scales=exemplar.scales,
+        light_deg=plan.light_deg,
     )
     return finish(rendering)
 

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import one_line, read_bytes
 from neural_data.resizing import ASPECTS, INTERPOLATIONS
+from neural_data.simulation import KINDS
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison, without_repeats
@@ -60,6 +61,11 @@ class Stimuli(Section):
     categories: list[Name] | None = Field(None, min_length=1, description="categories to show; all by default")
     size: int = Field(224, ge=32, le=1024, description="height and width to render, pixels; built-in stimuli only")
     azimuths_deg: list[float] | None = Field(None, min_length=3, description="views to keep; all by default")
+    hair: bool = Field(True, description="whether rendered faces have hair; built-in faces only")
+    neck: bool = Field(True, description="whether rendered faces have a neck; built-in faces only")
+    light_deg: float = Field(
+        0.0, ge=-90, le=90, description="where the light stands to the side of the camera; built-in faces only"
+    )
     background: float | None = Field(
         None, ge=0, le=1, description="gray level that replaces the uniform background around the object"
     )
@@ -236,6 +242,11 @@ class Recording(BroughtRdms):
     regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
     n_neurons: Annotated[int, Quick(40)] = Field(100, ge=4, description="neurons a region; simulation only")
     n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
+    simulation: Annotated[str, MemberOf(KINDS)] = Field(
+        "image",
+        description="how patches are simulated: 'image' puts identities where their measures or images do, so that "
+        "networks can encode them; 'parametric' at random",
+    )
     format: Name | None = Field(None, description="file format, where its content does not tell")
     stimulus: Name | None = Field(None, description="label of the file that names the stimulus")
     columns: dict[str, str | list[str]] = Field({}, description="columns of the file by role: {response = 'rate'}")

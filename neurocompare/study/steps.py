@@ -67,6 +67,7 @@ def planned_set(settings: Study) -> SetPlan:
             f"stimuli.categories = {chosen.categories}: the built-in {chosen.source} are of the category {shown[0]!r} "
             "alone; leave categories out, or choose stimuli.source = 'objects'"
         )
+    _check_faces(settings)
     return plan_set(
         chosen.source,
         size=chosen.size,
@@ -74,7 +75,16 @@ def planned_set(settings: Study) -> SetPlan:
         n_exemplars=chosen.n_identities,
         azimuths_deg=chosen.azimuths_deg,
         categories=chosen.categories,
+        hair=chosen.hair,
+        neck=chosen.neck,
+        light_deg=chosen.light_deg,
     )
+
+
+def _check_faces(settings: Study) -> None:
+    chosen = settings.stimuli
+    if chosen.source != "faces" and not (chosen.hair and chosen.neck and chosen.light_deg == 0):
+        raise InputError("stimuli.hair, neck and light_deg are for the built-in faces alone; leave them out")
 
 
 def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
@@ -85,6 +95,7 @@ def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
 def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSet:
     """The stimuli of a set on disk: the yaw views where it shows identities in several, else all of them."""
     chosen = settings.stimuli
+    _check_faces(settings)
     if not Path(chosen.source).suffix and not Path(chosen.source).exists():
         raise InputError(
             f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
@@ -201,6 +212,7 @@ def simulate_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
         regions=simulated_regions(settings),
         n_neurons=settings.recording.n_neurons,
         n_repetitions=settings.recording.n_repetitions,
+        kind=settings.recording.simulation,
         rng=step_rng(settings.seed, "recording"),
     )
 

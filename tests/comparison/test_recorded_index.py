@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from neural_data import InputError, simulate_patches
-from neural_data.simulation import PATCHES, simulate_rates
+from neural_data.simulation import simulate_rates
+from neural_data.stages import STAGES
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.viewpoint import index_table
@@ -51,7 +52,7 @@ def test_reliability_is_that_of_halves_over_the_entries_of_the_index(recording, 
 @pytest.mark.parametrize("region", ["ML", "AL"])
 def test_correction_finds_the_index_of_the_whole_population(many_faces, region):
     rng = np.random.default_rng(6)
-    rates = simulate_rates(many_faces, [region], 3000, rng=rng)
+    rates = simulate_rates(many_faces, [region], 3000, rng=rng, kind="parametric")
     truth = index_table(compute_neural_rdms(rates, within="identity", normalize="zscore"))["index"].mean()
     rows = [
         corrected_indices(rates.isel(neuroid=rng.choice(3000, 25, replace=False)), rng=rng, n_splits=20).iloc[0]
@@ -67,7 +68,9 @@ def test_correction_finds_the_index_of_the_whole_population(many_faces, region):
 def test_dividing_by_the_reliability_overcorrects_mirror_symmetric_neurons(many_faces):
     """Any sample of mirror-symmetric neurons is mirror-symmetric: there is nothing to correct."""
     rng = np.random.default_rng(9)
-    exact = {"AL": dataclasses.replace(PATCHES["AL"], mirror_weight=1.0, mirror_weight_sd=0.0)}
+    exact = {
+        "AL": dataclasses.replace(STAGES["AL"], reflection_pooling=1.0, reflection_pooling_sd=0.0, elevation_sd_deg=0.0)
+    }
     rates = simulate_rates(many_faces, ["AL"], 20, rng=rng, tuning=exact)
     row = corrected_indices(rates, rng=rng, n_splits=20).iloc[0]
     assert row["index"] == pytest.approx(1.0)

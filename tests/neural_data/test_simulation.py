@@ -11,23 +11,27 @@ import pytest
 from neural_data import InputError, simulate_from_layer, simulate_patches
 from neural_data.recordings import condition_means, regions_of, select_region
 from neural_data.simulation import (
+    KINDS,
     PARAMETER_SOURCES,
     PATCHES,
     PatchTuning,
     SpikeNoise,
     draw_trials,
+    simulate_again,
     simulate_rates,
     simulation_parameters,
 )
+from neural_data.stages import STAGES, StageTuning, identity_coordinates
 
 POISSON = SpikeNoise(gain_sd=0.0)
 QUIET = SpikeNoise(gain_sd=0.0, window_ms=(0.0, 1e6))
 """Spikes counted for so long that hardly any noise is left."""
 
 
-def test_shape_labels_and_truth_travel_with_the_data(faces, rng):
+@pytest.mark.parametrize("kind", KINDS)
+def test_shape_labels_and_truth_travel_with_the_data(faces, rng, kind):
     recording = simulate_patches(
-        faces, ("ML", "AM"), {"ML": 7, "AM": 5}, 4, rng=rng, subjects=("A", "B"), noise=POISSON
+        faces, ("ML", "AM"), {"ML": 7, "AM": 5}, 4, rng=rng, subjects=("A", "B"), noise=POISSON, kind=kind
     )
     assert recording.sizes == {"presentation": 4 * len(faces), "neuroid": 12}
     assert regions_of(recording) == ["ML", "AM"]
@@ -35,7 +39,8 @@ def test_shape_labels_and_truth_travel_with_the_data(faces, rng):
     assert recording.attrs["simulated"] == 1
     assert recording.attrs["units"] == "spikes/s"
     truth = simulation_parameters(recording)
-    assert truth["patches"]["AM"] == dataclasses.asdict(PATCHES["AM"])
+    assert KINDS[kind].name == kind == truth["kind"]
+    assert truth["patches"]["AM"] == dataclasses.asdict(KINDS[kind].patches["AM"])
     assert truth["noise"] == {"gain_sd": 0.0, "window_ms": [50.0, 350.0]}
     assert json.loads(json.dumps(recording.attrs)) == recording.attrs
     assert "preferred_azimuth_deg" in recording.coords
@@ -44,6 +49,8 @@ def test_shape_labels_and_truth_travel_with_the_data(faces, rng):
 def test_every_parameter_says_where_its_default_comes_from():
     fields = {f.name for cls in (PatchTuning, SpikeNoise) for f in dataclasses.fields(cls)}
     assert fields == set(PARAMETER_SOURCES)
+    for kind in KINDS.values():
+        assert {f.name for f in dataclasses.fields(kind.tuning)} <= set(kind.sources)
 
 
 def test_the_same_seed_gives_the_same_recording(faces):
@@ -57,7 +64,7 @@ def test_rates_follow_the_formula(faces, rng):
         mirror_weight_sd=0, elevation_sd_deg=0, identity_strength=0, rate_log_sd=0, baseline_hz=2, peak_hz=10,
         smallest_azimuth_deg=90,
     )  # fmt: skip
-    rates = simulate_rates(faces, ["X"], 3, rng=rng, tuning={"X": tuning})
+    rates = simulate_rates(faces, ["X"], 3, rng=rng, tuning={"X": tuning}, kind="parametric")
     profile = condition_means(rates).to_numpy()[:5, 0]
     # Bumps at +90 and -90 with half-width 45: half at 45 degrees; each is seen from the other side at 180 degrees.
     kappa = np.log(2) / (1 - np.cos(np.pi / 4))
@@ -69,7 +76,7 @@ def test_rates_follow_the_formula(faces, rng):
 def test_stimuli_that_are_no_faces_drive_a_patch_less(faces, rng):
     mixed = dataclasses.replace(faces, table=faces.table.assign(category=["face"] * 15 + ["car"] * 15))
     quiet = {"ML": dataclasses.replace(PATCHES["ML"], baseline_hz=0.0, identity_strength=0.0)}
-    rates = condition_means(simulate_rates(mixed, ["ML"], 50, rng=rng, tuning=quiet)).to_numpy()
+    rates = condition_means(simulate_rates(mixed, ["ML"], 50, rng=rng, tuning=quiet, kind="parametric")).to_numpy()
     assert rates[15:].sum() / rates[:15].sum() == pytest.approx(0.1)
 
 
@@ -88,7 +95,9 @@ def test_variance_of_counts_is_that_of_the_noise_model(faces, rng, gain_sd):
 def test_subjects_share_the_face_space_as_far_as_they_are_told(many_faces, rng):
     def agreement(variability):
         tuning = dataclasses.replace(PATCHES["AM"], subject_variability=variability, view_depth=0.0, view_depth_sd=0.0)
-        rates = simulate_rates(many_faces, ["AM"], 2000, rng=rng, subjects=("A", "B"), tuning={"AM": tuning})
+        rates = simulate_rates(
+            many_faces, ["AM"], 2000, rng=rng, subjects=("A", "B"), tuning={"AM": tuning}, kind="parametric"
+        )
         rdms = [np.corrcoef(condition_means(select_region(rates, "AM", subject=s)).to_numpy()[::5]) for s in "AB"]
         upper = np.triu_indices(25, 1)
         return np.corrcoef(rdms[0][upper], rdms[1][upper])[0, 1]
@@ -146,7 +155,10 @@ def test_many_neurons_have_the_rdm_of_the_layer_so_normalised(faces, rng, normal
         ({"regions": ["ML", "ML"]}, "each once"),
         ({"noise": SpikeNoise(window_ms=(100, 50))}, "start before it ends"),
         ({"noise": SpikeNoise(gain_sd=-1)}, "gain_sd must be 0"),
-        ({"tuning": {"AL": PatchTuning(face_space_dims=3)}}, "share one face space"),
+        ({"tuning": {"AL": PatchTuning(face_space_dims=3)}, "kind": "parametric"}, "share one face space"),
+        ({"tuning": {"AL": PatchTuning()}}, "take a StageTuning; 'AL' has a PatchTuning"),
+        ({"tuning": {"AL": StageTuning(view_share=0.8, identity_share=0.3)}}, "add up to at most 1"),
+        ({"kind": "images"}, "did you mean 'image'"),
     ],
 )
 def test_a_population_that_cannot_be_is_refused(faces, rng, arguments, message):
@@ -170,3 +182,78 @@ def test_a_layer_that_cannot_be_sampled_is_refused(faces, rng, activations, mess
 def test_an_unknown_normalisation_is_refused(faces, rng):
     with pytest.raises(InputError, match="normalize must be 'zscore' or None; got 'none'"):
         simulate_from_layer(rng.random((30, 4)), faces, rng=rng, normalize="none")
+
+
+def variance_of(rates, stimuli):
+    """Shares of variance over stimuli that views and identities explain alone, summed over neurons."""
+    cube = rates.reshape(len(stimuli.identities), -1, rates.shape[1])
+    total = cube.var(axis=(0, 1)).sum()
+    return cube.mean(axis=0).var(axis=0).sum() / total, cube.mean(axis=1).var(axis=0).sum() / total
+
+
+@pytest.mark.parametrize("region", ["ML", "AL", "AM"])
+def test_shares_of_variance_are_those_that_were_asked_for(many_faces, rng, region):
+    """A modulation that never reaches 0 spikes/s keeps the drive's variance as it is."""
+    tuning = dataclasses.replace(STAGES[region], modulation=0.05, rate_log_sd=0.0)
+    rates = simulate_rates(many_faces, [region], 600, rng=rng, tuning={region: tuning})
+    view, identity = variance_of(condition_means(rates, many_faces.ids).to_numpy(), many_faces)
+    assert (view, identity) == pytest.approx((tuning.view_share, tuning.identity_share), abs=0.02)
+
+
+def test_al_answers_mirror_images_alike_and_ml_does_not(many_faces, rng):
+    def likeness(region):
+        tuning = dataclasses.replace(STAGES[region], reflection_pooling_sd=0.0, view_share=1.0, identity_share=0.0)
+        if region == "AL":
+            tuning = dataclasses.replace(tuning, reflection_pooling=1.0, elevation_sd_deg=0.0)
+        rates = simulate_rates(many_faces, [region], 50, rng=rng, tuning={region: tuning})
+        cube = condition_means(rates, many_faces.ids).to_numpy().reshape(25, 5, 50)
+        return np.abs(cube - cube[:, ::-1]).max()
+
+    assert likeness("AL") < 1e-9
+    assert likeness("ML") > 1
+
+
+def test_identities_lie_where_their_measures_put_them(many_faces, rng):
+    scores = rng.standard_normal((25, 4))
+    columns = {f"measure_{name}": np.repeat(scores[:, k], 5) for k, name in enumerate("abcd")}
+    rendered = dataclasses.replace(many_faces, table=many_faces.table.assign(**columns))
+    found, source = identity_coordinates(rendered)
+    centred = scores - scores.mean(axis=0)
+    assert source == "measures"
+    np.testing.assert_allclose(found, centred / np.sqrt((centred**2).sum(axis=1).mean()))
+    lacking = rendered.table.copy()
+    lacking.iloc[0, lacking.columns.get_loc("measure_a")] = np.nan
+    assert identity_coordinates(dataclasses.replace(rendered, table=lacking))[1] == "images"
+    lacking.iloc[0, lacking.columns.get_loc("measure_a")] = 9.0
+    with pytest.raises(InputError, match="'measure_a' differs between images of one identity"):
+        identity_coordinates(dataclasses.replace(rendered, table=lacking))
+
+
+def test_identities_lie_where_their_images_put_them(faces):
+    """Distances between coordinates are those between images, views aligned and less each view's mean."""
+    found, source = identity_coordinates(faces)
+    gray = faces.images(48).mean(axis=1).reshape(6, 5, -1)
+    aligned = (gray - gray.mean(axis=0)).reshape(6, -1)
+    distances = [np.linalg.norm(x[:, None] - x[None], axis=2) for x in (found, aligned)]
+    assert source == "images"
+    upper = np.triu_indices(6, 1)
+    ratio = distances[0][upper] / distances[1][upper]
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
+
+
+def test_other_neurons_share_the_identities_that_images_show_and_no_others(many_faces, rng):
+    """Of a parametric patch nothing is known about its identities, so other neurons agree about views alone."""
+    upper = np.triu_indices(25, 1)
+    columns = {f"measure_{k}": np.repeat(rng.standard_normal(25), 5) for k in range(3)}
+    shown = dataclasses.replace(many_faces, table=many_faces.table.assign(**columns))
+    agreement = {}
+    for kind in KINDS:
+        rates = simulate_rates(shown, ["AM"], 800, rng=rng, kind=kind)
+        again = simulate_again(rates, shown, "AM", 800, rng=rng)
+        means = [condition_means(x, shown.ids) for x in (rates, again)]
+        frontal = [np.corrcoef(r[2::5])[upper] for r in (x.to_numpy() for x in means)]
+        agreement[kind] = np.corrcoef(frontal)[0, 1]
+    assert agreement["image"] > 0.7
+    assert abs(agreement["parametric"]) < 0.3
+    with pytest.raises(InputError, match="no simulated patch 'AL'"):
+        simulate_again(rates, shown, "AL", 10, rng=rng)

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from neural_data.errors import InputError
+from neurocompare.stimuli.faces import HAIR_MEASURES, MEASURES, NECK_MEASURES
 from neurocompare.stimuli.luminance import foreground_statistics, image_symmetry
 from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, face_views, object_views, plan_set, training_set
+
+BARE_OR_NOT = ({}, {"hair": False, "neck": False})
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +31,33 @@ def test_the_object_set_is_that_of_the_paper():
 def test_faces_come_sorted_by_identity_and_azimuth():
     stimuli = face_views(2, azimuths_deg=(45, -90, 0), size=32)
     assert stimuli.ids == [f"face{i:02d}_az{a}" for i in (1, 2) for a in (-90, 0, 45)]
-    assert stimuli.table.columns.tolist() == ["filename", "category", "identity", "azimuth_deg", "elevation_deg"]
+    described = ["filename", "category", "identity", "azimuth_deg", "elevation_deg"]
+    assert stimuli.table.columns.tolist() == [*described, *(f"measure_{name}" for name in MEASURES)]
     assert stimuli.yaw_views().ids == stimuli.ids
     assert stimuli.images().shape == (6, 3, 32, 32)
+
+
+def test_faces_without_hair_and_neck_show_neither_and_their_measures_say_so():
+    whole, bare = (face_views(1, azimuths_deg=[0], size=64, luminance="none", **shown) for shown in BARE_OR_NOT)
+    hidden = set(whole.table) - set(bare.table)
+    assert hidden == {f"measure_{name}" for name in (*HAIR_MEASURES, *NECK_MEASURES)}
+    shown = [np.abs(stimuli.pixels[0].astype(float) - 128) > 4 for stimuli in (whole, bare)]
+    widths = [rows[np.flatnonzero(rows.any(axis=1))[-1] - 1].sum() for rows in shown]
+    assert widths[0] > 10  # cut off below, the neck is broad; a chin ends round
+    forehead = [
+        stimuli.pixels[0][rows.argmax(axis=0)[32] + 3, 32] for stimuli, rows in zip((whole, bare), shown, strict=True)
+    ]
+    assert int(forehead[1]) > int(forehead[0]) + 20  # skin is brighter than this hair
+
+
+def test_light_from_the_side_makes_opposite_views_no_mirror_images():
+    frontal, lateral = (face_views(1, azimuths_deg=[-45, 0, 45], size=48, light_deg=light) for light in (0, 60))
+    assert (frontal.pixels[0] == frontal.pixels[2][:, ::-1]).all()
+    assert image_symmetry(frontal.pixels[1] / 255)[0] > 0.999
+    assert (lateral.pixels[0] != lateral.pixels[2][:, ::-1]).mean() > 0.2
+    assert image_symmetry(lateral.pixels[1] / 255)[0] < 0.97
+    right, left = lateral.pixels[1][:, 24:].mean(), lateral.pixels[1][:, :24].mean()
+    assert right > left + 10
 
 
 def test_the_left_profile_points_to_the_viewers_left():
@@ -130,6 +157,8 @@ def test_progress_counts_images():
         (lambda: face_views(luminance="shine"), "no luminance matching 'shine'"),
         (lambda: face_views(luminance="histogram", colour=True), "in gray only"),
         (lambda: plan_set("face", size=32, seed=0), "did you mean 'faces'"),
+        (lambda: plan_set("objects", size=32, seed=0, hair=False), "only faces can be without hair or neck"),
+        (lambda: face_views(light_deg=100), "between -90 and 90 degrees"),
     ],
 )
 def test_impossible_requests_are_refused(call, message):

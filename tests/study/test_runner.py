@@ -157,7 +157,7 @@ def test_a_quick_look_says_so(small_study, tmp_path):
 
 def test_hypotheses_of_a_study_are_decided_and_reported(small_study, tmp_path):
     small_study.write_text(
-        small_study.read_text()
+        small_study.read_text().replace("n_neurons = 20", "n_neurons = 60")
         + """
 [[hypotheses]]
 name = "patches"

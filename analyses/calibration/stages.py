@@ -1,0 +1,132 @@
+"""Which stage of an image-computable representation fits which simulated patch best: a confusion matrix.
+
+Run as ``python analyses/calibration/stages.py [--out TABLE.csv] [--repeats N]``. Three representations are made of the
+images and of nothing that the simulation draws: Gabor features of every image (``view-specific``), the same added to
+those of its mirror image (``reflection-pooled``; it stays equivariant to all else), and the same less each view's mean
+and averaged over the views of an identity (``view-pooled``). Each is fitted to simulated ML, AL and AM (whose
+identities lie where the renderer's measures or the images put them, or at random: ``parametric``) as studies fit
+layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs. ``best possible`` is the fit of 500 other neurons of the
+patch, as far as they can be known from images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from neural_data import StimulusSet
+from neural_data.recordings import condition_means
+from neural_data.simulation import simulate_again, simulate_patches
+from neural_data.stages import COORDINATE_PREFIX
+from neurocompare.models.gabor import GaborC1
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from neurocompare.representations.rdms import zscore_units
+from neurocompare.stimuli import face_views
+
+SEED = 20250402
+PATCHES = ("ML", "AL", "AM")
+N_OTHER_NEURONS = 500
+NOISE = {"200 neurons, 20 trials": (200, 20), "100 neurons, 10 trials": (100, 10), "50 neurons, 3 trials": (50, 3)}
+EXPECTED = {"ML": "view-specific", "AL": "reflection-pooled", "AM": "view-pooled"}
+
+
+def without_measures(stimuli: StimulusSet) -> StimulusSet:
+    """The same images, of which nothing is known but what they show."""
+    measures = [name for name in stimuli.table.columns if name.startswith(COORDINATE_PREFIX)]
+    return dataclasses.replace(stimuli, table=stimuli.table.drop(columns=measures))
+
+
+IMAGES: dict[str, dict] = {
+    "25 faces": {"n_identities": 25},
+    "10 faces": {"n_identities": 10},
+    "25 faces without hair and neck": {"n_identities": 25, "hair": False, "neck": False},
+    "25 faces lit from the side": {"n_identities": 25, "light_deg": 60},
+}
+"""Arguments of ``face_views`` for every stimulus set."""
+KNOWN: dict[str, tuple[str, Callable[[StimulusSet], StimulusSet]]] = {
+    "by measures": ("image", lambda stimuli: stimuli),
+    "by images": ("image", without_measures),
+    "parametric": ("parametric", lambda stimuli: stimuli),
+}
+"""Kind of simulation, and what it is given, by how identities are placed."""
+
+
+def rdm(responses: np.ndarray) -> np.ndarray:
+    """Upper triangle of the RDM that studies make of units (n_stimuli, n_units)."""
+    matrix = correlation_dissimilarity(zscore_units(responses)[0])
+    return matrix[np.triu_indices(len(matrix), 1)]
+
+
+def representations(stimuli: StimulusSet) -> dict[str, np.ndarray]:
+    """RDMs of the three stages, of the images alone."""
+    images = stimuli.images(GaborC1.input_size)
+    with torch.no_grad():
+        plain, mirrored = (
+            GaborC1()(torch.from_numpy(np.ascontiguousarray(shown))).double().numpy()
+            for shown in (images, images[..., ::-1])
+        )
+    views, identities = (pd.factorize(stimuli.table[name])[0] for name in ("azimuth_deg", "identity"))
+    aligned = plain - pd.DataFrame(plain).groupby(views).transform("mean").to_numpy()
+    pooled = pd.DataFrame(aligned).groupby(identities).transform("mean").to_numpy()
+    return {"view-specific": rdm(plain), "reflection-pooled": rdm(plain + mirrored), "view-pooled": rdm(pooled)}
+
+
+def experiment(
+    stimuli: StimulusSet, kind: str, models: dict[str, np.ndarray], noise: str, rng: np.random.Generator
+) -> list[dict]:
+    """Fits of every representation, and of other neurons, to every patch of one simulated recording."""
+    n_neurons, n_repetitions = NOISE[noise]
+    recording = simulate_patches(stimuli, PATCHES, n_neurons, n_repetitions, rng=rng, kind=kind)
+    means = condition_means(recording, stimuli.ids).to_numpy()
+    rows = []
+    for patch in PATCHES:
+        recorded = rdm(means[:, recording["region"].values == patch])
+        again = rdm(simulate_again(recording, stimuli, patch, N_OTHER_NEURONS, rng=rng))
+        fits = {name: np.corrcoef(model, recorded)[0, 1] for name, model in models.items()}
+        rows.append({"patch": patch, **fits, "best possible": np.corrcoef(again, recorded)[0, 1]})
+    return rows
+
+
+def summarised(found: pd.DataFrame, models: list[str]) -> list[dict]:
+    """Mean fits, and how often each representation fits best, of every patch."""
+    rows = []
+    for patch in PATCHES:
+        fits = found.loc[found["patch"] == patch].drop(columns="patch")
+        best = fits[models].idxmax(axis=1)
+        shares = {f"{stage} best": (best == stage).mean() for stage in models}
+        rows.append({"patch": patch, "expected": EXPECTED[patch], **fits.mean(), **shares})
+    return rows
+
+
+def main() -> None:
+    """Run all cells, print (and keep) their table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="CSV to write the table to")
+    parser.add_argument("--repeats", type=int, default=20)
+    arguments = parser.parse_args()
+    rows = []
+    for number, (name, shown) in enumerate(IMAGES.items()):
+        stimuli = face_views(**shown, size=96)
+        models = representations(stimuli)
+        for level, (noise, placed) in enumerate(itertools.product(NOISE, KNOWN)):
+            kind, given = KNOWN[placed]
+            rng = np.random.default_rng([SEED, number, level])
+            repeats = [experiment(given(stimuli), kind, models, noise, rng) for _ in range(arguments.repeats)]
+            found = pd.DataFrame([row for repeat in repeats for row in repeat])
+            setting = {"stimuli": name, "identities": placed, "noise": noise, "n_repeats": arguments.repeats}
+            rows += [{**setting, **row} for row in summarised(found, list(models))]
+    table = pd.DataFrame(rows).round(3)
+    print(table.to_string(index=False))
+    if arguments.out is not None:
+        table.to_csv(arguments.out, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The best fit to a simulated patch that anything which sees the images can reach.
+
+Takes a simulated recording; gives one number a region. Reliability bounds what *neurons* could fit; where a simulation
+puts identities at random places, no image shows them, and no model of images comes near that bound.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from neural_data.errors import InputError
+from neural_data.recordings import regions_of, select_region
+from neural_data.simulation import KINDS, draw_trials, simulate_again, simulation_parameters
+from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.controls import cells_of_pairs
+from neurocompare.comparison.fits import fits_on_counts, matched_vectors
+from neurocompare.representations.dissimilarities import find_dissimilarity
+from neurocompare.representations.neural_rdms import compute_neural_rdms
+from neurocompare.representations.rdms import pattern_table
+
+__all__ = ["best_image_fits"]
+
+log = logging.getLogger(__name__)
+
+N_NEURONS = 1000
+N_REPETITIONS = 10
+
+
+def best_image_fits(
+    recording: xr.DataArray,
+    stimuli: StimulusSet,
+    *,
+    rng: np.random.Generator,
+    dissimilarity: str = "correlation",
+    normalize: str | None = None,
+    method: str = "corr",
+    control: tuple[str, ...] = (),
+) -> pd.Series:
+    """Fit of 1,000 other neurons of each simulated patch, which know of identities what the images show.
+
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        From ``simulate_patches``. Of any other nothing is known, and fits are NaN; so they are where the stimuli hold
+        neither measures nor images any more.
+    stimuli : StimulusSet
+        What was shown.
+    rng : numpy.random.Generator
+        Source of the other neurons.
+    dissimilarity, normalize, method, control
+        As of the fits that are to be judged.
+
+    Returns
+    -------
+    pandas.Series
+        By region: expected of a model that has the simulated stage right and sees the images alone; unitless, at
+        most 1.
+
+    Raises
+    ------
+    InputError
+        If the recording holds other stimuli, or RDMs cannot be computed.
+    """
+    regions = regions_of(recording)
+    about = simulation_parameters(recording)
+    if about.get("model") != "simulate_patches" or about.get("kind") not in KINDS:
+        return pd.Series(np.nan, index=regions)
+    how = {"dissimilarity": dissimilarity, "normalize": normalize, "stimuli": stimuli}
+    fits = dict.fromkeys(regions, np.nan)
+    for region in regions:
+        try:
+            again = simulate_again(recording, stimuli, region, N_NEURONS, rng=rng)
+        except InputError as error:
+            log.info("the best fit of models of images is not known: %s", error)
+            break
+        if find_dissimilarity(dissimilarity).needs_trials:
+            again = draw_trials(again, N_REPETITIONS, rng=rng)
+        found = compute_neural_rdms(select_region(recording, region), **how)
+        vectors = matched_vectors(compute_neural_rdms(again, **how), found)
+        cells = cells_of_pairs(control, pattern_table(found))
+        if cells is not None:
+            vectors = tuple(map(cells.partialled, vectors))
+        fits[region] = float(fits_on_counts(*vectors, np.ones((1, len(stimuli)), dtype=int), method=method)[0, 0, 0])
+    return pd.Series(fits)

@@ -1,0 +1,62 @@
+"""Best fits to simulated patches of anything that sees the images."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from neural_data import simulate_from_layer, simulate_patches
+from neural_data.simulation import KINDS
+from neural_data.stages import STAGES
+from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.image_ceilings import best_image_fits
+
+
+@pytest.fixture(scope="module")
+def shown(many_faces):
+    """Faces that differ in three measures: far from equally different from each other."""
+    scores = np.random.default_rng(8).standard_normal((25, 3))
+    columns = {f"measure_{k}": np.repeat(scores[:, k], 5) for k in range(3)}
+    return dataclasses.replace(many_faces, table=many_faces.table.assign(**columns))
+
+
+@pytest.fixture(scope="module")
+def recordings(shown):
+    return {kind: simulate_patches(shown, ("AM",), 60, rng=np.random.default_rng(4), kind=kind) for kind in KINDS}
+
+
+def test_images_reach_the_noise_ceiling_of_a_patch_that_they_can_explain(shown, rng):
+    """Of an animal that weighs all measures as they are; one with weights of its own has what no image shows."""
+    tuning = {"AM": dataclasses.replace(STAGES["AM"], subject_gain_sd=0.0)}
+    recording = simulate_patches(shown, ("AM",), 60, rng=rng, tuning=tuning)
+    best = best_image_fits(recording, shown, rng=rng)["AM"]
+    ceiling = neuron_ceilings(recording, stimuli=shown, rng=rng, n_splits=20)["ceiling_upper"][0]
+    assert best == pytest.approx(ceiling, abs=0.05)
+
+
+def test_no_image_shows_the_identities_of_a_parametric_patch(recordings, shown, rng):
+    """Views and single identities partialled out, where they stand is all that is left to agree about."""
+    fits = {
+        kind: best_image_fits(recording, shown, rng=rng, control=("view", "identity"))["AM"]
+        for kind, recording in recordings.items()
+    }
+    assert abs(fits["parametric"]) < 0.15
+    assert fits["image"] > 0.5
+
+
+def test_trials_are_drawn_for_dissimilarities_that_need_them(recordings, shown, rng):
+    assert best_image_fits(recordings["image"], shown, rng=rng, dissimilarity="crossnobis")["AM"] > 0.5
+
+
+def test_nothing_is_known_of_other_recordings(recordings, shown, faces, rng):
+    layer = simulate_from_layer(rng.random((len(faces), 20)), faces, rng=rng)
+    assert np.isnan(best_image_fits(layer, faces, rng=rng)).all()
+    # As recordings of earlier versions were written.
+    old = recordings["parametric"].copy()
+    about = json.loads(old.attrs["simulation"])
+    del about["kind"]
+    old.attrs["simulation"] = json.dumps(about)
+    assert np.isnan(best_image_fits(old, shown, rng=rng)).all()

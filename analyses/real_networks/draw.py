@@ -87,6 +87,9 @@ def draw_panels(table: pd.DataFrame) -> Figure:
         for row, name in zip(grid, sets, strict=True):
             for axes, model in zip(row, models, strict=True):
                 shown = kept[(kept["stimuli"] == name) & (kept["model"] == model)]
+                if shown.empty:
+                    axes.axis("off")
+                    continue
                 lines(axes, shown)
                 for regime, pooled in shown[shown["pooled"]].groupby("regime", sort=False):
                     axes.plot(pooled["depth"], pooled["mean"], "x", color=COLOURS[regime], markersize=3, alpha=0.7)

@@ -13,9 +13,10 @@ from neurocompare.study.runner import plan_study
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
 STUDIES = sorted(ANALYSES.glob("*.toml"))
 # Studies that train networks of their own take minutes even in little; tests/study/test_training.py runs a small one.
-# So do large networks that others trained.
+# So do large networks that others trained; to look at all of them takes half a minute.
+OF_LARGE_NETWORKS = [path for path in STUDIES if path.stem.startswith(("real_networks", "monkey_it"))]
 OF_SHIPPED_NETWORKS = [
-    path for path in STUDIES if not path.stem.startswith(("training_regimes", "real_networks", "monkey_it"))
+    path for path in STUDIES if path not in OF_LARGE_NETWORKS and not path.stem.startswith("training_regimes")
 ]
 
 
@@ -25,7 +26,11 @@ def test_a_study_is_understood_and_listed(path):
     assert path.name in (ANALYSES / "README.md").read_text()
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] if path in OF_LARGE_NETWORKS else []) for path in STUDIES],
+    ids=lambda path: path.stem,
+)
 def test_a_study_finds_what_it_names(path):
     settings = load_study(path)
     if path.stem == "monkey_it" and not Path(settings.stimuli.source).is_file():

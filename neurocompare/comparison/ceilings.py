@@ -135,7 +135,7 @@ def neuron_ceilings(
 
     Notes
     -----
-    ``analyses/calibration/README.md`` has bias and coverage from 30 to 200 neurons and reliabilities of 0.3 to 0.97.
+    ``analyses/calibration/coverage.py`` measures how often the intervals cover, at any number of identities and neurons.
     """
     find_method(method)
     patterns, groups = populations(

@@ -135,7 +135,7 @@ def neuron_ceilings(
 
     Notes
     -----
-    ``analyses/calibration/coverage.py`` measures how often the intervals cover, at any number of identities and neurons.
+    ``analyses/calibration/coverage.py`` measures how often intervals cover, at any number of identities and neurons.
     """
     find_method(method)
     patterns, groups = populations(

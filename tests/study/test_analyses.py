@@ -45,7 +45,7 @@ def test_a_study_finds_what_it_names(path):
 @pytest.mark.parametrize("path", OF_SHIPPED_NETWORKS, ids=lambda path: path.stem)
 def test_a_quick_run_decides_every_hypothesis_of_a_study(path, tmp_path):
     run = run_study(path, out=tmp_path / "run", quick=True)
-    declared = [hypothesis["name"] for hypothesis in run.study.hypotheses]
+    declared = [hypothesis.name for hypothesis in run.study.hypotheses]
     decided = run.tables["hypotheses"]["hypothesis"] if declared else []
     assert {name.partition("[")[0] for name in decided} == set(declared)
     assert (run.out / "report.html").is_file()

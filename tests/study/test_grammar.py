@@ -6,6 +6,8 @@ import pytest
 
 from neural_data import InputError
 from neurocompare.study.grammar import load_study
+from neurocompare.study.planning import plan_stimuli
+from neurocompare.study.steps import planned_set
 
 STUDY = """\
 title = "A study"
@@ -113,6 +115,22 @@ def test_a_wrong_key_or_value_is_named_with_its_line(tmp_path, old, new, message
 def test_a_wrong_override_is_named_as_such(tmp_path, overrides, message):
     with pytest.raises(InputError, match=message):
         load_study(write(tmp_path, STUDY), overrides)
+
+
+@pytest.mark.parametrize("source", ["objects", "own"])
+@pytest.mark.parametrize("shown", [{"hair": "false"}, {"neck": "false"}, {"light_deg": "60"}])
+def test_only_built_in_faces_are_shown_without_hair_and_neck_or_in_another_light(small_study, source, shown):
+    overrides = {f"stimuli.{name}": value for name, value in shown.items()}
+    if source != "own":
+        overrides["stimuli.source"] = source
+    with pytest.raises(InputError, match="for the built-in faces alone"):
+        plan_stimuli(load_study(small_study, overrides))
+
+
+def test_faces_are_planned_as_a_study_shows_them(small_study):
+    overrides = {"stimuli.source": "faces", "stimuli.hair": "false", "stimuli.light_deg": "60"}
+    plan = planned_set(load_study(small_study, overrides))
+    assert (plan.hair, plan.neck, plan.light_deg) == (False, True, 60)
 
 
 def test_a_missing_study_is_refused(tmp_path):

@@ -237,14 +237,19 @@ def _lines(path: Path) -> Iterator[str]:
 
 def _obj(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
     libraries, used, coloured = [], [], False
-    for line in _lines(path):
+    for number, line in enumerate(_lines(path), start=1):
         word = line[:7].lower()
         if word == "mtllib ":
             libraries.append(line[7:].strip())
         elif word == "usemtl ":
             used.append(line[7:].strip())
-        elif not coloured and word.startswith("v "):
-            coloured = len(line.split()) >= 7
+        elif word.startswith("v "):
+            n = len(line.split()) - 1
+            if n < 3:
+                raise InputError(
+                    f"{path}: line {number}, {line[:60]!r}: a vertex needs x, y and z; export the mesh anew"
+                )
+            coloured = coloured or n >= 6
     materials: dict[str, _Material] = {}
     for library in libraries:
         for file in _library_files(path, library):

@@ -72,6 +72,8 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
             f"{path}: {len(wrong)} of {len(vertices)} vertices are not finite (the first is vertex {wrong[0]}); export "
             "the mesh anew"
         )
+    if not np.isfinite(surface.uv).all():
+        raise InputError(f"{path}: some of its texture coordinates are not finite; export the mesh anew")
     if len(faces) == 0:
         raise InputError(f"{path}: {len(vertices)} vertices and no triangles; export faces, not a point cloud")
     if faces.min() < 0 or faces.max() >= len(vertices):

@@ -114,6 +114,7 @@ FACE = "element face 1\nproperty list uchar int vertex_indices\n"
         ("points.obj", "v 0 0 0\nv 1 0 0\nv 0 1 0\n", "no triangles"),
         ("points.ply", PLY.format(n=2, faces="") + "0 0 0\n1 1 1\n", "no triangles"),
         ("nan.obj", "v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "1 of 3 vertices are not finite"),
+        ("flat.obj", "v 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "line 1, 'v 0 0': a vertex needs x, y and z"),
         ("inf.ply", PLY.format(n=3, faces=FACE) + "0 0 0\n1 0 0\n0 inf 0\n3 0 1 2\n", "1 of 3 vertices are not finite"),
         ("point.obj", "v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n", "all vertices lie in one point"),
         ("line.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "without area"),
@@ -277,6 +278,7 @@ def damaged(how):
         (lambda f: obj(f, "Kd 1 1 1", library="/etc/hostname"), "lies outside that folder"),
         (lambda f: obj(f, "Kd 1 1 1", library="../m.mtl"), "lies outside that folder"),
         (lambda f: obj(f, "map_Kd t.png", faces="f 1 3 2\nf 1 2 4\n"), "no place in it"),
+        (lambda f: obj(f, "map_Kd t.png", faces=f"vt inf 0\n{FACES}f 1/4 3/3 2/2\n"), "coordinates are not finite"),
     ],
 )
 def test_colours_that_cannot_be_right_are_refused(tmp_path, make, message):

@@ -28,19 +28,21 @@ def progress_lines(say: Callable[[str], None]) -> Iterator[Callable[[str, float]
         Takes one line: time since the start, share, step.
     """
     start = time.monotonic()
-    state = {"name": "", "share": 0.0, "said": "", "at": start + FIRST_SECONDS - NEWS_SECONDS}
+    name, share, said, said_at = "", 0.0, "", start + FIRST_SECONDS - NEWS_SECONDS
     over, lock = threading.Event(), threading.Lock()
 
     def look() -> None:
+        nonlocal said, said_at
         with lock:
-            now, name = time.monotonic(), state["name"]
-            waited = now - state["at"]
-            if name and (waited >= STILL_SECONDS or (name != state["said"] and waited >= NEWS_SECONDS)):
-                state.update(said=name, at=now)
-                say(f"{_clock(now - start)}  {state['share']:4.0%}  {name}")
+            now, running = time.monotonic(), name
+            waited = now - said_at
+            if running and (waited >= STILL_SECONDS or (running != said and waited >= NEWS_SECONDS)):
+                said, said_at = running, now
+                say(f"{_clock(now - start)}  {share:4.0%}  {running}")
 
-    def tell(name: str, share: float) -> None:
-        state.update(name=name, share=share)
+    def tell(running: str, done: float) -> None:
+        nonlocal name, share
+        name, share = running, done
         look()
 
     def watch() -> None:

@@ -147,20 +147,21 @@ def neuron_ceilings(
     )
     if len(groups[0].responses) < 3:
         raise InputError(f"a noise ceiling needs at least three stimuli; there are {len(groups[0].responses)}")
-    with_se = METHODS[method].rowwise is not None
     cells = cells_of_pairs(control, patterns)
-    made = {
-        "method": method,
-        "dissimilarity": dissimilarity,
-        "normalize": normalize,
-        "with_se": with_se,
-        "cells": cells,
-    }
     rows = []
     for group in groups:
         lower, low, high, se = (np.nan,) * 4
         if group.responses.shape[1] >= FEWEST_NEURONS:
-            found = neuron_reliability(group, n_splits=_checked_splits(n_splits), rng=rng, **made)
+            found = neuron_reliability(
+                group,
+                dissimilarity=dissimilarity,
+                normalize=normalize,
+                method=method,
+                cells=cells,
+                n_splits=_checked_splits(n_splits),
+                with_se=METHODS[method].rowwise is not None,
+                rng=rng,
+            )
             lower, (low, high) = found.value, found.interval()
             se = found.se * (1 - lower**2)
         rows.append(
@@ -228,7 +229,7 @@ def trial_reliability(
     """
     find_method(method)
     _, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing, with_trials=True)
-    n_repetitions = len(groups[0].trials)
+    n_repetitions = len(groups[0].single_responses)
     fewest = find_dissimilarity(dissimilarity).fewest_repetitions
     if n_repetitions < fewest:
         raise InputError(
@@ -239,13 +240,14 @@ def trial_reliability(
     rows = []
     for group in groups:
         fits = []
+        trials = group.single_responses
         for _ in range(_checked_splits(n_splits)):
-            order = np.argsort(rng.random(group.trials.shape[:2]), axis=0)[:, :, None]
-            shuffled = np.take_along_axis(group.trials, order, axis=0)
+            order = np.argsort(rng.random(trials.shape[:2]), axis=0)[:, :, None]
+            shuffled = np.take_along_axis(trials, order, axis=0)
             sides = [shuffled[:half], shuffled[half : 2 * half]]
             parts = [dataclasses.replace(group, responses=side.mean(axis=0), trials=side) for side in sides]
-            vectors = [_rdm_vector(part, dissimilarity=dissimilarity, normalize=normalize) for part in parts]
-            fits.append(_agreement(*vectors, method))
+            one, other = (_rdm_vector(part, dissimilarity=dissimilarity, normalize=normalize) for part in parts)
+            fits.append(_agreement(one, other, method))
         rows.append(
             _about(group)
             | {

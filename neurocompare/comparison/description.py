@@ -6,6 +6,7 @@ Takes a recording; gives tables, a verdict for every patch, and sentences. Nothi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,14 @@ VERDICTS = {
 """What the mirror-symmetry index of a patch says, and in words."""
 GROWTH_SIZES = 6
 GROWTH_DRAWS = 20
+
+
+class _Reading(TypedDict):
+    """How responses are read from a recording, as :func:`~neurocompare.representations.neural_rdms.populations`."""
+
+    stimuli: StimulusSet | None
+    by_subject: bool
+    missing: str
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ def describe_recording(
     if not 0 < target < 1:
         raise InputError(f"target is {target}; a reliability lies between 0 and 1")
     rng = np.random.default_rng(0) if rng is None else rng
-    options = {"stimuli": stimuli, "by_subject": by_subject, "missing": missing}
+    options = _Reading(stimuli=stimuli, by_subject=by_subject, missing=missing)
     notes: list[str] = []
     patterns, groups, trials_known = _groups(recording, options, notes)
     if len(patterns) < 3:
@@ -145,7 +154,7 @@ def describe_recording(
     over_trials = trial_reliability(recording, rng=rng, n_splits=n_splits, **options) if trials_known else None
     indices = None
     if shown is not None and all(group.responses.shape[1] >= FEWEST_NEURONS for group in groups):
-        indices = _indices(recording, shown, {**options, "stimuli": shown}, n_splits, confidence, rng, notes)
+        indices = _indices(recording, shown, _Reading({**options, "stimuli": shown}), n_splits, confidence, rng, notes)
     rows, neurons, growth = [], [], []
     names = _neuron_names(recording, groups, patterns, options)
     for place, group in enumerate(groups):
@@ -172,7 +181,7 @@ def describe_recording(
             "trial_reliability": np.nan if over_trials is None else float(over_trials["reliability"].iloc[place]),
             "more_repetitions": np.nan
             if over_trials is None
-            else needed(float(over_trials["reliability"].iloc[place]), len(group.trials), target),
+            else needed(float(over_trials["reliability"].iloc[place]), len(group.single_responses), target),
             "target": target,
             "simulated": group.simulated,
         }
@@ -205,7 +214,9 @@ def needed(reliability: float, n_units: int, target: float) -> float:
     return float(np.ceil(n_units * target * (1 - reliability) / (reliability * (1 - target)) - 1e-9) - n_units)
 
 
-def _groups(recording: xr.DataArray, options: dict, notes: list[str]) -> tuple[pd.DataFrame, list[Population], bool]:
+def _groups(
+    recording: xr.DataArray, options: _Reading, notes: list[str]
+) -> tuple[pd.DataFrame, list[Population], bool]:
     """Populations with their trials, where every cell has at least two."""
     try:
         return *populations(recording, with_trials=True, **options), True
@@ -245,7 +256,7 @@ def _positions(shown: StimulusSet | None, patterns: pd.DataFrame) -> tuple[np.nd
 def _indices(
     recording: xr.DataArray,
     shown: StimulusSet,
-    options: dict,
+    options: _Reading,
     n_splits: int,
     confidence: float,
     rng: np.random.Generator,
@@ -289,7 +300,7 @@ def _fisher(reliability: float, se: float, confidence: float) -> tuple[float, fl
 
 
 def _neuron_names(
-    recording: xr.DataArray, groups: list[Population], patterns: pd.DataFrame, options: dict
+    recording: xr.DataArray, groups: list[Population], patterns: pd.DataFrame, options: _Reading
 ) -> list[list[str]]:
     """Ids of the neurons of each population, in the order of its responses."""
     named = []
@@ -346,13 +357,14 @@ def _by_neurons(group: Population, rng: np.random.Generator) -> dict[int, float]
 
 def _by_trials(group: Population, rng: np.random.Generator) -> dict[int, float]:
     """Mean correlation of RDMs of two disjoint samples of repetitions, by their size."""
-    n_repetitions = len(group.trials)
+    trials = group.single_responses
+    n_repetitions = len(trials)
     found = {}
     for size in _sizes(1, n_repetitions // 2):
         fits = []
         for _ in range(GROWTH_DRAWS):
-            order = np.argsort(rng.random(group.trials.shape[:2]), axis=0)[:, :, None]
-            shuffled = np.take_along_axis(group.trials, order, axis=0)
+            order = np.argsort(rng.random(trials.shape[:2]), axis=0)[:, :, None]
+            shuffled = np.take_along_axis(trials, order, axis=0)
             fits.append(_agree(shuffled[:size].mean(axis=0), shuffled[size : 2 * size].mean(axis=0)))
         found[size] = _nanmean(fits)
     return found

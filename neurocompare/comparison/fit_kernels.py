@@ -170,7 +170,7 @@ class ProductKernel:
         self.centred = centred
         self.to_device, self.to_numpy = _carriers(device)
         self.models = self.to_device(models)
-        self.recordings = None if recordings is None else self.to_device(recordings)
+        self.recordings: Array = None if recordings is None else self.to_device(recordings)
         self.n_pairs = max(len(pairs.measured), 1)
         self.whitening = _Whitening(pairs, self.models, self.recordings, self.to_device) if whitened else None
 
@@ -245,7 +245,8 @@ def rank_kernel(
         # Compiling takes seconds: only who asks for rank correlations waits for it.
         from neurocompare.comparison.rank_kernels import rho_of_draws
 
-        return rho_of_draws(*ranked, tie_free)
+        measure: Callable[..., np.ndarray] = rho_of_draws
+        return measure(*ranked, tie_free)
 
     return _CompiledKernel(models, recordings, pairs, rho)
 
@@ -278,9 +279,10 @@ class _CompiledKernel:
 
     def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """See :class:`Kernel`."""
-        left, paired = self.models, drawn is not None
-        right = _DenseRanks(drawn) if paired else self.recordings
-        return self.measure(weights, left.ranks, left.order, right.ranks, right.order, paired)
+        left, right = self.models, self.recordings if drawn is None else _DenseRanks(drawn)
+        if right is None:
+            raise ValueError("fits need recordings, or an RDM of every draw")
+        return self.measure(weights, left.ranks, left.order, right.ranks, right.order, drawn is not None)
 
 
 class _SortedRankKernel:
@@ -290,7 +292,7 @@ class _SortedRankKernel:
         self.tie_free = tie_free
         self.to_device, self.to_numpy = _carriers(device)
         self.models = [_SortedRow(row, self.to_device) for row in models]
-        self.recordings = None if recordings is None else [_SortedRow(row, self.to_device) for row in recordings]
+        self.recordings = [_SortedRow(row, self.to_device) for row in (() if recordings is None else recordings)]
         self.numbers_per_draw = max(len(pairs.measured), 1) * ((1 if recordings is None else len(recordings)) + 5)
 
     def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:

@@ -111,9 +111,10 @@ class FitResult:
 
         For the jackknife a factor has as many units as parts were left out.
         """
-        jackknife = self.variance == "jackknife"
-        sizes = [FACTORS[factor].parts(size) if jackknife else size for factor, size in self.sizes.items()]
-        return np.min(sizes, axis=0) - 1
+        sizes = self.sizes
+        if self.variance == "jackknife":
+            sizes = {factor: np.array([FACTORS[factor].parts(n) for n in found]) for factor, found in sizes.items()}
+        return np.min(list(sizes.values()), axis=0) - 1
 
     @property
     def ci(self) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +205,7 @@ class FitResult:
         if self.ceilings is None:
             moved = {key: np.full_like(found, np.nan) for key, found in self.deviations.items()}
         else:
-            of_roots = self._root_deviations()
+            of_roots = self._root_deviations(self.ceilings)
             moved = {
                 key: np.asarray(fit) * _rows_added(found, of_roots[key])
                 + np.asarray(root) * _rows_added(of_roots[key][:, None], found)
@@ -236,7 +237,7 @@ class FitResult:
             identity_null="identities are permuted for fits alone",
         )
 
-    def _root_deviations(self) -> dict[tuple[str, ...], np.ndarray]:
+    def _root_deviations(self, ceilings: pd.DataFrame) -> dict[tuple[str, ...], np.ndarray]:
         """Deviations of the roots, (n_refits, n_recordings), by factor."""
         reliability = np.where(self.roots > 0, self.roots**2, np.nan)
         if self.ceiling_deviations is not None:
@@ -244,7 +245,7 @@ class FitResult:
             return {key: found * slope for key, found in self.ceiling_deviations.items()}
         n_recordings = len(self.recordings)
         found = {key: np.zeros((len(of), n_recordings)) for key, of in self.deviations.items()}
-        se = self.ceilings["ceiling_lower_se"].fillna(0).to_numpy(dtype=float) / (2 * self.roots)
+        se = ceilings["ceiling_lower_se"].fillna(0).to_numpy(dtype=float) / (2 * self.roots)
         # One row more a recording, where no fit deviates: errors of their own. A bootstrap's variance is scaled later.
         first = next(key for key in found if len(key) == 1)
         scale = 1.0 if self.variance == "jackknife" else np.sqrt(1 - 1 / self.sizes[first[0]])
@@ -646,7 +647,8 @@ class FitResult:
         else:
             single = {f: parts[f,] * sizes[f] / (sizes[f] - 1) for f in self.factors}
         if pattern is None or sampled is None:
-            combined = single[pattern or sampled]
+            (only,) = (factor for factor in (pattern, sampled) if factor is not None)
+            combined = single[only]
         elif self.variance == "jackknife":
             combined = single[pattern] + single[sampled] - parts[pattern, sampled]
             least = [single[factor] / FACTORS[factor].degree for factor in (pattern, sampled)]

@@ -159,6 +159,8 @@ def fits_on_counts(
         raise InputError(f"fits need at least three stimuli (three pairs); these RDMs have {n_stimuli}")
     if isinstance(recordings, ResampledNeurons):
         return _fits_of_neurons(models, recordings, counts, measure, clusters, device)
+    if counts is None:
+        counts = np.ones((1, n_stimuli), dtype=int)
     n_draws = len(counts)
     fits = np.full((n_draws, len(models), len(recordings)), np.nan)
     for model_rows, recording_rows, measured in _shared_pairs(models, recordings):

@@ -133,23 +133,23 @@ def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
         wholly beyond the margin, else *undecided*.
     """
     low, high = outcome.ci_low - hypothesis.null, outcome.ci_high - hypothesis.null
-    effect, margin = outcome.estimate - hypothesis.null, hypothesis.margin
+    effect = outcome.estimate - hypothesis.null
     if np.isnan(p_adjusted):
         return "undecided"
     significant = p_adjusted < hypothesis.alpha
     if hypothesis.direction == "equivalent":
         if significant:
             return "supported"
-        return "opposite" if low > margin or high < -margin else "undecided"
+        return "opposite" if low > hypothesis.equivalence or high < -hypothesis.equivalence else "undecided"
     if hypothesis.direction == "different":
-        if margin is not None and max(-low, high) < margin:
+        if hypothesis.margin is not None and max(-low, high) < hypothesis.margin:
             return "not supported"
         return "supported" if significant else "undecided"
     if hypothesis.direction == "less":
         effect, low, high = -effect, -high, -low
     if significant and effect < 0:
         return "opposite"
-    if margin is not None and high < margin:
+    if hypothesis.margin is not None and high < hypothesis.margin:
         return "not supported"
     return "supported" if significant else "undecided"
 
@@ -239,7 +239,7 @@ def _equivalence(outcome: Outcome, hypothesis: Hypothesis) -> Outcome:
     if np.isnan(outcome.se):
         return outcome
     effect = outcome.estimate - hypothesis.null
-    nearer = t_outcome(hypothesis.margin - abs(effect), outcome.se, outcome.df)
+    nearer = t_outcome(hypothesis.equivalence - abs(effect), outcome.se, outcome.df)
     p = nearer.p / 2 if nearer.estimate > 0 else 1 - nearer.p / 2
     return dataclasses.replace(outcome, statistic=nearer.statistic, p=p)
 

@@ -129,10 +129,23 @@ class Hypothesis(BaseModel):
     p: str = "p"
     reason: str = "reason"
 
+    @property
+    def equivalence(self) -> float:
+        """``margin``, where it is needed.
+
+        Raises
+        ------
+        ValueError
+            If there is none; a hypothesis of equivalence without one is refused when it is read.
+        """
+        if self.margin is None:
+            raise ValueError(f"hypothesis {self.name!r} has no margin")
+        return self.margin
+
     @field_validator("test", "direction", "correction")
     @classmethod
     def _known(cls, name: str | None, about: ValidationInfo) -> str | None:
-        known = {"test": TESTS, "direction": DIRECTIONS, "correction": ALLOWED_CORRECTIONS}[about.field_name]
+        known = {"test": TESTS, "direction": DIRECTIONS, "correction": ALLOWED_CORRECTIONS}[str(about.field_name)]
         if name is not None and name not in known:
             raise ValueError(f"there is no {about.field_name} {name!r}: {closest(name, known)}")
         return name

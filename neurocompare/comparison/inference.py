@@ -260,7 +260,7 @@ def make_experiment(
         models=models if cells is None else cells.partialled(models),
         recordings=recordings if cells is None else cells.partialled(recordings),
         groups=_groups(rows, bool(subjects)),
-        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if sampled else None,
+        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if sampled else [],
         codes=_codes(factors_along("stimuli", factors), patterns),
         n_stimuli=model_rdms.n_cond,
         dissimilarity=str(neural_rdms.dissimilarity_measure),
@@ -312,7 +312,7 @@ def jackknife_result(
         method=experiment.method,
         dissimilarity=experiment.dissimilarity,
         n_stimuli=experiment.n_stimuli,
-        n_identities=int(experiment.codes.max()) + 1 if "identity" in experiment.factors else None,
+        n_identities=experiment.n_units_of_stimuli if "identity" in experiment.factors else None,
         n_neurons=_n_neurons(experiment, recordings),
         n_redrawn={},
         confidence=confidence,
@@ -333,10 +333,10 @@ def _patterns(model_rdms: RDMs, neural_rdms: RDMs) -> pd.DataFrame:
     return patterns.join(neural[[name for name in neural.columns if name not in patterns.columns]])
 
 
-def _codes(along_stimuli: tuple[str, ...], patterns: pd.DataFrame) -> np.ndarray | None:
-    """Unit that each stimulus belongs to, numbered from 0; None where stimuli are not sampled."""
+def _codes(along_stimuli: tuple[str, ...], patterns: pd.DataFrame) -> np.ndarray:
+    """Unit that each stimulus belongs to, numbered from 0; empty where stimuli are not sampled."""
     if not along_stimuli:
-        return None
+        return np.empty(0, dtype=int)
     factor = FACTORS[along_stimuli[0]]
     if not factor.together:
         return np.arange(len(patterns))
@@ -448,7 +448,7 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
 
 def _n_neurons(experiment: Experiment, table: pd.DataFrame) -> np.ndarray:
     populations, groups = experiment.populations, experiment.groups
-    if populations is not None:
+    if populations:
         return np.array([sum(populations[row].shape[1] for row in group) for group in groups], dtype=float)
     for name in ("n_neurons", "n_units"):
         if name in table.columns and all(len(group) == 1 for group in groups):

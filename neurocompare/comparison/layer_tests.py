@@ -5,6 +5,7 @@ Takes RDMs, recordings and :class:`~neurocompare.comparison.fit_result.FitResult
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,7 +76,7 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         depth = np.linspace(0, 1, len(members))
         slope = (depth - depth.mean()) / ((depth - depth.mean()) ** 2).sum()
         problems = [result.no_identity_found(members, r) for r in range(n_recordings)]
-        for a, b in zip(*np.triu_indices(n_recordings, 1), strict=True):
+        for a, b in itertools.combinations(range(n_recordings), 2):
             weights = np.zeros((1, *result.estimates.shape))
             weights[0, members, a], weights[0, members, b] = slope, -slope
             estimate, se, p = (float(value[0]) for value in compared.contrasts(weights))

@@ -19,6 +19,8 @@ from neurocompare.representations.correlation import correlate_rows
 
 __all__ = ["METHODS", "Method", "find_method"]
 
+Rowwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class Method:
@@ -55,7 +57,7 @@ class Method:
     ranked: bool = False
     whitened: bool = False
     linear: bool = False
-    rowwise: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    rowwise: Rowwise | None = None
 
     def settled(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (n_rdms, n_pairs) as the kernel takes them."""
@@ -75,7 +77,7 @@ def find_method(name: str) -> Method:
     return METHODS[name]
 
 
-def _products(name: str, label: str, *, centred: bool, whitened: bool, **more: object) -> Method:
+def _products(name: str, label: str, *, centred: bool, whitened: bool, rowwise: Rowwise | None = None) -> Method:
     return Method(
         name,
         label,
@@ -84,12 +86,12 @@ def _products(name: str, label: str, *, centred: bool, whitened: bool, **more: o
         centred=centred,
         whitened=whitened,
         linear=not whitened,
-        **more,
+        rowwise=rowwise,
     )
 
 
-def _ranks(name: str, label: str, kernel: Callable[..., Kernel], **more: object) -> Method:
-    return Method(name, label, kernel, centred=True, ranked=True, **more)
+def _ranks(name: str, label: str, kernel: Callable[..., Kernel], *, rowwise: Rowwise | None = None) -> Method:
+    return Method(name, label, kernel, centred=True, ranked=True, rowwise=rowwise)
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:

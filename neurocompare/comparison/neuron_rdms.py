@@ -38,15 +38,16 @@ class NeuronRdms:
     """
 
     def __init__(self, responses: np.ndarray, dissimilarity: str):
-        if dissimilarity not in MODEL_DISSIMILARITIES:
+        measure = MODEL_DISSIMILARITIES.get(dissimilarity)
+        if measure is None or measure.from_sums is None:
             raise InputError(
                 f"neurons are resampled for {' and '.join(MODEL_DISSIMILARITIES)} dissimilarity, not for "
                 f"{dissimilarity!r}; compute the neural RDMs with one of these, or resample stimuli or identities alone"
             )
-        self.measure = MODEL_DISSIMILARITIES[dissimilarity]
+        self.from_sums = measure.from_sums
         self.patterns = np.asarray(responses, dtype=float)
-        if self.measure.settle is not None:
-            self.patterns = self.measure.settle(self.patterns)
+        if measure.settle is not None:
+            self.patterns = measure.settle(self.patterns)
 
     def rdms(self, counts: np.ndarray) -> np.ndarray:
         """RDMs of a block of draws.
@@ -64,7 +65,7 @@ class NeuronRdms:
         """
         counts = counts.astype(float)
         totals, power = counts @ self.patterns.T, counts @ (self.patterns**2).T
-        return self.measure.from_sums(self._products(counts), totals, power, counts.sum(axis=1, keepdims=True), PAIRS)
+        return self.from_sums(self._products(counts), totals, power, counts.sum(axis=1, keepdims=True), PAIRS)
 
     def _products(self, counts: np.ndarray) -> np.ndarray:
         """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""

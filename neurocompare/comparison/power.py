@@ -156,11 +156,11 @@ def power_analysis(
             "render or add identities, or ask for fewer"
         )
     rdms = [correlation_dissimilarity(layer) for layer in (first, second)]
-    sizes = list(itertools.product(plan.n_identities, plan.n_neurons, plan.n_repetitions))
+    grid = list(itertools.product(plan.n_identities, plan.n_neurons, plan.n_repetitions))
     # A stream of its own for each size: results do not depend on the number of processes.
     rows = Parallel(n_jobs=n_jobs)(
         delayed(_power_of)(size, read, rdms, codes, plan, stream)
-        for size, stream in zip(sizes, rng.spawn(len(sizes)), strict=True)
+        for size, stream in zip(grid, rng.spawn(len(grid)), strict=True)
     )
     return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
 
@@ -303,8 +303,8 @@ def _power_of(
     }
 
 
-def _units_of_stimuli(factors: tuple[str, ...], identity: np.ndarray) -> np.ndarray | None:
-    """What stimuli are left out by: identities, each stimulus by itself, or None where they are not sampled."""
+def _units_of_stimuli(factors: tuple[str, ...], identity: np.ndarray) -> np.ndarray:
+    """What stimuli are left out by: identities, or each stimulus by itself; empty where they are not sampled."""
     for factor in factors_along("stimuli", factors):
         return cluster_codes(identity) if FACTORS[factor].together == "identity" else np.arange(len(identity))
-    return None
+    return np.empty(0, dtype=int)

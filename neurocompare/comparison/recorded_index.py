@@ -51,7 +51,7 @@ class _Estimate:
 
     def reliability(self) -> float:
         """Mean over splits and exemplars, Spearman-Brown corrected."""
-        return spearman_brown(_nanmean(self.correlation), self.factor)
+        return spearman_brown(float(_nanmean(self.correlation)), self.factor)
 
     def corrected(self, exemplars: np.ndarray | slice = slice(None)) -> float:
         """Mirror-image covariance in units of the covariance, both summed; NaN where halves share nothing."""
@@ -170,7 +170,7 @@ def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:
     """
     n_used, n_views = orders.shape[1], views.shape[1]
     half = n_used // 2
-    indices = mirror_symmetry_index(correlation_dissimilarity(views[:, :, np.sort(orders[0])]))
+    indices = np.asarray(mirror_symmetry_index(correlation_dissimilarity(views[:, :, np.sort(orders[0])])))
     kept = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
     correlation, covariance, mirrored = (np.full((len(orders), len(views)), np.nan) for _ in range(3))
     for split, order in enumerate(orders):
@@ -184,10 +184,8 @@ def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:
 
 def _entries(matrices: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centred entries that the index is computed from, and those of the mirror image, (n_exemplars, n_entries)."""
-    return tuple(
-        entries - entries.mean(axis=1, keepdims=True)
-        for entries in (m[:, :, kept].reshape(len(matrices), -1) for m in (matrices, matrices[:, :, ::-1]))
-    )
+    entries, mirrored = (m[:, :, kept].reshape(len(matrices), -1) for m in (matrices, matrices[:, :, ::-1]))
+    return entries - entries.mean(axis=1, keepdims=True), mirrored - mirrored.mean(axis=1, keepdims=True)
 
 
 def _variance(views: np.ndarray, orders: np.ndarray, whole: _Estimate) -> tuple[float, int]:

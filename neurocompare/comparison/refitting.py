@@ -53,10 +53,10 @@ class Experiment:
     recordings : array of shape (n_rdms, n_pairs)
     groups : list of integer arrays
         Rows of ``recordings`` behind each row of the result: one, or all subjects of a region.
-    populations : list of arrays of shape (n_stimuli, n_neurons), or None
-        Responses behind each row of ``recordings``.
-    codes : integer array of shape (n_stimuli,) or None
-        Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; None where stimuli
+    populations : list of arrays of shape (n_stimuli, n_neurons)
+        Responses behind each row of ``recordings``; empty where neurons were not sampled.
+    codes : integer array of shape (n_stimuli,) or (0,)
+        Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; empty where stimuli
         were not sampled.
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
@@ -69,8 +69,8 @@ class Experiment:
     models: np.ndarray
     recordings: np.ndarray
     groups: list[np.ndarray]
-    populations: list[np.ndarray] | None
-    codes: np.ndarray | None
+    populations: list[np.ndarray]
+    codes: np.ndarray
     n_stimuli: int
     dissimilarity: str
     method: str
@@ -86,7 +86,7 @@ class Experiment:
     def sizes(self) -> dict[str, np.ndarray]:
         """Units of each factor behind each row of the result; for neurons those of the smallest population."""
         sizes = {
-            "stimuli": lambda _: self.codes.max() + 1,
+            "stimuli": lambda _: self.n_units_of_stimuli,
             "neurons": lambda group: min(self.populations[row].shape[1] for row in group),
             "subjects": len,
         }
@@ -94,9 +94,14 @@ class Experiment:
             factor: np.array([sizes[FACTORS[factor].axis](group) for group in self.groups]) for factor in self.factors
         }
 
+    @property
+    def n_units_of_stimuli(self) -> int:
+        """Units that stimuli were sampled by: identities, or the stimuli themselves."""
+        return int(self.codes.max()) + 1
+
     def fits(self, recordings: np.ndarray | ResampledNeurons, counts: np.ndarray | None) -> np.ndarray:
         """Fits to other recordings, or under other counts of stimuli; see ``fits.fits_on_counts``."""
-        clusters = self.codes if self.within_identity == "copy" else None
+        clusters = self.codes if self.within_identity == "copy" and len(self.codes) else None
         return fits_on_counts(
             self.models, recordings, counts, method=self.method, clusters=clusters, device=self.device
         )
@@ -210,16 +215,16 @@ def jackknife_deviations(
     statistic = statistic or experiment.fits
     counts, operator = experiment.stays(), None
     for factor in pattern:
-        n_units = int(experiment.codes.max()) + 1
+        n_units = experiment.n_units_of_stimuli
         kept, shares = leave_out(n_units, FACTORS[factor].parts(n_units), rng=rng)
         counts, operator = np.concatenate([kept[:, experiment.codes], counts]), jackknife_operator(shares)
     sampled = factors_along("neurons", experiment.factors)
+    neuron_operators: list[np.ndarray] = []
     if not sampled:
         whole = statistic(experiment.recordings, counts)
         tables = [whole[:, :, row, None] for row in range(whole.shape[2])]
-        neuron_operators = []
     else:
-        tables, neuron_operators = [], []
+        tables = []
         for responses, rdm in zip(experiment.populations, experiment.recordings, strict=True):
             n_neurons = responses.shape[1]
             kept, shares = leave_out(n_neurons, FACTORS[sampled[0]].parts(n_neurons), rng=rng)

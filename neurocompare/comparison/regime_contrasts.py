@@ -393,11 +393,12 @@ def _complete(first: np.ndarray, second: np.ndarray, *, paired: bool, remarks: _
         kept = (~np.isnan(first)).any(axis=1), (~np.isnan(second)).any(axis=1)
         # One set of exemplars for all networks: a mean over others would differ by the exemplars.
         columns = ~np.isnan(np.concatenate([first[kept[0]], second[kept[1]]])).any(axis=0)
-    pair = _Pair(first[kept[0]][:, columns], second[kept[1]][:, columns], tuple(map(np.flatnonzero, kept)))
+    members = np.flatnonzero(kept[0]), np.flatnonzero(kept[1])
+    pair = _Pair(first[kept[0]][:, columns], second[kept[1]][:, columns], members)
     if not columns.any():
         nothing = np.array([], dtype=int)
         pair = _Pair(np.empty((0, 0)), np.empty((0, 0)), (nothing, nothing))
-    used = np.count_nonzero(~np.isnan(pair.first)) + np.count_nonzero(~np.isnan(pair.second))
+    used = int(np.count_nonzero(~np.isnan(pair.first)) + np.count_nonzero(~np.isnan(pair.second)))
     remarks.counts["values"] += first.size + second.size - used
     remarks.counts["all values"] += first.size + second.size
     return pair

@@ -13,6 +13,7 @@ quarters, predicts halves; by how much it errs there, on the z scale, is taken o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 from scipy import stats
@@ -87,7 +88,7 @@ class PartRdms:
         self.measure = find_dissimilarity(dissimilarity)
         membership = part == np.arange(int(part.max()) + 1)[:, None]
         self.n_stimuli = len(population.responses)
-        if self.measure.from_sums is None:
+        if self.measure.from_population is not None:
             found = [self.measure.from_population(population.of_neurons(np.flatnonzero(row))) for row in membership]
             upper = np.triu_indices(self.n_stimuli, 1)
             self.rdms_of_parts = np.stack([matrix[upper] for matrix, _ in found])
@@ -239,6 +240,10 @@ def reliability_z(
     return _extrapolated(mean[:, :, 0], mean[:, :, 1:].mean(axis=2), kept, n_neurons)
 
 
+@overload
+def spearman_brown(correlation: float, factor: float = 2.0) -> float: ...
+@overload
+def spearman_brown(correlation: np.ndarray, factor: float | np.ndarray = 2.0) -> np.ndarray: ...
 def spearman_brown(correlation: float | np.ndarray, factor: float | np.ndarray = 2.0) -> float | np.ndarray:
     """Reliability of a measurement ``factor`` times as long as the halves that were correlated.
 

@@ -7,7 +7,7 @@ units into few parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,9 +69,9 @@ class Factor:
         if self.axis not in AXES:
             raise ValueError(f"factor {self.name!r} has the axis {self.axis!r}; there are {', '.join(AXES)}")
 
-    def parts(self, n_units: int | np.ndarray) -> int | np.ndarray:
+    def parts(self, n_units: int) -> int:
         """Parts that so many units are left out in."""
-        return n_units if self.most_parts is None else np.minimum(n_units, self.most_parts)
+        return n_units if self.most_parts is None else min(n_units, self.most_parts)
 
 
 FACTORS: dict[str, Factor] = {
@@ -248,7 +248,7 @@ def jackknife_operator(shares: np.ndarray) -> np.ndarray:
     return pseudovalues / np.sqrt(n_parts * (times - 1))[:, None]
 
 
-def cluster_codes(labels: Sequence) -> np.ndarray:
+def cluster_codes(labels: Iterable[Hashable]) -> np.ndarray:
     """Number of each label in order of first appearance, integer array of shape (n_labels,)."""
     places: dict = {}
     return np.array([places.setdefault(label, len(places)) for label in labels], dtype=int)

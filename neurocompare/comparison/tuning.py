@@ -69,7 +69,7 @@ def neuron_tuning(
     }
     noise = _noise(population)
     if noise is not None:
-        n_repetitions = len(population.trials)
+        n_repetitions = len(population.single_responses)
         between = responses.var(axis=0, ddof=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             table["trial_reliability"] = np.where(between > 0, np.clip(1 - noise / between, 0, 1), np.nan)

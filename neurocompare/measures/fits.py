@@ -20,7 +20,16 @@ from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
 from neurocompare.measures.profiles import Profiles, profiles_of
-from neurocompare.reporting.drawing import PAGE_INCHES, SMALL, new_figure, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import (
+    PAGE_INCHES,
+    SMALL,
+    is_leftmost,
+    new_figure,
+    note,
+    panel_grid,
+    panel_title,
+    style,
+)
 from neurocompare.reporting.looks import LayerAxis, Look, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
@@ -108,7 +117,7 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         for axes, region in zip(panels, regions, strict=True):
             drawn = draw_patch(axes, fits[fits["region"] == region], axis, looks, test)
             panel_title(axes, region, bold=True)
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel(fit_label(fits))
         look_legend(figure, looks, across=drawn.across)
         first = fits.iloc[0]

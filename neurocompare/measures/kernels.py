@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import errorbar, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import errorbar, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.symmetry import KERNEL_COLUMNS, kernel_symmetry
@@ -60,7 +60,7 @@ def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
             panel_title(axes, f"{model}, {regime}")
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel("symmetry (r)")
         colour_legend(figure, FLIP_COLOURS)
         note(figure, "mean over channels (their number), 95 % t interval; pale: standard deviation; first seed")

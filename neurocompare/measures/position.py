@@ -14,7 +14,7 @@ from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown,
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import MARKERS, Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.position import POSITION_COLUMNS, measure_position_tolerance
@@ -94,7 +94,7 @@ def draw_position(position_summary: pd.DataFrame) -> Figure:
             axis.label(axes)
             panel_title(axes, f"{model}, {regime}" + (f": {category}" if several else ""))
             axes.set_ylim(-1.05, 1.1)
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel("mirror-symmetry index")
         colour_legend(figure, colours)
         over = f"{drawn.n_seeds} seeds" if drawn.n_seeds > 1 else f"n = {table['n'].max()} exemplars"

@@ -24,7 +24,16 @@ from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured,
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Name, Section
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, quantity_name, share_scale, span, style
+from neurocompare.reporting.drawing import (
+    is_leftmost,
+    note,
+    panel_grid,
+    panel_title,
+    quantity_name,
+    share_scale,
+    span,
+    style,
+)
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Column, Table
 
@@ -145,7 +154,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
             axes.axhline(0, color="black", linewidth=0.6)
             axis.label(axes)
             panel_title(axes, panel)
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel("difference")
             scales.setdefault(str(shown["measure"].iloc[0]), []).append(axes)
         for compared in scales.values():

@@ -45,8 +45,8 @@ def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = No
     shown = viewpoint_summary[(viewpoint_summary["category"] == category) | viewpoint_summary["category"].isna()]
     title = "mirror-symmetry index" + (f", {category}" if viewpoint_summary["category"].nunique() > 1 else "")
     drawn = [(title, "index", shown)]
-    for region in [] if fits is None else fits["region"].drop_duplicates():
-        drawn.append((f"fit to {region}", "fit", fits[fits["region"] == region]))
+    for region, rows in () if fits is None else fits.groupby("region", sort=False):
+        drawn.append((f"fit to {region}", "fit", rows))
     axis = layer_axis_of(viewpoint_summary)
     looks = looks_of(viewpoint_summary, axis=axis)
     with style():

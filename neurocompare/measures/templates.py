@@ -12,7 +12,7 @@ from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.models.registry import load_model
-from neurocompare.reporting.drawing import COLUMN_INCHES, new_figure, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import COLUMN_INCHES, is_leftmost, new_figure, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_model_rdms
@@ -64,7 +64,7 @@ def draw_templates(templates: pd.DataFrame) -> Figure:
                     drawn.draw(axes)
             axis.label(axes)
             panel_title(axes, f"{model}, {regime}")
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel("template weight (SD per SD)")
         colour_legend(figure, TEMPLATE_COLOURS)
         text = "non-negative least squares on idealised RDMs and the RDM of the images"

@@ -53,8 +53,11 @@ def draw_training(training: pd.DataFrame) -> Figure:
                     name, marker = f"{part}_{value}", "." if one_epoch else None
                     for _, network in rows.groupby("seed", dropna=False):
                         course = network.sort_values("epoch")
-                        faint = {"linewidth": 0.6, "alpha": 0.3} if several else {"linewidth": 1.2}
-                        axes.plot(course["epoch"], course[name], dashes, color=colour, marker=marker, **faint)
+                        width, alpha = (0.6, 0.3) if several else (1.2, 1.0)
+                        axes.plot(
+                            course["epoch"], course[name], dashes,
+                            color=colour, marker=marker, linewidth=width, alpha=alpha,
+                        )  # fmt: skip
                     if several:
                         means = rows.groupby("epoch")[name].mean()
                         axes.plot(means.index, means, dashes, color=colour, linewidth=1.2, marker=marker)
@@ -66,7 +69,7 @@ def draw_training(training: pd.DataFrame) -> Figure:
             axes.set_ylabel(label)
             axes.set_ylim(0, top)
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
             if one_epoch:
                 axes.set_xticks(training["epoch"].unique())
         label_panels(panels)

@@ -79,13 +79,16 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
                 colour, several = looks[str(model), str(regime)].colour, networks["seed"].nunique() > 1
                 for _, network in networks.groupby("seed", dropna=False):
                     course = network.sort_values("epoch")
-                    faint = {"linewidth": 0.6, "alpha": 0.35} if several else {"linewidth": 1.2}
-                    axes.plot(course["epoch"], course["value"], color=colour, marker=".", markersize=3, **faint)
+                    width, alpha = (0.6, 0.35) if several else (1.2, 1.0)
+                    axes.plot(
+                        course["epoch"], course["value"],
+                        color=colour, marker=".", markersize=3, linewidth=width, alpha=alpha,
+                    )  # fmt: skip
                 if several:
                     means = networks.groupby("epoch")["value"].mean()
                     axes.plot(means.index, means, color=colour, linewidth=1.4)
             axes.axhline(0, color="black", linewidth=0.6)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
             if number < len(layers):
                 panel_title(axes, layer)
             if number % len(layers) == 0:

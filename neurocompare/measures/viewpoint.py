@@ -13,7 +13,7 @@ from rsatoolbox.rdm import RDMs
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
 from neurocompare.measures.profiles import profiles_of
-from neurocompare.reporting.drawing import SMALL, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import SMALL, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import LayerAxis, draw_patches, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
@@ -67,7 +67,7 @@ def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.
                 patches = viewpoint_patches_summary
                 _add_patches(axes, axis, patches[_is(patches["category"], category)])
         for axes in panels:
-            if axes.get_subplotspec().is_first_col():
+            if is_leftmost(axes):
                 axes.set_ylabel("mirror-symmetry index")
         look_legend(figure, looks, across=drawn.across)
         text = "mean over exemplars and its 95 % t interval"
@@ -96,7 +96,7 @@ def _add_patches(axes: Axes, axis: LayerAxis, patches: pd.DataFrame) -> None:
     ticks = [*axes.get_xticks()] if axis.names else [0.0, 0.5, 1.0]
     names = [label.get_text() for label in axes.get_xticklabels()] if axis.names else ["0", "0.5", "1"]
     labels = [*names, *patches["region"].astype(str)]
-    turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if axis.names else {}
+    turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if axis.names else {}
     axes.set_xticks([*ticks, *places], labels, fontsize=SMALL, **turned)
     axes.set_xlim(-0.6 * step, places[-1] + 0.6 * step if places else None)
 

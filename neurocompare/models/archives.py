@@ -12,6 +12,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -129,7 +130,7 @@ def fetch_archives(
     for archive in ARCHIVES[name]:
         bar = None
         if progress is not None:
-            bar = _Downloads(lambda share, file=archive.file_name: progress(file, share))
+            bar = _Downloads(partial(progress, archive.file_name))
         by_hand = (
             f"download {archive.url} ({archive.n_bytes / 1e6:.0f} MB) where there is a connection and give the path of "
             "the file instead of the name"
@@ -181,7 +182,7 @@ def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tu
     if path.suffix == ".mat":
         return {"train": _read_svhn(path)}
     batches = _cifar_batches(path)
-    split = {"train": [], "test": []}
+    split: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"train": [], "test": []}
     for name, content in sorted(batches.items()):
         split["test" if name.startswith("test") else "train"].append(_cifar_images(content, f"{path}: {name}"))
     missing = _missing_batches(batches)
@@ -224,8 +225,9 @@ def _packed_batches(path: Path) -> dict[str, bytes]:
                 raise InputError(f"{path}: {name} claims {member.size:,} bytes; nothing in CIFAR-10 has those")
             if name in batches:
                 raise InputError(f"{path}: holds {name} twice; download it again")
-            if is_batch:
-                batches[name] = archive.extractfile(member).read()
+            content = archive.extractfile(member) if is_batch else None
+            if content is not None:
+                batches[name] = content.read()
         if unpacked.tell() <= archive.offset:
             raise tarfile.TarError("it has no end mark")
         if len(unpacked.read(LARGEST_MEMBER_BYTES)) == LARGEST_MEMBER_BYTES:

@@ -165,7 +165,7 @@ def _is_written_in_python(make: object) -> bool:
     while isinstance(make, (functools.partial, types.MethodType)):
         make = make.func if isinstance(make, functools.partial) else make.__func__
     if isinstance(make, type):
-        return isinstance(make.__init__, types.FunctionType)
+        return isinstance(inspect.getattr_static(make, "__init__"), types.FunctionType)
     methods = (vars(base).get("__call__") for base in type(make).__mro__)
     return isinstance(make, types.FunctionType) or any(isinstance(method, types.FunctionType) for method in methods)
 

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -111,15 +112,16 @@ def read_entries(path: str | Path) -> dict[str, dict[str, torch.Tensor]]:
         path = _in_folder(path)
     if path.name.endswith(".index.json"):
         return {"": _read_shards(path)}
+    held = _read_file(path)
     if path.suffix == ".safetensors":
-        return {"": dict(_read_file(path))}
-    found = _tensors_within(_read_file(path))
+        return {"": held}
+    found = _tensors_within(held)
     if not found:
         raise InputError(f"{path}: holds no state dictionary of tensors; save model.state_dict()")
     return found
 
 
-def _read_file(path: Path) -> object:
+def _read_file(path: Path) -> Any:
     """What one file holds, unpickled no further than tensors and plain containers."""
     checked_file(path, "checkpoint")
     try:
@@ -252,9 +254,12 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
         If weights are missing, unexpected, of another shape or of another kind (complex, sparse, whole numbers): how
         many of each, and which; or if one is not finite.
     """
-    given = isinstance(source, Mapping)
-    path = "the state dictionary" if given else str(source)
-    entries = {"": _only_tensors(source, path)} if given else read_entries(source)
+    if isinstance(source, Mapping):
+        path = "the state dictionary"
+        entries = {"": _only_tensors(source, path)}
+    else:
+        path = str(source)
+        entries = read_entries(source)
     fitting = fit_weights(module, entries, source=path, name=name)
     _match_classes(module, fitting.state, name)
     own = module.state_dict()
@@ -275,10 +280,12 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
 
 
 def _only_tensors(state: Mapping[str, object], path: str) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = {}
     for key, value in state.items():
         if not isinstance(value, torch.Tensor):
             raise InputError(f"{path}: {key} is a {type(value).__name__} and no tensor; give model.state_dict()")
-    return dict(state)
+        tensors[key] = value
+    return tensors
 
 
 def write_checkpoint(module: nn.Module, path: str | Path) -> Path:
@@ -364,11 +371,11 @@ def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str
     InputError
         If the network has no linear layer inside.
     """
-    linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear) and name]
+    linear = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear) and name]
     if not linear:
         raise InputError(f"{where} has no linear layer that could give class scores; it cannot be trained on classes")
-    parent, _, attribute = linear[-1].rpartition(".")
-    old = module.get_submodule(linear[-1])
+    name, old = linear[-1]
+    parent, _, attribute = name.rpartition(".")
     if old.out_features == n_classes:
         return
     new = nn.Linear(old.in_features, n_classes, bias=old.bias is not None, device=old.weight.device)

@@ -168,7 +168,7 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
         )
     rng = np.random.default_rng([seed, 1])
     shares = [HELD_OUT] if test is not None else [HELD_OUT, HELD_OUT]
-    parts: list[list[np.ndarray]] = [[] for _ in range(3)]
+    parts: list[list[np.ndarray]] = [[] for _ in range(1 + len(shares))]
     for label, name in enumerate(data.classes):
         members = np.flatnonzero(data.labels == label)
         groups = members if data.exemplars is None else data.exemplars[members]
@@ -179,11 +179,11 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
             raise InputError(f"{data.name}: class {name!r} has {len(units)} {what}; too few to hold some out")
         bounds = np.cumsum([0, *counts])
         held_out = [units[start:stop] for start, stop in itertools.pairwise(bounds)]
-        for part, chosen in zip(parts[1:], held_out, strict=False):
+        for part, chosen in zip(parts[1:], held_out, strict=True):
             part.append(members[np.isin(groups, chosen)])
         parts[0].append(members[np.isin(groups, units[bounds[-1] :])])
-    train, validation, tested = (data.take(np.sort(np.concatenate(part))) if part else test for part in parts)
-    return Splits(train, validation, tested)
+    train, validation, *held_out_test = (data.take(np.sort(np.concatenate(part))) for part in parts)
+    return Splits(train, validation, held_out_test[0] if test is None else test)
 
 
 def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> LabelledImages:

@@ -34,7 +34,7 @@ STAGES = ((1, 16, 3, 1), (2, 24, 3, 2), (2, 40, 5, 2), (3, 80, 3, 2), (3, 112, 5
 """Of each stage: blocks, channels, height and width of the depthwise kernels, stride of the first block."""
 EXPANSION = 6
 """Channels within a block by those that enter it; the first stage does not expand."""
-NORM = {"eps": 1e-3, "momentum": 0.01}
+NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
 _PARTS = {"_expand_conv": "expand", "_depthwise_conv": "depthwise", "_project_conv": "project"}
 
 
@@ -64,7 +64,7 @@ class EfficientNetLite0(nn.Module):
         self.stem = _unit(3, 32, 3, stride=2)
         n_in = 32
         for stage, (n_blocks, n_out, size, stride) in enumerate(STAGES, 1):
-            blocks = OrderedDict()
+            blocks: OrderedDict[str, nn.Module] = OrderedDict()
             for block in range(1, n_blocks + 1):
                 blocks[f"block{block}"] = InvertedResidual(
                     n_in, n_out, size, stride if block == 1 else 1, expansion=1 if stage == 1 else EXPANSION
@@ -159,6 +159,6 @@ def _unit(
     """Convolution, batch normalisation, and ReLU6."""
     parts: list[tuple[str, nn.Module]] = [
         ("conv", SameConv2d(n_in, n_out, size, stride=stride, groups=groups, bias=False)),
-        ("norm", nn.BatchNorm2d(n_out, **NORM)),
+        ("norm", nn.BatchNorm2d(n_out, NORM_EPSILON, NORM_MOMENTUM)),
     ]
     return nn.Sequential(OrderedDict([*parts, ("relu", nn.ReLU6())] if rectified else parts))

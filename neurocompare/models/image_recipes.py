@@ -6,8 +6,9 @@ are known by what they hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from neural_data.errors import InputError, closest
 from neural_data.resizing import INTERPOLATIONS
@@ -54,7 +55,7 @@ class ImageRecipe:
 
     name: str
     is_one: Callable[[object], bool]
-    read: Callable[[object], Preprocessing]
+    read: Callable[[Any], Preprocessing]
 
 
 _SAID = ("size", "aspect", "interpolation", "mean", "sd", "value_range", "channels")
@@ -119,20 +120,24 @@ def found_with(module: object) -> Found:
     return Found(Preprocessing(), "assumed")
 
 
-def _of_torchvision(recipe: object) -> Preprocessing:
-    crop = _side(recipe.crop_size)
-    resize = _side(recipe.resize_size)
+def _of_torchvision(recipe: Any) -> Preprocessing:
+    crop = _height_and_width(recipe.crop_size)
+    resize = _height_and_width(recipe.resize_size)
+    if resize[0] != resize[1]:
+        raise InputError(
+            f"torchvision's resize_size {list(resize)} is not known: it is one number, of the shorter side"
+        )
     return Preprocessing(
-        size=crop,
+        size=_one_or_two(crop),
         mean=tuple(recipe.mean),
         sd=tuple(recipe.std),
-        crop_from=resize if resize > min(_pair(crop)) else None,
+        crop_from=resize[0] if resize[0] > min(crop) else None,
         interpolation=_known(recipe.interpolation.value),
     )
 
 
 def _of_timm(recipe: Mapping) -> Preprocessing:
-    size = tuple(recipe["input_size"][1:])
+    size = _height_and_width(recipe["input_size"][1:])
     modes = {"center": "crop", "border": "pad", "squash": "squash"}
     mode = recipe.get("crop_mode") or "center"
     if mode not in modes:
@@ -140,7 +145,7 @@ def _of_timm(recipe: Mapping) -> Preprocessing:
     # timm rounds down, and takes 0.875 where a recipe says nothing.
     resize = int(min(size) / (recipe.get("crop_pct") or 0.875))
     return Preprocessing(
-        size=size[0] if size[0] == size[1] else size,
+        size=_one_or_two(size),
         mean=tuple(recipe["mean"]),
         sd=tuple(recipe["std"]),
         crop_from=resize if resize > min(size) else None,
@@ -151,13 +156,13 @@ def _of_timm(recipe: Mapping) -> Preprocessing:
 
 
 def _of_open_clip(recipe: Mapping) -> Preprocessing:
-    size = _pair(recipe["size"])
+    size = _height_and_width(recipe["size"])
     modes = {"shortest": "crop", "longest": "pad", "squash": "squash"}
     mode = recipe["resize_mode"]
     if mode not in modes:
         raise InputError(f"open_clip's resize_mode {mode!r} is not known: {closest(mode, modes)}")
     return Preprocessing(
-        size=size[0] if size[0] == size[1] else size,
+        size=_one_or_two(size),
         mean=tuple(recipe["mean"]),
         sd=tuple(recipe["std"]),
         aspect=modes[mode],
@@ -166,7 +171,7 @@ def _of_open_clip(recipe: Mapping) -> Preprocessing:
     )
 
 
-def _of_transformers(recipe: object) -> Preprocessing:
+def _of_transformers(recipe: Any) -> Preprocessing:
     size = _sides(getattr(recipe, "size", None))
     crop = _sides(getattr(recipe, "crop_size", None)) if getattr(recipe, "do_center_crop", False) else {}
     if not getattr(recipe, "do_resize", True):
@@ -181,7 +186,7 @@ def _of_transformers(recipe: object) -> Preprocessing:
     offset = 1.0 if getattr(recipe, "offset", False) else 0.0
     normal = getattr(recipe, "do_normalize", True)
     return Preprocessing(
-        size=shown[0] if shown[0] == shown[1] else shown,
+        size=_one_or_two(shown),
         mean=tuple(recipe.image_mean) if normal else (0.0,) * 3,
         sd=tuple(recipe.image_std) if normal else (1.0,) * 3,
         crop_from=resized if resized > min(shown) else None,
@@ -201,13 +206,15 @@ def _sides(size: object) -> dict[str, int]:
     return {name: value for name, value in held.items() if value is not None}
 
 
-def _side(sizes: object) -> int | tuple[int, int]:
-    values = [sizes] if isinstance(sizes, int) else list(sizes)
-    return values[0] if len(set(values)) == 1 else tuple(values)
+def _height_and_width(size: int | Sequence[int]) -> tuple[int, int]:
+    values = [size] if isinstance(size, int) else list(size)
+    if len(values) not in (1, 2):
+        raise InputError(f"the recipe's size {values} is not known: it is one number, or height and width")
+    return values[0], values[-1]
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else tuple(size)
+def _one_or_two(size: tuple[int, int]) -> int | tuple[int, int]:
+    return size[0] if size[0] == size[1] else size
 
 
 def _known(interpolation: str) -> str:

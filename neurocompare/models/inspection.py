@@ -187,7 +187,7 @@ class _Looking:
             return calls, staged, Manner(one_at_a_time=True), [note]
         return calls, staged, Manner(), []
 
-    def _refuse_fixed(self, examples: torch.Tensor, error: Exception) -> None:
+    def _refuse_fixed(self, examples: torch.Tensor, error: BaseException) -> None:
         """Refuse a network that does not take images; return where it takes one at a time."""
         taken = [n for n in _OTHER_SIZES if self._takes(examples[torch.arange(n) % len(examples)])]
         if 1 in taken:
@@ -200,7 +200,7 @@ class _Looking:
             "preprocessing (size, channels) that belongs to it, or wrap it so that its forward takes images alone"
         ) from error
 
-    def _refuse_size(self, taken: int, refused: int, error: Exception) -> None:
+    def _refuse_size(self, taken: int, refused: int, error: BaseException) -> None:
         raise InputError(
             f"{self.where} takes {taken} images at a time and not {refused} ({str(error).splitlines()[0]}); a batch "
             "size is fixed in its forward: write x.shape[0] in its place"

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -103,7 +104,7 @@ class Layer:
         """Name of the layer that this one is made from; its own where it is not made from another."""
         return self.name[len(self.made) + 1 : -1] if self.made else self.name
 
-    def tensor(self, output: object) -> torch.Tensor:
+    def tensor(self, output: Any) -> torch.Tensor:
         """Responses (n_images, *shape) in what the module returned.
 
         Parameters
@@ -126,7 +127,7 @@ class Layer:
             return maps.mean(space) if self.made == "avgpool" else maps.amax(space)
         return maps if maps.dim() > 1 else maps[:, None]
 
-    def responses(self, output: object) -> torch.Tensor:
+    def responses(self, output: Any) -> torch.Tensor:
         """Responses (n_images, n_units) in what the module returned, see :meth:`tensor`."""
         return self.tensor(output).flatten(1)
 
@@ -169,10 +170,10 @@ def select_layers(
     if isinstance(wanted, str):
         wanted = [wanted]
     positions = {layer.name: position for position, layer in enumerate(layers)}
-    aliases = also_called or {}
+    aliases, unreadable = also_called or {}, unreadable or {}
     chosen: dict[tuple[int, int], Layer] = {}
     for pattern in wanted:
-        if pattern in (unreadable or {}) and pattern not in positions:
+        if pattern in unreadable and pattern not in positions:
             raise InputError(f"{where}: layer {pattern!r} cannot be read: {unreadable[pattern]}")
         pooled = None if pattern in positions else _DERIVED.fullmatch(pattern)
         making = pooled[1] if pooled else None
@@ -191,6 +192,7 @@ def select_layers(
 
 def derived_layer(layer: Layer, made: str) -> Layer:
     """The layer that pooling, or taking the class token, makes from another one; see :data:`POOLINGS`."""
+    shape: tuple[int, ...]
     if made == CLASS_TOKEN:
         if len(layer.shape) != 2:
             raise InputError(f"layer {layer.name!r} has no tokens: its output has shape {layer.shape}")

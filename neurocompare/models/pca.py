@@ -52,13 +52,15 @@ class PrincipalComponents(nn.Module):
     """
 
     layer_names = ("scores", "energy")
+    centre: torch.Tensor
+    components: torch.Tensor
 
     def __init__(self, features: str = "pixels", n_components: int = N_COMPONENTS):
         super().__init__()
         if features not in FEATURES:
             raise InputError(f"components can be of {' or '.join(FEATURES)}; got {features!r}")
-        plain = {"mean": (0.0, 0.0, 0.0), "sd": (1.0, 1.0, 1.0)}
-        self.preprocessing = GaborC1.preprocessing if features == "c1" else Preprocessing(size=64, **plain)
+        as_they_are = Preprocessing(size=64, mean=(0.0, 0.0, 0.0), sd=(1.0, 1.0, 1.0))
+        self.preprocessing = GaborC1.preprocessing if features == "c1" else as_they_are
         self.front = GaborC1() if features == "c1" else _GrayPixels()
         with torch.no_grad():
             n_features = self.front(torch.zeros(1, 3, self.preprocessing.side, self.preprocessing.side)).shape[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,9 +117,10 @@ class Preprocessing:
         InputError
             If they are not, or a transform decides.
         """
-        if not isinstance(self.size, int) and len(set(self.size or (1, 2))) > 1:
+        size = self.height_and_width
+        if size is None or size[0] != size[1]:
             raise InputError(f"square images of a known size are needed here; the network is shown {self.in_words()}")
-        return self.height_and_width[0]
+        return size[0]
 
     @property
     def shown_at(self) -> Resizing | None:
@@ -128,8 +130,9 @@ class Preprocessing:
             return None
         cut_from = None
         if self.crop_from is not None:
-            cut_from = tuple(round(side * self.crop_from / min(size)) for side in size)
-        fill = self.fill if isinstance(self.fill, tuple) else (self.fill,) * 3
+            height, width = (round(side * self.crop_from / min(size)) for side in size)
+            cut_from = height, width
+        fill = self.fill if isinstance(self.fill, tuple) else (self.fill, self.fill, self.fill)
         return Resizing(size, self.aspect, self.interpolation, cut_from, fill)
 
     def __call__(
@@ -157,7 +160,7 @@ class Preprocessing:
         """
         if self.transform is not None:
             return torch.stack([_transformed(self.transform, image) for image in images]).to(device, dtype)
-        if images.shape[1:] != (3, *self.height_and_width):
+        if images.shape[1:] != (3, *(self.height_and_width or ())):
             raise InputError(
                 f"a network is shown {self.in_words()}; got images of shape {images.shape[1:]}: ask for "
                 "stimuli.images(preprocessing.shown_at)"
@@ -176,7 +179,7 @@ class Preprocessing:
         mean, sd = (shown.new_tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.sd))
         return shown.sub_(mean).div_(sd)
 
-    def changed(self, **changes: object) -> Preprocessing:
+    def changed(self, **changes: Any) -> Preprocessing:
         """The same with some of its parameters changed.
 
         Raises
@@ -194,7 +197,8 @@ class Preprocessing:
         """One line that says all of it."""
         if self.transform is not None:
             return f"by {getattr(self.transform, '__qualname__', type(self.transform).__name__)}"
-        size = "own size" if self.size is None else "{} x {} pixels".format(*self.height_and_width)
+        height_and_width = self.height_and_width
+        size = "own size" if height_and_width is None else "{} x {} pixels".format(*height_and_width)
         cut = f" cut from {self.crop_from}" if self.crop_from else ""
         return (
             f"{size}{cut} ({self.aspect}, {self.interpolation}), {self.channels} in {_range(self.value_range)}, mean "

@@ -396,6 +396,8 @@ def _own(
         if own.pretrained is None:
             raise InputError(f"{name} has no pretrained weights; train it, or name a checkpoint")
         weights = own.pretrained(regime)
-    label = TRAINED if weights is not None else UNTRAINED if own.fit is None else FITTED
-    module = own.fit(seed) if label == FITTED else own.make()
+    if weights is None and own.fit is not None:
+        label, module = FITTED, own.fit(seed)
+    else:
+        label, module = UNTRAINED if weights is None else TRAINED, own.make()
     return _Made(module, found_with(module), label, "gaussian", "float32", weights)

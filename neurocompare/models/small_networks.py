@@ -46,7 +46,8 @@ class CnnSmall(nn.Module):
         for part in self.modules():
             if isinstance(part, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_uniform_(part.weight, nonlinearity="relu")
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Class scores (n, n_classes) of images (n, 3, 32, 32)."""

@@ -129,8 +129,9 @@ def _embedding(weight: torch.Tensor, _part: nn.Module, generator: torch.Generato
 
 
 def _kernel(weight: torch.Tensor, part: nn.Module, generator: torch.Generator) -> None:
-    transposed = isinstance(part, nn.modules.conv._ConvTransposeNd)
-    fan_in = weight[:, 0].numel() // part.groups if transposed else weight[0].numel()
+    fan_in = weight[0].numel()
+    if isinstance(part, nn.modules.conv._ConvTransposeNd):
+        fan_in = weight[:, 0].numel() // part.groups
     weight.copy_(_normal(weight, generator) / fan_in**0.5)
 
 

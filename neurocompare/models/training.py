@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,7 +148,7 @@ class TrainedNetwork:
     kept: dict[int, dict[str, torch.Tensor]]
 
 
-def make_recipe(name: str = "fast", regime: str = "natural", **changes: float | str | None) -> Recipe:
+def make_recipe(name: str = "fast", regime: str = "natural", **changes: Any) -> Recipe:
     """A recipe by name.
 
     Parameters
@@ -270,7 +271,8 @@ class _Loop:
         device: torch.device,
     ):
         # A batch whose channels lie together is what convolutions on CPUs are fastest with.
-        self.module = module.to(device=device, memory_format=torch.channels_last)
+        # torch's own types do not name `memory_format`.
+        self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.splits, self.recipe, self.seed, self.device = splits, recipe, seed, device
         self.preprocessing = preprocessing
         for part in module.modules():
@@ -314,9 +316,9 @@ class _Loop:
                         f"epoch {epoch + 1} of {recipe.epochs}, loss {float(total[0]) / (start + len(chosen)):.3f}",
                         (epoch + step / len(starts)) / recipe.epochs,
                     )
-        loss, accuracy = (float(value) / len(data) for value in total)
+        mean_loss, accuracy = (float(value) / len(data) for value in total)
         validation_loss, validation_accuracy = self.evaluate(self.splits.validation)
-        values = (epoch + 1, loss, accuracy, validation_loss, validation_accuracy)
+        values = (epoch + 1, mean_loss, accuracy, validation_loss, validation_accuracy)
         self.rows.append(dict(zip(TRAINING_COLUMNS, values, strict=False)))
 
     def evaluate(self, data: LabelledImages) -> tuple[float, float]:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,12 +19,16 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 from numpy.typing import ArrayLike
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 __all__ = [
     "COLUMN_INCHES",
     "PAGE_INCHES",
     "QUANTITIES",
     "SMALL",
     "errorbar",
+    "is_leftmost",
     "label_panels",
     "lay_out",
     "legend_name",
@@ -36,6 +41,7 @@ __all__ = [
     "share_scale",
     "span",
     "style",
+    "width_inches",
 ]
 
 COLUMN_INCHES, PAGE_INCHES = 3.4, 7.0
@@ -50,7 +56,7 @@ LETTER_INCHES = 0.056
 """Width of a letter of the small print, on average."""
 LONGEST_WORD, LONGEST_TICK = 36, 28
 """Characters of a name that are drawn, in titles and legends and along an axis."""
-_STYLE = {
+_STYLE: dict[RcKeyType, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "axes.labelsize": 8,
@@ -116,7 +122,8 @@ class _ShortTicks(Formatter):
 
     def format_ticks(self, values: ArrayLike) -> list[str]:
         """Labels of all ticks at once."""
-        return [_short(_printable(text), LONGEST_TICK) for text in self.formatter.format_ticks(values)]
+        places = np.asarray(values, dtype=float).tolist()
+        return [_short(_printable(text), LONGEST_TICK) for text in self.formatter.format_ticks(places)]
 
     def get_offset(self) -> str:
         """What is added to all labels, or their factor."""
@@ -124,7 +131,7 @@ class _ShortTicks(Formatter):
 
     def set_locs(self, locs: ArrayLike) -> None:
         """Where the ticks are."""
-        self.formatter.set_locs(locs)
+        self.formatter.set_locs(np.asarray(locs, dtype=float).tolist())
 
 
 def _printable(text: str) -> str:
@@ -197,9 +204,28 @@ def panel_grid(
     return figure, list(grid.flat[:n])
 
 
+def width_inches(axes: Axes) -> float:
+    """Width of the figure that a panel is part of.
+
+    Raises
+    ------
+    TypeError
+        If the panel is part of a figure within a figure.
+    """
+    if not isinstance(axes.figure, Figure):
+        raise TypeError("figures within figures have no width of their own")
+    return axes.figure.get_figwidth()
+
+
+def is_leftmost(axes: Axes) -> bool:
+    """Whether a panel stands in the first column of its figure."""
+    place = axes.get_subplotspec()
+    return place is not None and place.is_first_col()
+
+
 def panel_title(axes: Axes, text: str, *, bold: bool = False) -> None:
     """Title of a panel, in lines that fit its width."""
-    width = max(10, int(axes.figure.get_figwidth() * axes.get_position().width / (1.2 * LETTER_INCHES)))
+    width = max(10, int(width_inches(axes) * axes.get_position().width / (1.2 * LETTER_INCHES)))
     lines = [textwrap.fill(_shortened(line, width), width) for line in text.split("\n")]
     axes.set_title("\n".join(lines), fontweight="bold" if bold else "normal")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from neurocompare.reporting.drawing import LETTER_INCHES, LONGEST_TICK, SMALL, errorbar, legend_name
+from neurocompare.reporting.drawing import LETTER_INCHES, LONGEST_TICK, SMALL, errorbar, legend_name, width_inches
 from neurocompare.representations.rdms import NETWORK
+
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
 
 __all__ = [
     "MARKERS",
@@ -51,12 +55,12 @@ REGIME_COLOURS = {
 OTHER_COLOURS = ("#117733", "#AA4499", "#661100", "#6699CC", "#44AA99", "#AA7744", "#4B0092", "#1A85FF")
 """Of regimes with names of the user's own: chosen by the name, so that it is the same in all figures."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-LINES = ("-", "--", "-.", ":")
+LINES: tuple[LineStyleType, ...] = ("-", "--", "-.", ":")
 PATCH_GRAY = "#1d1d1f"
 """Recorded patches: no colour, since colours are regimes."""
 TICK_POINTS = 9.5
 """Least distance of the names of two layers along an axis."""
-ACROSS = "--"
+ACROSS: LineStyleType = "--"
 """Line of a network of one layer, drawn across for comparison."""
 
 
@@ -77,7 +81,7 @@ class Look:
     name: str
     colour: str
     marker: str
-    line: str
+    line: LineStyleType
     shift: float
 
 
@@ -117,7 +121,7 @@ class LayerAxis:
 
     def stride(self, axes: Axes) -> int:
         """Of how many layers one is named under a panel."""
-        width = 72 * axes.figure.get_figwidth() * axes.get_position().width
+        width = 72 * width_inches(axes) * axes.get_position().width
         return max(1, int(np.ceil(TICK_POINTS * len(self.names) / width)))
 
     def label(self, axes: Axes, *, text: bool = True) -> None:

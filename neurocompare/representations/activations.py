@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -80,9 +80,20 @@ class _Enough(Exception):
     """Ends a forward pass after the last layer that is wanted; no error."""
 
 
+class Presentable(Protocol):
+    """What can be shown: a :class:`~neural_data.stimuli.StimulusSet`, or one batch of images."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of the images, for messages."""
+
+    def batches(self, batch_size: int, size: Resizing | None, /) -> Iterator[np.ndarray]:
+        """Images (n, 3, height, width) of the size that a network sees, float32 in 0..1, batch by batch."""
+
+
 def stream_responses(
     network: Network,
-    stimuli: StimulusSet,
+    stimuli: Presentable,
     layers: Sequence[Layer],
     receive: Callable[[Layer, slice, torch.Tensor], None],
     *,
@@ -96,7 +107,7 @@ def stream_responses(
     ----------
     network : Network
         Run in evaluation mode, without gradients, on the device of its weights.
-    stimuli : StimulusSet
+    stimuli : StimulusSet or another Presentable
         Presented at the size that the network's preprocessing names.
     layers : sequence of Layer
         From ``network.select``.
@@ -314,8 +325,9 @@ def held_blocks(
                     held[block][:, rows] = responses[:, :, block.start : block.stop]
 
             asked = list(dict.fromkeys(block.layer for block in held))
-            options = {"batch_size": batch_size, "mirrored": mirrored, "check_all": check_all}
-            stream_responses(network, stimuli, asked, receive, **options)
+            stream_responses(
+                network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored, check_all=check_all
+            )
 
         _, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb)
         yield from held.items()
@@ -394,7 +406,8 @@ def save_activations(
         "seed": str(network.seed),
         "stimulus_id": json.dumps(stimuli.ids),
     }
-    header, offsets, end = {"__metadata__": metadata}, {}, 0
+    header: dict[str, object] = {"__metadata__": metadata}
+    offsets, end = {}, 0
     for layer in chosen:
         size = len(stimuli) * layer.n_units * network.dtype.itemsize
         header[layer.name] = {
@@ -531,7 +544,7 @@ def _room_for(n_responses: int, network: Network, memory_mb: float) -> torch.Ten
         ) from error
 
 
-def _read_ahead(stimuli: StimulusSet, batch_size: int, size: Resizing | None) -> Iterator[np.ndarray]:
+def _read_ahead(stimuli: Presentable, batch_size: int, size: Resizing | None) -> Iterator[np.ndarray]:
     """Batches of images, the next one read while the network works on the last."""
     batches = stimuli.batches(batch_size, size)
     with ThreadPoolExecutor(1) as reader:

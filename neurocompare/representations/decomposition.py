@@ -34,5 +34,5 @@ def shapley_components(
     ----------
     Shapley (1953); Farzmahdi et al. (2024), eLife 13:e90256, Figure 6.
     """
-    invariant, sensitive, whole = (np.nan_to_num(np.asarray(fit, dtype=float)) for fit in (invariant, sensitive, whole))
-    return (invariant + whole - sensitive) / 2, (sensitive + whole - invariant) / 2
+    even, odd, both = (np.nan_to_num(np.asarray(fit, dtype=float)) for fit in (invariant, sensitive, whole))
+    return (even + both - odd) / 2, (odd + both - even) / 2

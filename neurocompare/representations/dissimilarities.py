@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from rsatoolbox.data import Dataset
-from rsatoolbox.rdm import calc_rdm
+from rsatoolbox.rdm import RDMs, calc_rdm
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import ROUNDING
@@ -50,6 +50,21 @@ class Population:
     responses: np.ndarray
     trials: np.ndarray | None = None
     simulated: bool = False
+
+    @property
+    def single_responses(self) -> np.ndarray:
+        """``trials``, where they are needed.
+
+        Raises
+        ------
+        ValueError
+            If they were not asked for.
+        """
+        if self.trials is None:
+            raise ValueError(
+                f"single responses of {self.region} are needed; build the population with with_trials=True"
+            )
+        return self.trials
 
     def of_neurons(self, chosen: np.ndarray) -> Population:
         """The same with some of the neurons, by position."""
@@ -290,14 +305,12 @@ def _centred_units(responses: np.ndarray) -> np.ndarray:
 
 
 def _poisson(population: Population) -> tuple[np.ndarray, int]:
-    return _calc_rdm(Dataset(population.responses.copy()), method="poisson"), 0
+    return _calc_rdm(Dataset(population.responses.copy()), "poisson"), 0
 
 
 def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
     """Cross-validated Mahalanobis distances with a diagonal noise covariance, folds being repetitions."""
-    trials = population.trials
-    if trials is None:
-        raise ValueError("crossnobis needs a population with trials; build it with with_trials=True")
+    trials = population.single_responses
     noise = trials.var(axis=0, ddof=1).mean(axis=0)
     noisy = noise > 0
     if not noisy.any():
@@ -312,12 +325,17 @@ def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
             "fold": np.repeat([f"{i:06d}" for i in range(n_repetitions)], n_stimuli),
         },
     )
-    return _calc_rdm(dataset, method="crossnobis", descriptor="condition", cv_descriptor="fold"), int((~noisy).sum())
+    return _calc_rdm(dataset, "crossnobis", descriptor="condition", cv_descriptor="fold"), int((~noisy).sum())
 
 
-def _calc_rdm(dataset: Dataset, **options: str) -> np.ndarray:
+def _calc_rdm(
+    dataset: Dataset, method: str, *, descriptor: str | None = None, cv_descriptor: str | None = None
+) -> np.ndarray:
     """One matrix from rsatoolbox, conditions in the order they were given."""
-    return calc_rdm(dataset, **options).get_matrices()[0]
+    rdms = calc_rdm(dataset, method=method, descriptor=descriptor, cv_descriptor=cv_descriptor)
+    if not isinstance(rdms, RDMs):
+        raise TypeError(f"rsatoolbox gives a {type(rdms).__name__} for one data set")
+    return rdms.get_matrices()[0]
 
 
 DISSIMILARITIES: dict[str, Dissimilarity] = {

@@ -139,9 +139,9 @@ def importance_maps(
     if images.shape[2:] != (masks.size, masks.size):
         raise ValueError(f"masks are of {masks.size} x {masks.size} pixels and images of {images.shape[2:]}")
     (chosen,) = network.select([layer])
-    units = np.asarray(units, dtype=int)
+    positions = np.asarray(units, dtype=int)
     names = [f"masked image {number}" for number in range(len(masks))]
-    weighted = np.zeros((len(images), len(units), masks.size**2))
+    weighted = np.zeros((len(images), len(positions), masks.size**2))
     plain = np.zeros(masks.size**2)
     for start in range(0, len(masks), batch_size):
         pixels = masks.pixels(start, min(start + batch_size, len(masks)))
@@ -150,10 +150,10 @@ def importance_maps(
         for position, image in enumerate(images):
             dimmed = background + (image[None] - np.float32(background)) * pixels[:, None]
             shown = Shown(dimmed.astype(np.float32), names[start : start + len(pixels)])
-            weighted[position] += _unit_responses(network, shown, chosen, units).T @ flat
+            weighted[position] += _unit_responses(network, shown, chosen, positions).T @ flat
     with np.errstate(divide="ignore", invalid="ignore"):
         maps = weighted / plain
-    return maps.reshape(len(images), len(units), masks.size, masks.size)
+    return maps.reshape(len(images), len(positions), masks.size, masks.size)
 
 
 def _unit_responses(network: Network, shown: Shown, layer: Layer, units: np.ndarray) -> np.ndarray:

@@ -155,10 +155,10 @@ def measure_local_features(
     for identity, members in zip(identities, positions, strict=True):
         units = _best_units(responses[members], azimuths, n_units, where=f"{layer!r} of {network.name}, {identity!r}")
         chosen[identity] = units
-        maps = importance_maps(
-            network, images[members], layer, units, masks, background=background, batch_size=batch_size
+        unit_maps = importance_maps(
+            network, images[members], layer, units.tolist(), masks, background=background, batch_size=batch_size
         )
-        importance[members] = ranked_importance(maps, responses[:, units].std(axis=0))
+        importance[members] = ranked_importance(unit_maps, responses[:, units].std(axis=0))
     frames = []
     for condition, percent, shown in _manipulated(
         images, importance, foreground, percents, conditions, background, rng
@@ -176,8 +176,8 @@ def measure_local_features(
         frames.append(index_table(rdms).assign(condition=condition, percent=percent, profile=profiles))
     tuning = pd.concat(frames, ignore_index=True)[list(LOCAL_FEATURE_COLUMNS)]
     shown = exemplars.reset_index(drop=True).drop_duplicates("category").index[:n_maps]
-    maps = [_map_table(views, row, images[row], importance[row], foreground[row]) for row in positions[shown].ravel()]
-    maps = pd.concat(maps, ignore_index=True) if maps else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS[5:]))
+    tables = [_map_table(views, row, images[row], importance[row], foreground[row]) for row in positions[shown].ravel()]
+    maps = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS[5:]))
     return LocalFeatures(tuning, pd.concat([_named(tuning, len(maps)), maps], axis=1)[list(IMPORTANCE_COLUMNS)])
 
 
@@ -221,7 +221,7 @@ def ranked_importance(maps: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 
 def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where: str) -> np.ndarray:
-    scores = mirror_tuning_scores(tuning, azimuths)
+    scores = mirror_tuning_scores(tuning, azimuths.tolist())
     defined = np.flatnonzero(np.isfinite(scores))
     if not len(defined):
         raise InputError(f"layer {where}: no unit's response varies over the views; choose another layer")

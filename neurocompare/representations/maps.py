@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from neural_data.resizing import Resizing
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import stream_responses
@@ -33,7 +34,7 @@ class Shown:
     images: np.ndarray
     ids: list[str]
 
-    def batches(self, _batch_size: int, _size: int) -> Iterator[np.ndarray]:
+    def batches(self, _batch_size: int, _size: Resizing | None, /) -> Iterator[np.ndarray]:
         """The images, all at once and as they are."""
         yield self.images
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -160,12 +161,13 @@ def compute_rdm_requests(
         Under the names of the requests.
     """
     chosen = network.select(layers)
-    views = view_order(stimuli) if any(request.within for request in requests.values()) else None
-    collectors = {name: _Collector(request, len(chosen)) for name, request in requests.items()}
     everyone = np.arange(len(stimuli))[None]
+    within = any(request.within for request in requests.values())
+    exemplars, views = view_order(stimuli) if within else (pd.DataFrame(), everyone)
+    collectors = {name: _Collector(request, len(chosen)) for name, request in requests.items()}
     jobs = {
         (request.part, request.normalize, request.within): _Job(
-            request.part, request.normalize, views[1] if request.within else everyone
+            request.part, request.normalize, views if request.within else everyone
         )
         for request in requests.values()
     }
@@ -177,7 +179,7 @@ def compute_rdm_requests(
         for collector in collectors.values():
             request = collector.request
             collector.add(sums[request.part, request.normalize, request.within], chosen.index(layer))
-    descriptors = {
+    descriptors: dict[str, list] = {
         "model": [network.name] * len(chosen),
         "regime": [network.regime] * len(chosen),
         "seed": [network.seed] * len(chosen),
@@ -185,7 +187,7 @@ def compute_rdm_requests(
         "layer_index": [network.layer_index(layer) for layer in chosen],
     }
     _explain(network, stimuli, chosen, collectors)
-    return {name: collector.rdms(stimuli, views, descriptors) for name, collector in collectors.items()}
+    return {name: collector.rdms(stimuli, exemplars, views, descriptors) for name, collector in collectors.items()}
 
 
 def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collectors: Mapping[str, _Collector]) -> None:
@@ -193,7 +195,7 @@ def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collec
     undefined = np.zeros(len(layers), dtype=bool)
     for collector in collectors.values():
         # A sum is cheap, and not a number where any dissimilarity is not.
-        undefined |= np.isnan(collector.dissimilarities.sum(axis=(1, 2)))
+        undefined |= np.isnan(collector.vectors.sum(axis=(1, 2)))
     for text in explain_undefined(network, stimuli, [layers[place] for place in np.flatnonzero(undefined)]):
         log.warning("%s: an RDM is not defined: %s", network.name, text)
 
@@ -208,7 +210,8 @@ class _Job:
     """Positions of stimuli, shape (n_groups, size)."""
 
     def sums(self, precision: torch.dtype) -> PatternSums:
-        return PatternSums(*self.groups.shape, precision)
+        n_groups, size = self.groups.shape
+        return PatternSums(n_groups, size, precision)
 
 
 _Jobs = Mapping[tuple[str, str | None, str | None], _Job]
@@ -225,8 +228,10 @@ def _hold_blocks(
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
-    options = {"batch_size": batch_size, "memory_mb": memory_mb, "mirrored": mirrored, "check_all": False}
-    for block, responses in held_blocks(network, stimuli, layers, **options):
+    held = held_blocks(
+        network, stimuli, layers, batch_size=batch_size, memory_mb=memory_mb, mirrored=mirrored, check_all=False
+    )
+    for block, responses in held:
         working = _worked_in(block.layer, len(stimuli) ** 2, precision)
         with threads_left_to_blas(responses.device):
             for units in _unit_slices(responses.shape[1:], working):
@@ -328,7 +333,7 @@ def _stream_views(
         # Products of few views are too small to be shared among threads, which would keep the network's waiting.
         with threadpool_limits(1, user_api="blas"):
             sums, batch_size = with_smaller_batches(
-                lambda batch_size, group=group: _stream_group(network, stimuli, group, jobs, batch_size),
+                partial(_stream_group, network, stimuli, group, jobs),
                 batch_size,
                 network=network,
                 memory_mb=memory_mb,
@@ -376,7 +381,10 @@ def _stream_group(
         groups = slice(rows.start // n_views, rows.stop // n_views)
         for units, block in blocks(layer, responses):
             for key, job in jobs.items():
-                of_units = tuple(of_all[units] for of_all in normalisations[layer.name]) if job.normalize else None
+                of_units = None
+                if job.normalize:
+                    means, scales = normalisations[layer.name]
+                    of_units = means[units], scales[units]
                 views = block.unflatten(0, (-1, n_views))
                 _add_patterns(views, groups, of_units, sums[layer.name][key], workspace)
 
@@ -458,19 +466,19 @@ class _Collector:
         self.request = request
         self.counts = pd.DataFrame(0, index=range(n_layers), columns=["n_units", "n_constant"])
         self.n_layers = n_layers
-        self.dissimilarities: np.ndarray | None = None
-        """Of shape (n_layers, n_groups, n_pairs), taken once: RDMs of all pairs of images are large."""
+        self.vectors = np.empty((0, 0, 0))
+        """Dissimilarities (n_layers, n_groups, n_pairs), taken once: RDMs of all pairs of images are large."""
 
     def add(self, sums: PatternSums, position: int) -> None:
-        if self.dissimilarities is None:
+        if not len(self.vectors):
             n_pairs = sums.size * (sums.size - 1) // 2
-            self.dissimilarities = np.empty((self.n_layers, len(sums.sums), n_pairs))
+            self.vectors = np.empty((self.n_layers, len(sums.sums), n_pairs))
         for group, of_group in enumerate(sums.dissimilarities(self.request.dissimilarity)):
-            self.dissimilarities[position, group] = of_group
+            self.vectors[position, group] = of_group
         self.counts.loc[position] = sums.n_units, sums.n_constant
 
     def rdms(
-        self, stimuli: StimulusSet, views: tuple[pd.DataFrame, np.ndarray] | None, descriptors: Mapping[str, list]
+        self, stimuli: StimulusSet, exemplars: pd.DataFrame, views: np.ndarray, descriptors: Mapping[str, list]
     ) -> RDMs:
         """Layers outer, exemplars inner."""
         described = pd.DataFrame(descriptors).assign(
@@ -481,11 +489,10 @@ class _Collector:
         )
         patterns = stimuli.table
         if self.request.within:
-            exemplars, positions = views
-            patterns = patterns.iloc[positions[0]][["azimuth_deg"]].reset_index(drop=True)
+            patterns = patterns.iloc[views[0]][["azimuth_deg"]].reset_index(drop=True)
             described = described.merge(exemplars.reset_index(), how="cross")
         return build_rdms(
-            self.dissimilarities.reshape(-1, self.dissimilarities.shape[2]),
+            self.vectors.reshape(-1, self.vectors.shape[2]),
             patterns=patterns,
             rdms={name: described[name].tolist() for name in described.columns},
             dissimilarity=self.request.dissimilarity,

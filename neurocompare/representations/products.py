@@ -50,7 +50,7 @@ class UnitStatistics:
     """
 
     def __init__(self, n_units: int, device: torch.device):
-        self.first: torch.Tensor | None = None
+        self.first = torch.zeros(n_units, device=device)
         self.sums = torch.zeros(2, n_units, dtype=torch.float64, device=device)
         self.n = 0
 
@@ -65,8 +65,8 @@ class UnitStatistics:
         scratch : torch.Tensor of shape (n_rows, n_units_of_slice)
             Written over; ``rows_nearby(n_units_of_slice)`` rows, or as many as there are images.
         """
-        if self.first is None:
-            self.first = torch.zeros(self.sums.shape[1], dtype=responses.dtype, device=responses.device)
+        if self.first.dtype != responses.dtype:
+            self.first = self.first.to(responses.dtype)
         if self.n == 0:
             rows = responses[:_FIRST_ROWS]
             # A product with ones: sums over rows are slow in torch.

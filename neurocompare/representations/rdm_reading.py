@@ -252,8 +252,10 @@ def _patterns(
     table = pd.DataFrame({name: list(values) for name, values in found.patterns.items()}, index=range(n))
     label = _label_of(table, match_by, where, needed=stimuli is None)
     known = stimuli.table if isinstance(stimuli, StimulusSet) else None
-    wanted = None if stimuli is None else (stimuli.ids if known is not None else [str(name) for name in stimuli])
-    if label is None:
+    wanted = None
+    if stimuli is not None:
+        wanted = stimuli.ids if isinstance(stimuli, StimulusSet) else [str(name) for name in stimuli]
+    if label is None and wanted is not None:
         if len(wanted) != n:
             raise InputError(
                 f"{where}: its {n} patterns have no names, and {len(wanted)} stimuli are given to name them in order; "
@@ -346,9 +348,12 @@ def _chosen(vectors: np.ndarray, rdms: pd.DataFrame, names: list[str], where: st
 def _named(rdms: pd.DataFrame, pattern: str, where: str) -> pd.DataFrame:
     if "name" not in rdms.columns:
         raise InputError(f"{where}: its RDMs have no names that a pattern could read")
-    found = [fields_in(str(name), pattern) for name in rdms["name"]]
-    if None in found:
-        raise InputError(f"{where}: the name {rdms['name'].iloc[found.index(None)]!r} does not fit {pattern!r}")
+    found = []
+    for name in rdms["name"]:
+        fields = fields_in(str(name), pattern)
+        if fields is None:
+            raise InputError(f"{where}: the name {name!r} does not fit {pattern!r}")
+        found.append(fields)
     return rdms.assign(**{key: [fields[key] for fields in found] for key in found[0]})
 
 
@@ -390,9 +395,8 @@ def _variable(path: Path, name: str) -> Any:
         return _field(value, field_name, f"{path}: {top}") if field_name else value
     if head.startswith(SIGNATURE):
         with closed_hdf5(path) as file:
-            known = dataset_shapes(file)
-            if name not in known:
-                raise InputError(f"{path}: no dataset {name!r}: {closest(name, known)}")
+            if name not in (held := dataset_shapes(file)):
+                raise InputError(f"{path}: no dataset {name!r}: {closest(name, held)}")
             return array_of(file[name], path)
     if head.startswith(b"PK"):
         return _npz_arrays(path, [name])[name]

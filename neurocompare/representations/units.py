@@ -143,19 +143,19 @@ def selective_units(
     InputError
         If the category does not occur, or alone.
     """
-    categories = np.asarray(categories).astype(str)
-    known = list(dict.fromkeys(categories.tolist()))
+    of_stimulus = np.asarray(categories).astype(str)
+    known = list(dict.fromkeys(of_stimulus.tolist()))
     if preferred not in known:
         raise InputError(f"no stimulus has the category {preferred!r}: {closest(preferred, known)}")
     if len(known) == 1:
         raise InputError(f"selectivity for {preferred!r} needs stimuli of other categories; there is no other")
     responses = np.asarray(responses, dtype=float)
-    inside = responses[categories == preferred]
+    inside = responses[of_stimulus == preferred]
     selective = np.ones(responses.shape[1], dtype=bool)
     for other in known:
         if other == preferred:
             continue
-        outside = responses[categories == other]
+        outside = responses[of_stimulus == other]
         # A unit that gives the same answer to all of them has no ranks: its p is no number, and it is not selective.
         with np.errstate(divide="ignore", invalid="ignore"):
             p = stats.mannwhitneyu(inside, outside, axis=0, method="asymptotic").pvalue

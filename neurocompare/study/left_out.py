@@ -33,18 +33,22 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     InputError
         If none of the models is left.
     """
-    absent = [model for model in settings.models if model.only_with and not Path(model.only_with).exists()]
+    absent = [
+        (model, Path(model.only_with))
+        for model in settings.models
+        if model.only_with and not Path(model.only_with).exists()
+    ]
     if not absent:
         return settings, ()
-    left = [model for model in settings.models if model not in absent]
+    left = [model for model in settings.models if model not in [one for one, _ in absent]]
     if not left:
         raise InputError(
-            f"none of the models is shown: {absent[0].only_with} is not there, and the others are left out with it; "
+            f"none of the models is shown: {absent[0][0].only_with} is not there, and the others are left out with it; "
             "put the files where the study names them, or name others with --set models.0.only_with=PATH"
         )
     names = {model.shown_as for model in left}
     dropped = [claim for claim in settings.hypotheses if not _models_of(claim) <= names]
-    notes = [f"{_described(model)} is left out, as {Path(model.only_with).name} is not there." for model in absent]
+    notes = [f"{_described(model)} is left out, as {path.name} is not there." for model, path in absent]
     notes += [f"Hypothesis {claim.name!r} is left out, as it is about a model that is not there." for claim in dropped]
     for note in notes:
         log.warning("%s", note)

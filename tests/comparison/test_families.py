@@ -78,7 +78,7 @@ def test_every_factor_is_drawn_and_left_out(name, variance, model_rdms, neural_r
     assert (result.sizes[name] >= factor.fewest).all()
     assert (result.se > 0).all()
     if variance == "jackknife":
-        assert len(result.deviations[name,]) == factor.parts(result.sizes[name]).max()
+        assert len(result.deviations[name,]) == factor.parts(int(result.sizes[name].max()))
 
 
 def test_factors_of_one_axis_exclude_each_other_and_unknown_ones_are_refused():

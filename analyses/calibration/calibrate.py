@@ -24,8 +24,8 @@ from neurocompare.comparison.inference import jackknife_result
 from neurocompare.comparison.refitting import (
     Experiment,
     bootstrap_deviations,
-    draw_fits,
     estimate_fits,
+    resample_fits,
 )
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 
@@ -168,7 +168,7 @@ def infer(
     region = pd.DataFrame({"region": ["simulated"]})
     if scheme.variance == "jackknife":
         return jackknife_result(experiment, models, region, rng=rng)
-    draws, n_redrawn = draw_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
+    draws, n_redrawn = resample_fits(experiment, N_DRAWS, only_joint=False, rng=rng)
     return FitResult(
         models=models,
         recordings=region,
@@ -261,7 +261,7 @@ def recover(source: int, noise: float, seeds: list[np.random.SeedSequence]) -> l
             within_identity="copy",
             device=None,
         )
-        draws, _ = draw_fits(experiment, N_DRAWS, only_joint=True, rng=rng)
+        draws, _ = resample_fits(experiment, N_DRAWS, only_joint=True, rng=rng)
         winners = draws["identity", "neuron"][:, :, 0].argmax(axis=1)
         low, high = np.quantile(winners, [0.025, 0.975], method="inverted_cdf")
         best = int(estimate_fits(experiment)[:, 0].argmax())

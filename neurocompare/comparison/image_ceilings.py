@@ -7,6 +7,7 @@ puts identities at random places, no image shows them, and no model of images co
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -69,7 +70,7 @@ def best_image_fits(
     about = simulation_parameters(recording)
     if about.get("model") != "simulate_patches" or about.get("kind") not in KINDS:
         return pd.Series(np.nan, index=regions)
-    how = {"dissimilarity": dissimilarity, "normalize": normalize, "stimuli": stimuli}
+    rdms_of = partial(compute_neural_rdms, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli)
     fits = dict.fromkeys(regions, np.nan)
     for region in regions:
         try:
@@ -79,10 +80,11 @@ def best_image_fits(
             break
         if find_dissimilarity(dissimilarity).needs_trials:
             again = draw_trials(again, N_REPETITIONS, rng=rng)
-        found = compute_neural_rdms(select_region(recording, region), **how)
-        vectors = matched_vectors(compute_neural_rdms(again, **how), found)
+        found = rdms_of(select_region(recording, region))
+        more, recorded = matched_vectors(rdms_of(again), found)
         cells = cells_of_pairs(control, pattern_table(found))
         if cells is not None:
-            vectors = tuple(map(cells.partialled, vectors))
-        fits[region] = float(fits_on_counts(*vectors, np.ones((1, len(stimuli)), dtype=int), method=method)[0, 0, 0])
+            more, recorded = cells.partialled(more), cells.partialled(recorded)
+        once = np.ones((1, len(stimuli)), dtype=int)
+        fits[region] = float(fits_on_counts(more, recorded, once, method=method)[0, 0, 0])
     return pd.Series(fits)

@@ -25,9 +25,9 @@ from neurocompare.comparison.refitting import (
     Experiment,
     Statistic,
     bootstrap_deviations,
-    draw_fits,
     estimate_fits,
     jackknife_deviations,
+    resample_fits,
 )
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
 from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table, zscore_units
@@ -150,7 +150,7 @@ def infer_fits(
         within_identity=within_identity,
         device=device,
     )
-    draws, n_redrawn = draw_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
+    draws, n_redrawn = resample_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
     table = result_rows(neural_rdms, experiment)
     ceilings = _matched_ceilings(ceilings, table)
     joint = ceilings is not None and factors_along("neurons", experiment.factors) and find_method(method).rowwise

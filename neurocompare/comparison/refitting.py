@@ -30,9 +30,9 @@ __all__ = [
     "Experiment",
     "Statistic",
     "bootstrap_deviations",
-    "draw_fits",
     "estimate_fits",
     "jackknife_deviations",
+    "resample_fits",
 ]
 
 FitsOf = dict[tuple[str, ...], np.ndarray]
@@ -117,7 +117,7 @@ def estimate_fits(experiment: Experiment, *, statistic: Statistic | None = None)
     return _mean_of_groups(statistic(experiment.recordings, experiment.stays()), experiment.groups)[0]
 
 
-def draw_fits(
+def resample_fits(
     experiment: Experiment, n_draws: int, *, only_joint: bool, rng: np.random.Generator
 ) -> tuple[FitsOf, dict[str, int]]:
     """Fits on draws with replacement, of each factor alone and of crossed factors together.

@@ -18,7 +18,7 @@ from neurocompare.measures.local_features import LOCAL_FEATURES
 from neurocompare.measures.position import POSITION
 from neurocompare.measures.reflection import REFLECTION
 from neurocompare.measures.regime_contrasts import REGIME_CONTRASTS
-from neurocompare.measures.regimes import REGIMES
+from neurocompare.measures.regimes import REGIMES_COMPARED
 from neurocompare.measures.templates import TEMPLATES
 from neurocompare.measures.training import TRAINING
 from neurocompare.measures.trajectories import TRAJECTORIES
@@ -35,7 +35,7 @@ MEASURES: dict[str, Measure] = {
         *(CEILINGS, REFLECTION, FITS, CONTROLLED_FITS, LAYER_TESTS, VIEWPOINT, VIEWPOINT_PATCHES, VIEWPOINT_VARIANTS),
         TEMPLATES,
         *(IMAGE_SYMMETRY, EQUIVARIANCE, KERNELS, UNITS, LOCAL_FEATURES, POSITION),
-        *(TRAINING, TRAJECTORIES, REGIMES, REGIME_CONTRASTS, HYPOTHESES),
+        *(TRAINING, TRAJECTORIES, REGIMES_COMPARED, REGIME_CONTRASTS, HYPOTHESES),
     )
 }
 """Every measure by its key."""

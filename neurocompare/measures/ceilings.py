@@ -31,9 +31,25 @@ def measure(
     """Reliability of every patch's RDM over its neurons; of RDMs alone, how well subjects fit each other."""
     if recording is None:
         return Measured({"ceilings": ceilings_of_rdms(patches.rdms, method=method)})
-    how = {"method": method, "dissimilarity": dissimilarity, "normalize": normalize, "control": control}
-    table = neuron_ceilings(recording, stimuli=stimuli, n_splits=n_splits, rng=step_rng(seed, "ceilings"), **how)
-    best = best_image_fits(recording, stimuli, rng=step_rng(seed, "image ceilings"), **how)
+    table = neuron_ceilings(
+        recording,
+        stimuli=stimuli,
+        method=method,
+        dissimilarity=dissimilarity,
+        normalize=normalize,
+        control=control,
+        n_splits=n_splits,
+        rng=step_rng(seed, "ceilings"),
+    )
+    best = best_image_fits(
+        recording,
+        stimuli,
+        method=method,
+        dissimilarity=dissimilarity,
+        normalize=normalize,
+        control=control,
+        rng=step_rng(seed, "image ceilings"),
+    )
     table["image_fit"] = table["region"].map(best)
     return Measured({"ceilings": table})
 

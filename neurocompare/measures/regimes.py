@@ -19,7 +19,7 @@ from neurocompare.reporting.drawing import (
 )
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 
-__all__ = ["REGIMES", "draw_regimes", "has_regimes"]
+__all__ = ["REGIMES_COMPARED", "draw_regimes", "has_regimes"]
 
 
 def has_regimes(facts: Facts) -> bool:
@@ -68,7 +68,7 @@ def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = No
     return figure
 
 
-REGIMES = Measure(
+REGIMES_COMPARED = Measure(
     key="regimes",
     title="Training regimes",
     about="index and fits of all networks of several training regimes, in one figure",

@@ -75,7 +75,7 @@ class Call:
     """What was seen of one tensor that one call of one module returned."""
 
     layer: Layer
-    identity: tuple[int, int, int]
+    address: tuple[int, int, int]
     """Address, size and version of the tensor: equal for two modules that return the very same values."""
     sample: torch.Tensor
     """Of the responses, shape (n_images, at most 512), where the tensor can be read."""
@@ -320,7 +320,7 @@ class _Looking:
             # Taken before the module runs: one that works in place makes a new version of its input.
             entering = [tensor for _, tensor in tensors_in(inputs)]
             alive.extend(entering)
-            staged.update(map(_identity, entering))
+            staged.update(map(_address, entering))
 
         handles = []
         for name, part in self.module.named_modules():
@@ -366,7 +366,7 @@ def _seen(name: str, count: int, path: tuple, part: nn.Module, tensor: torch.Ten
         batch_dim=batch_dim or 0,
     )
     sample = _sample(tensor, batch_dim, unreadable)
-    return Call(layer, _identity(tensor), sample, tuple(tensor.shape), unreadable=unreadable)
+    return Call(layer, _address(tensor), sample, tuple(tensor.shape), unreadable=unreadable)
 
 
 def _without(shape: Sequence[int], batch_dim: int | None) -> tuple[int, ...]:
@@ -429,7 +429,7 @@ def _first_difference(calls: list[Call], others: list[Call], *, repeated: bool) 
     return None
 
 
-def _identity(tensor: torch.Tensor) -> tuple[int, int, int]:
+def _address(tensor: torch.Tensor) -> tuple[int, int, int]:
     if tensor.layout != torch.strided:
         return id(tensor), tensor.numel(), 0
     if tensor.is_inference():

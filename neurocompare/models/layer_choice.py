@@ -115,7 +115,7 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
         if not layer.module:
             call.rank = 2
         elif layer.kind == "convolution":
-            if call.identity in staged:
+            if call.address in staged:
                 continue
         elif layer.kind not in KINDS:
             repeated = classes[type(part)] > 1 or type(modules[layer.module.rpartition(".")[0]]) in _SHELLS
@@ -131,12 +131,12 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
     for call in candidates:
         if _inside(call.layer.module, transformers):
             continue
-        first = best.get(call.identity)
+        first = best.get(call.address)
         # A convolution with its normalisation that ends a block is no block of its own; a stage that ends in a block is
         # known by that.
         wraps = first is not None and call.rank == first.rank == _BLOCK and _n_weighted(outputs, first) <= 1
         if first is None or call.rank < first.rank or wraps:
-            best[call.identity] = call
+            best[call.address] = call
     chosen = set(map(id, best.values()))
     return [call for call in candidates if id(call) in chosen]
 
@@ -153,7 +153,7 @@ def _block_kind(part: nn.Module, call: Call, inner: list[Call], *, repeated: boo
         return None
     attends = any(_attends(inside) for inside in part.modules())
     weighted = any(other.layer.kind in ("convolution", "linear", "recurrent") for other in inner)
-    novel = all(other.identity != call.identity for other in inner)
+    novel = all(other.address != call.address for other in inner)
     if not (attends or weighted) or not (repeated or novel):
         return None
     return "transformer block" if attends and repeated and len(call.layer.shape) == 2 else "block"
@@ -165,7 +165,7 @@ def _main(module: nn.Module, listed: Sequence[Layer], meant: Sequence[Call], see
     outermost = [layer for layer in listed if layer.module in blocks and not _inside(layer.module, blocks)]
     outermost = [layer for layer in outermost if "block" in layer.kind]
     tokens = [layer for layer in listed if layer.made == CLASS_TOKEN]
-    staged = {call.layer.name for call in meant if call.identity in seen.staged}
+    staged = {call.layer.name for call in meant if call.address in seen.staged}
     outside = [layer for layer in listed if layer.made is None and not _inside_or_is(layer.module, blocks)]
     last = [layer for layer in outside if layer.name not in staged]
     inner = [layer for layer in listed if "block" in layer.kind and _inside(layer.module, blocks)]
@@ -200,9 +200,9 @@ def _stage_ends(module: nn.Module, outermost: Sequence[Layer], meant: Sequence[C
         and all(isinstance(entry, dict) and "module" in entry for entry in info)
     ):
         named = [entry["module"] for entry in info]
-        tensors = {call.layer.module: call.identity for call in seen.calls if not call.unreadable}
+        tensors = {call.layer.module: call.address for call in seen.calls if not call.unreadable}
         ends = {tensors[name] for name in named if name in tensors}
-        found = [call.layer for call in meant if call.identity in ends]
+        found = [call.layer for call in meant if call.address in ends]
         if len(found) <= MOST_MAIN // 2:
             return found
     containers: dict[str, list[Layer]] = defaultdict(list)

@@ -65,7 +65,7 @@ class NetworkRecord:
         Number of parameters.
     sha256 : str
         Of the weights.
-    identity : str
+    fingerprint : str
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
         Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -89,7 +89,7 @@ class NetworkRecord:
     layers: tuple[str, ...]
     n_weights: int
     sha256: str
-    identity: str
+    fingerprint: str
     device: str
     shown_at: Resizing | None
     preprocessing: str
@@ -187,7 +187,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         layers=tuple(layers),
         n_weights=sum(weight.numel() for weight in network.module.parameters()),
         sha256=weights,
-        identity=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
         device=str(network.device),
         shown_at=network.preprocessing.shown_at,
         preprocessing=network.preprocessing.in_words(),

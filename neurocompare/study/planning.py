@@ -454,7 +454,7 @@ def _plan_presentations(
         Step(
             "presentation",
             network.label,
-            _key("presentation", shown, network.identity, requests),
+            _key("presentation", shown, network.fingerprint, requests),
             n_passes * n_stimuli * len(network.layers),
         )
         for network in networks
@@ -494,7 +494,7 @@ def _plan_measure(
         place: Step(
             measure.key,
             f"{title}: {network.label}",
-            _key(measure.key, depends, network.identity),
+            _key(measure.key, depends, network.fingerprint),
             work * max(1, len(network.layers)) * max(1, len(_epochs(network)) * ("snapshots" in measure.needs)),
         )
         for place, network in enumerate(networks)

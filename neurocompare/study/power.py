@@ -6,7 +6,6 @@ Stimuli are shown to the networks that the section names; experiments of every s
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +37,6 @@ __all__ = ["PowerFound", "power_sentence", "run_power"]
 
 WORTH_WORKERS = 400
 """Fewer simulated experiments are made in this process, unless workers are asked for."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

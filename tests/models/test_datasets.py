@@ -11,6 +11,7 @@ from PIL import Image
 
 from neural_data import InputError
 from neurocompare.models.datasets import LabelledImages, apply_regime, read_dataset, split_dataset
+from neurocompare.models.regimes import REGIMES, Regime
 
 
 @pytest.fixture
@@ -54,6 +55,24 @@ def test_unknown_regimes_are_refused(digits):
         apply_regime(digits, "mirror-sam")
     with pytest.raises(InputError, match="'untrained' is not trained"):
         apply_regime(digits, "untrained")
+
+
+def test_a_record_is_all_that_a_new_regime_takes_and_it_says_what_it_shows(digits, monkeypatch):
+    """A regime of half of the images upside down; without its ``show`` there is no record."""
+
+    def upside_down(images, labels, classes, flipped):
+        shown = images.copy()
+        shown[flipped] = shown[flipped][..., ::-1, :]
+        return shown, labels, classes
+
+    record = Regime("upside-down", "half of the images upside down", upside_down, mirrors=True)
+    monkeypatch.setitem(REGIMES, "upside-down", record)
+    turned = apply_regime(digits, "upside-down").images
+    as_they_are = (turned == digits.images).all(axis=(1, 2, 3))
+    assert as_they_are.sum() == len(digits) // 2
+    np.testing.assert_array_equal(turned[~as_they_are], digits.images[~as_they_are][..., ::-1, :])
+    with pytest.raises(TypeError, match="show"):
+        Regime("upside-down", "half of the images upside down")
 
 
 def test_splits_are_disjoint_and_hold_a_tenth_of_every_class(digits):

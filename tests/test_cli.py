@@ -56,6 +56,7 @@ def test_python_m_neurocompare_is_the_same_program():
     assert found.stdout.strip() == __version__
 
 
+@pytest.mark.slow
 def test_a_run_says_what_it_found_and_where(small_study, tmp_path, capsys):
     assert call("run", small_study, "--out", tmp_path / "run", "--set", "comparison.n_draws=60") == 0
     printed = capsys.readouterr().out
@@ -160,6 +161,7 @@ def test_a_defect_of_ours_exits_with_one_and_asks_for_a_report(small_study, tmp_
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_study_of_the_readme_runs_on_real_faces(real_data, tmp_path):
     source = real_data / "fiv_s" / "stimulus_set.csv"
     settings = ["--set", f"stimuli.source={source}", "--set", "comparison.n_draws=100", "--set", "models.0.seeds=[0]"]

@@ -115,6 +115,7 @@ def test_the_jackknife_is_free_of_the_noise_of_splits(rng):
     assert np.isnan(grouped_jackknife_variance(np.ones((20, 1))))
 
 
+@pytest.mark.slow
 def test_jackknife_error_matches_the_scatter_of_estimates(many_faces):
     rng = np.random.default_rng(8)
     rates = simulate_rates(many_faces, ["AM"], 3000, rng=rng)

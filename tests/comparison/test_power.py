@@ -104,6 +104,7 @@ def test_a_layer_is_not_told_from_its_rotation_by_rounding(two_layers, seed):
         assert power_analysis(*layers, IDENTITY, plan=plan_of(), rng=rng)["power"][0] == 0
 
 
+@pytest.mark.slow
 def test_two_layers_that_neurons_read_alike_are_told_apart_as_often_as_alpha_says(rng):
     """A new pair of layers in every experiment, as identities are new: over these neither is better."""
     n_experiments, found = 600, 0

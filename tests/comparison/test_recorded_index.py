@@ -50,6 +50,7 @@ def test_reliability_is_that_of_halves_over_the_entries_of_the_index(recording, 
 
 
 @pytest.mark.parametrize("region", ["ML", "AL"])
+@pytest.mark.slow
 def test_correction_finds_the_index_of_the_whole_population(many_faces, region):
     rng = np.random.default_rng(6)
     rates = simulate_rates(many_faces, [region], 3000, rng=rng, kind="parametric")

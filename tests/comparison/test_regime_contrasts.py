@@ -151,6 +151,7 @@ def test_a_contrast_can_be_named_in_a_hypothesis(rng):
     assert rows["estimate"].iloc[0] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_maximum_statistic_is_familywise_over_layers(rng):
     table = viewpoint(rng, n_seeds=8)
     found = contrast(table, rng, correction="max").contrasts

@@ -27,7 +27,7 @@ SIZES = {  # layers, patches, networks (model, regime), seeds
                ("other.networks:make", "untrained")], 3,
     ),
 }  # fmt: skip
-SLOW = ("a usual study", "many layers, one patch")
+SLOW = ("a usual study", "many layers, one patch", "hundreds of layers")
 REGIONS = ("ML", "AL", "AM", "IT", "MF", "PL")
 
 

@@ -120,6 +120,7 @@ def test_patch_indices_are_corrected_with_an_interval(small_study, tmp_path):
     np.testing.assert_allclose(table["corrected_ci_low"], expected["ci_low"])
 
 
+@pytest.mark.slow
 def test_image_symmetry_is_that_of_the_images(small_study, tmp_path, faces):
     """Every image is made mirror-symmetric about its middle, but for one of noise."""
     for number, name in enumerate(faces.table["filename"]):
@@ -136,6 +137,7 @@ def test_image_symmetry_is_that_of_the_images(small_study, tmp_path, faces):
     assert table["image_symmetry"][0] < 0.9
 
 
+@pytest.mark.slow
 def test_a_measure_depends_on_its_files_and_settings_and_on_no_other_measure(asking, tmp_path):
     def key(**overrides):
         plan = plan_study(asking, overrides=overrides)
@@ -157,6 +159,7 @@ def test_true_stands_for_the_defaults(small_study):
     assert not load_study(small_study, {"outputs.equivariance": False}).outputs.equivariance
 
 
+@pytest.mark.slow
 def test_an_even_number_of_views_keeps_every_column(small_study, tmp_path):
     """Without a frontal view nothing is left out: the index equals that of the definition."""
     views = {"stimuli.azimuths_deg": "[-90, -45, 45, 90]"}
@@ -181,6 +184,7 @@ def test_what_equivariance_cannot_use_is_refused(asking, tmp_path, overrides, me
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_layers_without_a_map_get_invariance_alone(asking, tmp_path):
     table = run_study(asking, out=tmp_path / "run").tables["equivariance"]
     measured = table.groupby("layer")["measure"].unique().map(set)

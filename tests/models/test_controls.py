@@ -96,6 +96,7 @@ def index_by_layer(module, stimuli):
     return rdm_table(rdms).assign(index=mirror_symmetry_index(rdms)).groupby("layer")["index"].mean()
 
 
+@pytest.mark.slow
 def test_components_are_orthonormal_uncorrelated_and_sorted_by_variance():
     module = fitted("pixels")
     responses = rotating_faces()[0].images(64).astype(float).mean(axis=1).reshape(63, -1)
@@ -115,6 +116,7 @@ def test_components_of_rotating_faces_are_even_or_odd_under_reflection():
 
 
 @pytest.mark.parametrize("features", ["pixels", "c1"])
+@pytest.mark.slow
 def test_mirror_symmetry_of_components_breaks_when_faces_shift_by_15_pixels(features):
     module, test_faces = fitted(features), rotating_faces()[1]
     centred = index_by_layer(module, test_faces)
@@ -124,6 +126,7 @@ def test_mirror_symmetry_of_components_breaks_when_faces_shift_by_15_pixels(feat
     assert centred["scores"] < centred["energy"]
 
 
+@pytest.mark.slow
 def test_energy_is_the_squared_score_and_the_same_for_mirror_images():
     module, test_faces = fitted("c1"), rotating_faces()[1]
     network = Network("pca-c1", module, module.preprocessing)
@@ -137,6 +140,7 @@ def test_too_few_images_for_the_components_are_refused():
         fit_components(rotating_faces()[0].take(slice(0, 11)), n_components=30)
 
 
+@pytest.mark.slow
 def test_rendered_faces_are_chosen_by_the_seed(monkeypatch):
     monkeypatch.setattr("neurocompare.models.pca.TRAINING_IDENTITIES", 6)
     network = load_model("pca", seed=1)

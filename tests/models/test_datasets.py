@@ -93,6 +93,7 @@ def test_given_test_images_are_the_test_images(digits):
     assert len(splits.train) == 81
 
 
+@pytest.mark.slow
 def test_exemplars_stay_together(rendered):
     splits = split_dataset(rendered("chiral"))
     shown = [set(part.exemplars) for part in vars(splits).values()]
@@ -100,6 +101,7 @@ def test_exemplars_stay_together(rendered):
     assert [set(part.labels) for part in vars(splits).values()] == [set(range(10))] * 3
 
 
+@pytest.mark.slow
 def test_twins_show_the_same_exemplars_in_the_same_order(rendered):
     symmetric, chiral = map(rendered, ("symmetric", "chiral"))
     np.testing.assert_array_equal(symmetric.labels, chiral.labels)
@@ -166,6 +168,7 @@ def test_wrong_sources_are_refused(tmp_path, rng, digits):
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", ["cifar10", "mnist"])
+@pytest.mark.slow
 def test_real_data_sets_are_read(real_data, name):
     test, _ = read_dataset(real_data / name / "test.parquet", n_images=200)
     assert np.bincount(test.labels).tolist() == [20] * 10

@@ -21,6 +21,7 @@ def weights():
     return imagenet_weights()
 
 
+@pytest.mark.slow
 def test_it_is_the_published_size_and_halves_its_maps_five_times():
     module = EfficientNetLite0()
     assert sum(weight.numel() for weight in module.parameters()) == 4_652_008  # 4.7 million, as published

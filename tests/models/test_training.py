@@ -50,6 +50,7 @@ def equal(first, second) -> bool:
     return set(first) == set(second) and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_a_network_learns_what_can_be_learnt(splits):
     curve = train_network("cnn-small", splits, dataclasses.replace(RECIPE, epochs=5), seed=0).curve
     assert tuple(curve.columns) == TRAINING_COLUMNS
@@ -66,6 +67,7 @@ def test_what_flips_leave_no_trace_of_cannot_be_learnt(splits):
     assert curve["test_accuracy"].iloc[-1] < 0.75
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_and_others_do_not(splits, trained):
     assert equal(train_network("cnn-small", splits, RECIPE, seed=4).state, trained.state)
     assert not equal(train_network("cnn-small", splits, RECIPE, seed=5).state, trained.state)
@@ -79,6 +81,7 @@ def test_kept_epochs_are_the_states_of_the_way(splits, trained):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.slow
 def test_a_stopped_training_goes_on_to_the_same_weights(splits, tmp_path, optimizer):
     recipe = dataclasses.replace(RECIPE, optimizer=optimizer, learning_rate=1e-3)
     whole = train_network("cnn-small", splits, recipe, seed=4, keep_epochs=[1])
@@ -135,6 +138,7 @@ def test_a_damaged_state_is_refused(splits, stopped):
         train_network("cnn-small", splits, RECIPE, seed=4, folder=stopped)
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_last_good_state(splits, tmp_path, monkeypatch):
     written = []
 
@@ -244,6 +248,7 @@ def test_a_shift_out_of_the_image_is_refused(splits):
         train_network("cnn-small", splits, dataclasses.replace(RECIPE, shift=32))
 
 
+@pytest.mark.slow
 def test_dropout_of_the_recipe_is_that_of_training_and_none_is_that_of_the_network(splits):
     own, same, without = (
         train_network("cnn-small", splits, dataclasses.replace(RECIPE, epochs=1, dropout=dropout)).state
@@ -258,6 +263,7 @@ def test_changes_of_a_recipe_leave_the_rest_of_it():
     assert recipe == dataclasses.replace(make_recipe("fast"), epochs=3, learning_rate=0.02, dropout=0.5)
 
 
+@pytest.mark.slow
 def test_bfloat16_gives_float32_weights(splits):
     made = train_network("cnn-small", splits, dataclasses.replace(RECIPE, precision="bfloat16"))
     assert {value.dtype for value in made.state.values()} == {torch.float32, torch.int64}

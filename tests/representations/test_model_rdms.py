@@ -157,6 +157,7 @@ def test_normalisation_of_streamed_views_runs_over_all_stimuli_also_those_off_th
         np.testing.assert_allclose(rdms.get_matrices()[0], rdms_by_hand(scores[4:9]), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_small_memory_budget_changes_nothing(network, faces):
     whole = compute_model_rdms(network, faces, "all")
     pieces = compute_model_rdms(network, faces, "all", memory_mb=4)
@@ -232,6 +233,7 @@ def test_other_precisions_give_the_same_within_their_digits(faces, precision, to
     np.testing.assert_allclose(other.dissimilarities, full.dissimilarities, atol=tolerance)
 
 
+@pytest.mark.slow
 def test_reflection_parts_are_half_the_sum_and_half_the_difference(network, faces):
     images = faces.images(32)
     direct, mirrored = (responses_by_hand(network, x, "conv4") for x in (images, mirror(images)))

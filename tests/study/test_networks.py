@@ -13,6 +13,7 @@ from neurocompare.study.grammar import Model, Study
 from neurocompare.study.networks import identify_networks, loaded
 
 
+@pytest.mark.slow
 def test_components_are_fitted_once_and_travel(monkeypatch):
     study = Study.model_construct(models=[Model(name="pca", seeds=[3])])
     fitted = registry.load_model("pca", seed=3)

@@ -97,6 +97,7 @@ def test_the_run_is_frozen(small_study, tmp_path):
         run.out = tmp_path
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(small_study, tmp_path, monkeypatch):
     seeds = {"models.0.seeds": [0, 1, 2], "outputs.equivariance": True}
     contents = []
@@ -108,6 +109,7 @@ def test_results_do_not_depend_on_the_number_of_workers(small_study, tmp_path, m
     assert "equivariance.csv" in contents[0]
 
 
+@pytest.mark.slow
 def test_a_second_run_computes_nothing(small_study, tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "cache"))
     first = run_study(small_study, out=tmp_path / "a")
@@ -155,6 +157,7 @@ def test_a_quick_look_says_so(small_study, tmp_path):
     assert "A quick look" in (run.out / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_hypotheses_of_a_study_are_decided_and_reported(small_study, tmp_path):
     small_study.write_text(
         small_study.read_text().replace("n_neurons = 20", "n_neurons = 60")
@@ -179,6 +182,7 @@ reflection = true
     np.testing.assert_allclose(fits["shapley_invariant"] + fits["shapley_sensitive"], fits["fit"], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_finished_steps_are_kept(small_study, tmp_path, monkeypatch):
     def full(*_arguments, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")

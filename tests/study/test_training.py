@@ -80,6 +80,7 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NEUROCOMPARE_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_a_study_trains_its_networks_and_contrasts_them(trained_study, tmp_path):
     run = run_study(trained_study, out=tmp_path / "run")
     curves = run.tables["training"]
@@ -116,6 +117,7 @@ def test_trajectories_end_at_the_trained_network(trained_study, tmp_path):
         assert row.value == pytest.approx(means[row.regime, row.seed, row.layer], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_workers_and_what_is_kept_do_not_change_a_byte(one_regime, tmp_path, monkeypatch):
     contents = []
     for n_jobs in (1, 2):
@@ -127,6 +129,7 @@ def test_workers_and_what_is_kept_do_not_change_a_byte(one_regime, tmp_path, mon
     assert all(content == contents[0] for content in contents[1:])
 
 
+@pytest.mark.slow
 def test_networks_outlive_changes_of_the_analysis(one_regime, tmp_path, own_cache, monkeypatch):
     run_study(one_regime, out=tmp_path / "run")
     monkeypatch.setattr("neurocompare.study.cache._code", lambda: "another version of the package")
@@ -152,6 +155,7 @@ def test_what_training_depends_on_changes_the_key(trained_study):
 KILLED = {"seeds": [0], "training.epochs": 3, "training.keep_epochs": []}
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_where_it_was(one_regime, tmp_path, own_cache, monkeypatch):
     overrides = {f"models.0.{name}": value for name, value in KILLED.items()}
     whole = run_study(one_regime, out=tmp_path / "whole", overrides=overrides, n_jobs=1).tables["training"]

@@ -43,6 +43,7 @@ def hold_memory(n_bytes):
     return os.getpid()
 
 
+@pytest.mark.slow
 def test_workers_that_hold_memory_are_not_taken_for_leaking_ones():
     tasks = [(hold_memory, (size,)) for size in (1, 1, *[400_000_000] * 4)]
     assert len({pid for _, pid in run_tasks(tasks, n_threads=1, n_jobs=2)}) == 2

@@ -95,6 +95,7 @@ def test_matlab_7_3_files_are_read(tmp_path, spikes):
 
 
 @pytest.mark.real_data
+@pytest.mark.slow
 def test_the_public_it_recordings_make_a_reliable_rdm(real_data):
     folder = real_data / "zhang_desimone_it" / "raster"
     recording = read_recording(folder, stimulus="combined_ID_position", region="IT")

@@ -55,7 +55,9 @@ def rdm_vector(recording: xr.DataArray) -> np.ndarray:
 
 def check_neuron_ceilings(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
     """Reliability and its root, against samples of as many other neurons and against all of them together."""
-    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng)
+    rates = simulate_rates(
+        show_faces(N_IDENTITIES), [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng, kind="parametric"
+    )
     trials = draw_trials(rates, N_REPETITIONS, rng=rng)
     samples = [trials.isel(neuroid=slice(i, i + n_neurons)) for i in range(0, trials.sizes["neuroid"], n_neurons)]
     others = np.stack([rdm_vector(sample) for sample in samples[1:]])
@@ -79,7 +81,7 @@ def check_neuron_ceilings(region: str, n_neurons: int, rng: np.random.Generator)
 
 def check_trial_reliability(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
     """Reliability over trials, against as many other trials of the same neurons."""
-    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng)
+    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng, kind="parametric")
     first, second = (draw_trials(rates, N_REPETITIONS, rng=rng) for _ in range(2))
     yield {
         "quantity": "reliability over trials",
@@ -91,7 +93,9 @@ def check_trial_reliability(region: str, n_neurons: int, rng: np.random.Generato
 def check_subject_ceilings(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
     """Ceilings over three subjects, against the fit of the RDM that forty others share."""
     subjects = [f"subject{i:02d}" for i in range(3 + N_OTHER_SUBJECTS)]
-    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons * len(subjects), rng=rng, subjects=subjects)
+    rates = simulate_rates(
+        show_faces(N_IDENTITIES), [region], n_neurons * len(subjects), rng=rng, subjects=subjects, kind="parametric"
+    )
     trials = draw_trials(rates, N_REPETITIONS, rng=rng)
     recorded = np.isin(trials["subject"].values, subjects[:3])
     three = trials.isel(neuroid=np.flatnonzero(recorded))
@@ -112,7 +116,7 @@ def check_subject_ceilings(region: str, n_neurons: int, rng: np.random.Generator
 
 def check_index(region: str, n_neurons: int, rng: np.random.Generator, truth: float) -> Iterator[dict]:
     """The index as it is, over its reliability, and corrected, against that of a large population."""
-    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng)
+    rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng, kind="parametric")
     trials = draw_trials(rates, N_REPETITIONS, rng=rng)
     found = corrected_indices(trials, rng=rng, n_splits=N_SPLITS).iloc[0]
     for name in ("index", "index_over_reliability", "corrected_index"):
@@ -125,7 +129,7 @@ def check_index(region: str, n_neurons: int, rng: np.random.Generator, truth: fl
 def true_index(region: str, rng: np.random.Generator) -> float:
     """Index of thousands of neurons, their trials as noisy as those of the experiments, over a hundred identities."""
     stimuli = show_faces(N_TRUE_IDENTITIES)
-    rates = simulate_rates(stimuli, [region], N_TRUE_NEURONS, rng=rng)
+    rates = simulate_rates(stimuli, [region], N_TRUE_NEURONS, rng=rng, kind="parametric")
     # Trials are drawn for one block of neurons at a time: all at once would fill gigabytes.
     blocks = [rates.isel(neuroid=slice(i, i + 500)) for i in range(0, N_TRUE_NEURONS, 500)]
     means = [condition_means(draw_trials(block, N_REPETITIONS, rng=rng), stimuli.ids) for block in blocks]

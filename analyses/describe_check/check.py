@@ -52,7 +52,9 @@ def rdm_vector(recording: xr.DataArray) -> np.ndarray:
 def true_values(region: str) -> dict[str, float]:
     """Shares and index of a population that is nearly all there is, without trial noise."""
     shown = show_faces(N_TRUE_IDENTITIES)
-    rates = simulate_rates(shown, [region], N_TRUE_NEURONS, rng=np.random.default_rng([SEED, REGIONS.index(region)]))
+    rates = simulate_rates(
+        shown, [region], N_TRUE_NEURONS, rng=np.random.default_rng([SEED, REGIONS.index(region)]), kind="parametric"
+    )
     rng = np.random.default_rng(SEED)
     shares = describe_recording(rates, shown, n_splits=2, rng=rng).patches.iloc[0]
     noisy = [
@@ -71,7 +73,7 @@ def experiment(region: str, n_neurons: int, truth: dict[str, float], repeat: int
     """What one experiment says, beside what is true of it."""
     rng = np.random.default_rng([SEED, REGIONS.index(region), n_neurons, repeat])
     shown = show_faces(N_IDENTITIES)
-    rates = simulate_rates(shown, [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng)
+    rates = simulate_rates(shown, [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng, kind="parametric")
     trials = draw_trials(rates, N_REPETITIONS, rng=rng)
     samples = [trials.isel(neuroid=slice(i, i + n_neurons)) for i in range(0, trials.sizes["neuroid"], n_neurons)]
     found = describe_recording(samples[0], shown, n_splits=N_SPLITS, rng=rng).patches.iloc[0]

@@ -22,7 +22,12 @@ def main() -> None:
     write_stimuli(face_views(12, size=96, seed=SEED), folder)
     stimuli = read_stimuli(folder)
     recording = simulate_patches(
-        stimuli, n_neurons=40, n_repetitions=6, rng=np.random.default_rng(SEED), subjects=("S1", "S2")
+        stimuli,
+        n_neurons=40,
+        n_repetitions=6,
+        rng=np.random.default_rng(SEED),
+        subjects=("S1", "S2"),
+        kind="parametric",
     )
     write_recording(recording, folder / "recording.nc")
 

@@ -2,7 +2,8 @@
 
 Run as ``python analyses/simulated_patches/show.py --out FIGURE.png``. What to expect, after Freiwald & Tsao (2010):
 neurons of ML prefer one view, neurons of AL mirror-symmetric views, neurons of AM answer few identities almost whatever
-the view; the index of Farzmahdi et al. (2024) is negative, near 1 and about 0.
+the view; the index of Farzmahdi et al. (2024) is negative, near 1 and about 0. What comes out is -0.48, 0.98 and 0.52:
+what little AM says of views is half pooled over reflection.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from neurocompare.representations.viewpoint import index_table
 SEED = 20240607
 AZIMUTHS_DEG = np.arange(-90, 91, 22.5)
 N_IDENTITIES = 25
+N_MEASURES = 20
 N_NEURONS = 200
 N_REPETITIONS = 20
 N_CURVES = 6
@@ -34,10 +36,12 @@ INK, ACCENT, FAINT = "#222222", "#b5542b", "#b8b8b8"
 
 
 def show_faces() -> StimulusSet:
-    """Twenty-five faces in nine views, whose images nobody looks at."""
+    """Twenty-five faces in nine views, known by twenty random measures, so that nobody looks at images."""
     rows = [(f"face{i:02d}_{a:+.1f}", f"face{i:02d}", a) for i in range(N_IDENTITIES) for a in AZIMUTHS_DEG]
     table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
-    table = table.assign(filename="none.png", category="face", elevation_deg=0.0)
+    scores = np.random.default_rng(SEED).standard_normal((N_IDENTITIES, N_MEASURES))
+    measures = {f"measure_{k}": np.repeat(scores[:, k], len(AZIMUTHS_DEG)) for k in range(N_MEASURES)}
+    table = table.assign(filename="none.png", category="face", elevation_deg=0.0, **measures)
     return StimulusSet(table, files=Path("none"), name="faces")
 
 

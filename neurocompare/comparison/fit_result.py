@@ -5,7 +5,6 @@ Takes the fits on the data and on every draw of every resampled factor (see ``in
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +17,7 @@ from scipy import stats
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
+from neurocompare.comparison.fit_text import RECORDING_COLUMNS, html_text, summary_text
 from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
@@ -35,8 +35,6 @@ FIT_COLUMNS = (
     *("corrected_high", "p_identity", "p_identity_adjusted", "control"),
 )
 """Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
-
-RECORDING_COLUMNS = ("region", "subject")
 
 
 @dataclass(frozen=True)
@@ -591,27 +589,8 @@ class FitResult:
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self, n_rows: int = 40) -> str:
-        """Table of the fits in plain text, like a statsmodels summary; ``str(result)`` gives it too."""
-        sizes = ", ".join(f"{np.unique(size).tolist()} {factor}" for factor, size in self.sizes.items())
-        head = [
-            "Model-brain fits".center(78),
-            "=" * 78,
-            f"Method: {self.method:<24}Dissimilarity: {self.dissimilarity:<20}Stimuli: {self.n_stimuli}",
-            f"Sampled: {'+'.join(self.factors):<23}Variance: {self.variance:<25}Draws: {self.n_draws}",
-            f"Units: {sizes}",
-            "-" * 78,
-        ]
-        frame = self.to_frame()
-        named = [n for n in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[n])]
-        shown = frame[[*named, "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"]].head(n_rows)
-        table = shown.to_string(index=False, float_format=lambda value: f"{value:.3f}")
-        rest = [f"... {len(frame) - n_rows} more rows"] if len(frame) > n_rows else []
-        percent = f"{100 * self.confidence:g} %"
-        foot = [
-            "-" * 78,
-            f"Intervals {percent} (t); p one-sided against 0, adjusted by Benjamini-Hochberg in a recording",
-        ]
-        return "\n".join([*head, table, *rest, *foot, *(f"Note: {note}" for note in self.notes)])
+        """Fits, ceilings and tests in plain text, with a sentence a network and recording; ``str(result)``, too."""
+        return summary_text(self, n_rows)
 
     def plot(self, region: str | None = None, *, subject: str | None = None, ax: Axes | None = None) -> Axes:
         """Fits of all layers to one patch, see :func:`neurocompare.plot_fits`."""
@@ -626,13 +605,7 @@ class FitResult:
         )
 
     def _repr_html_(self) -> str:
-        """The table of fits as notebooks show it."""
-        frame = self.to_frame()
-        named = [name for name in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[name])]
-        shown = frame[[*named, "fit", "ci_low", "ci_high", "p_zero_adjusted", "p_identity_adjusted"]]
-        return (
-            f"<p>{html.escape(repr(self))}</p>{shown.to_html(index=False, float_format='{:.3f}'.format, max_rows=20)}"
-        )
+        return html_text(self)
 
     def __str__(self) -> str:
         return self.summary()
@@ -707,7 +680,3 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
 
 def _empty(name: str) -> object:
     return "" if name in ("model", "regime", "layer", "region", "subject") else np.nan
-
-
-def _says_something(column: pd.Series) -> bool:
-    return bool((column.notna() & (column.astype(str) != "")).any())

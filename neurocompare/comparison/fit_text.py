@@ -1,0 +1,139 @@
+"""What a result of fits says in words: its summary in a terminal, its table in a notebook, a sentence a patch."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from neural_data.rounding import first_largest
+from neurocompare.comparison.resampling import FACTORS
+from neurocompare.representations.rdms import LAYER, NETWORK
+
+if TYPE_CHECKING:
+    from neurocompare.comparison.fit_result import FitResult
+
+__all__ = ["html_text", "number_text", "p_text", "sentences", "summary_text"]
+
+RECORDING_COLUMNS = ("region", "subject")
+LEAST_P = 0.001
+WIDTH = 78
+
+
+def number_text(value: float, digits: int = 2) -> str:
+    """A number with so many decimals, never -0.00."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def p_text(value: float) -> str:
+    """A p value with three decimals, never 0.000; empty where it is not defined."""
+    if np.isnan(value):
+        return ""
+    return f"< {LEAST_P}" if value < LEAST_P else f"{value:.3f}"
+
+
+def sentences(result: FitResult) -> list[str]:
+    """One sentence a network and recording: what its best layer is, how well it fits, and beside which ceiling.
+
+    Parameters
+    ----------
+    result : FitResult
+
+    Returns
+    -------
+    list of str
+        "no layer above 0" where no fit passes the test against 0, corrected over layers.
+    """
+    frame = result.to_frame()
+    keys = [name for name in (*NETWORK, *RECORDING_COLUMNS) if _says_something(frame[name])]
+    if not keys:
+        return [_sentence("The recording", "", frame, result)]
+    found = []
+    for labels, rows in frame.groupby(keys, sort=False, dropna=False):
+        named = dict(zip(keys, labels, strict=True))
+        where = " ".join(str(named[name]) for name in RECORDING_COLUMNS if name in named) or "The recording"
+        about = [str(named[name]) for name in ("model", "regime") if name in named]
+        if "seed" in named and frame["seed"].nunique() > 1:
+            about.append(f"seed {named['seed']}")
+        found.append(_sentence(where, ", ".join(about), rows, result))
+    return found
+
+
+def _sentence(where: str, network: str, rows: pd.DataFrame, result: FitResult) -> str:
+    of = f" of {network}" if network else ""
+    defined = rows.dropna(subset="fit")
+    ceiling = _ceiling(rows.iloc[0])
+    if defined.empty:
+        return f"{where}: no fit{of} is defined{ceiling}."
+    if not (defined["p_zero_adjusted"] < 0.05).any():
+        least = defined["p_zero_adjusted"].min()
+        return f"{where}: no layer{of} above 0 (smallest adjusted p {p_text(least) or 'not defined'}){ceiling}."
+    best = defined.iloc[int(first_largest(defined["fit"].to_numpy()))]
+    over = " and ".join(FACTORS[name].plural for name in result.factors)
+    interval = f"{number_text(best['ci_low'])} to {number_text(best['ci_high'])}"
+    test = f"p against 0 {_with_sign(p_text(best['p_zero_adjusted']))}"
+    return (
+        f"{where}: {best['layer'] or 'the model'}{of} fits best, {number_text(best['fit'])} "
+        f"({100 * result.confidence:g} % interval over {over} {interval}; {test}){ceiling}."
+    )
+
+
+def _with_sign(p: str) -> str:
+    return p if p.startswith("<") else f"= {p}"
+
+
+def _ceiling(row: pd.Series) -> str:
+    lower, upper = row["ceiling_lower"], row["ceiling_upper"]
+    if np.isnan(lower):
+        return ""
+    return f"; noise ceiling {number_text(lower)}" + (f" to {number_text(upper)}" if np.isfinite(upper) else "")
+
+
+def summary_text(result: FitResult, n_rows: int = 40) -> str:
+    """Table and sentences in plain text, like a statsmodels summary."""
+    sizes = ", ".join(f"{np.unique(size).tolist()} {factor}" for factor, size in result.sizes.items())
+    head = [
+        "Model-brain fits".center(WIDTH),
+        "=" * WIDTH,
+        f"Method: {result.method:<24}Dissimilarity: {result.dissimilarity:<20}Stimuli: {result.n_stimuli}",
+        f"Sampled: {'+'.join(result.factors):<23}Variance: {result.variance:<25}Draws: {result.n_draws}",
+        f"Units: {sizes}",
+        "-" * WIDTH,
+    ]
+    frame = result.to_frame()
+    table = _shown(frame.head(n_rows)).to_string(index=False)
+    rest = [f"... {len(frame) - n_rows} more rows"] if len(frame) > n_rows else []
+    percent = f"{100 * result.confidence:g} %"
+    foot = [
+        "-" * WIDTH,
+        *sentences(result),
+        f"Intervals {percent} (t); p one-sided against 0, adjusted by Benjamini-Hochberg in a recording",
+    ]
+    return "\n".join([*head, table, *rest, *foot, *(f"Note: {note}" for note in result.notes)])
+
+
+def html_text(result: FitResult) -> str:
+    """The fits as notebooks show them."""
+    table = _shown(result.to_frame()).to_html(index=False, max_rows=20)
+    return f"<p>{html.escape(repr(result))}</p>{table}"
+
+
+def _shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns that a reader looks for first, as texts."""
+    named = [name for name in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[name])]
+    values = ("fit", "se", "ci_low", "ci_high", "ceiling_lower", "ceiling_upper")
+    numbers = [name for name in values if frame[name].notna().any()]
+    tests = [name for name in ("p_zero", "p_zero_adjusted", "p_identity_adjusted") if frame[name].notna().any()]
+    shown = frame[[*named, *numbers, *tests]].copy()
+    for name in numbers:
+        shown[name] = [number_text(value, 3) for value in shown[name]]
+    for name in tests:
+        shown[name] = [p_text(value) for value in shown[name]]
+    return shown
+
+
+def _says_something(column: pd.Series) -> bool:
+    return bool((column.notna() & (column.astype(str) != "")).any())

@@ -495,10 +495,13 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str or None
         Without the program's name; None reads ``sys.argv``.
     """
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
+    if not logging.getLogger().handlers:
+        # A program around this one keeps its handlers as they are.
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
         handler.setLevel(logging.WARNING)
         handler.addFilter(SaidOnce())
+        logging.getLogger().addHandler(handler)
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal has no signs for is printed with escapes.
         if isinstance(stream, io.TextIOWrapper):

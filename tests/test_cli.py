@@ -167,3 +167,10 @@ def test_the_study_of_the_readme_runs_on_real_faces(real_data, tmp_path):
     settings = ["--set", f"stimuli.source={source}", "--set", "comparison.n_draws=100", "--set", "models.0.seeds=[0]"]
     assert call("run", "analyses/faces_by_view.toml", "--out", tmp_path / "run", *settings) == 0
     assert (tmp_path / "run" / "tables" / "fits.csv").read_text().count("\n") == 1 + 9 * 3
+
+
+def test_a_program_around_keeps_its_handlers(caplog, capsys):
+    level, filters = caplog.handler.level, list(caplog.handler.filters)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert (caplog.handler.level, caplog.handler.filters) == (level, filters)

@@ -148,7 +148,7 @@ def run(
 
 @app.command()
 def power(
-    study: Annotated[Path, typer.Argument(help="Study file (TOML) with a [power] section.")],
+    study: Annotated[Path, typer.Argument(help="Study file (TOML) with a section 'power'.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the table and its figure; nothing is kept without.")
     ] = None,

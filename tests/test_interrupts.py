@@ -20,8 +20,19 @@ from neurocompare.progress_lines import progress_lines
 UNIX = pytest.mark.skipif(os.name != "posix", reason="signals of Unix")
 
 
+@pytest.fixture
+def heard():
+    """Signals as a terminal leaves them: a test that runs in the background was started with some of them ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @UNIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("heard")
 def test_a_signal_is_an_exception_and_what_was_set_before_is_set_again(number):
     before = signal.getsignal(number)
     with pytest.raises(Stopped) as stopped, stoppable():  # noqa: PT012
@@ -43,6 +54,7 @@ def test_a_signal_that_is_ignored_stays_so():
 
 @UNIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("heard")
 def test_a_run_that_is_told_to_end_says_one_line_and_leaves_nothing(small_study, tmp_path, capsys, monkeypatch, number):
     def stopped_while_planning(*_arguments, **_options):
         assert len(list(tmp_path.glob(".neurocompare.new.*"))) == 1

@@ -25,11 +25,11 @@ def measure(*, fit_result: FitResult, simulated: bool) -> Measured:
 
 def _layer_pairs(result: FitResult) -> pd.DataFrame:
     """Differences of fit between every two layers of a network, in both orders."""
-    pairs = result.pairwise("none")
+    pairs = result.pairwise("none")  # recording by recording
+    pairs = pairs.assign(df=np.repeat(result.df, len(pairs) // len(result.recordings)))
     names = [name for name in NETWORK if f"{name}_1" in pairs]
     same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
     pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
-    pairs = pairs.assign(df=pairs["region"].map(dict(zip(result.recordings["region"], result.df, strict=True))))
     swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
         difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
     )

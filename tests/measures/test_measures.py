@@ -9,6 +9,7 @@ from PIL import Image
 
 from neural_data import InputError, read_stimuli
 from neurocompare import compute_model_rdms, load_model, mirror_symmetry_index, run_study
+from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.measures import MEASURES
 from neurocompare.measures.randomness import step_rng
@@ -105,6 +106,33 @@ def test_tables_are_those_of_the_public_functions(asking, tmp_path):
     figures = {figure.name for measure in MEASURES.values() for figure in measure.figures}
     assert all(f'id="{name}"' in page for name in figures & run.tables.keys())
     assert (run.out / "figures" / "components.png").is_file()
+
+
+def test_degrees_of_freedom_of_layer_pairs_are_those_of_the_subjects_own_recording():
+    sizes = np.array([4, 9, 30])
+    deviations = {("neuron",): np.full((5, 2, 3), 0.1)}
+    result = FitResult(
+        models=pd.DataFrame({"model": ["net"] * 2, "layer": ["a", "b"], "layer_index": [0, 1]}),
+        recordings=pd.DataFrame({"region": ["AL", "AL", "AM"], "subject": ["m1", "m2", "m2"]}),
+        estimates=np.array([[0.1, 0.2, 0.3], [0.3, 0.5, 0.6]]),
+        draws=np.random.default_rng(1).random((20, 2, 3)),
+        deviations=deviations,
+        variance="bootstrap",
+        sizes={"neuron": sizes},
+        factors=("neuron",),
+        method="corr",
+        dissimilarity="correlation",
+        n_stimuli=5,
+        n_identities=5,
+        n_neurons=sizes,
+        n_redrawn={},
+    )
+    pairs = MEASURES["layer_tests"].compute(fit_result=result, simulated=False).tables["layer_pairs"]
+    assert pairs.set_index(["region", "subject", "layer_1"])["df"].to_dict() == {
+        (region, subject, layer): n - 1
+        for (region, subject), n in zip([("AL", "m1"), ("AL", "m2"), ("AM", "m2")], sizes, strict=True)
+        for layer in "ab"
+    }
 
 
 def test_patch_indices_are_corrected_with_an_interval(small_study, tmp_path):

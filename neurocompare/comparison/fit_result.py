@@ -18,7 +18,7 @@ from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
 from neurocompare.comparison.fit_text import RECORDING_COLUMNS, html_text, summary_text
-from neurocompare.comparison.multiplicity import adjust, share_at_least
+from neurocompare.comparison.multiplicity import adjust, rejects, share_at_least
 from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
 
@@ -409,16 +409,15 @@ class FitResult:
         Notes
         -----
         Recordings share their stimuli, and so the deviations of these; their neurons and subjects are taken as
-        different ones.
+        different ones. A contrast is NaN where a fit that it weighs is undefined; other fits do not matter to it.
         """
         weights = np.asarray(weights, dtype=float)
         across = weights.ndim == 3
-        used = (weights != 0).any(axis=(0, 2) if across else 0)
-        weights = weights[:, used] if across else weights[:, used, None]
-        terms = (weights * self.estimates[used]).sum(axis=1)
+        weights = weights if across else weights[:, :, None]
+        terms = np.stack([_weighted(self.estimates, row) for row in weights])
         parts = {}
         for key, deviations in self.deviations.items():
-            moved = np.stack([(deviations[:, used] * row).sum(axis=1) for row in weights], axis=1)
+            moved = np.stack([_weighted(deviations, row) for row in weights], axis=1)
             shared = key == factors_along("stimuli", self.factors)
             parts[key] = (moved.sum(axis=2) ** 2).sum(axis=0) if across and shared else (moved**2).sum(axis=0)
             if across and not shared:
@@ -508,7 +507,7 @@ class FitResult:
             draws = self.draws[:, others, r] - self.draws[:, own, r]
             correction = "max" if len(draws) else "holm"
             adjusted = adjust(p, correction, statistics=stats.norm.isf(p), draws=draws)
-            kept[place] = not (adjusted < 1 - self.confidence).any()
+            kept[place] = not rejects(adjusted, self.confidence).any()
         return kept
 
     def no_identity_found(self, members: np.ndarray, r: int) -> str:
@@ -524,7 +523,7 @@ class FitResult:
         with np.errstate(divide="ignore", invalid="ignore"):
             scores = (fits - null.mean(axis=0)) / null.std(axis=0, ddof=1)
         adjusted = adjust(self.p_identity[members, r], "max", statistics=scores, draws=null)
-        if (adjusted < 1 - self.confidence).any():
+        if rejects(adjusted, self.confidence).any():
             return ""
         return f"no layer fits {where} beyond permuted identities"
 
@@ -653,6 +652,12 @@ def _rows_added(deviations: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Deviations with rows of zeros, as many rows as the other has."""
     missing = max(len(other) - len(deviations), 0)
     return np.pad(deviations, ((0, missing), *((0, 0),) * (deviations.ndim - 1)))
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums over models of values (..., n_models, n_recordings), weighted; what has no weight may be undefined."""
+    used = (weights != 0).any(axis=1)
+    return np.where(weights[used] != 0, values[..., used, :] * weights[used], 0.0).sum(axis=-2)
 
 
 def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

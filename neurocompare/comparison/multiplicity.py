@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from neural_data.errors import InputError, closest
-from neural_data.rounding import ROUNDING
+from neural_data.rounding import ROUNDING, difference
 
-__all__ = ["CORRECTIONS", "adjust", "share_at_least"]
+__all__ = ["CORRECTIONS", "adjust", "rejects", "share_at_least"]
 
 CORRECTIONS = ("bh", "holm", "max", "none")
 """Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
@@ -32,6 +32,11 @@ def share_at_least(null: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """
     p = (1 + (null >= observed - 100 * ROUNDING).sum(axis=0)) / (1 + len(null))
     return np.where(np.isnan(observed), np.nan, p)
+
+
+def rejects(p: np.ndarray, confidence: float) -> np.ndarray:
+    """Whether p values lie below ``1 - confidence``; one that equals it but for rounding does not, nor does NaN."""
+    return difference(p, np.asarray(1 - confidence)) < 0
 
 
 def adjust(

@@ -142,6 +142,47 @@ def test_profiles_need_two_recordings_and_two_layers(graded, rng):
         compare_layer_profiles(one)
 
 
+def test_what_a_contrast_does_not_weigh_may_be_undefined(graded, rng):
+    """A layer without a fit, and a third patch without any, change nothing between other layers and patches."""
+    patterns, layers = graded
+    responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
+    responses["lost"], layers[1] = np.zeros((30, 30)), np.zeros((30, 60))
+    constant = np.zeros((1, 30, 30))
+    neural = rdms_of([*neural.get_matrices(), *constant], patterns, region=list(responses))
+    found = [correlation_dissimilarity(layer) if layer.any() else constant[0] for layer in layers]
+    models = rdms_of(found, patterns, model=["net"] * 4, layer=["a", "b", "c", "d"], layer_index=range(4))
+    result = infer_fits(models, neural, recording=responses, n_draws=20, n_permutations=5, rng=rng)
+    assert np.isnan(result.estimates).sum() == 2 + 4
+    within = np.array([[1, 0, -1, 0], [0, 1, 0, -1]])
+    estimates, se, p = result.contrasts(within)
+    np.testing.assert_allclose(estimates[0, :2], result.estimates[0, :2] - result.estimates[2, :2])
+    assert np.isfinite([se[0, :2], p[0, :2]]).all()
+    assert np.isnan([estimates[1], se[1], p[1]]).all()
+    assert np.isnan(estimates[:, 2]).all()
+    across = np.zeros((1, 4, 3))
+    across[0, [0, 3], 0], across[0, [0, 3], 1] = [1, -1], [-1, 1]
+    alone = infer_fits(
+        models.subset("layer", ["a", "c", "d"]),
+        neural.subset("region", ["ML", "AM"]),
+        recording={region: responses[region] for region in ("ML", "AM")},
+        n_draws=20,
+        n_permutations=5,
+        rng=rng,
+    )
+    np.testing.assert_allclose(result.contrasts(across), alone.contrasts(across[:, [0, 2, 3], :2]), rtol=1e-6)
+
+
+def test_profiles_of_two_patches_are_compared_beside_one_without_fits(graded, rng):
+    patterns, layers = graded
+    responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
+    responses["lost"] = np.zeros((30, 30))
+    neural = rdms_of([*neural.get_matrices(), np.zeros((30, 30))], patterns, region=list(responses))
+    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=20, n_permutations=5, rng=rng)
+    table = compare_layer_profiles(result).set_index(["region_1", "region_2"])
+    assert table.loc[("ML", "AM"), ["slope_difference", "ci_low", "p", "p_adjusted"]].notna().all()
+    assert table.loc[[("ML", "lost"), ("AM", "lost")], ["slope_difference", "p"]].isna().all().all()
+
+
 def test_contrasts_across_recordings_share_stimuli_and_not_neurons(two_patches):
     weights = np.zeros((1, 4, 2))
     weights[0, 2] = [1, -1]

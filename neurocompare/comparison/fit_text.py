@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 
 from neural_data.rounding import first_largest
+from neurocompare.comparison.multiplicity import rejects
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.representations.rdms import LAYER, NETWORK
 
 if TYPE_CHECKING:
     from neurocompare.comparison.fit_result import FitResult
 
-__all__ = ["html_text", "number_text", "p_text", "sentences", "summary_text"]
+__all__ = ["html_text", "number_text", "p_text", "sentences", "summary_test", "summary_text"]
 
 RECORDING_COLUMNS = ("region", "subject")
+AGAINST = {"p_identity_adjusted": "permuted identities", "p_zero_adjusted": "0"}
+"""What a fit is tested against, by column of the test."""
+NOT_FOUND = {"p_identity_adjusted": "fits beyond permuted identities", "p_zero_adjusted": "above 0"}
 LEAST_P = 0.001
 WIDTH = 78
 
@@ -35,6 +39,13 @@ def p_text(value: float) -> str:
     return f"< {LEAST_P}" if value < LEAST_P else f"{value:.3f}"
 
 
+def summary_test(fits: pd.DataFrame) -> tuple[str, str]:
+    """Column of the test that summaries use, and what it finds: identities, where these could be permuted."""
+    if fits["p_identity_adjusted"].notna().any():
+        return "p_identity_adjusted", "identities agree beyond views"
+    return "p_zero_adjusted", "above 0"
+
+
 def sentences(result: FitResult) -> list[str]:
     """One sentence a network and recording: what its best layer is, how well it fits, and beside which ceiling.
 
@@ -45,12 +56,14 @@ def sentences(result: FitResult) -> list[str]:
     Returns
     -------
     list of str
-        "no layer above 0" where no fit passes the test against 0, corrected over layers.
+        "no layer fits beyond permuted identities" where no fit passes that test, corrected over layers; "no layer
+        above 0" where identities could not be permuted and no fit passes the test against 0.
     """
     frame = result.to_frame()
+    test, _ = summary_test(frame)
     keys = [name for name in (*NETWORK, *RECORDING_COLUMNS) if _says_something(frame[name])]
     if not keys:
-        return [_sentence("The recording", "", frame, result)]
+        return [_sentence("The recording", "", frame, test, result)]
     found = []
     for labels, rows in frame.groupby(keys, sort=False, dropna=False):
         named = dict(zip(keys, labels, strict=True))
@@ -58,26 +71,26 @@ def sentences(result: FitResult) -> list[str]:
         about = [str(named[name]) for name in ("model", "regime") if name in named]
         if "seed" in named and frame["seed"].nunique() > 1:
             about.append(f"seed {named['seed']}")
-        found.append(_sentence(where, ", ".join(about), rows, result))
+        found.append(_sentence(where, ", ".join(about), rows, test, result))
     return found
 
 
-def _sentence(where: str, network: str, rows: pd.DataFrame, result: FitResult) -> str:
+def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: FitResult) -> str:
     of = f" of {network}" if network else ""
     defined = rows.dropna(subset="fit")
     ceiling = _ceiling(rows.iloc[0])
     if defined.empty:
         return f"{where}: no fit{of} is defined{ceiling}."
-    if not (defined["p_zero_adjusted"] < 0.05).any():
-        least = defined["p_zero_adjusted"].min()
-        return f"{where}: no layer{of} above 0 (smallest adjusted p {p_text(least) or 'not defined'}){ceiling}."
+    if not rejects(defined[test].to_numpy(), result.confidence).any():
+        least = p_text(defined[test].min()) or "not defined"
+        return f"{where}: no layer{of} {NOT_FOUND[test]} (smallest adjusted p {least}){ceiling}."
     best = defined.iloc[int(first_largest(defined["fit"].to_numpy()))]
     over = " and ".join(FACTORS[name].plural for name in result.factors)
     interval = f"{number_text(best['ci_low'])} to {number_text(best['ci_high'])}"
-    test = f"p against 0 {_with_sign(p_text(best['p_zero_adjusted']))}"
+    p = f"p against {AGAINST[test]} {_with_sign(p_text(best[test]))}"
     return (
         f"{where}: {best['layer'] or 'the model'}{of} fits best, {number_text(best['fit'])} "
-        f"({100 * result.confidence:g} % interval over {over} {interval}; {test}){ceiling}."
+        f"({100 * result.confidence:g} % interval over {over} {interval}; {p}){ceiling}."
     )
 
 
@@ -110,7 +123,7 @@ def summary_text(result: FitResult, n_rows: int = 40) -> str:
     foot = [
         "-" * WIDTH,
         *sentences(result),
-        f"Intervals {percent} (t); p one-sided against 0, adjusted by Benjamini-Hochberg in a recording",
+        f"Intervals {percent} (t); p one-sided, adjusted by Benjamini-Hochberg in a recording",
     ]
     return "\n".join([*head, table, *rest, *foot, *(f"Note: {note}" for note in result.notes)])
 

@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 
 from neural_data.rounding import first_largest
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult
+from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
@@ -45,7 +46,6 @@ __all__ = [
     "fit_label",
     "shown_fits",
     "sorted_ranks",
-    "summary_test",
 ]
 
 CEILING_GRAY = "#d9d9d9"
@@ -85,13 +85,6 @@ def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
         "ceiling_upper": "ceiling",
     }
     return fits[list(names)].rename(columns=names)
-
-
-def summary_test(fits: pd.DataFrame) -> tuple[str, str]:
-    """Column of the test that summaries use, and what it finds: identities, where these could be permuted."""
-    if fits["p_identity_adjusted"].notna().any():
-        return "p_identity_adjusted", "identities agree beyond views"
-    return "p_zero_adjusted", "above 0"
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:

@@ -13,7 +13,8 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks, summary_test
+from neurocompare.comparison.fit_text import summary_test
+from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks
 from neurocompare.measures.profiles import Profiles, profiles_of
 from neurocompare.reporting.drawing import PAGE_INCHES, style
 from neurocompare.reporting.looks import Look, layer_axis_of, look_handles, looks_of

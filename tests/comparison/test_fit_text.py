@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from neurocompare import infer_fits
 from neurocompare.comparison.fit_text import number_text, p_text, sentences
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import patterns_of, rdms_of
 
 
@@ -37,6 +40,41 @@ def test_a_patch_that_is_fitted_has_a_sentence_with_its_numbers(rng):
 def test_no_layer_above_0_is_said(rng):
     (sentence,) = sentences(result_of(rng, -3.0))
     assert sentence.startswith("AL: no layer of net, trained above 0 (smallest adjusted p ")
+
+
+def shared_views(rng, *, identities):
+    """A model and a patch that share their views, and with them what they make of identities or not."""
+    views = 2 * np.tile(rng.standard_normal((3, 30)), (8, 1))
+    own = [np.repeat(rng.standard_normal((8, 30)), 3, axis=0) for _ in range(2)]
+    responses = [views + own[0], views + own[0 if identities else 1]]
+    patterns = patterns_of(8, 3).assign(azimuth_deg=[-90.0, 0.0, 90.0] * 8)
+    model, patch = (correlation_dissimilarity(one + 0.1 * rng.standard_normal(one.shape)) for one in responses)
+    models = rdms_of([model], patterns, model=["net"], layer=["conv1"])
+    return infer_fits(models, rdms_of([patch], patterns, region=["AL"]), resample="identity", n_draws=50, rng=rng)
+
+
+def test_shared_views_alone_are_no_fit_in_words(rng):
+    """The test that summaries call significant is the one that the sentence names."""
+    result = shared_views(rng, identities=False)
+    assert result.estimates[0, 0] > 0.5
+    assert result.p_zero_adjusted()[0, 0] < 0.05
+    (p,) = result.p_identity_adjusted()[:, 0]
+    (sentence,) = sentences(result)
+    assert sentence == f"AL: no layer of net fits beyond permuted identities (smallest adjusted p {p:.3f})."
+
+
+def test_shared_identities_are_named_with_their_test(rng):
+    result = shared_views(rng, identities=True)
+    (sentence,) = sentences(result)
+    assert sentence.startswith(f"AL: conv1 of net fits best, {result.estimates[0, 0]:.2f} (95 % interval")
+    assert "; p against permuted identities < 0.001)" in sentence
+
+
+def test_what_passes_is_what_lies_outside_the_confidence_of_the_result(rng):
+    result = result_of(rng, -3.0)
+    p = np.nanmin(result.p_zero_adjusted())
+    assert "above 0" in sentences(dataclasses.replace(result, confidence=1 - p))[0]  # equal is not below
+    assert "fits best" in sentences(dataclasses.replace(result, confidence=1 - 1.01 * p))[0]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Entry:
     key : str
         Name of the entry.
     kind : str
-        ``stimuli``, ``presentation``, ``patches``, ``fits``, ``measures`` or ``figures``.
+        That of the step, see ``planning.Step``: ``stimuli``, ``presentation``, the key of a measure, ``figure``, ...
     label : str
         What a person calls it.
     seconds, work : float

@@ -38,6 +38,8 @@ Pair = Field(min_length=2, max_length=2)
 BUILT_IN_STIMULI = tuple(one.name for one in SETS.values() if one.views_deg is not None)
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
+BROUGHT = "brought"
+"""Regime of RDMs that a file brings, where neither it nor the study names one."""
 LARGEST_STUDY = 2_000_000
 """Bytes of a study file."""
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
@@ -231,8 +233,15 @@ class Model(BroughtRdms):
 
     @property
     def shown_as(self) -> str:
-        """What tables call the model."""
-        return self.called or self.name
+        """What tables call the model: its name, or that of its file of RDMs."""
+        return self.called or self.name or Path(self.file).stem
+
+    @property
+    def shown_regime(self) -> str:
+        """What tables call the training of a network, or the RDMs of a file that does not name a regime."""
+        if self.rdms is not None:
+            return self.regime or BROUGHT
+        return self.label or default_label(self.name, self.weights, self.start)
 
 
 class Recording(BroughtRdms):
@@ -399,10 +408,7 @@ class Study(Section):
 
     def facts(self) -> Facts:
         """What is known before anything is computed."""
-        kinds = [
-            (model.shown_as, model.label or default_label(model.name, model.weights, model.start))
-            for model in self.networks
-        ]
+        kinds = [(model.shown_as, model.shown_regime) for model in self.networks]
         return Facts(tuple(dict.fromkeys(kinds)))
 
     def asked(self) -> list[tuple[Measure, Section | None]]:

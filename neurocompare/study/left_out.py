@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from neural_data.errors import InputError
 from neurocompare.comparison.hypothesis import Hypothesis
@@ -12,6 +15,9 @@ from neurocompare.study.grammar import Model, Study
 __all__ = ["without_absent"]
 
 log = logging.getLogger(__name__)
+
+Names = Mapping[str, str | int]
+"""``model``, ``regime`` and ``seed`` of a network, as far as they are known."""
 
 
 def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
@@ -24,7 +30,8 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     Returns
     -------
     study : Study
-        Without these models, and without hypotheses that name a model, or a model and regime, of which none is left.
+        Without these models, and without hypotheses one of whose selections names a model, or a model, regime and
+        seed, of which none is left.
     notes : tuple of str
         One a model or hypothesis that was left out.
 
@@ -40,14 +47,16 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     ]
     if not absent:
         return settings, ()
-    left = [model for model in settings.models if model not in [one for one, _ in absent]]
+    gone = [model for model, _ in absent]
+    left = [model for model in settings.models if model not in gone]
     if not left:
         raise InputError(
             f"none of the models is shown: {absent[0][0].only_with} is not there, and the others are left out with it; "
             "put the files where the study names them, or name others with --set models.0.only_with=PATH"
         )
-    names = {model.shown_as for model in left}
-    dropped = [claim for claim in settings.hypotheses if not _models_of(claim) <= names]
+    there = [names for model in left for names in _names_of(model)]
+    lost = [names for model in gone for names in _names_of(model, is_read=False)]
+    dropped = [claim for claim in settings.hypotheses if _is_about(claim, lost, there)]
     notes = [f"{_described(model)} is left out, as {path.name} is not there." for model, path in absent]
     notes += [f"Hypothesis {claim.name!r} is left out, as it is about a model that is not there." for claim in dropped]
     for note in notes:
@@ -60,7 +69,30 @@ def _described(model: Model) -> str:
     return f"{model.shown_as} ({model.label})" if model.label else model.shown_as
 
 
-def _models_of(claim: Hypothesis) -> set[str]:
-    """Models that a hypothesis names."""
-    named = [part["model"] for part in (claim.where, claim.baseline or {}, *claim.selections) if "model" in part]
-    return {name for value in named for name in (value if isinstance(value, list) else [value])}
+def _names_of(model: Model, *, is_read: bool = True) -> list[Names]:
+    """What tables call the networks of an entry. A file of RDMs may have names of its own, known once it is read."""
+    if model.rdms is not None:
+        return [{"model": model.shown_as}] if is_read else [{}]
+    return [{"model": model.shown_as, "regime": model.shown_regime, "seed": seed} for seed in model.seeds]
+
+
+def _is_about(claim: Hypothesis, lost: Sequence[Names], there: Sequence[Names]) -> bool:
+    """Whether something that a claim compares is of networks that were lost, and of none that are there."""
+    parts: list[Mapping[str, Any]] = [{**claim.where, **selection} for selection in claim.selections]
+    if claim.baseline is not None:
+        parts += [{**part, **claim.baseline} for part in parts]
+    named = [names for part in parts for names in _named_in(part)]
+    return any(_is_among(names, lost) and not _is_among(names, there) for names in named)
+
+
+def _named_in(part: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Every combination of the models, regimes and seeds that a part of a table is asked for."""
+    asked = {column: part[column] for column in ("model", "regime", "seed") if column in part}
+    values = [wanted if isinstance(wanted, list) else [wanted] for wanted in asked.values()]
+    for combination in itertools.product(*values):
+        yield dict(zip(asked, map(str, combination), strict=True))
+
+
+def _is_among(names: Mapping[str, str], networks: Sequence[Names]) -> bool:
+    """Whether some of the networks may be called so."""
+    return any(all(str(network.get(column, name)) == name for column, name in names.items()) for network in networks)

@@ -29,7 +29,7 @@ from neurocompare.measures.declaration import LAYER_RDMS, NETWORK_THINGS, Drawin
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
-from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
+from neurocompare.representations.rdms import LAYER, NETWORK, build_rdms, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, Json, open_cache, step_key
 from neurocompare.study.grammar import BUILT_IN_STIMULI, Study, Training
@@ -58,6 +58,7 @@ __all__ = [
     "needs_images",
     "obtain_stimuli",
     "plan_stimuli",
+    "rdms_checksum",
     "recording_checksum",
     "values_of",
 ]
@@ -255,6 +256,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         shown = stimuli.checksum() if needs_images(settings) else stimuli.table_checksum()
     recorded = _find_recording(settings, stimuli, shown, of_views=of_views)
     layers = tuple(brought_layers(settings, None if isinstance(stimuli, Step) else stimuli))
+    _refuse_equal_names(networks, layers)
     settings = _with_factors(settings, stimuli, recorded.patch_rdms)
     values = values_of(settings)
     wanted, drawings = _wanted(settings, of_views=of_views)
@@ -266,13 +268,13 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         "stimuli": shown,
         "simulated": recorded.key,
         "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in settings.hypotheses],
-        "training_curves": [None if network.training is None else network.training.key for network in networks],
+        "training_curves": [_named_training(network) for network in networks],
         **{kind: [step.key for step in presentations] for kind in kinds},
         **{name: _plain(value) for name, value in vars(values).items()},
     }
     if layers:
         presented = [step.key for step in presentations] if "layer_rdms" in kinds else []
-        known["layer_rdms"] = [*presented, *map(_rdms_checksum, layers)]
+        known["layer_rdms"] = [*presented, *map(rdms_checksum, layers)]
     patches = None
     if recorded.key is not None:
         rdms = [values.dissimilarity, values.normalize]
@@ -332,11 +334,7 @@ def _find_recording(settings: Study, stimuli: StimulusSet | Step, shown: str, *,
     there = None if isinstance(stimuli, Step) else stimuli
     match settings.recording.kind:
         case "simulated":
-            if not of_views:
-                raise InputError(
-                    "a recording is simulated for identities in several views, which these stimuli are not; give "
-                    "recording.source, recording.rdms, or recording.source = 'none'"
-                )
+            _refuse_simulation_without_views(of_views)
             key = _key("simulated", shown, settings.recording.model_dump(mode="json"), settings.seed)
             return _Recorded(key=key, n_regions=len(simulated_regions(settings)))
         case "file":
@@ -345,17 +343,26 @@ def _find_recording(settings: Study, stimuli: StimulusSet | Step, shown: str, *,
             return _Recorded(recording, key=recording_checksum(recording), n_regions=n_regions)
         case "rdms":
             rdms = brought_patches(settings, there)
-            return _Recorded(patch_rdms=rdms, key=_rdms_checksum(rdms), n_regions=rdms.n_rdm)
+            return _Recorded(patch_rdms=rdms, key=rdms_checksum(rdms), n_regions=rdms.n_rdm)
         case "none":
             return _Recorded()
         case kind:
             raise ValueError(f"no kind of recording {kind!r}")
 
 
+def _refuse_simulation_without_views(of_views: bool) -> None:
+    if not of_views:
+        raise InputError(
+            "a recording is simulated for identities in several views, which these stimuli are not; give "
+            "recording.source, recording.rdms, or recording.source = 'none'"
+        )
+
+
 def needs_images(settings: Study) -> bool:
-    """Whether anything of a study looks at images: networks do, and measures of stimuli that are asked for."""
+    """Whether anything of a study looks at images: networks, simulated patches, measures of stimuli asked for."""
     asked = [measure for measure, _ in settings.asked() if measure.optional and not measure.per_network]
-    return bool(settings.networks) or any("stimuli" in measure.needs for measure in asked)
+    simulated = settings.recording.kind == "simulated" and settings.recording.simulation == "image"
+    return bool(settings.networks) or simulated or any("stimuli" in measure.needs for measure in asked)
 
 
 def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs | None) -> Study:
@@ -380,9 +387,10 @@ def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs
     return settings.model_copy(update={"comparison": comparison.model_copy(update={"resample": list(factors)})})
 
 
-def _rdms_checksum(rdms: RDMs) -> str:
-    """SHA-256 (hex) of RDMs and of what they are called."""
+def rdms_checksum(rdms: RDMs) -> str:
+    """SHA-256 (hex) of RDMs, of what they are called and of their dissimilarity."""
     digest = hashlib.sha256(np.ascontiguousarray(rdms.dissimilarities).tobytes())
+    digest.update(str(rdms.dissimilarity_measure).encode())
     digest.update(rdm_table(rdms).to_csv().encode() + pattern_table(rdms).to_csv().encode())
     return digest.hexdigest()
 
@@ -508,6 +516,35 @@ def _plain(value: Section | Json) -> Json:
     return value.model_dump(mode="json") if isinstance(value, Section) else value
 
 
+def _named_training(network: NetworkRecord) -> Json:
+    """What the learning curve of a network depends on: its training, and what tables call it; None without one."""
+    if network.training is None:
+        return None
+    return [network.training.key, network.model.shown_as, network.regime, network.seed]
+
+
+def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs]) -> None:
+    """Tables, tests and figures tell layers apart by what networks and layers are called: refuse equal names."""
+    named = pd.DataFrame(
+        [
+            (network.model.shown_as, network.regime, network.seed, layer, place)
+            for network in networks
+            for place, layer in enumerate(network.layers)
+        ],
+        columns=list(LAYER),
+    )
+    table = pd.concat([named, *(rdm_table(rdms)[list(LAYER)] for rdms in layers)], ignore_index=True)
+    for name in ("layer", "layer_index"):
+        twice = table[table.duplicated([*NETWORK, name])]
+        if len(twice):
+            first = twice.iloc[0]
+            raise InputError(
+                f"{first['model']}, {first['regime']}, seed {first['seed']} has two layers of the same {name} "
+                f"({first[name]!r}), as where two of the models are called alike; give each a name or a regime of its "
+                "own (name, called, regime)"
+            )
+
+
 def _epochs(network: NetworkRecord) -> list[int]:
     """Epochs at which a network is looked at in the course of its training."""
     return [] if network.training is None else network.training.settings.keep_epochs
@@ -546,6 +583,9 @@ def plan_stimuli(settings: Study) -> StimulusSet | Step:
     if chosen.source not in BUILT_IN_STIMULI:
         if not needs_images(settings):
             return read_own_stimuli(settings, with_images=False)
+        if settings.recording.kind == "simulated":
+            # Said before images are asked for, which a set without views may lack.
+            _refuse_simulation_without_views(has_views(read_own_stimuli(settings, with_images=False)))
         return with_background(read_own_stimuli(settings).decode(), settings)
     n_stimuli = planned_set(settings).n_images
     about = chosen.model_dump(mode="json", exclude={"images", "background"})
@@ -585,10 +625,12 @@ def obtain_stimuli(
 
 
 def recording_checksum(recording: xr.DataArray) -> str:
-    """SHA-256 (hex) of a recording's values and of its coordinates."""
+    """SHA-256 (hex) of a recording's values, of its coordinates, and of its attributes, such as the units."""
     digest = hashlib.sha256(np.ascontiguousarray(recording.to_numpy()).tobytes())
     for name in sorted(map(str, recording.coords)):
         digest.update(name.encode() + json.dumps(recording[name].to_numpy().tolist(), default=str).encode())
+    about = {str(name): np.asarray(value).tolist() for name, value in recording.attrs.items()}
+    digest.update(json.dumps(about, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
 

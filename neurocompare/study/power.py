@@ -160,7 +160,7 @@ def _simulated(
             raise InputError(f"power.{side}.layer must be one layer; it is {', '.join(network.layers)}: name one")
     progress("stimuli", 0.02)
     stimuli = obtain_stimuli(settings, n_jobs=n_cores())
-    recording = None if settings.recording.source == "simulated" else read_study_recording(settings, stimuli)
+    recording = read_study_recording(settings, stimuli) if settings.recording.kind == "file" else None
     plan = _sizes(power, settings.comparison, recording, len(stimuli.identities))
     progress("presenting the stimuli", 0.1)
     first, second = (_responses(network, stimuli) for network in networks)

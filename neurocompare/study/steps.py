@@ -128,7 +128,7 @@ def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
         rdms = _brought(entry.file, entry.reading(), settings, stimuli)
         table = rdm_table(rdms)
         names = table["name"].astype(str) if "name" in table else [f"RDM {i + 1}" for i in range(len(table))]
-        own = table["model"] if "model" in table else [entry.name or Path(entry.file).stem] * len(table)
+        own = table["model"] if "model" in table else [entry.shown_as] * len(table)
         layers = table.get("layer", names)
         found.append(
             build_rdms(
@@ -136,7 +136,7 @@ def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
                 patterns=stimuli.table,
                 rdms={
                     "model": list(own),
-                    "regime": list(table["regime"]) if "regime" in table else [entry.regime or "brought"] * len(table),
+                    "regime": list(table["regime"]) if "regime" in table else [entry.shown_regime] * len(table),
                     "seed": list(table["seed"]) if "seed" in table else [0] * len(table),
                     "layer": list(layers),
                     "layer_index": list(table["layer_index"]) if "layer_index" in table else list(range(len(table))),
@@ -161,6 +161,14 @@ def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
     ]
     table = rdm_table(rdms).iloc[keep].reset_index(drop=True)
     table = table if "subject" in table else table.assign(subject="")
+    if table.duplicated(["region", "subject"]).any():
+        twice = table[table.duplicated(["region", "subject"])].iloc[0]
+        of = f" of subject {twice['subject']!r}" if twice["subject"] else ""
+        raise InputError(
+            f"{chosen.file}: holds several RDMs of region {twice['region']!r}{of}, which tables could not tell apart; "
+            "average them (recording.average), take one (recording.names), or name regions and subjects "
+            "(recording.name_pattern)"
+        )
     return build_rdms(
         rdms.dissimilarities[keep],
         patterns=stimuli.table,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neural_data import InputError, simulate_patches, write_recording
+from neural_data import InputError, simulate_patches, write_recording, write_stimuli
 from neurocompare import compare_rdms, read_rdms
 from neurocompare.study.runner import plan_study, run_study
 
@@ -106,6 +106,35 @@ def test_networks_and_brought_rdms_stand_beside_each_other(faces, small_study, t
     fits = run.tables["fits"]
     assert fits.groupby("model", sort=False).size().to_dict() == {"cnn-small": 6, "mine": 6}
     assert fits["resample"].unique().tolist() == ["identity+neuron"]
+
+
+def test_patches_that_are_simulated_from_images_have_them(faces, tmp_path):
+    rng = np.random.default_rng(0)
+    write_stimuli(faces, tmp_path / "set")
+    np.savez(tmp_path / "mine.npz", r=rng.random((2, 435)), stimulus_id=np.array(faces.ids))
+    given = {
+        "stimuli": {"source": str(tmp_path / "set" / "stimulus_set.csv")},
+        "models": [{"rdms": str(tmp_path / "mine.npz")}],
+        "recording": {"n_neurons": 10, "n_repetitions": 2, "regions": ["AL"]},
+        "comparison": {"n_draws": 50, "n_splits": 2},
+    }
+    run = run_study(given, out=tmp_path / "out", n_jobs=1)
+    assert run.tables["fits"]["simulated"].all()
+    (tmp_path / "set" / "images").rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError):
+        plan_study(given)
+    given["recording"]["simulation"] = "parametric"
+    plan_study(given)
+
+
+def test_rdms_that_are_called_alike_are_refused(brought):
+    models = [{"rdms": "models.npz", "names": "a"}, {"rdms": "models.npz", "names": "b"}]
+    with pytest.raises(InputError, match=r"models, brought, seed 0 has two layers of the same layer_index \(0\)"):
+        plan_study(study(brought, models=models))
+    plan_study(study(brought, models=[{**model, "name": model["names"]} for model in models]))
+    apart = {name: value for name, value in STUDY["recording"].items() if name != "average"}
+    with pytest.raises(InputError, match=r"several RDMs of region 'IT' of subject 'M1', .* \(recording.average\)"):
+        plan_study(study(brought, recording=apart))
 
 
 @pytest.mark.real_data

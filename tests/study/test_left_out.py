@@ -34,6 +34,41 @@ def test_a_model_without_its_file_is_left_out_with_the_claims_about_it(tmp_path,
     assert all(note in caplog.text for note in notes)
 
 
+def claims_left(tmp_path, models, *selections, where=None, baseline=None):
+    """Names of the claims that are left: one a selection, called by its place."""
+    claims = [
+        {**CLAIM, "name": str(place), "selections": [selection], "where": where or {}, "baseline": baseline}
+        for place, selection in enumerate(selections)
+    ]
+    left, _ = without_absent(load_study({"models": models, "hypotheses": claims}))
+    return [int(claim.name) for claim in left.hypotheses]
+
+
+def test_a_claim_about_a_regime_that_is_not_there_is_left_out_and_those_about_the_model_are_not(tmp_path):
+    absent = {"only_with": str(tmp_path / "weights.bin")}
+    models = [
+        {"name": "cnn-small", "seeds": [0, 1]},
+        {"name": "cnn-small", "regime": "trained", "seeds": [0, 2], **absent},
+    ]
+    selections = [
+        *({"model": "cnn-small"}, {"regime": "untrained"}, {"model": "cnn-small", "regime": "trained"}),
+        *({"regime": "trained"}, {"regime": ["untrained", "trained"]}, {"seed": 0}, {"seed": "2"}, {"layer": "fc1"}),
+    ]
+    assert claims_left(tmp_path, models, *selections) == [0, 1, 5, 7]
+    assert claims_left(tmp_path, models, {"layer": "fc1"}, where={"regime": "trained"}) == []
+    assert claims_left(tmp_path, models, {"regime": "untrained"}, baseline={"regime": "trained"}) == []
+    assert claims_left(tmp_path, models, {"regime": "untrained"}, where={"regime": "trained"}) == [0]
+
+
+def test_claims_about_rdms_that_are_there_stay_and_those_about_rdms_that_are_not_are_left_out(tmp_path):
+    models = [
+        {"rdms": str(tmp_path / "mine.npz")},
+        {"name": "yours", "rdms": str(tmp_path / "other.npz"), "only_with": str(tmp_path / "other.npz")},
+    ]
+    selections = [{"model": "mine"}, {"model": "yours"}, {"model": "a name within the file that is not there"}]
+    assert claims_left(tmp_path, models, *selections) == [0]
+
+
 def test_nothing_is_left_out_where_the_file_is_there(tmp_path):
     (tmp_path / "weights.bin").touch()
     whole = study(tmp_path)

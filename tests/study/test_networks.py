@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import safetensors.torch
 import torch
 
 from neural_data import InputError
+from neurocompare import load_model
 from neurocompare.models import registry
 from neurocompare.study.grammar import Model, Study
 from neurocompare.study.networks import identify_networks, loaded
+from neurocompare.study.runner import plan_study
 
 
 @pytest.mark.slow
@@ -37,6 +40,17 @@ def test_seeds_that_give_the_same_weights_are_refused(tmp_path, monkeypatch):
         models=[Model(name="same_weights:make", layers="0", seeds=[0, 1], start="gaussian")]
     )
     assert [record.regime for record in identify_networks(started, "cpu")] == ["untrained", "untrained"]
+
+
+def test_two_networks_that_tables_would_call_alike_are_refused(small_study, tmp_path):
+    for seed in (1, 2):
+        state = load_model("cnn-small", seed=seed, device="cpu").module.state_dict()
+        safetensors.torch.save_file(state, tmp_path / f"{seed}.safetensors")
+    given = {"name": "cnn-small", "layers": ["fc1"]}
+    models = [{**given, "weights": str(tmp_path / f"{seed}.safetensors")} for seed in (1, 2)]
+    with pytest.raises(InputError, match="cnn-small, trained, seed 0 has two layers of the same layer"):
+        plan_study(small_study, overrides={"models": models})
+    plan_study(small_study, overrides={"models": [models[0], {**models[1], "called": "the second"}]})
 
 
 def test_weights_of_every_kind_are_part_of_what_a_network_is(tmp_path, monkeypatch):

@@ -119,6 +119,13 @@ def test_a_run_does_not_depend_on_the_power_section(small_study):
     assert plan_study(small_study).steps == without.steps
 
 
+def test_a_study_without_a_recording_has_the_usual_noise(study):
+    given = {"power.n_neurons": [10], "recording.source": "none"}
+    assert run_power(study, overrides=given).noise == 0.5
+    study.write_text(study.read_text().replace("noise = 0.5", ""))
+    assert run_power(study, overrides=given).noise == PowerPlan.noise
+
+
 def test_the_smallest_experiment_is_named():
     sizes = {"n_identities": [5, 5, 10], "n_neurons": [30, 90, 30], "n_repetitions": [4, 4, 1]}
     table = pd.DataFrame({**sizes, "difference": 0.1, "power": [0.4, 0.8, 0.95], "power_low": 0.3, "power_high": 0.97})

@@ -9,6 +9,9 @@ STAMP := $(VENV)/.installed
 demo: $(STAMP)
 	$(BIN)/neurocompare demo --out demo_run
 
+# One worker a core and one thread a worker: more threads than cores would wait for each other.
+test test-slow: export OMP_NUM_THREADS = 1
+
 # What to run before a commit; test-slow has the rest, and CI runs both.
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'

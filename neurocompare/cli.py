@@ -572,8 +572,9 @@ def _plan(study: Path | Mapping[str, Any], overrides: dict[str, str], device: st
     from neurocompare.study.cache import open_cache
     from neurocompare.study.runner import plan_study
 
-    plan = plan_study(study, overrides=overrides, device=device, quick=quick)
-    _say(_plan_overview(plan, open_cache()))
+    kept = open_cache()
+    plan = plan_study(study, overrides=overrides, device=device, quick=quick, cache=kept)
+    _say(_plan_overview(plan, kept))
 
 
 def _plan_overview(plan: Plan, kept: Cache) -> str:

@@ -94,6 +94,8 @@ class Network:
         Of the random start.
     preprocessing_source : str
         Where the preprocessing comes from: ``given``, ``of ...``, or with ``assumed`` where nothing said it.
+    seen : Inspected or None
+        What forward passes of this very network showed before; None: they are made at first use.
     """
 
     name: str
@@ -102,10 +104,13 @@ class Network:
     regime: str = "untrained"
     seed: int = 0
     preprocessing_source: str = "given"
+    seen: Inspected | None = field(default=None, repr=False)
 
     @functools.cached_property
     def inspected(self) -> Inspected:
         """What a few forward passes on noise showed; made once, at first use."""
+        if self.seen is not None:
+            return self.seen
         seen = inspect_network(self.module, self.example(N_EXAMPLES), where=self.name)
         layers, left_out = choose_layers(self.module, seen)
         notes = list(seen.notes)

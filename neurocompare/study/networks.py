@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib.metadata
+import logging
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,12 +21,15 @@ from neural_data.errors import InputError
 from neural_data.resizing import Resizing
 from neurocompare.models.brought import NamedTransform
 from neurocompare.models.pca import PrincipalComponents
-from neurocompare.models.registry import Network, load_model
+from neurocompare.models.registry import Inspected, Network, load_model
 from neurocompare.representations.activations import resolve_layers
+from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import Model, Study, Training
 from neurocompare.study.recipes import preprocessing_of, training_key
 
 __all__ = ["NetworkRecord", "NetworkTraining", "identify_networks", "loaded", "with_weights"]
+
+log = logging.getLogger(__name__)
 
 KNOWN_CODE = ("torch", "torchvision", "timm")
 """Packages whose code is known by their version alone."""
@@ -81,6 +85,8 @@ class NetworkRecord:
     weights : bytes or None
         Of a trained network, safetensors; None until it is trained. Of components that are fitted to stimuli, too:
         fitting them again takes longer than sending them.
+    inspected : Inspected or None
+        What forward passes showed of the network with these weights; None: they are made again where it is loaded.
     """
 
     model: Model
@@ -97,6 +103,7 @@ class NetworkRecord:
     notes: tuple[str, ...]
     training: NetworkTraining | None = None
     weights: bytes | None = field(default=None, repr=False)
+    inspected: Inspected | None = field(default=None, repr=False)
 
     @property
     def label(self) -> str:
@@ -104,8 +111,22 @@ class NetworkRecord:
         return f"{self.model.shown_as}, {self.regime}, seed {self.seed}"
 
 
-def identify_networks(settings: Study, device: str = "auto") -> list[NetworkRecord]:
+def identify_networks(settings: Study, device: str = "auto", *, cache: Cache | None = None) -> list[NetworkRecord]:
     """Load every network of a study once, in its order, and say what it is.
+
+    Parameters
+    ----------
+    settings : Study
+        Names networks and seeds.
+    device : str
+        Where they run.
+    cache : Cache or None
+        Where what forward passes showed of a network is kept, and found again by its weights and code; None: the
+        passes are made.
+
+    Returns
+    -------
+    list of NetworkRecord
 
     Raises
     ------
@@ -114,7 +135,7 @@ def identify_networks(settings: Study, device: str = "auto") -> list[NetworkReco
     """
     records = []
     for model in settings.networks:
-        of_model = [_identified(model, seed, device) for seed in model.seeds]
+        of_model = [_identified(model, seed, device, cache) for seed in model.seeds]
         _refuse_repeats(of_model)
         records += of_model
     return records
@@ -135,10 +156,16 @@ def _refuse_repeats(records: list[NetworkRecord]) -> None:
 def loaded(record: NetworkRecord) -> Network:
     """The network of a record, on its device."""
     if record.weights is None:
-        return _load(record.model, record.seed, record.device)
+        network = _load(record.model, record.seed, record.device)
+    else:
+        network = _own_network(record, record.weights)
+    return dataclasses.replace(network, seen=record.inspected)
+
+
+def _own_network(record: NetworkRecord, weights: bytes) -> Network:
     return load_model(
         record.model.name,
-        weights=safetensors.torch.load(record.weights),
+        weights=safetensors.torch.load(weights),
         regime=record.regime,
         seed=record.seed,
         name=record.model.called,
@@ -149,7 +176,7 @@ def loaded(record: NetworkRecord) -> Network:
 
 def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
     """The record of a network that was trained."""
-    trained = dataclasses.replace(record, weights=weights)
+    trained = dataclasses.replace(record, weights=weights, inspected=None)
     network = loaded(trained)
     n_weights = sum(weight.numel() for weight in network.module.parameters())
     return dataclasses.replace(trained, sha256=_weights_checksum(network), n_weights=n_weights)
@@ -170,13 +197,16 @@ def _load(model: Model, seed: int, device: str) -> Network:
     )
 
 
-def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
+def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> NetworkRecord:
     network = _load(model, seed, device)
+    checksum, code = _weights_checksum(network), _code_of(network)
+    inspected = _inspected(network, [checksum, *code], cache)
+    network = dataclasses.replace(network, seen=inspected)
     layers = resolve_layers(network, model.layers)
     training = None
     if model.training is not None:
         training = NetworkTraining(model.training, training_key(model, model.training, seed, device))
-    weights = _weights_checksum(network) if training is None else training.key
+    weights = checksum if training is None else training.key
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
     parts += [str(seed), network.device.type]
     fitted = isinstance(network.module, PrincipalComponents)
@@ -187,7 +217,7 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         layers=tuple(layers),
         n_weights=sum(weight.numel() for weight in network.module.parameters()),
         sha256=weights,
-        fingerprint=hashlib.sha256("\n".join([*parts, *_code_of(network)]).encode()).hexdigest(),
+        fingerprint=hashlib.sha256("\n".join([*parts, *code]).encode()).hexdigest(),
         device=str(network.device),
         shown_at=network.preprocessing.shown_at,
         preprocessing=network.preprocessing.in_words(),
@@ -195,7 +225,21 @@ def _identified(model: Model, seed: int, device: str) -> NetworkRecord:
         notes=_notes_on(network),
         training=training,
         weights=safetensors.torch.save(network.module.state_dict()) if fitted else None,
+        inspected=inspected,
     )
+
+
+def _inspected(network: Network, known_by: list[str], cache: Cache | None) -> Inspected:
+    """What forward passes show of a network: kept, or made now."""
+    if cache is None:
+        return network.inspected
+    depends = [*known_by, repr(network.module), repr(network.preprocessing), network.name, network.device.type]
+    key = step_key("inspection", {"network": depends})
+    known = cache.has(key)
+    found = cache.obtain(key, lambda: network.inspected, kind="inspection", label=f"layers of {network.name}")
+    for note in found.notes if known else ():
+        log.warning("%s: %s", network.name, note)
+    return found
 
 
 def _notes_on(network: Network) -> tuple[str, ...]:

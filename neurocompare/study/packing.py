@@ -18,10 +18,13 @@ from rsatoolbox.rdm import RDMs
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.measures.declaration import LayerRdms, Measured, Patches
+from neurocompare.models.inspection import Manner
+from neurocompare.models.layers import Layer
+from neurocompare.models.registry import Inspected
 
 __all__ = ["RECORDS", "pack", "unpack"]
 
-RECORDS = {record.__name__: record for record in (FitResult, LayerRdms, Measured, Patches)}
+RECORDS = {record.__name__: record for record in (FitResult, Inspected, Layer, LayerRdms, Manner, Measured, Patches)}
 """Records that steps hand over, by name; packed as their fields."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -219,7 +219,7 @@ class Plan:
         return {step.key: 0.0 if cache.has(step.key) else rate[step.kind] * step.work for step in self.steps}
 
 
-def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) -> Plan:
+def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, cache: Cache | None = None) -> Plan:
     """Find and check what a study names, and lay out its steps.
 
     Parameters
@@ -230,6 +230,8 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
         Where networks run.
     imports : bool
         False leaves out networks that an import path names.
+    cache : Cache or None
+        Where looks at networks are kept; None: every network is looked at.
 
     Returns
     -------
@@ -243,7 +245,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True) ->
     settings, left_out = without_absent(settings)
     not_imported = () if imports else tuple(m.name for m in settings.networks if is_import_path(m.name))
     imported = [model for model in settings.models if model.name not in not_imported]
-    networks = tuple(identify_networks(settings.model_copy(update={"models": imported}), device))
+    networks = tuple(identify_networks(settings.model_copy(update={"models": imported}), device, cache=cache))
     stimuli = plan_stimuli(settings)
     views = settings.stimuli.azimuths_deg if isinstance(stimuli, Step) else stimuli.table["azimuth_deg"].unique()
     of_views = isinstance(stimuli, Step) or has_views(stimuli)

@@ -87,6 +87,7 @@ def plan_study(
     device: str = "auto",
     quick: bool = False,
     imports: bool = True,
+    cache: Cache | None = None,
 ) -> Plan:
     """Check everything about a study that can be checked without computing, and lay out its steps.
 
@@ -96,6 +97,8 @@ def plan_study(
         As :func:`run_study` takes them.
     imports : bool
         False runs no code that the study names: networks by import path are left out of the plan.
+    cache : Cache or None
+        From :func:`~neurocompare.study.cache.open_cache`: looks at networks are kept there. None: nothing is kept.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def plan_study(
         If anything given is wrong.
     """
     settings = load_study(study, overrides)
-    return make_plan(quick_study(settings) if quick else settings, device=device, imports=imports)
+    return make_plan(quick_study(settings) if quick else settings, device=device, imports=imports, cache=cache)
 
 
 def run_study(
@@ -157,7 +160,7 @@ def run_study(
         (progress or _silent)("checking", 0.0)
         inputs = Inputs()
         inputs.look_at(load_study(study, overrides))
-        plan = plan_study(study, overrides=overrides, device=device, quick=quick)
+        plan = plan_study(study, overrides=overrides, device=device, quick=quick, cache=cache)
         inputs.look_at(plan.settings)
         work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=progress or _silent)
         tables = work.write(folder, quick=quick)

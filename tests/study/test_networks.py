@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
+import sys
 
 import pytest
 import safetensors.torch
@@ -11,6 +13,8 @@ import torch
 from neural_data import InputError
 from neurocompare import load_model
 from neurocompare.models import registry
+from neurocompare.models.inspection import inspect_network
+from neurocompare.study.cache import open_cache
 from neurocompare.study.grammar import Model, Study
 from neurocompare.study.networks import identify_networks, loaded
 from neurocompare.study.runner import plan_study
@@ -80,3 +84,48 @@ def three(): return Net(sparse=2.0)
         "kinds_of_weights:one: how images are shown to it is assumed: 224 x 224 pixels (crop, bilinear), rgb in 0..1, "
         "mean 0.5, sd 0.25.",
     )
+
+
+REMEMBERED = """
+import torch
+from torch import nn
+
+class Net(nn.Sequential):
+    def forward(self, images):
+        return torch.dropout(super().forward(images), 0.5, True){end}
+
+def make(scale=1.0):
+    net = Net(nn.Conv2d(3, 2, 3), nn.ReLU())
+    nn.init.constant_(net[0].weight, scale), nn.init.zeros_(net[0].bias)
+    return net
+
+def other(): return make(2.0)
+"""
+
+
+def test_what_forward_passes_show_is_kept_for_the_same_weights_and_code(tmp_path, monkeypatch, caplog):
+    def looks(name, end=""):
+        (tmp_path / f"{module}.py").write_text(REMEMBERED.format(end=end))
+        sys.modules.pop(module, None)
+        importlib.invalidate_caches()
+        seen.clear()
+        caplog.clear()
+        study = Study.model_construct(models=[Model(name=f"{module}:{name}")])
+        (record,) = identify_networks(study, "cpu", cache=cache)
+        assert "drops units at random" in caplog.text
+        assert loaded(record).manner.without_dropout
+        return record, len(seen)
+
+    module, cache, seen = "net_that_is_remembered", open_cache(tmp_path / "cache"), []
+    monkeypatch.setattr(
+        registry, "inspect_network", lambda *args, **kwargs: seen.append(1) or inspect_network(*args, **kwargs)
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    first, n_looks = looks("make")
+    assert n_looks == 1
+    again, n_looks = looks("make")
+    assert (again, n_looks) == (first, 0)
+    assert again.inspected == first.inspected
+    assert looks("other")[1] == 1
+    assert looks("make", end=" * 1")[1] == 1

@@ -13,11 +13,11 @@ FIELDS = ("images", "labels", "classes", "name", "exemplars")
 
 @pytest.fixture
 def rendered(kept) -> Callable[[str], LabelledImages]:
-    """A function of a kind, ``symmetric`` or ``chiral``: 200 images that no shipped network was trained on."""
+    """A function of a kind, ``symmetric`` or ``chiral``: 100 images that no shipped network was trained on."""
 
     def make(kind: str) -> dict:
-        images, test = read_dataset(kind, n_images=200, seed=91)
+        images, test = read_dataset(kind, n_images=100, seed=91)
         assert test is None
         return {name: getattr(images, name) for name in FIELDS}
 
-    return lambda kind: LabelledImages(**kept(f"200 {kind} images", lambda: make(kind)))
+    return lambda kind: LabelledImages(**kept(f"100 {kind} images", lambda: make(kind)))

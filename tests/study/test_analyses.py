@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from neurocompare import run_study
+from neurocompare.models import pca
 from neurocompare.study.grammar import load_study
 from neurocompare.study.runner import plan_study
 
@@ -31,7 +32,8 @@ def test_a_study_is_understood_and_listed(path):
     [pytest.param(path, marks=[pytest.mark.slow] if path in OF_LARGE_NETWORKS else []) for path in STUDIES],
     ids=lambda path: path.stem,
 )
-def test_a_study_finds_what_it_names(path):
+def test_a_study_finds_what_it_names(path, monkeypatch):
+    monkeypatch.setattr(pca, "TRAINING_IDENTITIES", 6)
     settings = load_study(path)
     if path.stem == "monkey_it" and not Path(settings.stimuli.source).is_file():
         pytest.skip(f"{settings.stimuli.source} is not there: the authors' files are not part of the package")

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["CodeError", "InputError", "closest"]
+__all__ = ["CodeError", "InputError", "closest", "whole_number"]
 
 
 class InputError(ValueError):
@@ -62,3 +62,16 @@ def closest(wanted: str, known: Iterable[str]) -> str:
         return "there is none to choose from"
     shown = ", ".join(repr(name) for name in names[:12])
     return f"known are {shown}" + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+
+
+def whole_number(number: float, name: str) -> int:
+    """A number that must be whole and at least 1.
+
+    Raises
+    ------
+    InputError
+        If it is not; ``name`` says which it is.
+    """
+    if number != int(number) or number < 1:
+        raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")
+    return int(number)

@@ -2,15 +2,8 @@
 
 Two kinds. ``"image"``, the default, is computed from what is shown: identities lie where the renderer's measures or the
 images put them, and ML, AL and AM are stages of one model (``stages``); a representation that encodes the faces can be
-fitted to it. ``"parametric"`` knows of a stimulus its view and the name of its identity. A neuron's rate is then the
-product of its view tuning and its identity tuning (an axis in a face space that all patches share, and that no image
-shows), rectified, above a spontaneous rate:
-
-    rate = baseline + peak * [ (1 - depth + depth * view(azimuth, elevation)) * (offset + strength * axis . face) ]+
-
-``view`` is a bump on the sphere of viewing directions (von Mises along the azimuth) plus its mirror image times the
-neuron's ``mirror_weight``. Spike counts are Poisson, or over-dispersed by a gain that varies from trial to trial.
-Nothing here is a fit to data: parameters have sources, or say that they were chosen and to what end.
+fitted to it. ``"parametric"`` knows of a stimulus its view and the name of its identity (``parametric``). Spike counts
+are Poisson, or over-dispersed by a gain that varies from trial to trial. Nothing here is a fit to data.
 """
 
 from __future__ import annotations
@@ -24,17 +17,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from neural_data.errors import InputError, closest
+from neural_data.errors import InputError, closest, whole_number
+from neural_data.parametric import PARAMETER_SOURCES, PATCHES, PatchTuning, parametric_rates
 from neural_data.recordings import checked_window, make_recording
-from neural_data.stages import (
-    STAGE_SOURCES,
-    STAGES,
-    StageTuning,
-    directions,
-    identity_coordinates,
-    is_face,
-    stage_rates,
-)
+from neural_data.stages import STAGE_SOURCES, STAGES, StageTuning, identity_coordinates, stage_rates
 from neural_data.stimuli import StimulusSet
 
 __all__ = [
@@ -54,94 +40,11 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class PatchTuning:
-    """How the neurons of one patch are tuned; units and sources in ``PARAMETER_SOURCES``."""
-
-    view_depth: float = 0.9
-    view_depth_sd: float = 0.08
-    view_halfwidth_deg: float = 35.0
-    view_halfwidth_log_sd: float = 0.25
-    mirror_weight: float = 0.1
-    mirror_weight_sd: float = 0.1
-    frontal_fraction: float = 0.0
-    smallest_azimuth_deg: float = 0.0
-    elevation_sd_deg: float = 15.0
-    identity_offset: float = 1.0
-    identity_strength: float = 0.3
-    baseline_hz: float = 4.0
-    peak_hz: float = 25.0
-    rate_log_sd: float = 0.4
-    other_category_gain: float = 0.1
-    face_space_dims: int = 50
-    subject_variability: float = 0.2
-
-
-@dataclass(frozen=True)
 class SpikeNoise:
     """Trial-to-trial variability; units and sources in ``PARAMETER_SOURCES``."""
 
     gain_sd: float = 0.3
     window_ms: tuple[float, float] = (50.0, 350.0)
-
-
-_VIEW_SPECIFIC = PatchTuning()
-PATCHES: dict[str, PatchTuning] = {
-    "ML": _VIEW_SPECIFIC,
-    "MF": _VIEW_SPECIFIC,
-    "MLMF": _VIEW_SPECIFIC,
-    "AL": PatchTuning(
-        mirror_weight=0.9,
-        frontal_fraction=0.2,
-        smallest_azimuth_deg=30.0,
-        identity_strength=0.4,
-    ),
-    "AM": PatchTuning(
-        view_depth=0.4,
-        view_depth_sd=0.15,
-        view_halfwidth_deg=50.0,
-        mirror_weight=0.5,
-        mirror_weight_sd=0.35,
-        identity_offset=-0.3,
-        identity_strength=1.0,
-        peak_hz=30.0,
-    ),
-}
-"""Tuning of each patch by its label."""
-
-PARAMETER_SOURCES: dict[str, str] = {
-    "view_depth": "share of a neuron's response that depends on view, 0 flat to 1; high in ML and AL, low in AM "
-    "(view-specific, mirror-symmetric, almost fully invariant: Freiwald & Tsao 2010), values chosen",
-    "view_depth_sd": "its standard deviation over neurons, clipped to 0..1; chosen",
-    "view_halfwidth_deg": "median half-width at half-maximum of the view bump, degrees; chosen so that views 45 "
-    "degrees apart share part of their response, as in Freiwald & Tsao 2010",
-    "view_halfwidth_log_sd": "standard deviation of its logarithm over neurons; chosen",
-    "mirror_weight": "mean height of the mirror-image bump relative to the preferred one, 0 one view to 1 mirror "
-    "symmetric; AL is mirror-symmetric, ML is not (Freiwald & Tsao 2010), values chosen",
-    "mirror_weight_sd": "its standard deviation over neurons, clipped to 0..1; chosen",
-    "frontal_fraction": "share of neurons that prefer the frontal view (standard deviation 8 degrees); chosen",
-    "smallest_azimuth_deg": "other neurons' preferred azimuths are uniform between this and 90 degrees to either side; "
-    "chosen",
-    "elevation_sd_deg": "standard deviation of preferred elevations around 0, degrees; chosen",
-    "identity_offset": "drive by an average face, in units of the peak rate; negative means that few faces drive a "
-    "neuron (sparse identity tuning in AM, Freiwald & Tsao 2010), values chosen",
-    "identity_strength": "standard deviation over faces of the drive along a neuron's axis in face space (axis code: "
-    "Chang & Tsao 2017), values chosen",
-    "baseline_hz": "median spontaneous rate, spikes/s; chosen, typical of inferior temporal cortex",
-    "peak_hz": "median rate above it for an average face in the preferred view, spikes/s; chosen, typical of inferior "
-    "temporal cortex",
-    "rate_log_sd": "standard deviation over neurons of the logarithm of both rates; chosen (rates are about "
-    "log-normal, Buzsaki & Mizuseki 2014)",
-    "other_category_gain": "response to stimuli that are no faces relative to faces; chosen after the strong face "
-    "selectivity of the middle patches (Tsao et al. 2006)",
-    "face_space_dims": "dimensions of the face space: 25 of shape and 25 of appearance (Chang & Tsao 2017)",
-    "subject_variability": "share of the variance of an identity's place in face space that is a subject's own; chosen",
-    "gain_sd": "standard deviation of a neuron's gain from trial to trial around 1; count variance is "
-    "m + (gain_sd m)^2 (Goris, Movshon & Simoncelli 2014), 0 is Poisson; chosen",
-    "window_ms": "window after stimulus onset in which spikes are counted, ms",
-}
-"""What each parameter means, its unit, and where its default comes from."""
-
-_FRONTAL_SD_DEG = 8.0
 
 
 def simulate_patches(
@@ -223,7 +126,7 @@ def simulate_rates(
         raise InputError(f"there is no kind {kind!r} of simulated patches: {closest(kind, KINDS)}")
     regions, subjects = _names(regions, "regions"), _names(subjects, "subjects")
     tunings = _tunings(KINDS[kind], regions, tuning)
-    counts = {region: _whole(_count(n_neurons, region), f"n_neurons of {region}") for region in regions}
+    counts = {region: whole_number(_count(n_neurons, region), f"n_neurons of {region}") for region in regions}
     rates, neuroids, about = KINDS[kind].rates(stimuli, tunings, counts, subjects, rng)
     described = {
         "model": "simulate_patches",
@@ -312,7 +215,7 @@ def draw_trials(
         If ``n_repetitions`` or the noise makes no trials.
     """
     noise = noise or SpikeNoise()
-    n_repetitions = _whole(n_repetitions, "n_repetitions")
+    n_repetitions = whole_number(n_repetitions, "n_repetitions")
     start, end = checked_window(noise.window_ms)
     if not noise.gain_sd >= 0:
         raise InputError(f"gain_sd must be 0 (Poisson) or more; got {noise.gain_sd}")
@@ -396,7 +299,7 @@ def simulate_from_layer(
         raise InputError("no unit of the layer varies over the stimuli; a population cannot be sampled from it")
     if normalize not in ("zscore", None):
         raise InputError(f"normalize must be 'zscore' or None; got {normalize!r}")
-    n_neurons = _whole(n_neurons, "n_neurons")
+    n_neurons = whole_number(n_neurons, "n_neurons")
     # Z-scoring drops constant units; the RDM of raw responses has them in it.
     sampled = np.arange(units.shape[1]) if normalize is None else varying
     scored = units if normalize is None else _standardised(units[:, varying])
@@ -448,32 +351,6 @@ def simulation_parameters(recording: xr.DataArray) -> dict:
     return json.loads(recording.attrs.get("simulation", "{}"))
 
 
-def _parametric_rates(
-    stimuli: StimulusSet,
-    tunings: Mapping[str, PatchTuning],
-    counts: Mapping[str, int],
-    subjects: Sequence[str],
-    rng: np.random.Generator,
-) -> tuple[list[np.ndarray], list[pd.DataFrame], dict]:
-    """Rates (n_stimuli, n_neurons) and neurons of each patch, of identities at random places of a face space."""
-    dims = {t.face_space_dims for t in tunings.values()}
-    if len(dims) > 1:
-        raise InputError(f"patches share one face space, and face_space_dims differ: {sorted(dims)}")
-    n_dims = _whole(dims.pop(), "face_space_dims")
-    shared = rng.standard_normal((len(stimuli.identities), n_dims))
-    own = {subject: rng.standard_normal(shared.shape) for subject in subjects}
-    rates, neuroids = [], []
-    for region, tuning in tunings.items():
-        table = _draw_neurons(region, tuning, counts[region], subjects, rng)
-        axes = rng.standard_normal((len(table), n_dims))
-        axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-        variability = tuning.subject_variability
-        faces = {s: np.sqrt(1 - variability) * shared + np.sqrt(variability) * own[s] for s in subjects}
-        rates.append(_rates(stimuli, table, axes, faces, tuning))
-        neuroids.append(table)
-    return rates, neuroids, {"identities": "at random, shown by no image"}
-
-
 def _image_rates(
     stimuli: StimulusSet,
     tunings: Mapping[str, StageTuning],
@@ -520,61 +397,10 @@ KINDS: dict[str, SimulationKind] = {
     kind.name: kind
     for kind in (
         SimulationKind("image", StageTuning, STAGES, STAGE_SOURCES, _image_rates),
-        SimulationKind("parametric", PatchTuning, PATCHES, PARAMETER_SOURCES, _parametric_rates),
+        SimulationKind("parametric", PatchTuning, PATCHES, PARAMETER_SOURCES, parametric_rates),
     )
 }
 """Every kind of simulated patches by its name. To add one, add its record here."""
-
-
-def _draw_neurons(
-    region: str, tuning: PatchTuning, n_neurons: int, subjects: Sequence[str], rng: np.random.Generator
-) -> pd.DataFrame:
-    """Parameters of every neuron of one patch, one row a neuron."""
-    frontal = rng.random(n_neurons) < tuning.frontal_fraction
-    to_the_side = rng.uniform(tuning.smallest_azimuth_deg, 90.0, n_neurons) * rng.choice([-1.0, 1.0], n_neurons)
-    return pd.DataFrame(
-        {
-            "neuroid_id": [f"{region}-{i:03d}" for i in range(n_neurons)],
-            "region": region,
-            "subject": [subjects[i % len(subjects)] for i in range(n_neurons)],
-            "preferred_azimuth_deg": np.where(frontal, rng.normal(0, _FRONTAL_SD_DEG, n_neurons), to_the_side),
-            "preferred_elevation_deg": rng.normal(0, tuning.elevation_sd_deg, n_neurons),
-            "view_halfwidth_deg": np.minimum(
-                tuning.view_halfwidth_deg * np.exp(rng.normal(0, tuning.view_halfwidth_log_sd, n_neurons)), 120.0
-            ),
-            "view_depth": np.clip(rng.normal(tuning.view_depth, tuning.view_depth_sd, n_neurons), 0, 1),
-            "mirror_weight": np.clip(rng.normal(tuning.mirror_weight, tuning.mirror_weight_sd, n_neurons), 0, 1),
-            "baseline_hz": tuning.baseline_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
-            "peak_hz": tuning.peak_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
-        }
-    )
-
-
-def _rates(
-    stimuli: StimulusSet,
-    neurons: pd.DataFrame,
-    axes: np.ndarray,
-    faces: Mapping[str, np.ndarray],
-    tuning: PatchTuning,
-) -> np.ndarray:
-    """Expected rate of each neuron to each stimulus, spikes/s, shape (n_stimuli, n_neurons)."""
-    shown = stimuli.table
-    azimuth, elevation = neurons["preferred_azimuth_deg"].to_numpy(), neurons["preferred_elevation_deg"].to_numpy()
-    view = directions(shown["azimuth_deg"].to_numpy(), shown["elevation_deg"].to_numpy())
-    preferred, mirrored = directions(azimuth, elevation), directions(-azimuth, elevation)
-    # exp(kappa (cos angle - 1)) falls to a half at the half-width.
-    kappa = np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
-    weight = neurons["mirror_weight"].to_numpy()
-    bumps = np.exp(kappa * (view @ preferred.T - 1)) + weight * np.exp(kappa * (view @ mirrored.T - 1))
-    overlap = np.exp(kappa * ((preferred * mirrored).sum(axis=1) - 1))
-    depth = neurons["view_depth"].to_numpy()
-    view_factor = 1 - depth + depth * bumps / (1 + weight * overlap)
-    codes = pd.Categorical(shown["identity"], categories=stimuli.identities).codes
-    projected = np.stack([faces[s] @ axis for s, axis in zip(neurons["subject"], axes, strict=True)], axis=1)
-    drive = tuning.identity_offset + tuning.identity_strength * projected[codes]
-    gain = np.where([is_face(category) for category in shown["category"]], 1.0, tuning.other_category_gain)
-    driven = np.maximum(view_factor * drive, 0) * gain[:, None]
-    return neurons["baseline_hz"].to_numpy() + neurons["peak_hz"].to_numpy() * driven
 
 
 def _presentations(stimuli: StimulusSet) -> pd.DataFrame:
@@ -615,12 +441,6 @@ def _count(n_neurons: int | Mapping[str, int], region: str) -> int:
     if region not in n_neurons:
         raise InputError(f"n_neurons says nothing of region {region!r}; {closest(region, n_neurons)}")
     return n_neurons[region]
-
-
-def _whole(number: int, name: str) -> int:
-    if number != int(number) or number < 1:
-        raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")
-    return int(number)
 
 
 def _names(names: Sequence[str], what: str) -> list[str]:

@@ -14,8 +14,9 @@ over neurons.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,22 @@ import pandas as pd
 from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["COORDINATE_PREFIX", "STAGES", "STAGE_SOURCES", "StageTuning", "identity_coordinates", "stage_rates"]
+if TYPE_CHECKING:
+    from neural_data.parametric import PatchTuning
+
+__all__ = [
+    "COORDINATE_PREFIX",
+    "STAGES",
+    "STAGE_SOURCES",
+    "StageTuning",
+    "directions",
+    "draw_neurons",
+    "identity_coordinates",
+    "is_face",
+    "stage_rates",
+    "view_bumps",
+    "view_concentration",
+]
 
 COORDINATE_PREFIX = "measure_"
 """Columns of a stimulus table whose names begin so are an identity's coordinates: what it was rendered from."""
@@ -182,7 +198,8 @@ def stage_rates(
             f"shares of view and identity in {region} must be 0 or more and add up to at most 1; got "
             f"{tuning.view_share} and {tuning.identity_share}"
         )
-    neurons = _draw_neurons(region, tuning, n_neurons, subjects, rng)
+    pooling = {"reflection_pooling": (tuning.reflection_pooling, tuning.reflection_pooling_sd)}
+    neurons = draw_neurons(region, tuning, subjects, rng.uniform(-90, 90, n_neurons), pooling, rng=rng)
     codes = pd.Categorical(stimuli.table["identity"], categories=stimuli.identities).codes
     gains = {s: np.exp(tuning.subject_gain_sd * rng.standard_normal(coordinates.shape[1])) for s in subjects}
     axes = rng.standard_normal((2, coordinates.shape[1], n_neurons))
@@ -203,22 +220,45 @@ def is_face(category: str) -> bool:
     return not category or "face" in category.lower()
 
 
-def _draw_neurons(
-    region: str, tuning: StageTuning, n_neurons: int, subjects: Sequence[str], rng: np.random.Generator
+def draw_neurons(
+    region: str,
+    tuning: StageTuning | PatchTuning,
+    subjects: Sequence[str],
+    azimuths_deg: np.ndarray,
+    shares: Mapping[str, tuple[float, float]],
+    *,
+    rng: np.random.Generator,
 ) -> pd.DataFrame:
+    """Parameters of every neuron of one patch, one row a neuron.
+
+    Parameters
+    ----------
+    region : str
+    tuning : StageTuning or PatchTuning
+    subjects : sequence of str
+        Neurons are spread evenly over them.
+    azimuths_deg : array of shape (n_neurons,)
+        Preferred azimuths.
+    shares : mapping of str to (mean, standard deviation)
+        Parameters that differ between neurons within 0 and 1.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+    """
+    n_neurons = len(azimuths_deg)
     return pd.DataFrame(
         {
             "neuroid_id": [f"{region}-{i:03d}" for i in range(n_neurons)],
             "region": region,
             "subject": [subjects[i % len(subjects)] for i in range(n_neurons)],
-            "preferred_azimuth_deg": rng.uniform(-90, 90, n_neurons),
+            "preferred_azimuth_deg": azimuths_deg,
             "preferred_elevation_deg": rng.normal(0, tuning.elevation_sd_deg, n_neurons),
             "view_halfwidth_deg": np.minimum(
                 tuning.view_halfwidth_deg * np.exp(rng.normal(0, tuning.view_halfwidth_log_sd, n_neurons)), 120.0
             ),
-            "reflection_pooling": np.clip(
-                rng.normal(tuning.reflection_pooling, tuning.reflection_pooling_sd, n_neurons), 0, 1
-            ),
+            **{name: np.clip(rng.normal(mean, sd, n_neurons), 0, 1) for name, (mean, sd) in shares.items()},
             "baseline_hz": tuning.baseline_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
             "peak_hz": tuning.peak_hz * np.exp(rng.normal(0, tuning.rate_log_sd, n_neurons)),
         }
@@ -233,14 +273,37 @@ def directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray
     )
 
 
-def _view_tuning(shown: pd.DataFrame, neurons: pd.DataFrame) -> np.ndarray:
-    """Response to each view, (n_stimuli, n_neurons): a bump, pooled with its mirror image."""
+def view_concentration(neurons: pd.DataFrame) -> np.ndarray:
+    """Concentration of each neuron's bump: exp(kappa (cos angle - 1)) falls to a half at the half-width."""
+    return np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
+
+
+def view_bumps(shown: pd.DataFrame, neurons: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Bumps on the sphere of viewing directions, 1 at their tops.
+
+    Parameters
+    ----------
+    shown : pandas.DataFrame
+        Columns ``azimuth_deg, elevation_deg``, one row a stimulus.
+    neurons : pandas.DataFrame
+        Columns ``preferred_azimuth_deg, preferred_elevation_deg, view_halfwidth_deg``, one row a neuron.
+
+    Returns
+    -------
+    bump, mirrored : arrays of shape (n_stimuli, n_neurons)
+        Around each neuron's preferred view, and around its mirror image.
+    """
     azimuth, elevation = (neurons[f"preferred_{name}_deg"].to_numpy() for name in ("azimuth", "elevation"))
     view = directions(shown["azimuth_deg"].to_numpy(float), shown["elevation_deg"].to_numpy(float))
-    # exp(kappa (cos angle - 1)) falls to a half at the half-width.
-    kappa = np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
-    pooled = neurons["reflection_pooling"].to_numpy()
+    kappa = view_concentration(neurons)
     bump, mirrored = (np.exp(kappa * (view @ directions(sign * azimuth, elevation).T - 1)) for sign in (1, -1))
+    return bump, mirrored
+
+
+def _view_tuning(shown: pd.DataFrame, neurons: pd.DataFrame) -> np.ndarray:
+    """Response to each view, (n_stimuli, n_neurons): a bump, pooled with its mirror image."""
+    pooled = neurons["reflection_pooling"].to_numpy()
+    bump, mirrored = view_bumps(shown, neurons)
     return (bump + pooled * mirrored) / (1 + pooled)
 
 

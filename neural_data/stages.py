@@ -117,8 +117,8 @@ def identity_coordinates(stimuli: StimulusSet) -> tuple[np.ndarray, str]:
         In the order of ``stimuli.identities``, mean 0 over identities, root mean square length 1.
     source : str
         ``"measures"`` of the renderer, or ``"images"``: principal components of the identities' images, views aligned
-        (each view less its mean over identities, the views of an identity side by side; a view that an identity lacks
-        counts as the mean).
+        (each view less its mean over identities, the views of an identity side by side; several images of an identity
+        in one view count as their mean image, and a view that an identity lacks as the mean over identities).
 
     Raises
     ------
@@ -146,9 +146,13 @@ def identity_coordinates(stimuli: StimulusSet) -> tuple[np.ndarray, str]:
     aligned = []
     for view in dict.fromkeys(views):
         rows = np.flatnonzero([other == view for other in views])
-        images = np.zeros((len(stimuli.identities), gray.shape[1]))
-        images[codes[rows]] = gray[rows] - gray[rows].mean(axis=0)
-        aligned.append(images)
+        images = np.zeros((len(stimuli.identities), gray.shape[1]), dtype=gray.dtype)
+        np.add.at(images, codes[rows], gray[rows])
+        counts = np.bincount(codes[rows], minlength=len(images))
+        shown = counts > 0
+        images[shown] /= counts[shown, None]
+        images[shown] -= images[shown].mean(axis=0)
+        aligned.append(images.astype(float))
     left, sizes, _ = np.linalg.svd(np.concatenate(aligned, axis=1), full_matrices=False)
     kept = sizes[:MOST_COORDINATES] > 1e-6 * max(sizes[0], 1e-12)
     return _scaled((left * sizes)[:, :MOST_COORDINATES][:, kept], stimuli), "images"

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from neural_data.errors import InputError
+from neural_data.rounding import ROUNDING, difference
 from neural_data.stimuli import StimulusSet
 
 if TYPE_CHECKING:
@@ -312,13 +313,11 @@ def _view_tuning(shown: pd.DataFrame, neurons: pd.DataFrame) -> np.ndarray:
 
 
 def _interaction(both: np.ndarray, codes: np.ndarray, stimuli: StimulusSet) -> np.ndarray:
-    """What neither view nor identity explains alone: less the mean of each identity, and of each view."""
-    views = pd.MultiIndex.from_frame(stimuli.table[["azimuth_deg", "elevation_deg"]])
-    for groups in (codes, pd.factorize(views)[0]):
-        members = groups == np.unique(groups)[:, None]
-        means = members @ both / members.sum(axis=1, keepdims=True)
-        both = both - means[np.unique(groups, return_inverse=True)[1]]
-    return both
+    """What view and identity do not explain as a sum: the residual of least squares on both."""
+    views = pd.factorize(pd.MultiIndex.from_frame(stimuli.table[["azimuth_deg", "elevation_deg"]]))[0]
+    design = np.concatenate([groups[:, None] == np.unique(groups) for groups in (codes, views)], axis=1).astype(float)
+    effects = np.linalg.lstsq(design, both)[0]
+    return difference(both, design @ effects, resolution=ROUNDING)
 
 
 def _unit(part: np.ndarray) -> np.ndarray:

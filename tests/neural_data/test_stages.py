@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 
-from neural_data.stages import identity_coordinates
+from neural_data.stages import STAGES, identity_coordinates, stage_rates
 
 
 def test_several_images_of_an_identity_in_one_view_count_as_their_mean(faces):
@@ -26,3 +26,17 @@ def test_several_images_of_an_identity_in_one_view_count_as_their_mean(faces):
     found = identity_coordinates(twice)[0]
     expected = identity_coordinates(dataclasses.replace(faces, pixels=once))[0]
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=1e-5)
+
+
+def test_the_interaction_holds_nothing_of_view_and_identity_where_identities_lack_views(faces, rng):
+    """Responses to identities in single views alone: every identity's and every view's mean rate is the same."""
+    lacking = faces.take(np.setdiff1d(np.arange(30), [0, 1, 7, 12, 13, 29]))
+    tuning = dataclasses.replace(
+        STAGES["ML"], view_share=0.0, identity_share=0.0, modulation=0.05, rate_log_sd=0.0, subject_gain_sd=0.0
+    )
+    coordinates = identity_coordinates(lacking)[0]
+    rates, _ = stage_rates(lacking, "ML", tuning, 20, coordinates, subjects=["A"], rng=rng)
+    assert rates.std(axis=0).min() > 0.01
+    for column in ("identity", "azimuth_deg"):
+        means = pd.DataFrame(rates).groupby(lacking.table[column].to_numpy()).mean()
+        np.testing.assert_allclose(means, tuning.baseline_hz + tuning.peak_hz, rtol=1e-9)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from neural_data.errors import InputError, closest
-from neural_data.rounding import difference
+from neural_data.rounding import RESOLUTION, difference
 from neurocompare.comparison.crossed_anova import crossed_outcome
 from neurocompare.comparison.hypothesis_tests import Outcome, mean_outcome
 from neurocompare.comparison.multiplicity import CORRECTIONS, adjust
@@ -417,9 +417,8 @@ def _row(pair: _Pair, paired: bool, plan: ContrastPlan, remarks: _Remarks, deal:
     if plan.method == "mixed":
         outcome, method = _mixed(pair, paired, alpha, outcome, method, remarks)
     enough = min(len(first), len(second)) >= 2
-    spreads = sorted([first.std(ddof=1), second.std(ddof=1)]) if enough else [1.0, 1.0]
     remarks.counts["few seeds"] += enough and min(len(first), len(second)) < FEW_SEEDS
-    remarks.counts["uneven"] += enough and spreads[1] > UNEVEN_SPREAD * spreads[0]
+    remarks.counts["uneven"] += enough and not paired and _uneven(first, second)
     remarks.counts["few"] += not enough
     p_permutation = np.nan
     if enough:
@@ -438,6 +437,13 @@ def _row(pair: _Pair, paired: bool, plan: ContrastPlan, remarks: _Remarks, deal:
         "n_exemplars": pair.first.shape[1],
         "method": method,
     }
+
+
+def _uneven(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether the networks of one regime scatter much more than the other's, and by more than rounding."""
+    smaller, larger = sorted([first.std(ddof=1), second.std(ddof=1)])
+    scatters = larger > RESOLUTION * np.abs(np.concatenate([first, second])).max()
+    return bool(scatters and difference(larger, UNEVEN_SPREAD * smaller) > 0)
 
 
 def _mixed(

@@ -194,6 +194,28 @@ def test_mixed_contrasts_rest_on_exemplars_too_and_fall_back_in_the_open(rng, re
     assert not recwarn.list
 
 
+def scattered(first, second) -> pd.DataFrame:
+    """Two regimes of one layer, one value a network; seeds from 0 on."""
+    regimes = {"a": first, "b": second}
+    rows = [(regime, seed, "fc1", v) for regime, values in regimes.items() for seed, v in enumerate(values)]
+    return pd.DataFrame(rows, columns=["regime", "seed", "layer", "index"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "paired", "said"),
+    [
+        ([0, 1, 2, 3], [1.1, 1.4, 1.7, 2.0], False, True),
+        ([0, 1, 2, 3], [1.1, 1.4, 1.7, 2.0], True, False),  # a permutation within pairs of differences
+        ([0, 1, 2, 3], [1.0, 1.5, 2.0, 2.5], False, False),  # exactly twice
+        ([0.3, 0.3, 0.3, 0.3], [0.3, 0.3, 0.3, 0.1 + 0.2], False, False),
+        ([0.3, 0.3, 0.3, 0.3], [0.3, 0.3, 0.3, 0.4], False, True),
+    ],
+)
+def test_a_note_on_uneven_scatter_where_permutations_of_networks_suffer_from_it(rng, first, second, paired, said):
+    notes = contrast(scattered(first, second), rng, paired=paired).notes
+    assert any("scatter more than twice as much" in note for note in notes) == said
+
+
 def test_one_seed_has_an_estimate_and_no_p(rng):
     table = viewpoint(rng)
     table = table[(table["regime"] == "natural") | (table["seed"] == 0)]

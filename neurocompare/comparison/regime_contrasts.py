@@ -107,13 +107,15 @@ class ContrastPlan:
     prints 13 to 14 %; exemplars of a network taken as independent 32 to 52 %. Hence ``t`` by default: it is exact
     for what it claims, and with one value a network a random intercept for seeds gives the same estimate and
     standard error. Where the effect differs strongly between exemplars, the paired t missed the effect on new
-    exemplars in 17 % (10 exemplars) and 12 % (25); ``mixed`` (the crossed analysis of variance
-    of ``crossed_anova``), paired, missed it in 3 to 6 % everywhere. The interaction over 8 layers: F without
-    correction 8 to 10 %, Greenhouse and Geisser's 2 to 3 %, permuted profiles 4 % between networks and never within
-    five seeds.
+    exemplars in 17 % (10 exemplars) and 12 % (25); ``mixed`` (the crossed analysis of variance of ``crossed_anova``),
+    paired, missed it in 3 to 6 %, and with three seeds in 6 to 7 % (``analyses/calibration/seeds.csv``). The
+    interaction over 8 layers: F without correction 8 to 10 %, Greenhouse and Geisser's 2 to 3 %, permuted profiles 4 %
+    between networks and never within five seeds.
 
-    All of this for networks that scatter normally. ``analyses/calibration/seeds.csv`` has skewed, bimodal and unequal
-    scatter: every test of five seeds is then off where exemplars add little, and results say so in their notes.
+    All of this for networks that scatter normally. ``analyses/calibration/seeds.csv`` has other scatter. Where
+    exemplars add nothing to five seeds and scatter is skewed, every test that can reject does so in 9 to 10 %, and
+    where it is bimodal in 21 to 25 %; spreads of 1 to 4 leave t tests and crossed analyses at 5 to 6 %, and
+    permutations of networks reject in 8 %. Results say so in their notes.
     """
 
     paired: bool | None = None

@@ -19,7 +19,7 @@ from neural_data import StimulusSet
 from neural_data.errors import InputError, closest
 from neural_data.stages import COORDINATE_PREFIX
 from neurocompare.processes import delayed
-from neurocompare.stimuli.faces import MEASURES, MOST_SCORE, face, shown_measures
+from neurocompare.stimuli.faces import MEASURES, MOST_SCORE, shown_measures
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
 from neurocompare.stimuli.scene import Rendering, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
@@ -509,10 +509,8 @@ def _in_order(
 def _render(exemplar: ExemplarViews, plan: SetPlan, finish: Callable[[Rendering], Finished]) -> Finished:
     # A pixel of a 224-pixel face spans about one cell of its mesh at detail 1.
     detail = float(np.clip(plan.size / 224, 0.35, 2.0))
-    if exemplar.category == "face":
-        shape = face(exemplar.measures, detail=detail, hair=plan.hair, neck=plan.neck)
-    else:
-        shape = family_of(exemplar.category).build(exemplar.measures, detail)
+    family = family_of(exemplar.category)
+    shape = family.build(exemplar.measures, detail, **{part: getattr(plan, part) for part in family.removable})
     rendering = render_views(
         shape,
         exemplar.azimuths_deg,

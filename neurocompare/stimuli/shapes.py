@@ -36,14 +36,18 @@ class Family:
     normal : bool
         Whether measures are standard normal scores; otherwise they lie in 0..1, evenly.
     build : callable
-        From the vector, and the detail (1 for 224 pixels, less for small images), to the shape.
+        From the vector, and the detail (1 for 224 pixels, less for small images), to the shape; and, by name, whether
+        each of ``removable`` is there.
+    removable : tuple of str
+        Parts that exemplars can be shown without.
     """
 
     category: str
     symmetry: str
     n_measures: int
     normal: bool
-    build: Callable[[np.ndarray, float], Shape]
+    build: Callable[..., Shape]
+    removable: tuple[str, ...] = ()
 
 
 def draw_exemplars(family: Family, n: int, *, rng: np.random.Generator) -> np.ndarray:
@@ -105,11 +109,15 @@ def _of_twins(class_index: int, which: int) -> Family:
     return Family(f"{name}{class_index}", symmetry, chiral.N_MEASURES, False, build)
 
 
+def _face(scores: np.ndarray, detail: float, *, hair: bool = True, neck: bool = True) -> Shape:
+    return faces.face(scores, detail=detail, hair=hair, neck=neck)
+
+
 FRONT_BACK = "left-right, nearly front-back"
 CATEGORIES: tuple[Family, ...] = (
     _of_ranges("car", FRONT_BACK, vehicles.CAR, vehicles.car),
     _of_ranges("boat", FRONT_BACK, vehicles.BOAT, vehicles.boat),
-    Family("face", "left-right", len(faces.MEASURES), True, lambda scores, detail: faces.face(scores, detail=detail)),
+    Family("face", "left-right", len(faces.MEASURES), True, _face, removable=("hair", "neck")),
     _of_ranges("chair", "left-right", things.CHAIR, things.chair),
     _of_ranges("airplane", "left-right", vehicles.AIRPLANE, vehicles.airplane),
     _of_ranges("tool", "left-right", things.TOOL, things.tool),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import dataclass
+from typing import Annotated
 
 import pytest
+import typer
 
 from neurocompare import __version__
 from neurocompare.cli import main
+from neurocompare.cli.options import with_options
 
 
 def call(*arguments):
@@ -174,3 +178,30 @@ def test_a_program_around_keeps_its_handlers(caplog, capsys):
     with pytest.raises(SystemExit):
         main(["--version"])
     assert (caplog.handler.level, caplog.handler.filters) == (level, filters)
+
+
+@dataclass(frozen=True)
+class Pair:
+    left: Annotated[str, typer.Argument()]
+    right: Annotated[list[int] | None, typer.Option("--right", "-r")] = None
+
+
+def test_a_record_of_options_is_given_as_one_option_a_field():
+    app, taken = typer.Typer(), []
+
+    @app.command()
+    @with_options
+    def command(pair: Pair, *, quiet: Annotated[bool, typer.Option("--quiet")] = False) -> None:
+        taken.append((pair, quiet))
+
+    app(["a", "-r", "1", "--right", "2"], standalone_mode=False)
+    app(["b", "--quiet"], standalone_mode=False)
+    assert taken == [(Pair("a", [1, 2]), False), (Pair("b"), True)]
+
+
+def test_two_options_of_one_name_are_a_defect():
+    def command(pair: Pair, *, left: Annotated[str, typer.Option()] = "") -> None:
+        raise AssertionError((pair, left))
+
+    with pytest.raises(ValueError, match="two options of command have the same name"):
+        with_options(command)

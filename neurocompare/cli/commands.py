@@ -1,0 +1,437 @@
+"""The commands: what each takes, and whom it asks.
+
+Heavy packages are imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neural_data.errors import InputError
+from neurocompare import __version__
+from neurocompare.cli.console import duration, errors, progress, say, size
+from neurocompare.cli.options import (
+    Check,
+    Jobs,
+    Machine,
+    Overrides,
+    Quiet,
+    RecipeOptions,
+    RecordingFile,
+    Starts,
+    StudyOptions,
+    TrainingData,
+    Weights,
+    overrides_of,
+    with_options,
+)
+
+if TYPE_CHECKING:
+    from neurocompare.study.cache import Cache
+    from neurocompare.study.planning import Plan
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="neurocompare",
+    help="Whether, where and why network models represent objects and faces as the macaque face patches do.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: new, empty, or an earlier run.")]
+
+
+@app.command()
+@with_options
+def demo(*, out: Out = Path("neurocompare_demo"), options: StudyOptions, machine: Machine) -> None:
+    """Run the built-in study: rendered faces, networks trained and untrained, pixels, simulated patches."""
+    from neurocompare.study.demo import demo_study
+
+    study, left_out = demo_study()
+    for reason in left_out if not machine.quiet else ():
+        say(f"left out of the demo: {reason}", errors)
+    if options.plan:
+        _plan(study, options, machine)
+    else:
+        _run(study, out, options, machine)
+
+
+@app.command()
+@with_options
+def run(
+    study: Annotated[Path, typer.Argument(help="Study file (TOML).")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the run: new, empty, or an earlier run.")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option("--dask", metavar="ADDRESS", help="Dask scheduler: tcp://HOST:PORT.")
+    ] = None,
+    options: StudyOptions,
+    checking: Check,
+    machine: Machine,
+) -> None:
+    """Run a study file and write tables, figures, RDMs, a report and its provenance."""
+    if checking.no_import and not checking.check:
+        raise InputError("--no-import is for --check: a run and a plan need the networks")
+    if options.plan:
+        _plan(study, options, machine)
+    elif checking.check:
+        from neurocompare.study.runner import plan_study
+
+        checked = plan_study(
+            study,
+            overrides=options.overrides,
+            device=machine.device,
+            quick=options.quick,
+            imports=not checking.no_import,
+        )
+        say(f"{study}: no problem found")
+        if checked.not_imported:
+            say(f"not imported, and so not checked: {', '.join(checked.not_imported)}")
+    elif out is None:
+        raise InputError("--out is missing; name a folder for the run: --out DIR")
+    else:
+        _run(study, out, options, machine, dask=dask)
+
+
+@app.command()
+@with_options
+def power(
+    study: Annotated[Path, typer.Argument(help="Study file (TOML) with a section 'power'.")],
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the table and its figure; nothing is kept without.")
+    ] = None,
+    settings: Overrides = None,
+    machine: Machine,
+) -> None:
+    """Say how many identities, neurons and repetitions tell two layers apart, from simulated recordings."""
+    from neurocompare.study.power import power_sentence, run_power
+
+    with progress(machine.quiet) as tell:
+        found = run_power(
+            study,
+            out=out,
+            overrides=overrides_of(settings),
+            n_jobs=machine.jobs,
+            device=machine.device,
+            progress=tell,
+        )
+    if machine.quiet:
+        return
+    shown = found.table.drop(columns=["first", "second", "simulated"])
+    first, second = found.table.loc[0, ["first", "second"]]
+    say(f"Simulated neurons read {first}; to be told from {second}. Trial noise {found.noise:.2f}.")
+    say(shown.to_string(index=False, float_format="{:.3f}".format))
+    say(power_sentence(found.table, target=found.target))
+    if out is not None:
+        say(f"table and figure: {out}")
+
+
+@app.command()
+def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
+    """Write the report of a run again, from its tables, figures and provenance."""
+    from neurocompare.measures.page import write_report
+    from neurocompare.study.folders import MARK, update_mark
+
+    needed = MARK if not (run_dir / MARK).is_file() else "rdms"
+    if not (run_dir / needed).exists():
+        raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
+    written = write_report(run_dir)
+    update_mark(run_dir, [written.name])
+    say(f"report: {written}")
+
+
+@app.command("check-recording")
+@with_options
+def check_recording(recording: RecordingFile) -> None:
+    """Say what a recording holds, what had to be assumed, and what in it would mislead an RDM."""
+    from neural_data.checking import check_recording as check
+
+    found = check(recording.path, **recording.arguments(), stimuli=recording.shown())
+    say(found.to_text())
+    if not found.usable:
+        raise typer.Exit(2)
+
+
+@app.command()
+@with_options
+def describe(
+    recording: RecordingFile,
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for tables, figures and a report; without it: text alone."),
+    ] = None,
+    missing: Annotated[str, typer.Option(help="refuse, drop_neurons or drop_stimuli.")] = "refuse",
+    by_subject: Annotated[bool, typer.Option("--by-subject", help="Each animal by itself.")] = False,
+    target: Annotated[float, typer.Option(help="Reliability that is asked for.")] = 0.8,
+    n_splits: Annotated[int, typer.Option(min=2, help="Random halves of neurons and trials.")] = 100,
+    quiet: Quiet = False,
+) -> None:
+    """Describe a recording by itself: view tuning, reliability, and how much more data it needs."""
+    from neural_data.formats.files import read_recording
+    from neurocompare.comparison.description import describe_recording
+
+    shown = recording.shown()
+    read = read_recording(recording.path, **recording.arguments(), stimuli=shown, missing=missing)
+    found = describe_recording(read, shown, by_subject=by_subject, missing=missing, target=target, n_splits=n_splits)
+    if not quiet:
+        say(found.to_text())
+    if out is not None:
+        from neurocompare.study.describing import describe_to_folder
+
+        report = describe_to_folder(found, read, out, title=f"Description of {recording.path.name}", stimuli=shown)
+        if not quiet:
+            say(f"report: {report}")
+
+
+@app.command("stimuli")
+def name_stimuli(
+    folder: Annotated[Path, typer.Argument(help="Folder of images without a table.")],
+    pattern: Annotated[
+        str, typer.Option(help="What names of images say: '{identity}_az{azimuth_deg}.png'; * for any characters.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="CSV to write; without it the table is shown.")
+    ] = None,
+    category: Annotated[str, typer.Option(help="Of all images, where the pattern does not say it.")] = "",
+) -> None:
+    """Make the table of a stimulus set from the names of its images."""
+    from neural_data.formats.bounds import whole_file
+    from neurocompare.stimuli.folders import read_folder
+
+    stimuli = read_folder(folder, pattern, category=category)
+    if out is None:
+        say(stimuli.table.reset_index().to_string(index=False, max_rows=20))
+    else:
+        if out.exists():
+            raise InputError(f"{out}: is there already; remove it, or name another file")
+        with whole_file(out) as temporary:
+            stimuli.table.to_csv(temporary, index_label="stimulus_id", lineterminator="\n")
+        beside = out.absolute().parent == folder.absolute()
+        say(f"{out}" if beside else f'{out}; in a study: source = "{out}" and images = "{folder}"')
+    table = stimuli.table
+    say(f"{len(table)} images, {table['identity'].nunique()} identities, {table['azimuth_deg'].nunique()} azimuths")
+
+
+@app.command()
+def models(
+    name: Annotated[str | None, typer.Argument(help="A network; its layers are listed.")] = None,
+    weights: Weights = None,
+    every: Annotated[bool, typer.Option("--all", help="List every layer, not the main ones alone.")] = False,
+) -> None:
+    """List the package's own networks, or the layers of one network of any source."""
+    from neurocompare.models.registry import OWN_NETWORKS, ZOOS, layer_table, load_model
+
+    if name is None:
+        width = max(map(len, OWN_NETWORKS))
+        say("\n".join(f"{own.name:<{width}}  {own.about}" for own in OWN_NETWORKS.values()))
+        say(f"Others by {', '.join(f'{zoo}:NAME' for zoo in ZOOS)} or package.module:callable.")
+        return
+    network = load_model(name, weights=weights, device="cpu")
+    table = layer_table(network)
+    shown = table if every else table[table["main"]].drop(columns="main")
+    shown = shown if (shown["paper"] != "").any() else shown.drop(columns="paper")
+    say(f"{network.name}, {network.regime}")
+    say(f"images: {network.preprocessing.in_words()} ({network.preprocessing_source})")
+    for note in network.inspected.notes:
+        say(f"note: {note}")
+    say(shown.to_string(index=False, float_format="{:.2f}".format))
+    say(f'layers = "main" means {int(table["main"].sum())} of {len(table)} layers' + ("" if every else "; --all"))
+
+
+@app.command()
+@with_options
+def index(
+    starts: Starts,
+    *,
+    stimuli: Annotated[str, typer.Option(help="faces, objects, or the CSV of a stimulus set.")] = "faces",
+    settings: Overrides = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV for the table, with every seed.")] = None,
+    machine: Machine,
+) -> None:
+    """Print the mirror-symmetry index of a network by layer: 1 mirror-symmetric, below 0 view-tuned."""
+    from neural_data.formats.bounds import whole_file
+    from neurocompare.study.index import index_by_layer, mean_over_seeds
+
+    sections = {"stimuli": {"source": stimuli}, "models": [starts.entry()]}
+    with progress(machine.quiet) as tell:
+        table = index_by_layer(
+            sections, overrides=overrides_of(settings), device=machine.device, n_jobs=machine.jobs, progress=tell
+        )
+    shown = mean_over_seeds(table)
+    over = f"{starts.seeds} starts" if starts.seeds > 1 else "exemplars"
+    if not machine.quiet:
+        say(f"{shown['model'].iloc[0]}, {shown['regime'].iloc[0]}: mean and standard deviation over {over}")
+        say(shown.drop(columns=["model", "regime"]).to_string(index=False, float_format="{:.3f}".format))
+    if out is not None:
+        with whole_file(out) as partial:
+            table.to_csv(partial, index=False, lineterminator="\n")
+        say(f"table: {out}")
+
+
+@app.command()
+def render(
+    kind: Annotated[str, typer.Argument(help="objects, faces or training.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for stimulus_set.csv and images/: new, empty, or an earlier one."),
+    ],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int | None, typer.Option(min=8, help="Height and width, pixels.")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Exemplars a category; images of a training set.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
+    from neural_data.stimuli import write_stimuli
+    from neurocompare.stimuli.sets import find_set, plan_set, render_in_memory
+    from neurocompare.study.folders import whole_folder
+    from neurocompare.study.workers import n_cores
+
+    # A set without views of its own is counted in images.
+    n_exemplars, n_images = (n, None) if find_set(kind).views_deg is not None else (None, n)
+    plan = plan_set(kind, seed=seed, size=size, n_exemplars=n_exemplars, n=n_images)
+    with whole_folder(out, command="render") as folder:
+        stimuli = render_in_memory(plan, n_jobs=jobs or n_cores())
+        write_stimuli(stimuli, folder)
+    say(f"{len(stimuli)} images: {out / 'stimulus_set.csv'}")
+
+
+@app.command()
+@with_options
+def train(
+    data: TrainingData,
+    *,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the checkpoint; a stopped training goes on in it.")
+    ],
+    how: RecipeOptions,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    architecture: Annotated[str, typer.Option(help="A network, as 'neurocompare models' names it.")] = "cnn-small",
+    keep: Annotated[list[int] | None, typer.Option(min=0, help="An epoch whose weights are kept too.")] = None,
+    machine: Machine,
+) -> None:
+    """Train a network on images of a regime and write its checkpoint and learning curve."""
+    from neurocompare.study.training import TrainingTask, train_to_folder
+
+    task = TrainingTask(
+        data.dataset,
+        how.made(),
+        test=data.test,
+        n_images=data.n_images,
+        regime=how.regime,
+        keep_epochs=tuple(keep or ()),
+    )
+    with progress(machine.quiet) as tell:
+        made = train_to_folder(
+            out,
+            task,
+            architecture=architecture,
+            seed=seed,
+            device=machine.device,
+            n_jobs=machine.jobs,
+            progress=tell,
+        )
+    if not machine.quiet:
+        last = made.curve.iloc[-1]
+        say(f"{made.n_classes} classes, test accuracy {last['test_accuracy']:.1%} after epoch {last['epoch']:.0f}")
+        say(f"checkpoint: {out / 'checkpoint.safetensors'}")
+
+
+@app.command()
+def cache(
+    prune: Annotated[
+        float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")
+    ] = None,
+) -> None:
+    """Show the finished steps that are kept for later runs, or remove some (0 days: all)."""
+    from neurocompare.study.cache import open_cache
+
+    kept = open_cache()
+    if prune is not None:
+        removed = kept.prune(unused_days=prune)
+        say(f"removed {len(removed)} steps, {size(sum(entry.n_bytes for entry in removed))}")
+    say(_cache_overview(kept))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of study files, for editors."""
+    from neurocompare.study.grammar import study_schema
+
+    say(json.dumps(study_schema(), indent=2))
+
+
+@app.callback(invoke_without_command=True)
+def _program(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        say(__version__)
+        raise typer.Exit
+
+
+def _run(
+    study: Path | Mapping[str, Any], out: Path, options: StudyOptions, machine: Machine, *, dask: str | None = None
+) -> None:
+    from neurocompare.study.runner import run_study
+
+    with progress(machine.quiet) as tell:
+        finished = run_study(
+            study,
+            out=out,
+            overrides=options.overrides,
+            n_jobs=machine.jobs,
+            dask=dask,
+            device=machine.device,
+            quick=options.quick,
+            progress=tell,
+        )
+    if machine.quiet:
+        return
+    from neurocompare.measures.page import summary_sentences
+
+    for sentence in summary_sentences(finished.tables, finished.study.model_dump(mode="json")):
+        say(f"- {sentence}")
+    if any(table["simulated"].any() for table in finished.tables.values() if "simulated" in table):
+        say("The recording is simulated.")
+    say(f"report: {finished.out / 'report.html'}")
+
+
+def _plan(study: Path | Mapping[str, Any], options: StudyOptions, machine: Machine) -> None:
+    from neurocompare.study.cache import open_cache
+    from neurocompare.study.runner import plan_study
+
+    kept = open_cache()
+    plan = plan_study(study, overrides=options.overrides, device=machine.device, quick=options.quick, cache=kept)
+    say(_plan_overview(plan, kept))
+
+
+def _plan_overview(plan: Plan, kept: Cache) -> str:
+    """Steps of a plan, one a line, and the likely time of all that is left."""
+    expected = plan.expected_seconds(kept)
+    width = max(len(step.label) for step in plan.steps)
+    lines = [
+        f"{step.label:<{width}}  " + ("kept" if kept.has(step.key) else f"about {duration(expected[step.key])}")
+        for step in plan.steps
+    ]
+    n_left = sum(not kept.has(step.key) for step in plan.steps)
+    total = duration(sum(expected.values()))
+    return "\n".join([*lines, f"{n_left} of {len(lines)} steps to compute, about {total} on one worker"])
+
+
+def _cache_overview(kept: Cache) -> str:
+    """What a cache holds, by kind of step."""
+    entries = kept.entries()
+    lines = [f"{kept.folder}: {len(entries)} steps, {size(sum(entry.n_bytes for entry in entries))}"]
+    for kind in dict.fromkeys(entry.kind for entry in entries):
+        same = [entry for entry in entries if entry.kind == kind]
+        took = duration(sum(entry.seconds for entry in same))
+        lines.append(f"  {kind:<12}  {len(same):>5}  {size(sum(e.n_bytes for e in same)):>9}  took {took}")
+    return "\n".join(lines)

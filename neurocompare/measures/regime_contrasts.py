@@ -22,16 +22,17 @@ from neurocompare.comparison.regime_contrasts import (
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Shown
 from neurocompare.measures.fits import COMPONENTS
+from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Name, Section
 from neurocompare.reporting.drawing import (
+    counted,
     is_leftmost,
     note,
     panel_grid,
     panel_title,
     quantity_name,
     share_scale,
-    span,
     style,
 )
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
@@ -120,7 +121,7 @@ def check(settings: RegimeContrasts, facts: Facts) -> None:
 
 
 def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
-    """Differences between regimes by layer with their intervals; a panel a measure and patch, a colour a pair.
+    """Differences between regimes by layer with their intervals; a panel a quantity and model, a colour a pair.
 
     Parameters
     ----------
@@ -132,8 +133,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     rows = regime_contrasts.assign(
-        pair=regime_contrasts["first"] + " − " + regime_contrasts["second"],
-        panel=[quantity_name(*names) for names in regime_contrasts[["measure", "region"]].itertuples(index=False)],
+        pair=regime_contrasts["first"] + " − " + regime_contrasts["second"], panel=_panels(regime_contrasts)
     )
     pairs, names = list(rows["pair"].drop_duplicates()), list(rows["panel"].drop_duplicates())
     colours = {pair: PAIR_COLOURS[place % len(PAIR_COLOURS)] for place, pair in enumerate(pairs)}
@@ -146,7 +146,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
             places = axis.place(shown)["place"]
             for number, pair in enumerate(pairs):
                 of_pair = shown[shown["pair"] == pair]
-                x = places[of_pair.index] + 0.14 * (number - (len(pairs) - 1) / 2)
+                x = places[of_pair.index] + 0.14 * axis.step * (number - (len(pairs) - 1) / 2)
                 axes.vlines(x, of_pair["ci_low"], of_pair["ci_high"], color=colours[pair], linewidth=1)
                 axes.plot(x, of_pair["estimate"], "o", color=colours[pair], markerfacecolor="white", markersize=4)
                 clear = of_pair["p_adjusted"] < 0.05
@@ -161,8 +161,19 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
             share_scale(compared)
         colour_legend(figure, colours)
         n = pd.concat([regime_contrasts["n_first"], regime_contrasts["n_second"]])
-        note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; n = {span(n)} seeds a regime")
+        note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; {counted(n, 'seed')} a regime")
     return figure
+
+
+def _panels(contrasts: pd.DataFrame) -> list[str]:
+    """The panel of each row: its quantity and patch, with the category and the model where there are several."""
+    named = [quantity_name(*names) for names in zip(contrasts["measure"], patch_names(contrasts), strict=True)]
+    several = [name for name in ("category", "model") if contrasts[name].nunique() > 1]
+    about = contrasts[several].itertuples(index=False, name=None)
+    return [
+        ", ".join([name, *(str(value) for value in values if not pd.isna(value))])
+        for name, values in zip(named, about, strict=True)
+    ]
 
 
 def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:

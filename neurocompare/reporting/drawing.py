@@ -27,6 +27,7 @@ __all__ = [
     "PAGE_INCHES",
     "QUANTITIES",
     "SMALL",
+    "counted",
     "errorbar",
     "is_leftmost",
     "label_panels",
@@ -223,11 +224,11 @@ def is_leftmost(axes: Axes) -> bool:
     return place is not None and place.is_first_col()
 
 
-def panel_title(axes: Axes, text: str, *, bold: bool = False) -> None:
+def panel_title(axes: Axes, text: str, *, bold: bool = False, points: float = 8.0, pad: float | None = None) -> None:
     """Title of a panel, in lines that fit its width."""
-    width = max(10, int(width_inches(axes) * axes.get_position().width / (1.2 * LETTER_INCHES)))
+    width = max(10, int(width_inches(axes) * axes.get_position().width / (1.2 * LETTER_INCHES * points / 8)))
     lines = [textwrap.fill(_shortened(line, width), width) for line in text.split("\n")]
-    axes.set_title("\n".join(lines), fontweight="bold" if bold else "normal")
+    axes.set_title("\n".join(lines), fontweight="bold" if bold else "normal", fontsize=points, pad=pad)
 
 
 def _shortened(text: str, most: int) -> str:
@@ -266,10 +267,18 @@ def note(figure: Figure, text: str) -> None:
     figure.supxlabel("\n".join(textwrap.wrap(" ".join(text.split()), width)), fontsize=SMALL, color="#555555")
 
 
-def quantity_name(measure: str, region: object) -> str:
-    """Name of a quantity as a title says it: the index, or the fit to a patch."""
+def quantity_name(measure: str, patch: str | float) -> str:
+    """Name of a quantity as a title says it: the index, the fit to a patch, or what else is known of one."""
     name = QUANTITIES.get(measure, measure.replace("_", " "))
-    return name if pd.isna(region) else f"{name.removesuffix(' to patch RDM')} to {region}"
+    if pd.isna(patch):
+        return name
+    return f"fit to {patch}" if measure == "fit" else f"{name}, {patch}"
+
+
+def counted(counts: pd.Series, noun: str) -> str:
+    """Counts of something: ``n = 1 seed``, ``n = 2 to 5 seeds``."""
+    shown = span(counts)
+    return f"n = {shown} {noun}" + ("" if shown == "1" else "s")
 
 
 def span(counts: pd.Series) -> str:

@@ -101,7 +101,8 @@ def test_learning_curves_hold_every_network_their_mean_and_the_test_accuracy():
 def test_profiles_of_regimes_are_means_over_seeds_with_a_faint_line_each_and_a_colour_a_regime():
     layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place, "ci_low": -1.0, "ci_high": 1.0})
     layers.loc[layers["seed"] == 1, "index"] += 0.2
-    fits = pd.concat([profile_table(lambda place: {"fit": 0.2 * place}).assign(region=r) for r in ("ML", "AL")])
+    fits = profile_table(lambda place: {"fit": 0.2 * place, "resample": "identity"})
+    fits = pd.concat([fits.assign(region=r) for r in ("ML", "AL")], ignore_index=True)
     panels = draw_regimes(layers, fits).axes[:3]
     assert [axes.get_title() for axes in panels] == ["mirror-symmetry index", "fit to ML", "fit to AL"]
     for axes in panels:
@@ -138,7 +139,7 @@ def test_trajectories_have_a_line_a_network_their_mean_and_the_last_layers():
 
 
 def test_a_regime_has_the_same_colour_in_every_figure():
-    fits = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML"}).iloc[::-1]
+    fits = profile_table(lambda place: {"fit": 0.1 * place, "region": "ML", "resample": "identity"}).iloc[::-1]
     layers = profile_table(lambda place: {"category": "face", "index": 0.1 * place})
     drawn = draw_regimes(layers, fits), draw_training(training_table())
     labels = [{line.get_label(): line.get_color() for line in figure.legends[0].get_lines()} for figure in drawn]
@@ -150,6 +151,36 @@ def test_contrasts_fill_the_points_that_are_significant():
     assert (index.get_title(), fit.get_title()) == ("mirror-symmetry index", "fit to AL")
     filled = [line for line in index.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white"]
     assert [line.get_ydata().tolist() for line in filled] == [pytest.approx([0.2])]
+
+
+def test_contrasts_of_networks_that_name_layers_differently_stand_within_their_panels():
+    table = contrast_table()
+    other = table.assign(model="other", layer="block " + table["layer"], estimate=table["estimate"] + 0.5)
+    third = table.assign(second="untrained")
+    both = pd.concat([table, third, other, other.assign(second="untrained")], ignore_index=True)
+    panels = draw_contrasts(both).axes[:4]
+    assert [axes.get_title().replace("\n", " ") for axes in panels] == [
+        *("mirror-symmetry index, cnn-small", "fit to AL, cnn-small"),
+        *("mirror-symmetry index, other", "fit to AL, other"),
+    ]
+    for axes, start in zip(panels, (0, 0, 0.5, 0.5), strict=True):
+        points = [line for line in axes.lines if line.get_marker() == "o" and line.get_markerfacecolor() == "white"]
+        assert [line.get_ydata().tolist() for line in points] == [pytest.approx([start, start + 0.1, start + 0.2])] * 2
+        for line in points:
+            np.testing.assert_allclose(line.get_xdata(), [0, 0.5, 1], atol=0.06)
+
+
+def test_contrasts_of_two_categories_and_subjects_are_not_mixed():
+    table = contrast_table()
+    index = table[table["measure"] == "index"].assign(category="face")
+    fit = table[table["measure"] == "fit"].assign(subject="m1")
+    parts = [index, index.assign(category="car"), fit, fit.assign(subject="m2")]
+    titles = [
+        axes.get_title().replace("\n", " ") for axes in draw_contrasts(pd.concat(parts, ignore_index=True)).axes[:4]
+    ]
+    assert titles == [
+        *("mirror-symmetry index, face", "mirror-symmetry index, car", "fit to AL, m1", "fit to AL, m2"),
+    ]
 
 
 def test_regimes_are_drawn_where_one_model_has_several():

@@ -11,6 +11,7 @@ from neurocompare.comparison.inference import infer_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Measure, Measured, Patches, Shown
+from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import LAYER
@@ -61,7 +62,7 @@ CONTROLLED_FITS = Measure(
                 *(*LAYER, "region", "control", "fit", "ci_low", "ci_high"),
                 *("p_identity_adjusted", "p_zero_adjusted"),
             ),
-            rows=lambda tables: tables["controlled_fits"],
+            rows=lambda tables: by_patch(tables["controlled_fits"]),
         ),
     ),
     methods=lambda _tables, _study: [

@@ -13,11 +13,11 @@ from scipy import stats
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import FilePath, MemberOf, Quick, Section
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import counted, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.equivariance import (
@@ -120,18 +120,19 @@ def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
         for number, axes in enumerate(panels):
             (measure, images), transform = kinds[number // len(transforms)], transforms[number % len(transforms)]
             here = (table["measure"] == measure) & (table["image_set"] == images) & (table["transform"] == transform)
-            drawn = profiles_of(table[here], "mean", axis=axis, looks=looks)
-            drawn.draw(axes)
+            profiles_of(table[here], "mean", axis=axis, looks=looks).draw(axes)
             last = number >= n_panels - len(transforms)
             axis.label(axes, text=last)
             axes.tick_params(labelbottom=last)
             axes.axhline(0, color="black", linewidth=0.6)
-            panel_title(axes, f"{transform}, {images}" if number < len(transforms) or len(kinds) > 2 else "")
+            titled = number < len(transforms) or table["image_set"].nunique() > 1
+            panel_title(axes, f"{transform}, {images}" if titled else "")
             if number % len(transforms) == 0:
                 axes.set_ylabel(f"{measure} (r)")
-        look_legend(figure, looks, across=drawn.across)
-        over = f"{drawn.n_seeds} seeds" if drawn.n_seeds > 1 else f"n = {table['n'].max()} images"
-        note(figure, f"correlation over units, mean over images; 95 % t interval over {over}")
+        look_legend(figure, looks)
+        n = counted(table["n"], "image")
+        intervals = intervals_text(table, "95 % t interval over images")
+        note(figure, f"correlation over units, mean over {n}; {intervals}")
     return figure
 
 

@@ -20,7 +20,8 @@ from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
-from neurocompare.measures.profiles import Profiles, profiles_of
+from neurocompare.measures.patch_names import by_patch, patch_names
+from neurocompare.measures.profiles import Profiles, intervals_text, profiles_of
 from neurocompare.reporting.drawing import (
     PAGE_INCHES,
     SMALL,
@@ -44,12 +45,15 @@ __all__ = [
     "draw_patch",
     "draw_rdms",
     "fit_label",
+    "sampled_text",
     "shown_fits",
     "sorted_ranks",
 ]
 
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
+MOST_POINTS = 60
+"""Layers whose fits are drawn as points; more are drawn as a line with a band."""
 COMPONENTS = ("shapley_invariant", "shapley_sensitive")
 
 
@@ -66,7 +70,8 @@ def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame 
 def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
     """Row of the largest fit of every network to every patch."""
     defined = fits.dropna(subset="fit")
-    profiles = defined.groupby([*NETWORK, "region"], sort=False)["fit"]
+    networks = [defined[name] for name in NETWORK]
+    profiles = defined.groupby([*networks, patch_names(fits)], sort=False, dropna=False)["fit"]
     return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
 
 
@@ -84,7 +89,7 @@ def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
         "p_identity_adjusted": "adjusted p",
         "ceiling_upper": "ceiling",
     }
-    return fits[list(names)].rename(columns=names)
+    return fits.assign(region=patch_names(fits))[list(names)].rename(columns=names)
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:
@@ -99,29 +104,46 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    regions = list(fits["region"].drop_duplicates())
+    patches = patch_names(fits)
+    names = list(patches.drop_duplicates())
     test, found = summary_test(fits)
     axis = layer_axis_of(fits)
     looks = looks_of(fits, axis=axis)
     with style():
         figure, panels = panel_grid(
-            len(regions), columns=3 if len(axis.names) <= 25 else 1, height=1.8, under=axis.inches
+            len(names), columns=3 if len(axis.names) <= 25 else 1, height=1.8, under=axis.inches
         )
-        for axes, region in zip(panels, regions, strict=True):
-            drawn = draw_patch(axes, fits[fits["region"] == region], axis, looks, test)
-            panel_title(axes, region, bold=True)
+        for axes, name in zip(panels, names, strict=True):
+            draw_patch(axes, fits[patches == name], axis, looks, test)
+            panel_title(axes, name, bold=True)
             if is_leftmost(axes):
                 axes.set_ylabel(fit_label(fits))
-        look_legend(figure, looks, across=drawn.across)
-        first = fits.iloc[0]
-        if drawn.n_seeds == 1:
-            sampled = " and ".join(FACTORS[name].plural for name in str(first["resample"]).split("+"))
-            bars = f"bars: 95 % interval over {sampled}; filled: {found}, adjusted p < 0.05"
-        else:
-            bars = f"mean over {drawn.n_seeds} seeds and its 95 % t interval, faint: single seeds"
+        look_legend(figure, looks)
+        intervals = intervals_text(fits, f"95 % interval over {sampled_text(fits)}")
         simulated = "; the recording is simulated" if fits["simulated"].any() else ""
-        note(figure, f"{bars}; gray: noise ceiling; n = {first['n_stimuli']} stimuli{simulated}")
+        n = fits["n_stimuli"].iloc[0]
+        note(figure, f"{intervals}; {_filled_text(fits, found)}; gray: noise ceiling; n = {n} stimuli{simulated}")
     return figure
+
+
+def sampled_text(fits: pd.DataFrame) -> str:
+    """What the intervals of single fits are over: ``identities and neurons``."""
+    return " and ".join(FACTORS[name].plural for name in str(fits["resample"].iloc[0]).split("+"))
+
+
+def _filled_text(fits: pd.DataFrame, found: str) -> str:
+    """Which points of the figure are filled, in words."""
+    networks = fits.groupby(["model", "regime"], dropna=False)
+    can_be = [_can_be_filled(rows) for _, rows in networks]
+    of = f"single networks of 2 to {MOST_POINTS} layers"
+    if not any(can_be):
+        return f"no point is filled, as tests are shown of {of}"
+    return f"filled: {found}, adjusted p < 0.05" + ("" if all(can_be) else f" ({of})")
+
+
+def _can_be_filled(rows: pd.DataFrame) -> bool:
+    """Whether the points of one model and regime show tests."""
+    return rows["seed"].nunique(dropna=False) == 1 and 2 <= rows["layer"].nunique() <= MOST_POINTS
 
 
 def draw_patch(
@@ -131,8 +153,7 @@ def draw_patch(
     _ceiling_band(axes, rows)
     drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
     drawn.draw(axes)
-    if drawn.n_seeds == 1:
-        _fill_clear(axes, axis.place(rows), looks, test)
+    _fill_clear(axes, axis.place(rows), looks, test)
     axis.label(axes)
     axes.axhline(0, color="black", linewidth=0.6)
     return drawn
@@ -144,10 +165,10 @@ def fit_label(fits: pd.DataFrame) -> str:
 
 
 def _fill_clear(axes: Axes, rows: pd.DataFrame, looks: Mapping[tuple[str, str], Look], test: str) -> None:
-    """Fill the points of fits that a test finds, of networks of several layers."""
+    """Fill the points of fits that a test finds, where points are drawn of single networks."""
     for (model, regime), network in rows.groupby([rows["model"].astype(str), rows["regime"].astype(str)], sort=False):
         look, clear = looks[model, regime], network[network[test] < 0.05]
-        if network["layer"].nunique() > 1 and len(network) <= 60:
+        if _can_be_filled(network):
             axes.plot(clear["place"] + look.shift, clear["fit"], look.marker, color=look.colour, markersize=4, zorder=4)
 
 
@@ -168,8 +189,8 @@ def draw_rdms(layer_rdms: RDMs, patches: Patches, fits: pd.DataFrame | None = No
     -------
     matplotlib.figure.Figure
     """
-    layers, regions = rdm_table(layer_rdms), rdm_table(patches.rdms)["region"].tolist()
-    recorded = [(region, sorted_ranks(patches.rdms, i)) for i, region in enumerate(regions)]
+    layers, names = rdm_table(layer_rdms), patch_names(rdm_table(patches.rdms)).tolist()
+    recorded = [(name, sorted_ranks(patches.rdms, i)) for i, name in enumerate(names)]
     rows = [("recorded", recorded[start : start + RDM_COLUMNS]) for start in range(0, len(recorded), RDM_COLUMNS)]
     for (model, regime), network in layers.groupby(["model", "regime"], sort=False, dropna=False):
         network = network[network["seed"] == network["seed"].iloc[0]]
@@ -250,17 +271,19 @@ def draw_matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str)
     for start in starts[1:]:
         axes.axhline(start - 0.5, color="white", linewidth=0.4)
         axes.axvline(start - 0.5, color="white", linewidth=0.4)
-    axes.set_title(title, fontsize=SMALL, pad=3)
+    panel_title(axes, title, points=SMALL, pad=3)
     return image
 
 
 def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
     """One sentence for each network and patch."""
     sentences = []
-    for (region, model, regime), best in best_layers(tables["fits"]).groupby(["region", "model", "regime"], sort=False):
-        network = f"{region}: the best layer of {model} ({regime})"
+    found = best_layers(tables["fits"])
+    patches = patch_names(tables["fits"])
+    for (patch, model, regime), best in found.groupby([patches[found.index], "model", "regime"], sort=False):
+        network = f"{patch}: the best layer of {model} ({regime})"
         ceiling = best["ceiling_upper"].iloc[0]
-        possible = _best_possible(tables, region)
+        possible = _best_possible(tables, best["region"].iloc[0])
         beside = "" if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}"
         beside += "." if pd.isna(possible) else f", best fit that a model of images can reach {possible:.2f}."
         if len(best) == 1:
@@ -337,11 +360,11 @@ FITS = Measure(
         Drawing(
             "fits_by_layer",
             draw_fits,
-            "Fit of each layer to each patch. Points are fits between the layer's RDM and the patch's RDM, bars their "
-            "95 % intervals; filled points agree about identities beyond what "
-            "views explain (permuted identities, adjusted p < 0.05; above 0, where identities are not all shown in the "
-            "same views). Gray goes from the reliability of the patch's RDM (expected fit of as many new neurons) to "
-            "its root (the noise ceiling: that of a true model).",
+            "Fit of each layer's RDM to each patch's RDM; what intervals and filled points are is said below the "
+            "panels. The test asks whether identities agree beyond what views explain (permuted identities), or, where "
+            "identities are not all shown in the same views, whether the fit is above 0. Gray goes from the "
+            "reliability of the patch's RDM (expected fit of as many new neurons) to its root (the noise ceiling: that "
+            "of a true model).",
         ),
         Drawing(
             "rdms",
@@ -362,7 +385,7 @@ FITS = Measure(
                 *("fit", "ci_low", "ci_high", "ceiling_upper"),
                 *("p_identity_adjusted", "p_zero_adjusted"),
             ),
-            rows=lambda tables: best_layers(tables["fits"]),
+            rows=lambda tables: by_patch(best_layers(tables["fits"]), tables["fits"]),
             lead=True,
         ),
         Shown(
@@ -374,6 +397,7 @@ FITS = Measure(
                 *("ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low", "corrected_high"),
                 *(*COMPONENTS, "n_neurons"),
             ),
+            rows=lambda tables: by_patch(tables["fits"]),
         ),
     ),
     summary=_summary,

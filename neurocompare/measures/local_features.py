@@ -18,6 +18,7 @@ from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import (
     COLUMN_INCHES,
     SMALL,
+    counted,
     errorbar,
     new_figure,
     note,
@@ -137,11 +138,10 @@ def draw_local_features(local_features_summary: pd.DataFrame) -> Figure:
             if number >= len(panels) - len(measures):
                 axes.set_xlabel("foreground shown (%)")
         colour_legend(figure, {name: CONDITION_COLOURS[name] for name in conditions} | {"whole (dashed)": WHOLE_GRAY})
-        n = local_features_summary["n"].max()
+        n = counted(local_features_summary["n"], "exemplar")
         note(
             figure,
-            "insertion, shuffle: the most important pixels; deletion: the least important; 95 % t interval over "
-            f"n = {n} exemplars",
+            f"insertion, shuffle: the most important pixels; deletion: the least important; 95 % t interval over {n}",
         )
     return figure
 

@@ -15,7 +15,7 @@ from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks
-from neurocompare.measures.profiles import Profiles, profiles_of
+from neurocompare.measures.profiles import Profiles, profiles_of, seeds_of
 from neurocompare.reporting.drawing import PAGE_INCHES, style
 from neurocompare.reporting.looks import Look, layer_axis_of, look_handles, looks_of
 from neurocompare.representations.rdms import LAYER, rdm_table
@@ -64,7 +64,7 @@ def plot_fits(
         drawn = draw_patch(axes, table, axis, looks, test)
         axes.set_ylabel(fit_label(table))
         axes.set_title(str(table["region"].iloc[0]))
-        if isinstance(fits, FitResult) and drawn.n_seeds == 1:
+        if isinstance(fits, FitResult) and (seeds_of(table) == 1).all():
             _mark_best(axes, fits, axis.place(table), looks)
         _legend(axes, drawn)
     return axes
@@ -226,7 +226,7 @@ def _profile(table: pd.DataFrame, value: str, label: str, ax: Axes | None) -> Ax
 
 def _legend(axes: Axes, drawn: Profiles) -> None:
     if len(drawn.looks) > 1:
-        axes.legend(handles=look_handles(drawn.looks, across=drawn.across))
+        axes.legend(handles=look_handles(drawn.looks))
 
 
 def _mark_best(axes: Axes, result: FitResult, placed: pd.DataFrame, looks: dict[tuple[str, str], Look]) -> None:

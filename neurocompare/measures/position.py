@@ -11,10 +11,10 @@ from pydantic import Field, model_validator
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import is_leftmost, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import counted, is_leftmost, note, panel_grid, panel_title, span, style
 from neurocompare.reporting.looks import MARKERS, Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.position import POSITION_COLUMNS, measure_position_tolerance
@@ -88,8 +88,7 @@ def draw_position(position_summary: pd.DataFrame) -> Figure:
                 shift = 0.1 * axis.step * (place - (len(colours) - 1) / 2)
                 look = Look(name, colour, MARKERS[place % len(MARKERS)], "-", shift)
                 if len(one):
-                    drawn = profiles_of(one, "mean", axis=axis, looks={(str(model), str(regime)): look})
-                    drawn.draw(axes)
+                    profiles_of(one, "mean", axis=axis, looks={(str(model), str(regime)): look}).draw(axes)
             axes.axhline(0, color="black", linewidth=0.6)
             axis.label(axes)
             panel_title(axes, f"{model}, {regime}" + (f": {category}" if several else ""))
@@ -97,9 +96,9 @@ def draw_position(position_summary: pd.DataFrame) -> Figure:
             if is_leftmost(axes):
                 axes.set_ylabel("mirror-symmetry index")
         colour_legend(figure, colours)
-        over = f"{drawn.n_seeds} seeds" if drawn.n_seeds > 1 else f"n = {table['n'].max()} exemplars"
-        size = table["image_size_px"].iloc[0]
-        note(figure, f"shifts in pixels of an image of {size:g}; mean over {over}, 95 % t interval")
+        intervals = intervals_text(table, "mean over exemplars and its 95 % t interval")
+        size, n = span(table["image_size_px"]), counted(table["n"], "exemplar")
+        note(figure, f"shifts in pixels of an image of {size}; {intervals}; {n}")
     return figure
 
 

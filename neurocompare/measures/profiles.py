@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
+from neurocompare.reporting.drawing import span
 from neurocompare.reporting.looks import LayerAxis, Look, draw_profile, layer_axis_of, looks_of
+from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import summarise_values
 
-__all__ = ["Profile", "Profiles", "profiles_of"]
+__all__ = ["Profile", "Profiles", "intervals_text", "profiles_of", "seeds_of"]
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,10 @@ class Profiles:
         """How each model and regime is drawn."""
         return {kind: profile.look for kind, profile in self.profiles.items()}
 
-    @property
-    def across(self) -> list[tuple[str, str]]:
-        """Models and regimes of one layer beside others of several, which are drawn as lines across."""
-        if len(self.axis.names) == 1:
-            return []
-        return [kind for kind, profile in self.profiles.items() if profile.rows["place"].nunique() <= 1]
-
-    @property
-    def n_seeds(self) -> int:
-        """The most seeds of a model and regime."""
-        return max(max(1, len(profile.seeds)) for profile in self.profiles.values())
-
     def draw(self, axes: Axes) -> None:
         """All profiles in one panel."""
-        across = self.across
-        for kind, profile in self.profiles.items():
-            draw_profile(axes, profile.rows, profile.look, seeds=profile.seeds, across=kind in across)
+        for profile in self.profiles.values():
+            draw_profile(axes, profile.rows, profile.look, seeds=profile.seeds)
 
 
 def profiles_of(
@@ -80,10 +69,21 @@ def profiles_of(
     -------
     Profiles
         With several seeds, the mean over seeds and its 95 % t interval; with one, the network's own interval.
+
+    Raises
+    ------
+    ValueError
+        If a network has two values at one place, as where patches or categories are mixed: choose one before.
     """
     axis = axis or layer_axis_of(table)
     looks = looks or looks_of(table, axis=axis)
     placed = axis.place(table).rename(columns={value: "value"})
+    if placed.duplicated([*NETWORK, "place"]).any():
+        twice = placed[placed.duplicated([*NETWORK, "place"])].iloc[0]
+        raise ValueError(
+            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} stands twice in one "
+            "panel; choose one patch, category or image set before"
+        )
     profiles = {}
     for (model, regime), rows in placed.groupby([table["model"].astype(str), table["regime"].astype(str)], sort=False):
         seeds = [one.sort_values("place")[["place", "value"]] for _, one in rows.groupby("seed", dropna=False)]
@@ -95,3 +95,34 @@ def profiles_of(
         means = means.rename(columns={"mean": "value", "ci_low": "low", "ci_high": "high"})
         profiles[model, regime] = Profile(looks[model, regime], means[["place", "value", "low", "high"]], seeds)
     return Profiles(axis, profiles)
+
+
+def seeds_of(table: pd.DataFrame) -> pd.Series:
+    """Number of seeds of every model and regime of a table."""
+    return table.groupby(["model", "regime"], sort=False, dropna=False)["seed"].nunique(dropna=False)
+
+
+def intervals_text(table: pd.DataFrame, of_one: str) -> str:
+    """What the intervals of a figure are, as its small print says it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        All rows of the figure: columns ``model, regime, seed``.
+    of_one : str
+        What the interval of a single network is; empty where it has none.
+
+    Returns
+    -------
+    str
+        Of single networks, of means over seeds, or both where the figure shows both.
+    """
+    n_seeds = seeds_of(table)
+    several = n_seeds[n_seeds > 1]
+    if several.empty:
+        return of_one
+    of_several = f"mean over {span(several)} seeds and its 95 % t interval, faint: single seeds"
+    if len(several) == len(n_seeds):
+        return of_several
+    of_single = f"of one network: {of_one}; " if of_one else ""
+    return f"{of_single}of several seeds: {of_several}"

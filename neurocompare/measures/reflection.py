@@ -12,10 +12,12 @@ from neurocompare.comparison.shapley import REFLECTION_COLUMNS, shapley_of_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.fits import sampled_text
+from neurocompare.measures.patch_names import by_patch, patch_names
+from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
-from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
+from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
 
@@ -58,30 +60,32 @@ def draw_components(components: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     kinds = list(components[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None))
-    regions = list(components["region"].drop_duplicates())
+    patches = patch_names(components)
+    names = list(patches.drop_duplicates())
     axis = layer_axis_of(components)
+    looks = looks_of(components, axis=axis)
     with style():
         figure, panels = panel_grid(
-            len(kinds) * len(regions), columns=len(regions), height=1.3, under=0.1, under_last=axis.inches
+            len(kinds) * len(names), columns=len(names), height=1.3, under=0.1, under_last=axis.inches
         )
         for number, axes in enumerate(panels):
-            (model, regime), region = kinds[number // len(regions)], regions[number % len(regions)]
-            here = (components["model"] == model) & (components["regime"] == regime) & (components["region"] == region)
+            (model, regime), patch = kinds[number // len(names)], names[number % len(names)]
+            here = (components["model"] == model) & (components["regime"] == regime) & (patches == patch)
+            kind = (str(model), str(regime))
             for place, (name, colour) in enumerate(COMPONENT_COLOURS.items()):
                 rows = components[here & (components["component"] == name)]
-                look = Look(name, colour, "os"[place], "-", 0.14 * axis.step * (place - 0.5))
-                drawn = profiles_of(rows, "shapley", axis=axis, looks={(str(model), str(regime)): look})
-                drawn.draw(axes)
-            last = number >= len(panels) - len(regions)
+                shift, across = 0.14 * axis.step * (place - 0.5), looks[kind].across
+                look = Look(name, colour, "os"[place], "--" if across else "-", shift, across)
+                profiles_of(rows, "shapley", axis=axis, looks={kind: look}).draw(axes)
+            last = number >= len(panels) - len(names)
             axis.label(axes, text=last)
             axes.tick_params(labelbottom=last)
             axes.axhline(0, color="black", linewidth=0.6)
-            panel_title(axes, f"{region}\n{model}, {regime}" if len(regions) > 3 else f"{region}: {model}, {regime}")
-            if number % len(regions) == 0:
+            panel_title(axes, f"{patch}\n{model}, {regime}" if len(names) > 3 else f"{patch}: {model}, {regime}")
+            if number % len(names) == 0:
                 axes.set_ylabel("share of the fit")
         colour_legend(figure, {f"reflection-{name}": colour for name, colour in COMPONENT_COLOURS.items()})
-        over = components["resample"].iloc[0] if drawn.n_seeds == 1 else f"{drawn.n_seeds} seeds"
-        note(figure, f"Shapley values; bars: 95 % interval over {over}")
+        note(figure, f"Shapley values; {intervals_text(components, f'95 % interval over {sampled_text(components)}')}")
     return figure
 
 
@@ -102,7 +106,7 @@ REFLECTION = Measure(
             "components",
             draw_components,
             "What the reflection-invariant and the reflection-sensitive part of each layer add to its fit to each "
-            "patch (Shapley values, which add up to the fit), with 95 % intervals.",
+            "patch (Shapley values, which add up to the fit).",
         ),
     ),
     shown=(
@@ -111,6 +115,7 @@ REFLECTION = Measure(
             "Share of every fit that each part adds, and their difference (invariant minus sensitive); p is two-sided "
             "against 0 and not corrected.",
             columns=(*NETWORK, "layer", "region", "component", "shapley", "ci_low", "ci_high", P),
+            rows=lambda tables: by_patch(tables["components"]),
         ),
     ),
     intro=(

@@ -6,15 +6,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurocompare.measures.declaration import Drawing, Facts, Measure
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.fits import sampled_text
+from neurocompare.measures.patch_names import patch_names
+from neurocompare.measures.profiles import intervals_text, profiles_of, seeds_of
 from neurocompare.reporting.drawing import (
     QUANTITIES,
+    counted,
     label_panels,
     note,
     panel_grid,
     panel_title,
     share_scale,
-    span,
     style,
 )
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
@@ -45,15 +47,15 @@ def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = No
     shown = viewpoint_summary[(viewpoint_summary["category"] == category) | viewpoint_summary["category"].isna()]
     title = "mirror-symmetry index" + (f", {category}" if viewpoint_summary["category"].nunique() > 1 else "")
     drawn = [(title, "index", shown)]
-    for region, rows in () if fits is None else fits.groupby("region", sort=False):
-        drawn.append((f"fit to {region}", "fit", rows))
-    axis = layer_axis_of(viewpoint_summary)
-    looks = looks_of(viewpoint_summary, axis=axis)
+    for patch, rows in () if fits is None else fits.groupby(patch_names(fits), sort=False):
+        drawn.append((f"fit to {patch}", "fit", rows))
+    every = pd.concat([rows for _, _, rows in drawn], ignore_index=True)
+    axis = layer_axis_of(every)
+    looks = looks_of(every, axis=axis)
     with style():
         figure, panels = panel_grid(len(drawn), columns=2, height=1.6, under=axis.inches, sharey=False)
         for axes, (name, value, table) in zip(panels, drawn, strict=True):
-            profiles = profiles_of(table, value, axis=axis, looks=looks)
-            profiles.draw(axes)
+            profiles_of(table, value, axis=axis, looks=looks).draw(axes)
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
             panel_title(axes, name)
@@ -61,10 +63,10 @@ def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = No
         if fits is not None:
             share_scale(panels[1:])
         label_panels(panels)
-        look_legend(figure, looks, across=profiles.across)
-        n = viewpoint_summary.groupby(["model", "regime"], dropna=False)["seed"].nunique()
-        what = "mean over seeds and its 95 % t interval, faint: single networks" if n.max() > 1 else "a line a network"
-        note(figure, f"{what}; n = {span(n)} seeds a regime")
+        look_legend(figure, looks)
+        of_one = "95 % t interval over exemplars"
+        of_one += "" if fits is None else f" (fits: 95 % interval over {sampled_text(fits)})"
+        note(figure, f"{intervals_text(every, of_one)}; {counted(seeds_of(every), 'seed')} a regime")
     return figure
 
 
@@ -79,8 +81,8 @@ REGIMES_COMPARED = Measure(
         Drawing(
             "regimes",
             draw_regimes,
-            "Mirror-symmetry index and fit to each patch by layer, coloured by training regime: mean over seeds with "
-            "its 95 % t interval, and a faint line a network.",
+            "Mirror-symmetry index and fit to each patch by layer, coloured by training regime; what the intervals are "
+            "is said below the panels.",
             when=has_regimes,
         ),
     ),

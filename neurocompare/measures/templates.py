@@ -10,9 +10,19 @@ from rsatoolbox.rdm import RDMs
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
-from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.patch_names import patch_names
+from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.models.registry import load_model
-from neurocompare.reporting.drawing import COLUMN_INCHES, is_leftmost, new_figure, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import (
+    COLUMN_INCHES,
+    LETTER_INCHES,
+    is_leftmost,
+    new_figure,
+    note,
+    panel_grid,
+    panel_title,
+    style,
+)
 from neurocompare.reporting.looks import Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_model_rdms
@@ -52,23 +62,23 @@ def draw_templates(templates: pd.DataFrame) -> Figure:
     table = templates.assign(ci_low=np.nan, ci_high=np.nan)
     kinds = list(table[["model", "regime"]].drop_duplicates().itertuples(index=False, name=None))
     with style():
-        figure, panels = panel_grid(len(kinds), columns=3, height=1.4, under=layer_axis_of(table).inches)
-        for axes, (model, regime) in zip(panels, kinds, strict=True):
-            rows = table[(table["model"] == model) & (table["regime"] == regime)]
+        networks = [table[(table["model"] == model) & (table["regime"] == regime)] for model, regime in kinds]
+        under = max(layer_axis_of(rows).inches for rows in networks)
+        figure, panels = panel_grid(len(kinds), columns=3, height=1.4, under=under)
+        for axes, (model, regime), rows in zip(panels, kinds, networks, strict=True):
             axis = layer_axis_of(rows)
             for place, (name, colour) in enumerate(TEMPLATE_COLOURS.items()):
                 look = Look(name, colour, "os^D"[place], "-", 0.0)
                 one = rows[rows["template"] == name]
                 if len(one):
-                    drawn = profiles_of(one, "weight", axis=axis, looks={(str(model), str(regime)): look})
-                    drawn.draw(axes)
+                    profiles_of(one, "weight", axis=axis, looks={(str(model), str(regime)): look}).draw(axes)
             axis.label(axes)
             panel_title(axes, f"{model}, {regime}")
             if is_leftmost(axes):
                 axes.set_ylabel("template weight (SD per SD)")
         colour_legend(figure, TEMPLATE_COLOURS)
-        text = "non-negative least squares on idealised RDMs and the RDM of the images"
-        note(figure, text + (f"; mean over {drawn.n_seeds} seeds" if drawn.n_seeds > 1 else ""))
+        text = ["non-negative least squares on idealised RDMs and the RDM of the images", intervals_text(table, "")]
+        note(figure, "; ".join(filter(None, text)))
     return figure
 
 
@@ -83,17 +93,25 @@ def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If a patch has several weights of one template.
     """
-    regions = list(templates_patches["region"].drop_duplicates())
+    patches = patch_names(templates_patches)
+    names = list(patches.drop_duplicates())
+    if templates_patches.assign(patch=patches).duplicated(["patch", "template"]).any():
+        raise ValueError(f"several RDMs of one of the patches {', '.join(map(str, names))}; choose one of each before")
     with style():
         figure = new_figure(COLUMN_INCHES, 2.6)
         axes = figure.subplots()
         for place, (name, colour) in enumerate(TEMPLATE_COLOURS.items()):
-            rows = templates_patches[templates_patches["template"] == name].drop_duplicates("region")
-            axes.bar(
-                np.arange(len(regions)) + 0.2 * (place - 1.5), rows["weight"], width=0.18, color=colour, label=name
-            )
-        axes.set_xticks(range(len(regions)), regions)
+            rows = templates_patches[templates_patches["template"] == name]
+            x = patches[rows.index].map(names.index).astype(float) + 0.2 * (place - 1.5)
+            axes.bar(x, rows["weight"], width=0.18, color=colour, label=name)
+        turned = LETTER_INCHES * sum(len(str(name)) + 2 for name in names) > 0.8 * COLUMN_INCHES
+        axes.set_xticks(range(len(names)), names, rotation=60 if turned else 0)
         axes.set_xlabel("patch" + (" (simulated)" if templates_patches["simulated"].any() else ""))
         axes.set_ylabel("template weight (SD per SD)")
         colour_legend(figure, TEMPLATE_COLOURS)

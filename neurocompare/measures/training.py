@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
+from neurocompare.measures.profiles import seeds_of
 from neurocompare.models.training import TRAINING_COLUMNS
-from neurocompare.reporting.drawing import label_panels, note, panel_grid, span, style
-from neurocompare.reporting.looks import look_legend, looks_of
+from neurocompare.reporting.drawing import counted, label_panels, note, panel_grid, span, style
+from neurocompare.reporting.looks import course_looks, look_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK
 
@@ -42,25 +43,26 @@ def draw_training(training: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    looks = looks_of(training)
-    one_epoch = training["epoch"].nunique() == 1
+    looks = course_looks(training)
+    has_points = training["epoch"].nunique() == 1 or any(look.marker != "." for look in looks.values())
     with style():
         figure, panels = panel_grid(2, columns=2, height=2.0, sharey=False)
         for (model, regime), rows in training.groupby(["model", "regime"], sort=False, dropna=False):
-            colour, several = looks[str(model), str(regime)].colour, rows["seed"].nunique() > 1
+            look, several = looks[str(model), str(regime)], rows["seed"].nunique() > 1
+            colour, marker = look.colour, look.marker if has_points else None
             for axes, value in zip(panels, ("loss", "accuracy"), strict=True):
                 for part, dashes in (("train", "--"), ("validation", "-")):
-                    name, marker = f"{part}_{value}", "." if one_epoch else None
+                    name = f"{part}_{value}"
                     for _, network in rows.groupby("seed", dropna=False):
                         course = network.sort_values("epoch")
                         width, alpha = (0.6, 0.3) if several else (1.2, 1.0)
                         axes.plot(
                             course["epoch"], course[name], dashes,
-                            color=colour, marker=marker, linewidth=width, alpha=alpha,
+                            color=colour, marker=marker, markersize=4, linewidth=width, alpha=alpha,
                         )  # fmt: skip
                     if several:
                         means = rows.groupby("epoch")[name].mean()
-                        axes.plot(means.index, means, dashes, color=colour, linewidth=1.2, marker=marker)
+                        axes.plot(means.index, means, dashes, color=colour, linewidth=1.2, marker=marker, markersize=4)
             tested = rows.dropna(subset="test_accuracy")
             panels[1].plot(tested["epoch"], tested["test_accuracy"], "D", color=colour, markersize=4, zorder=3)
         for axes, label, top in zip(
@@ -70,15 +72,15 @@ def draw_training(training: pd.DataFrame) -> Figure:
             axes.set_ylim(0, top)
             axes.set_xlabel("epoch")
             axes.locator_params(axis="x", integer=True)
-            if one_epoch:
+            if training["epoch"].nunique() == 1:
                 axes.set_xticks(training["epoch"].unique())
         label_panels(panels)
-        look_legend(figure, looks, across=())
-        n = training.groupby(["model", "regime"], dropna=False)["seed"].nunique()
+        look_legend(figure, looks)
+        n = seeds_of(training)
         faint = "; faint: single networks, strong: their mean" if n.max() > 1 else ""
         note(
             figure,
-            f"dashed: training, solid: validation, diamonds: test images{faint}; n = {span(n)} networks a regime",
+            f"dashed: training, solid: validation, diamonds: test images{faint}; {counted(n, 'network')} a regime",
         )
     return figure
 

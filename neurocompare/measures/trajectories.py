@@ -11,9 +11,11 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.fits import compare_rdms
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import LAYER_RDMS, Drawing, Measure, Measured, Patches
+from neurocompare.measures.patch_names import patch_names
+from neurocompare.measures.profiles import seeds_of
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, quantity_name, share_scale, span, style
-from neurocompare.reporting.looks import look_legend, looks_of
+from neurocompare.reporting.drawing import counted, note, panel_grid, panel_title, quantity_name, share_scale, style
+from neurocompare.reporting.looks import course_looks, look_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.rdms import LAYER, NETWORK, rdm_table
@@ -64,11 +66,11 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    names = [quantity_name(*one) for one in trajectories[["measure", "region"]].itertuples(index=False)]
-    rows = trajectories.assign(panel=names)
+    names = zip(trajectories["measure"], patch_names(trajectories), strict=True)
+    rows = trajectories.assign(panel=[quantity_name(*one) for one in names])
     quantities = list(rows["panel"].drop_duplicates())
     layers = list(rows.sort_values("layer_index", kind="stable")["layer"].drop_duplicates())[-LAST_LAYERS:]
-    looks = looks_of(trajectories)
+    looks = course_looks(trajectories)
     with style():
         n_panels = len(quantities) * len(layers)
         figure, panels = panel_grid(n_panels, columns=len(layers), height=1.3, sharey=False)
@@ -76,17 +78,17 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
             panel, layer = quantities[number // len(layers)], layers[number % len(layers)]
             shown = rows[(rows["panel"] == panel) & (rows["layer"] == layer)]
             for (model, regime), networks in shown.groupby(["model", "regime"], sort=False, dropna=False):
-                colour, several = looks[str(model), str(regime)].colour, networks["seed"].nunique() > 1
+                look, several = looks[str(model), str(regime)], networks["seed"].nunique() > 1
                 for _, network in networks.groupby("seed", dropna=False):
                     course = network.sort_values("epoch")
                     width, alpha = (0.6, 0.35) if several else (1.2, 1.0)
                     axes.plot(
                         course["epoch"], course["value"],
-                        color=colour, marker=".", markersize=3, linewidth=width, alpha=alpha,
+                        color=look.colour, marker=look.marker, markersize=3, linewidth=width, alpha=alpha,
                     )  # fmt: skip
                 if several:
                     means = networks.groupby("epoch")["value"].mean()
-                    axes.plot(means.index, means, color=colour, linewidth=1.4)
+                    axes.plot(means.index, means, color=look.colour, linewidth=1.4)
             axes.axhline(0, color="black", linewidth=0.6)
             axes.locator_params(axis="x", integer=True)
             if number < len(layers):
@@ -97,9 +99,10 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
                 axes.set_xlabel("epoch")
         for start in range(0, n_panels, len(layers)):
             share_scale(panels[start : start + len(layers)])
-        look_legend(figure, looks, across=())
-        n = trajectories.groupby(["model", "regime"], dropna=False)["seed"].nunique()
-        note(figure, f"faint: single networks, strong: their mean; n = {span(n)} networks a regime")
+        look_legend(figure, looks)
+        n = seeds_of(trajectories)
+        faint = "of several seeds: faint: single networks, strong: their mean; " if n.max() > 1 else ""
+        note(figure, f"{faint}{counted(n, 'network')} a regime")
     return figure
 
 
@@ -125,7 +128,7 @@ TRAJECTORIES = Measure(
             "trajectories",
             draw_trajectories,
             "In the course of training: mirror-symmetry index and fit to each patch of the last layers after the "
-            "epochs that were kept, coloured by training regime, a faint line a network; epoch 0 is the random start.",
+            "epochs that were kept, coloured by training regime, a line a network; epoch 0 is the random start.",
         ),
     ),
 )

@@ -86,8 +86,7 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
         figure, panels = panel_grid(len(kinds), columns=len(CRITERIA), height=1.4, under=axis.inches)
         for number, (axes, (population, criterion)) in enumerate(zip(panels, kinds, strict=True)):
             rows = shown[(shown["population"] == population) & (shown["criterion"] == criterion)]
-            profiles = profiles_of(rows, "share", axis=axis, looks=looks)
-            profiles.draw(axes)
+            profiles_of(rows, "share", axis=axis, looks=looks).draw(axes)
             axis.label(axes, text=number >= len(panels) - len(CRITERIA))
             counts = rows["n_units"]
             panel_title(
@@ -98,7 +97,7 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
             axes.set_ylim(-4, 104)
             if number % len(CRITERIA) == 0:
                 axes.set_ylabel("share (%)")
-        look_legend(figure, looks, across=profiles.across)
+        look_legend(figure, looks)
         note(figure, "95 % interval: binomial of one network, t over several seeds")
     return figure
 

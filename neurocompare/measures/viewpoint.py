@@ -12,8 +12,9 @@ from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
-from neurocompare.measures.profiles import profiles_of
-from neurocompare.reporting.drawing import SMALL, is_leftmost, note, panel_grid, panel_title, style
+from neurocompare.measures.patch_names import by_patch
+from neurocompare.measures.profiles import intervals_text, profiles_of
+from neurocompare.reporting.drawing import SMALL, counted, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import LayerAxis, draw_patches, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
@@ -21,6 +22,8 @@ from neurocompare.representations.viewpoint import index_table, summarise_indice
 
 __all__ = ["MEAN_INDEX", "VIEWPOINT", "draw_indices"]
 
+LONGEST_UPRIGHT = 3
+"""Characters of names of patches that stand upright beside each other."""
 MEAN_INDEX = Column("index", "mean mirror-symmetry index over exemplars", "correlation", header="mean index")
 
 
@@ -58,26 +61,23 @@ def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.
         )
         for axes, category in zip(panels, categories, strict=True):
             shown = viewpoint_summary[_is(viewpoint_summary["category"], category)]
-            drawn = profiles_of(shown, "index", axis=axis, looks=looks)
-            drawn.draw(axes)
+            profiles_of(shown, "index", axis=axis, looks=looks).draw(axes)
             axis.label(axes)
             axes.axhline(0, color="black", linewidth=0.6)
-            panel_title(axes, f"{category}, n = {shown['n'].max()} exemplars" if len(categories) > 1 else "")
+            panel_title(axes, f"{category}, {counted(shown['n'], 'exemplar')}" if len(categories) > 1 else "")
             if viewpoint_patches_summary is not None:
-                patches = viewpoint_patches_summary
+                patches = by_patch(viewpoint_patches_summary)
                 _add_patches(axes, axis, patches[_is(patches["category"], category)])
         for axes in panels:
             if is_leftmost(axes):
                 axes.set_ylabel("mirror-symmetry index")
-        look_legend(figure, looks, across=drawn.across)
-        text = "mean over exemplars and its 95 % t interval"
-        if drawn.n_seeds > 1:
-            text = f"mean over {drawn.n_seeds} seeds and its 95 % t interval, faint: single seeds"
+        look_legend(figure, looks)
+        text = intervals_text(viewpoint_summary, "mean over exemplars and its 95 % t interval")
         recorded = ""
         if viewpoint_patches_summary is not None:
             simulated = " (simulated)" if viewpoint_patches_summary["simulated"].any() else ""
             recorded = f"; diamonds: patches{simulated}, mean over exemplars and its 95 % t interval"
-        note(figure, f"{text}; n = {viewpoint_summary['n'].max()} exemplars{recorded}")
+        note(figure, f"{text}; {counted(viewpoint_summary['n'], 'exemplar')}{recorded}")
     return figure
 
 
@@ -95,8 +95,11 @@ def _add_patches(axes: Axes, axis: LayerAxis, patches: pd.DataFrame) -> None:
     axes.axvline(last + 0.8 * step, color="gray", linewidth=0.6)
     ticks = [*axes.get_xticks()] if axis.names else [0.0, 0.5, 1.0]
     names = [label.get_text() for label in axes.get_xticklabels()] if axis.names else ["0", "0.5", "1"]
-    labels = [*names, *patches["region"].astype(str)]
-    turned: dict[str, Any] = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"} if axis.names else {}
+    of_patches = patches["region"].astype(str).tolist()
+    labels = [*names, *of_patches]
+    turned: dict[str, Any] = {}
+    if axis.names or max(map(len, of_patches), default=0) > LONGEST_UPRIGHT:
+        turned = {"rotation": 60, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks([*ticks, *places], labels, fontsize=SMALL, **turned)
     axes.set_xlim(-0.6 * step, places[-1] + 0.6 * step if places else None)
 
@@ -107,7 +110,7 @@ def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
     text = f"Mirror-symmetric viewpoint tuning index: {low:.2f} to {high:.2f} over layers"
     if "viewpoint_patches_summary" not in tables:
         return [f"{text}."]
-    patches = tables["viewpoint_patches_summary"]
+    patches = by_patch(tables["viewpoint_patches_summary"])
     several = patches["category"].nunique() > 1
     shown = ", ".join(
         f"{row['region']} {row['index']:.2f}" + (f" ({row['category']})" if several else "")
@@ -127,7 +130,7 @@ def _rows(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Layers, and patches below them."""
     parts = [tables["viewpoint_summary"]]
     if "viewpoint_patches_summary" in tables:
-        parts.append(tables["viewpoint_patches_summary"].rename(columns={"region": "layer"}))
+        parts.append(by_patch(tables["viewpoint_patches_summary"]).rename(columns={"region": "layer"}))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -1,14 +1,15 @@
 """How networks look in every figure: colour says the training regime, marker and line the network, place the layer.
 
-The same regime has the same colour in all figures, whatever else is drawn and in whatever order. Colours are told apart
-by colour-blind readers (Okabe and Ito 2008; further ones of Tol 2021).
+The same regime has the same colour in all figures, whatever else is drawn and in whatever order. Colours of the
+package's regimes are told apart by colour-blind readers (Okabe and Ito 2008; further ones of Tol 2021). A regime with a
+name of the user's own has one of sixteen others; two of them may share one, and markers and lines tell them apart then.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,13 +30,14 @@ __all__ = [
     "LayerAxis",
     "Look",
     "colour_legend",
+    "course_looks",
     "draw_patches",
     "draw_profile",
     "layer_axis_of",
     "look_handles",
     "look_legend",
     "looks_of",
-    "regime_colours",
+    "regime_colour",
 ]
 
 Kind = tuple[str, str]
@@ -52,16 +54,19 @@ REGIME_COLOURS = {
     "fitted": "#999933",
     "as given": "#882255",
 }
-OTHER_COLOURS = ("#117733", "#AA4499", "#661100", "#6699CC", "#44AA99", "#AA7744", "#4B0092", "#1A85FF")
-"""Of regimes with names of the user's own: chosen by the name, so that it is the same in all figures."""
+OTHER_COLOURS = (
+    *("#f200f2", "#00cc00", "#0000f2", "#f2005b", "#593800", "#a085f2", "#108000", "#cc9370"),
+    *("#cc0099", "#800000", "#8849f2", "#3a591b", "#f20000", "#1b2a59", "#5ba6a6", "#0000a6"),
+)
+"""Of regimes with names of the user's own: the name alone chooses one, so that it is the same in all figures."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[LineStyleType, ...] = ("-", "--", "-.", ":")
 PATCH_GRAY = "#1d1d1f"
 """Recorded patches: no colour, since colours are regimes."""
 TICK_POINTS = 9.5
 """Least distance of the names of two layers along an axis."""
-ACROSS: LineStyleType = "--"
-"""Line of a network of one layer, drawn across for comparison."""
+ACROSS: tuple[LineStyleType, ...] = ("--", ":", "-.")
+"""Lines of networks of one layer, drawn across for comparison; those of one colour differ."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class Look:
         As matplotlib takes them.
     shift : float
         How far points stand beside the layer's place, in layers.
+    across : bool
+        Whether it is a network of one layer beside others of several, drawn as a line across the panels.
     """
 
     name: str
@@ -83,6 +90,7 @@ class Look:
     marker: str
     line: LineStyleType
     shift: float
+    across: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,47 +153,95 @@ def layer_axis_of(table: pd.DataFrame) -> LayerAxis:
     rows = table.drop_duplicates([*by, "layer"])
     several = rows[rows.groupby(by, dropna=False)["layer"].transform("nunique") > 1]
     rows = (rows if several.empty else several).sort_values("layer_index", kind="stable")
-    orders = {tuple(network["layer"]) for _, network in rows.groupby(by, dropna=False)}
+    orders = list(dict.fromkeys(tuple(network["layer"]) for _, network in rows.groupby(by, dropna=False)))
     longest = max(orders, key=len)
-    shared = all(set(order) <= set(longest) for order in orders)
+    shared = all(_is_part_in_order(order, longest) for order in orders)
     return LayerAxis(longest if shared else ())
 
 
-def regime_colours(regimes: Iterable[str]) -> dict[str, str]:
-    """Colour of each regime: its own where it is one of the package's, else one that its name chooses."""
-    colours: dict[str, str] = {}
-    for regime in sorted(set(regimes)):
-        if regime in REGIME_COLOURS:
-            colours[regime] = REGIME_COLOURS[regime]
-            continue
-        start = int.from_bytes(hashlib.sha256(regime.encode()).digest()[:4], "big")
-        turned = [OTHER_COLOURS[(start + k) % len(OTHER_COLOURS)] for k in range(len(OTHER_COLOURS))]
-        colours[regime] = next((colour for colour in turned if colour not in colours.values()), turned[0])
-    return colours
+def _is_part_in_order(some: Sequence[str], every: Sequence[str]) -> bool:
+    """Whether names stand among others in the same order."""
+    left = iter(every)
+    return all(name in left for name in some)
+
+
+def regime_colour(regime: str) -> str:
+    """Colour of a regime: its own where it is one of the package's, else one that its name alone chooses."""
+    if regime in REGIME_COLOURS:
+        return REGIME_COLOURS[regime]
+    number = int.from_bytes(hashlib.sha256(regime.encode()).digest()[:4], "big")
+    return OTHER_COLOURS[number % len(OTHER_COLOURS)]
 
 
 def looks_of(table: pd.DataFrame, *, axis: LayerAxis | None = None) -> dict[Kind, Look]:
-    """How each model and regime of a table is drawn, in the order of the table."""
+    """How each model and regime of a table is drawn, in the order of the table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        All rows of a figure: columns ``model, regime``.
+    axis : LayerAxis or None
+        Of the figure's panels, where they show layers; the table has the column ``layer`` then.
+
+    Returns
+    -------
+    dict of (model, regime) to Look
+        Regimes of one colour have markers and lines of their own.
+    """
     kinds = list(table[["model", "regime"]].astype(str).drop_duplicates().itertuples(index=False, name=None))
     models = sorted({model for model, _ in kinds})
-    colours = regime_colours(regime for _, regime in kinds)
+    regimes = sorted({regime for _, regime in kinds})
+    across = _drawn_across(table, axis) if axis else set()
     spread = 0.13 * (axis.step if axis else 1.0) if 1 < len(kinds) <= 6 else 0.0
-    looks = {}
+    looks: dict[Kind, Look] = {}
     for place, (model, regime) in enumerate(kinds):
-        number = models.index(model)
+        colour = regime_colour(regime)
+        alike = [other for other in regimes if regime_colour(other) == colour]
+        number = models.index(model) + len(models) * alike.index(regime)
+        beside = sum(look.across and look.colour == colour for look in looks.values())
+        is_across = (model, regime) in across
         looks[model, regime] = Look(
-            ", ".join([model, regime]),
-            colours[regime],
+            f"{model}, {regime}",
+            colour,
             MARKERS[number % len(MARKERS)],
-            LINES[number % len(LINES)],
+            ACROSS[beside % len(ACROSS)] if is_across else LINES[number % len(LINES)],
             spread * (place - (len(kinds) - 1) / 2),
+            is_across,
         )
     return looks
 
 
-def draw_profile(
-    axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[pd.DataFrame] = (), across: bool = False
-) -> None:
+def _drawn_across(table: pd.DataFrame, axis: LayerAxis) -> set[Kind]:
+    """Models and regimes of one layer, where the axis has several places."""
+    if len(axis.names) == 1:
+        return set()
+    n_layers = table.groupby([table["model"].astype(str), table["regime"].astype(str)])["layer"].nunique()
+    return {(str(model), str(regime)) for model, regime in n_layers.index[n_layers <= 1]}
+
+
+def course_looks(table: pd.DataFrame) -> dict[Kind, Look]:
+    """How each model and regime is drawn in the course of its training: in its colour, with its marker where needed.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        All rows of a figure: columns ``model, regime``.
+
+    Returns
+    -------
+    dict of (model, regime) to Look
+        Lines are solid, and markers dots unless two networks have the same colour; none is a diamond, which test
+        images have.
+    """
+    looks = looks_of(table)
+    colours = [look.colour for look in looks.values()]
+    return {
+        kind: replace(look, line="-", marker=look.marker.replace("D", "h") if colours.count(look.colour) > 1 else ".")
+        for kind, look in looks.items()
+    }
+
+
+def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[pd.DataFrame] = ()) -> None:
     """Values over layers with their intervals, faint lines of single seeds behind.
 
     Parameters
@@ -196,12 +252,10 @@ def draw_profile(
     look : Look
     seeds : sequence of pandas.DataFrame
         Columns ``place, value``, one a seed.
-    across : bool
-        Draw the one layer of a network as a line across the panel.
     """
-    if across and not rows.empty:
+    if look.across and not rows.empty:
         row = rows.iloc[0]
-        axes.axhline(row["value"], color=look.colour, linewidth=1, linestyle=ACROSS, zorder=2)
+        axes.axhline(row["value"], color=look.colour, linewidth=1, linestyle=look.line, zorder=2)
         axes.axhspan(row["low"], row["high"], color=look.colour, alpha=0.1, linewidth=0, zorder=1)
         return
     for seed in seeds:
@@ -220,21 +274,20 @@ def draw_patches(axes: Axes, places: Sequence[float], rows: pd.DataFrame, value:
     errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], PATCH_GRAY, marker="D")
 
 
-def look_handles(looks: Mapping[Kind, Look], *, across: Iterable[Kind] = ()) -> list[Line2D]:
-    """Entries of a legend, one a model and regime; ``across`` are drawn as lines across."""
-    lines = set(across)
+def look_handles(looks: Mapping[Kind, Look]) -> list[Line2D]:
+    """Entries of a legend, one a model and regime."""
     return [
         Line2D(
             [], [], color=look.colour, linewidth=1.3, label=legend_name(look.name), markersize=4, mfc="white",
-            linestyle=ACROSS if kind in lines else look.line, marker=None if kind in lines else look.marker,
+            linestyle=look.line, marker=None if look.across else look.marker,
         )
-        for kind, look in looks.items()
+        for look in looks.values()
     ]  # fmt: skip
 
 
-def look_legend(figure: Figure, looks: Mapping[Kind, Look], *, across: Iterable[Kind] = ()) -> None:
-    """Names of models and regimes above the panels; ``across`` are drawn as lines across."""
-    _place_legend(figure, look_handles(looks, across=across))
+def look_legend(figure: Figure, looks: Mapping[Kind, Look]) -> None:
+    """Names of models and regimes above the panels."""
+    _place_legend(figure, look_handles(looks))
 
 
 def colour_legend(figure: Figure, colours: Mapping[str, str]) -> None:

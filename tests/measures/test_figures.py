@@ -7,33 +7,47 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 from neurocompare.measures import MEASURES
 from neurocompare.measures.declaration import Patches, needs_of
-from neurocompare.reporting.drawing import SMALL, lay_out, style
-from neurocompare.reporting.looks import REGIME_COLOURS, layer_axis_of, looks_of, regime_colours
+from neurocompare.measures.profiles import profiles_of
+from neurocompare.reporting.drawing import SMALL, lay_out, quantity_name, style
+from neurocompare.reporting.looks import (
+    OTHER_COLOURS,
+    REGIME_COLOURS,
+    course_looks,
+    layer_axis_of,
+    looks_of,
+    regime_colour,
+)
 from neurocompare.representations.rdms import build_rdms
 
 DRAWINGS = {figure.name: figure for measure in MEASURES.values() for figure in measure.figures}
 TABLES = {table.name: table for measure in MEASURES.values() for table in measure.all_tables}
-SIZES = {  # layers, patches, networks (model, regime), seeds
-    "one of each": (1, 1, [("net", "untrained")], 1),
-    "a usual study": (9, 3, [("cnn-small", "untrained"), ("cnn-small", "symmetric"), ("pixels", "untrained")], 1),
-    "many layers, one patch": (40, 1, [("net", "trained"), ("net", "untrained")], 1),
-    "hundreds of layers": (300, 2, [("net", "trained"), ("net", "untrained")], 2),
+SIZES = {  # layers, patches, networks (model, regime), seeds of each network
+    "one of each": (1, 1, [("net", "untrained")], (1,)),
+    "a usual study": (9, 3, [("cnn-small", "untrained"), ("cnn-small", "symmetric"), ("pixels", "untrained")], (1,)),
+    "many layers, one patch": (40, 1, [("net", "trained"), ("net", "untrained")], (1,)),
+    "hundreds of layers": (300, 2, [("net", "trained"), ("net", "untrained")], (2,)),
     "six patches, long names": (
         9, 6, [("my_package.networks:make_a_network_with_a_long_name", "trained on photographs of everything"),
-               ("other.networks:make", "untrained")], 3,
+               ("other.networks:make", "untrained")], (3,),
+    ),
+    "several of everything": (
+        3, 1, [("net", "trained"), ("net", "untrained"), ("other", "trained"), ("pixels", "untrained")], (2, 1, 1, 1),
     ),
 }  # fmt: skip
-SLOW = ("a usual study", "many layers, one patch", "hundreds of layers")
+SLOW = ("a usual study", "many layers, one patch", "hundreds of layers", "several of everything")
 REGIONS = ("ML", "AL", "AM", "IT", "MF", "PL")
 
 
 def layers_of(model: str, n_layers: int) -> list[tuple[str, int]]:
     if model == "pixels":
         return [("pixels", 0)]
+    if model == "other":
+        return [(f"a_stage_with_a_long_name.{k}", k) for k in range(n_layers)]
     deep = n_layers > 100
     return [(f"features.{k}.conv.block" if deep else f"layer{k}.conv", k) for k in range(n_layers)]
 
@@ -41,10 +55,12 @@ def layers_of(model: str, n_layers: int) -> list[tuple[str, int]]:
 def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
     """Rows of a table with every value that a figure may look for, at random."""
     n_layers, n_patches, kinds, n_seeds = size
+    several = len(set(n_seeds)) > 1
     columns, regions = TABLES[name].names, REGIONS[:n_patches]
     levels = {
         "region": regions,
-        "category": ("face",),
+        "subject": ("m1", "m2") if several else ("m1",),
+        "category": ("face", "car") if several and name != "importance" else ("face",),
         "identity": ("face01",) if name == "importance" else ("id0", "id1"),
         "transform": ("left-right", "up-down") if name == "kernels_summary" else ("left-right", "up-down", "rotation"),
         "measure": {
@@ -72,22 +88,20 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
         n_layers = 1
     rows = []
     pairs = list(itertools.combinations([regime for _, regime in kinds], 2)) or [("a", "b")]
-    for model, regime in kinds:
-        for seed, (layer, place) in itertools.product(range(n_seeds), layers_of(model, n_layers)):
+    levels["pair"] = pairs if "first" in columns else pairs[:1]
+    for (model, regime), n in zip(kinds, itertools.cycle(n_seeds)):
+        for seed, (layer, place) in itertools.product(range(n), layers_of(model, n_layers)):
             base = {"model": model, "regime": regime, "seed": seed, "layer": layer, "layer_index": place}
-            used = [key for key in levels if key in columns]
+            used = [key for key in levels if key in columns or key == "pair"]
             for values in itertools.product(*(levels[key] for key in used)):
-                first, second = pairs[0]
-                rows.append({**base, **dict(zip(used, values, strict=True)), "first": first, "second": second})
+                rows.append({**base, **dict(zip(used, values, strict=True))})
     table = pd.DataFrame(rows)
-    if "layer" not in columns:
-        keys = [key for key in levels if key in columns]
-        keys += [key for key in ("model", "regime", "seed") if key in columns]
-        table = table.drop_duplicates(keys)
+    table["first"], table["second"] = zip(*table.pop("pair"), strict=True)
+    table = table.drop_duplicates([key for key in table if key in columns])
     for column in columns:
         if column not in table:
             value = rng.uniform(-0.2, 0.9, len(table))
-            texts = {"method": "corr", "resample": "identity+neuron", "dissimilarity": "correlation", "subject": "m1"}
+            texts = {"method": "corr", "resample": "identity+neuron", "dissimilarity": "correlation"}
             if column in texts:
                 value = texts[column]
             elif column == "simulated":
@@ -95,7 +109,7 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
             elif column == "image_size_px":
                 value = 227.0
             elif column.startswith("n"):
-                value = 25
+                value = rng.integers(20, 26, len(table)) if several else 25
             table[column] = value
     for value in {"index", "fit", "mean", "share", "shapley", "estimate"} & set(columns):
         if {"ci_low", "ci_high"} <= set(columns):
@@ -111,7 +125,8 @@ def rdms_of(size: tuple, rng: np.random.Generator, *, recorded: bool):
         columns=["stimulus_id", "identity", "azimuth_deg"],
     ).set_index("stimulus_id")
     if recorded:
-        about = {"region": list(REGIONS[:n_patches])}
+        regions = list(REGIONS[:n_patches])
+        about = {"region": regions, "subject": ["m1"] * len(regions)}
     else:
         rows = [(m, r, 0, layer, place) for m, r in kinds for layer, place in layers_of(m, n_layers)]
         about = pd.DataFrame(rows, columns=["model", "regime", "seed", "layer", "layer_index"]).to_dict("list")
@@ -188,13 +203,46 @@ def test_no_text_leaves_the_page_or_covers_another(name, size, rng):
         assert all(np.diff(places) >= SMALL * figure.dpi / 72), "names of layers touch"
 
 
-def test_a_regime_has_one_colour_whatever_is_drawn_beside_it():
-    regimes = ["untrained", "symmetric", "my own regime", "another"]
-    colours = regime_colours(regimes)
-    assert len(set(colours.values())) == 4
-    assert regime_colours(reversed(regimes)) == colours
-    assert regime_colours(["my own regime", "natural"])["my own regime"] == colours["my own regime"]
-    assert len(set(REGIME_COLOURS.values())) == len(REGIME_COLOURS)
+ALIKE = ("objects", "cars")
+"""Two names that choose the same colour."""
+
+
+def lightness_and_hue(colour: str) -> np.ndarray:
+    """CIELAB (D65) of a colour."""
+    rgb = np.array(to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ linear / np.array([0.9505, 1.0, 1.089])
+    root = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * root[1] - 16, 500 * (root[0] - root[1]), 200 * (root[1] - root[2])])
+
+
+@pytest.mark.parametrize("regime", [*ALIKE, "mine", "faces", "untrained", "symmetric"])
+def test_a_regime_has_one_colour_whatever_is_drawn_beside_it(regime):
+    found = set()
+    for beside in ([], ["untrained"], [*ALIKE], ["mine", "faces"], ["zoo", "natural", "another"]):
+        for order in ([regime, *beside], [*beside, regime]):
+            looks = looks_of(pd.DataFrame({"model": "net", "regime": order}))
+            found.add(looks["net", regime].colour)
+    assert found == {regime_colour(regime)}
+
+
+def test_colours_of_regimes_are_told_apart():
+    colours = [*REGIME_COLOURS.values(), *OTHER_COLOURS]
+    for one, other in itertools.combinations(colours, 2):
+        assert np.linalg.norm(lightness_and_hue(one) - lightness_and_hue(other)) > 25, (one, other)
+
+
+def test_regimes_of_one_colour_have_markers_and_lines_of_their_own():
+    assert regime_colour(ALIKE[0]) == regime_colour(ALIKE[1])
+    table = pd.DataFrame(itertools.product(("net", "other"), ("untrained", *ALIKE)), columns=["model", "regime"])
+    looks = looks_of(table)
+    shown = [(look.colour, look.marker, look.line) for look in looks.values()]
+    assert len(set(shown)) == len(shown)
+    in_training = [(look.colour, look.marker) for look in course_looks(table).values()]
+    assert len(set(in_training)) == len(in_training)
+    plain = course_looks(table[(table["model"] == "net") & (table["regime"] != ALIKE[1])])
+    assert {look.marker for look in plain.values()} == {"."}
 
 
 def test_networks_that_name_layers_differently_go_by_relative_depth():
@@ -215,3 +263,55 @@ def test_markers_tell_networks_apart_and_colours_regimes():
     looks = looks_of(table)
     assert looks["b", "trained"].marker == looks["b", "untrained"].marker != looks["a", "trained"].marker
     assert looks["b", "trained"].colour == looks["a", "trained"].colour != looks["b", "untrained"].colour
+
+
+def layers_in(*orders: str) -> pd.DataFrame:
+    """Networks whose layers stand in these orders."""
+    return pd.DataFrame(
+        [("net", "untrained", seed, layer, k) for seed, order in enumerate(orders) for k, layer in enumerate(order)],
+        columns=["model", "regime", "seed", "layer", "layer_index"],
+    )
+
+
+def test_networks_share_an_axis_of_layers_where_these_come_in_the_same_order():
+    assert layer_axis_of(layers_in("acd", "abcd")).names == tuple("abcd")
+    assert layer_axis_of(layers_in("abc", "bca")).names == (), "the same layers in another order"
+    assert layer_axis_of(layers_in("abc", "abd")).names == ()
+
+
+def test_a_network_of_one_layer_is_drawn_across_in_all_panels_or_in_none():
+    rows = layers_in("abc")
+    views = [("mine", "face", "a"), *(("mine", "car", layer) for layer in "ab")]
+    views += [("flat", category, "b") for category in ("face", "car")]
+    several = pd.DataFrame(
+        [(model, "untrained", 0, layer, "abc".index(layer), category) for model, category, layer in views],
+        columns=[*rows, "category"],
+    )
+    table = pd.concat([*(rows.assign(category=name) for name in ("face", "car")), several], ignore_index=True)
+    table = table.assign(index=0.5, ci_low=0.4, ci_high=0.6, n=4)
+    figure = DRAWINGS["index_by_layer"].draw(table)
+    legend = {line.get_label(): line for line in figure.legends[0].get_lines()}
+    assert legend["mine, untrained"].get_marker() not in ("None", None), "points, as of two layers in one panel"
+    assert legend["flat, untrained"].get_marker() in ("None", None), "a line across"
+    for axes in figure.axes[:2]:
+        across = [line for line in axes.lines if line.get_transform() == axes.get_yaxis_transform("grid")]
+        assert [line.get_ydata()[0] for line in across] == [0.5, 0], "the network, and zero"
+
+
+def test_networks_of_one_layer_and_regime_differ_in_their_lines_across():
+    table = pd.concat([layers_in("abc"), layers_in("a").assign(model="pixels"), layers_in("b").assign(model="gabor")])
+    looks = looks_of(table, axis=layer_axis_of(table))
+    assert [look.across for look in looks.values()] == [False, True, True]
+    assert looks["pixels", "untrained"].line != looks["gabor", "untrained"].line
+
+
+def test_rows_of_two_patches_are_never_one_line():
+    table = pd.concat([layers_in("abc").assign(region=name, fit=0.5, ci_low=0.4, ci_high=0.6) for name in ("AL", "AM")])
+    with pytest.raises(ValueError, match="layer a of net, untrained, seed 0 stands twice in one panel"):
+        profiles_of(table.reset_index(drop=True), "fit")
+
+
+def test_a_quantity_is_named_with_its_patch():
+    assert quantity_name("fit", "AL") == "fit to AL"
+    assert quantity_name("shapley_invariant", "AL, m1") == "shapley invariant, AL, m1"
+    assert quantity_name("index", np.nan) == "mirror-symmetry index"

@@ -15,9 +15,10 @@ from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks
+from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.profiles import Profiles, profiles_of, seeds_of
 from neurocompare.reporting.drawing import PAGE_INCHES, style
-from neurocompare.reporting.looks import Look, layer_axis_of, look_handles, looks_of
+from neurocompare.reporting.looks import Look, draw_patches, layer_axis_of, look_handles, looks_of
 from neurocompare.representations.rdms import LAYER, rdm_table
 from neurocompare.representations.viewpoint import index_table, summarise_indices
 
@@ -54,8 +55,9 @@ def plot_fits(
     InputError
         If several patches are there and none is named, or the one named is not.
     """
-    table = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
-    table = _one(_one(table, "region", region, "patch"), "subject", subject, "subject")
+    every = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
+    table = _one(_one(every, "region", region, "patch"), "subject", subject, "subject")
+    _refuse_twice(table)
     axis = layer_axis_of(table)
     looks = looks_of(table, axis=axis)
     test, _ = summary_test(table)
@@ -63,7 +65,7 @@ def plot_fits(
         axes = ax or _new_axes()
         drawn = draw_patch(axes, table, axis, looks, test)
         axes.set_ylabel(fit_label(table))
-        axes.set_title(str(table["region"].iloc[0]))
+        axes.set_title(str(patch_names(every)[table.index[0]]))
         if isinstance(fits, FitResult) and (seeds_of(table) == 1).all():
             _mark_best(axes, fits, axis.place(table), looks)
         _legend(axes, drawn)
@@ -71,13 +73,14 @@ def plot_fits(
 
 
 def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax: Axes | None = None) -> Axes:
-    """Mirror-symmetry index of every layer, mean over exemplars with its 95 % t interval.
+    """Mirror-symmetry index of every layer, or patch, mean over exemplars with its 95 % t interval.
 
     Parameters
     ----------
     indices : rsatoolbox.rdm.RDMs or pandas.DataFrame
-        View RDMs (``compute_model_rdms(..., within="identity")``), one index a layer and exemplar
-        (``tables/viewpoint.csv``), or means with ``ci_low, ci_high`` (``tables/viewpoint_summary.csv``).
+        View RDMs (``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``), one index a layer and
+        exemplar (``tables/viewpoint.csv``), or means with ``ci_low, ci_high`` (``tables/viewpoint_summary.csv``). Rows
+        with a region and without a layer are of patches (``tables/viewpoint_patches.csv``): diamonds, side by side.
     category : str or None
         Of which category, where there are several.
     ax : matplotlib.axes.Axes or None
@@ -90,17 +93,27 @@ def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax:
     Raises
     ------
     InputError
-        If the table has no column ``index``, or several categories are there and none is named.
+        If the table has no column ``index``, several categories are there and none is named, or an exemplar occurs
+        twice in one layer or patch.
     """
     table = index_table(indices) if isinstance(indices, RDMs) else indices
     if "index" not in table:
         raise InputError(f"the table has no column 'index', but {', '.join(map(str, table.columns[:8]))}")
+    of_patches = "region" in table and "layer" not in table
+    if of_patches:
+        names = patch_names(table).astype(str)
+        table = table.assign(layer=names, layer_index=pd.factorize(names)[0])
     table = _named(table)
     if "category" in table:
         table = _one(table, "category", category, "category")
-    if "ci_low" not in table:
+    if "ci_low" in table:
+        _refuse_twice(table)
+    else:
+        if "identity" in table:
+            _refuse_twice(table, ["identity"])
         table = summarise_indices(table, LAYER)
-    return _profile(table, "index", "mirror-symmetry index", ax)
+    label = "mirror-symmetry index"
+    return _patches(table, "index", label, ax) if of_patches else _profile(table, "index", label, ax)
 
 
 def plot_regimes(table: pd.DataFrame, value: str = "index", *, ax: Axes | None = None) -> Axes:
@@ -128,12 +141,7 @@ def plot_regimes(table: pd.DataFrame, value: str = "index", *, ax: Axes | None =
     missing = [name for name in (*LAYER, value) if name not in table]
     if missing:
         raise InputError(f"the table has no column {missing[0]!r}: {closest(missing[0], table.columns)}")
-    if table.duplicated(list(LAYER)).any():
-        twice = table[table.duplicated(list(LAYER))].iloc[0]
-        raise InputError(
-            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} occurs twice; choose "
-            "one patch, category or exemplar"
-        )
+    _refuse_twice(table)
     return _profile(table, value, value.replace("_", " "), ax)
 
 
@@ -208,6 +216,31 @@ def _one(table: pd.DataFrame, column: str, wanted: str | None, what: str) -> pd.
     if wanted not in set(found):
         raise InputError(f"no {what} {wanted!r}: {closest(wanted, found.astype(str))}")
     return table[table[column] == wanted]
+
+
+def _refuse_twice(table: pd.DataFrame, also: Sequence[str] = ()) -> None:
+    """Refuse several rows of one network and layer (and of one value of other columns), which would be mixed."""
+    by = [*LAYER, *also]
+    if table.duplicated(by).any():
+        twice = table[table.duplicated(by)].iloc[0]
+        of = "".join(f" for {name} {twice[name]}" for name in also)
+        raise InputError(
+            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} occurs twice{of}; "
+            "choose one patch, category or exemplar"
+        )
+
+
+def _patches(table: pd.DataFrame, value: str, label: str, ax: Axes | None) -> Axes:
+    """Values of patches side by side."""
+    with style():
+        axes = ax or _new_axes()
+        draw_patches(axes, range(len(table)), table, value)
+        axes.set_xticks(range(len(table)), table["layer"])
+        axes.set_xlim(-0.6, len(table) - 0.4)
+        axes.axhline(0, color="black", linewidth=0.6)
+        axes.set_xlabel("patch")
+        axes.set_ylabel(label)
+    return axes
 
 
 def _profile(table: pd.DataFrame, value: str, label: str, ax: Axes | None) -> Axes:

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from neural_data import InputError
-from neurocompare import infer_fits, plot_fits, plot_index, plot_rdms, plot_regimes
+from neurocompare import infer_fits, mirror_symmetry_index, plot_fits, plot_index, plot_rdms, plot_regimes
 from tests.comparison.conftest import patterns_of, rdms_of
 
 LAYERS = ["conv1", "conv2", "fc1"]
@@ -89,6 +89,39 @@ def test_index_of_exemplars_is_their_mean_with_its_interval():
     np.testing.assert_allclose([low, high], [0.25 - half, 0.25 + half], rtol=1e-5)
     with pytest.raises(InputError, match="no column 'index'"):
         plot_index(table.rename(columns={"index": "value"}))
+
+
+def test_index_of_patches_is_a_diamond_each():
+    table = pd.DataFrame(
+        {
+            "region": np.repeat(["ML", "AL", "AM"], 3),
+            "subject": "m1",
+            "category": "face",
+            "identity": [0, 1, 2] * 3,
+            "index": [0.1, 0.2, 0.3, 0.3, 0.4, 0.5, 0.8, 0.8, 0.8],
+        }
+    )
+    axes = plot_index(table)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["ML", "AL", "AM"]
+    (points,) = lines_with(axes, "D")
+    np.testing.assert_allclose(points.get_ydata(), [0.2, 0.4, 0.8])
+    assert axes.get_xlabel() == "patch"
+    names = table["region"].eq("AM").map({True: "ML", False: "AL"})
+    axes = plot_index(table.assign(region="AL", subject=table["region"]))
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["AL, ML", "AL, AL", "AL, AM"]
+    with pytest.raises(InputError, match="for identity 0; choose one patch, category or exemplar"):
+        plot_index(table.assign(region=names))
+    with pytest.raises(InputError, match="for identity 0"):
+        plot_index(table.drop(columns=["region", "subject"]))
+
+
+def test_index_of_patches_of_a_recording_is_that_of_each(rng):
+    patterns = patterns_of(1, 3).assign(azimuth_deg=[-45, 0, 45]).drop(columns="identity")
+    about = {"region": ["ML", "ML", "AL", "AL"], "identity": ["id0", "id1"] * 2}
+    views = rdms_of(rng.random((4, 3)), patterns, **about)
+    (points,) = lines_with(plot_index(views), "D")
+    index = mirror_symmetry_index(views)
+    np.testing.assert_allclose(points.get_ydata(), [index[:2].mean(), index[2:].mean()])
 
 
 def test_regimes_are_means_over_seeds():

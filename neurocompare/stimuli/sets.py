@@ -386,7 +386,17 @@ def plan_set(
     if not -90 <= light_deg <= 90:
         raise InputError(f"stimuli: light_deg is {light_deg:g}; the light stands between -90 and 90 degrees")
     if chosen.views_deg is None:
+        if light_deg != 0 or azimuths_deg is not None or categories is not None:
+            raise InputError(
+                f"stimuli: views, categories and light of the built-in {kind} images are its own; leave azimuths_deg, "
+                "categories and light_deg out"
+            )
         return _plan_training(training, n, n_exemplars, size, seed)
+    if len(chosen.categories) == 1 and categories is not None and [*categories] != [*chosen.categories]:
+        raise InputError(
+            f"stimuli: categories are {[*categories]}, and the built-in {kind} are of the category "
+            f"{chosen.categories[0]!r} alone; leave categories out, or choose 'objects'"
+        )
     azimuths = np.array(sorted(set(map(float, chosen.views_deg if azimuths_deg is None else azimuths_deg))))
     if not len(azimuths) or not np.isfinite(azimuths).all():
         raise InputError(f"stimuli: views {list(azimuths)} are no azimuths in degrees; give at least one number")

@@ -32,7 +32,7 @@ from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms, concat_rdms, rdm_table
-from neurocompare.stimuli.sets import SETS, SetPlan, plan_set, render_in_memory
+from neurocompare.stimuli.sets import SetPlan, plan_set, render_in_memory
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, BroughtReading, Study
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
@@ -61,12 +61,6 @@ SIMULATED_REGIONS = ("ML", "AL", "AM")
 def planned_set(settings: Study) -> SetPlan:
     """The built-in stimuli that a study asks for; refuses what cannot be rendered."""
     chosen = settings.stimuli
-    shown = SETS[chosen.source].categories
-    if len(shown) == 1 and chosen.categories not in (None, [*shown]):
-        raise InputError(
-            f"stimuli.categories = {chosen.categories}: the built-in {chosen.source} are of the category {shown[0]!r} "
-            "alone; leave categories out, or choose stimuli.source = 'objects'"
-        )
     _check_faces(settings)
     return plan_set(
         chosen.source,

@@ -159,6 +159,13 @@ def test_progress_counts_images():
         (lambda: plan_set("face", size=32, seed=0), "did you mean 'faces'"),
         (lambda: plan_set("objects", size=32, seed=0, hair=False), "only faces can be without hair or neck"),
         (lambda: face_views(light_deg=100), "between -90 and 90 degrees"),
+        (
+            lambda: plan_set("faces", seed=0, categories=["car"]),
+            r"categories are \['car'\], and the built-in faces are",
+        ),
+        (lambda: plan_set("training", seed=0, light_deg=60), "light of the built-in training images are its own"),
+        (lambda: plan_set("training", seed=0, categories=["car"]), "leave azimuths_deg, categories and light_deg out"),
+        (lambda: plan_set("training", seed=0, azimuths_deg=[0]), "leave azimuths_deg, categories and light_deg out"),
     ],
 )
 def test_impossible_requests_are_refused(call, message):

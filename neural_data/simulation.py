@@ -150,9 +150,14 @@ def simulate_rates(
 
 
 def simulate_again(
-    recording: xr.DataArray, stimuli: StimulusSet, region: str, n_neurons: int, *, rng: np.random.Generator
+    recording: xr.DataArray,
+    stimuli: StimulusSet,
+    regions: str | Sequence[str],
+    n_neurons: int,
+    *,
+    rng: np.random.Generator,
 ) -> xr.DataArray:
-    """Expected rates of other neurons of a simulated patch, as far as they can be known from the images.
+    """Expected rates of other neurons of simulated patches, as far as they can be known from the images.
 
     Parameters
     ----------
@@ -160,8 +165,9 @@ def simulate_again(
         From :func:`simulate_patches`.
     stimuli : StimulusSet
         What was shown.
-    region : str
+    regions : str or sequence of str
     n_neurons : int
+        Of each region.
     rng : numpy.random.Generator
         Source of the neurons.
 
@@ -174,14 +180,23 @@ def simulate_again(
     Raises
     ------
     InputError
-        If the recording is no simulation of patches, or one of another version.
+        If the recording is no simulation of these patches, or one of another version.
     """
     about = simulation_parameters(recording)
     kind = about.get("kind")
-    if about.get("model") != "simulate_patches" or kind not in KINDS or region not in about["patches"]:
-        raise InputError(f"this recording holds no simulated patch {region!r} that could be simulated again")
-    tuning = {region: KINDS[kind].tuning(**about["patches"][region])}
-    return simulate_rates(stimuli, [region], n_neurons, rng=rng, tuning=tuning, kind=kind)
+    regions = _names(regions, "regions")
+    known = about.get("patches", {}) if about.get("model") == "simulate_patches" and kind in KINDS else {}
+    for region in regions:
+        if region not in known:
+            raise InputError(f"this recording holds no simulated patch {region!r} that could be simulated again")
+        fields = {one.name for one in dataclasses.fields(KINDS[kind].tuning)}
+        if set(known[region]) != fields:
+            raise InputError(
+                f"patch {region!r} of this recording was simulated by another version (parameters that differ: "
+                f"{sorted(fields ^ set(known[region]))}) and cannot be simulated again; simulate the recording anew"
+            )
+    tuning = {region: KINDS[kind].tuning(**known[region]) for region in regions}
+    return simulate_rates(stimuli, regions, n_neurons, rng=rng, tuning=tuning, kind=kind)
 
 
 def draw_trials(

@@ -15,7 +15,7 @@ import xarray as xr
 
 from neural_data.errors import InputError
 from neural_data.recordings import regions_of, select_region
-from neural_data.simulation import KINDS, draw_trials, simulate_again, simulation_parameters
+from neural_data.simulation import draw_trials, simulate_again, simulation_parameters
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.controls import cells_of_pairs
 from neurocompare.comparison.fits import fits_on_counts, matched_vectors
@@ -46,8 +46,8 @@ def best_image_fits(
     Parameters
     ----------
     recording : xarray.DataArray
-        From ``simulate_patches``. Of any other nothing is known, and fits are NaN; so they are where the stimuli hold
-        neither measures nor images any more.
+        From ``simulate_patches``. Of any other region nothing is known, and fits are NaN; so they are where the stimuli
+        hold neither measures nor images any more.
     stimuli : StimulusSet
         What was shown.
     rng : numpy.random.Generator
@@ -66,22 +66,22 @@ def best_image_fits(
     InputError
         If the recording holds other stimuli, or RDMs cannot be computed.
     """
-    regions = regions_of(recording)
-    about = simulation_parameters(recording)
-    if about.get("model") != "simulate_patches" or about.get("kind") not in KINDS:
-        return pd.Series(np.nan, index=regions)
+    fits = dict.fromkeys(regions_of(recording), np.nan)
+    patches = simulation_parameters(recording).get("patches", {})
+    simulated = [region for region in fits if region in patches]
+    if not simulated:
+        return pd.Series(fits)
+    try:
+        others = simulate_again(recording, stimuli, simulated, N_NEURONS, rng=rng)
+    except InputError as error:
+        log.info("the best fit of models of images is not known: %s", error)
+        return pd.Series(fits)
+    if find_dissimilarity(dissimilarity).needs_trials:
+        others = draw_trials(others, N_REPETITIONS, rng=rng)
     rdms_of = partial(compute_neural_rdms, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli)
-    fits = dict.fromkeys(regions, np.nan)
-    for region in regions:
-        try:
-            again = simulate_again(recording, stimuli, region, N_NEURONS, rng=rng)
-        except InputError as error:
-            log.info("the best fit of models of images is not known: %s", error)
-            break
-        if find_dissimilarity(dissimilarity).needs_trials:
-            again = draw_trials(again, N_REPETITIONS, rng=rng)
+    for region in simulated:
         found = rdms_of(select_region(recording, region))
-        more, recorded = matched_vectors(rdms_of(again), found)
+        more, recorded = matched_vectors(rdms_of(select_region(others, region)), found)
         cells = cells_of_pairs(control, pattern_table(found))
         if cells is not None:
             more, recorded = cells.partialled(more), cells.partialled(recorded)

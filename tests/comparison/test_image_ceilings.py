@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from neural_data import simulate_from_layer, simulate_patches
 from neural_data.simulation import KINDS
@@ -60,3 +61,17 @@ def test_nothing_is_known_of_other_recordings(recordings, shown, faces, rng):
     del about["kind"]
     old.attrs["simulation"] = json.dumps(about)
     assert np.isnan(best_image_fits(old, shown, rng=rng)).all()
+
+
+def test_a_region_that_was_not_simulated_keeps_no_other_from_its_fit(recordings, shown):
+    """The first region was recorded elsewhere; the fit of the second is what it is by itself, images looked at once."""
+    recording = recordings["image"]
+    other = recording.assign_coords(
+        region=("neuroid", ["IT"] * 60), neuroid_id=("neuroid", [f"other {k}" for k in range(60)])
+    )
+    both = xr.concat([other, recording], dim="neuroid", combine_attrs="override")
+    alone = best_image_fits(recording, shown, rng=np.random.default_rng(6))["AM"]
+    found = best_image_fits(both, shown, rng=np.random.default_rng(6))
+    assert list(found.index) == ["IT", "AM"]
+    assert np.isnan(found["IT"])
+    assert found["AM"] == pytest.approx(alone)

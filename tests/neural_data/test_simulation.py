@@ -257,3 +257,16 @@ def test_other_neurons_share_the_identities_that_images_show_and_no_others(many_
     assert abs(agreement["parametric"]) < 0.3
     with pytest.raises(InputError, match="no simulated patch 'AL'"):
         simulate_again(rates, shown, "AL", 10, rng=rng)
+
+
+@pytest.mark.parametrize("change", [{"view_tilt": 1.0}, {"view_share": None}])
+def test_a_patch_of_another_version_is_not_simulated_again(faces, rng, change):
+    """A parameter that there is no more, and one that there was not yet."""
+    rates = simulate_rates(faces, ["ML", "AL"], 3, rng=rng)
+    about = simulation_parameters(rates)
+    about["patches"]["AL"] |= change
+    about["patches"]["AL"] = {name: value for name, value in about["patches"]["AL"].items() if value is not None}
+    rates.attrs["simulation"] = json.dumps(about)
+    with pytest.raises(InputError, match=f"'AL' .* another version .*{next(iter(change))}"):
+        simulate_again(rates, faces, ["ML", "AL"], 3, rng=rng)
+    assert simulate_again(rates, faces, "ML", 3, rng=rng).shape == (30, 3)

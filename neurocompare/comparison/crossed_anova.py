@@ -1,8 +1,8 @@
 """Difference between two regimes for new seeds and new exemplars: crossed analysis of variance, Satterthwaite's df.
 
-Takes values of networks (rows) and exemplars (columns); gives an :class:`~.hypothesis_tests.Outcome`. Always defined
-from two seeds and two exemplars on: where seeds or exemplars differ by less than chance, the larger of the two parts of
-variance is left and nothing is subtracted.
+Takes values of networks (rows) and exemplars (columns); gives an :class:`~.hypothesis_tests.Outcome`. Defined for two
+or more seeds and exemplars whose values vary. Where seeds or exemplars differ by less than chance, the variance is the
+larger part alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["crossed_outcome"]
 
 @dataclass(frozen=True)
 class _Part:
-    """A variance of the difference, (``variance``), estimated with ``df`` degrees of freedom."""
+    """A variance of the difference, estimated with ``df`` degrees of freedom."""
 
     variance: float
     df: float

@@ -41,7 +41,7 @@ def best_image_fits(
     method: str = "corr",
     control: tuple[str, ...] = (),
 ) -> pd.Series:
-    """Fit of 1,000 other neurons of each simulated patch, which know of identities what the images show.
+    """Fit of 1,000 other neurons of each simulated patch, whose tuning to identities is computed from the images.
 
     Parameters
     ----------

@@ -81,7 +81,7 @@ MEASURES: dict[str, tuple[float, float]] = {
 """Mean and standard deviation of every measure: cm, but degrees for ``ear_flare`` and standard scores for albedos."""
 
 HAIR_MEASURES = ("hairline", "hair_temples", "hair_peak", "hair_volume", "hair_sides")
-"""Measures that hair alone shows; its colour is that of the brows, too."""
+"""Measures visible in the hair alone. Hair colour is not among them: brows show it too."""
 NECK_MEASURES = ("neck_width",)
 MOST_SCORE = 2.2
 """Standard scores are cut here."""

@@ -44,7 +44,7 @@ def crossed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alph
     outcome : Outcome
         Mean difference, with t on Satterthwaite's degrees of freedom.
     problem : str
-        Why nothing can be said (too few networks or exemplars, values that do not vary), or nothing.
+        Why nothing can be said (too few networks, exemplars or common values; values that do not vary), or nothing.
 
     Notes
     -----
@@ -60,6 +60,8 @@ def crossed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alph
         return Outcome(np.nan), "fewer than two networks"
     tables = [difference(first, second)] if paired else [first, second]
     largest = max(np.nanmax(np.abs(table), initial=0.0) for table in (first, second))
+    if not all(_connected(table) for table in tables):
+        return Outcome(np.nan), "seeds and exemplars have too few values in common"
     tables, missing = zip(*(_filled(table) for table in tables), strict=True)
     effects = tables[0] if paired else tables[0].mean(axis=0) - tables[1].mean(axis=0)
     estimate = float(np.mean(effects))
@@ -95,13 +97,23 @@ def _variance(seeds: list[_Part], exemplars: _Part, rests: list[_Part]) -> tuple
     return float(variance), float(variance**2 / spread) if spread > 0 else np.nan
 
 
+def _connected(table: np.ndarray) -> bool:
+    """Whether the known values tell all effects of seeds and exemplars apart, but for one constant."""
+    return bool(np.linalg.matrix_rank(_indicators(table)[~np.isnan(table).ravel()]) == sum(table.shape) - 1)
+
+
+def _indicators(table: np.ndarray) -> np.ndarray:
+    """Which seed and which exemplar each value of a table has, (n_values, n_seeds + n_exemplars)."""
+    seed, exemplar = np.indices(table.shape)
+    return np.concatenate([np.eye(table.shape[0])[seed.ravel()], np.eye(table.shape[1])[exemplar.ravel()]], axis=1)
+
+
 def _filled(table: np.ndarray) -> tuple[np.ndarray, int]:
     """A table of seeds and exemplars whose gaps are filled by their sum of effects, and how many there were."""
     gaps = np.isnan(table)
     if not gaps.any():
         return table, 0
-    seed, exemplar = np.indices(table.shape)
     known = ~gaps.ravel()
-    design = np.concatenate([np.eye(table.shape[0])[seed.ravel()], np.eye(table.shape[1])[exemplar.ravel()]], axis=1)
+    design = _indicators(table)
     effects = np.linalg.lstsq(design[known], table.ravel()[known])[0]
     return np.where(gaps, (design @ effects).reshape(table.shape), table), int(gaps.sum())

@@ -183,7 +183,7 @@ def simulate_again(
         If the recording is no simulation of these patches, or one of another version.
     """
     about = simulation_parameters(recording)
-    kind = about.get("kind")
+    kind = str(about.get("kind"))
     regions = _names(regions, "regions")
     known = about.get("patches", {}) if about.get("model") == "simulate_patches" and kind in KINDS else {}
     for region in regions:

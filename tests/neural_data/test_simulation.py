@@ -73,10 +73,13 @@ def test_rates_follow_the_formula(faces, rng):
     np.testing.assert_allclose(profile, 2 + 10 * expected[[0, 1, 2, 1, 0]], rtol=1e-10)
 
 
-def test_stimuli_that_are_no_faces_drive_a_patch_less(faces, rng):
+@pytest.mark.parametrize(
+    ("kind", "alike"), [("image", {"modulation": 0.0}), ("parametric", {"identity_strength": 0.0})]
+)
+def test_stimuli_that_are_no_faces_drive_a_patch_less(faces, rng, kind, alike):
     mixed = dataclasses.replace(faces, table=faces.table.assign(category=["face"] * 15 + ["car"] * 15))
-    quiet = {"ML": dataclasses.replace(PATCHES["ML"], baseline_hz=0.0, identity_strength=0.0)}
-    rates = condition_means(simulate_rates(mixed, ["ML"], 50, rng=rng, tuning=quiet, kind="parametric")).to_numpy()
+    quiet = {"ML": dataclasses.replace(KINDS[kind].patches["ML"], baseline_hz=0.0, **alike)}
+    rates = condition_means(simulate_rates(mixed, ["ML"], 50, rng=rng, tuning=quiet, kind=kind)).to_numpy()
     assert rates[15:].sum() / rates[:15].sum() == pytest.approx(0.1)
 
 

@@ -430,8 +430,9 @@ def _cache_overview(kept: Cache) -> str:
     """What a cache holds, by kind of step."""
     entries = kept.entries()
     lines = [f"{kept.folder}: {len(entries)} steps, {size(sum(entry.n_bytes for entry in entries))}"]
+    width = max((len(entry.kind) for entry in entries), default=0)
     for kind in dict.fromkeys(entry.kind for entry in entries):
         same = [entry for entry in entries if entry.kind == kind]
         took = duration(sum(entry.seconds for entry in same))
-        lines.append(f"  {kind:<12}  {len(same):>5}  {size(sum(e.n_bytes for e in same)):>9}  took {took}")
+        lines.append(f"  {kind:<{width}}  {len(same):>5}  {size(sum(e.n_bytes for e in same)):>9}  took {took}")
     return "\n".join(lines)

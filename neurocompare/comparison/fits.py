@@ -194,18 +194,27 @@ def fits_of_rows(
     """
     measure = find_method(method)
     n_stimuli = _n_stimuli(first.shape[1])
-    undefined = np.isnan(first) | np.isnan(second)
-    if measure.rowwise is not None and (undefined == undefined[:1]).all():
-        measured = np.flatnonzero(~undefined[0])
-        left, right = (vectors[:, measured] if undefined.any() else vectors for vectors in (first, second))
-        if counts is None:
-            return measure.rowwise(left, right)[None]
-        if measure.linear:
+    n_draws = 1 if counts is None else len(counts)
+    fits = np.full((n_draws, len(first)), np.nan)
+    for rows, mask in _rows_by_mask(np.where(np.isnan(first), first, second)):
+        measured = np.flatnonzero(mask)
+        if len(measured) < 2:
+            continue
+        whole = mask.all() and len(rows) == len(first)
+        left, right = (first, second) if whole else (first[rows][:, measured], second[rows][:, measured])
+        if measure.rowwise is not None and counts is None:
+            fits[:, rows] = measure.rowwise(left, right)
+        elif measure.rowwise is not None and measure.linear:
             weights = Pairs(n_stimuli, measured).weights(counts)
-            return weighted_rows(measure.settled(left), measure.settled(right), weights, centred=measure.centred)
-    counts = np.ones((1, n_stimuli), dtype=int) if counts is None else counts
-    rows = [fits_on_counts(a[None], b[None], counts, method=method) for a, b in zip(first, second, strict=True)]
-    return np.array(rows, dtype=float).reshape(len(first), len(counts)).T
+            fits[:, rows] = weighted_rows(
+                measure.settled(left), measure.settled(right), weights, centred=measure.centred
+            )
+        else:
+            drawn = np.ones((1, n_stimuli), dtype=int) if counts is None else counts
+            for row in rows:
+                one = fits_on_counts(first[row : row + 1], second[row : row + 1], drawn, method=method)
+                fits[:, row] = one[:, 0, 0]
+    return fits
 
 
 def matched_vectors(model_rdms: RDMs, neural_rdms: RDMs) -> tuple[np.ndarray, np.ndarray]:
@@ -275,8 +284,10 @@ def _rows_by_mask(vectors: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     measured = ~np.isnan(vectors)
     if measured.all():
         return [(np.arange(len(vectors)), measured[0])]
-    masks, membership = np.unique(measured, axis=0, return_inverse=True)
-    return [(np.flatnonzero(membership.ravel() == k), mask) for k, mask in enumerate(masks)]
+    rows_of: dict[bytes, list[int]] = {}
+    for row, packed in enumerate(np.packbits(measured, axis=1)):
+        rows_of.setdefault(packed.tobytes(), []).append(row)
+    return [(np.array(rows), measured[rows[0]]) for rows in rows_of.values()]
 
 
 def _blocks(n_draws: int, numbers_per_draw: int) -> Iterator[slice]:

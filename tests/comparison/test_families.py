@@ -109,3 +109,16 @@ def test_a_record_is_all_that_a_new_factor_takes(monkeypatch, rng):
         left_out.append(compare(*parts, method="corr")[0, 0])
     assert result.se[0, 0] == pytest.approx(np.sqrt(4 * np.var(left_out)))
     assert result.sizes["view"][0] == 5
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("drawn", [False, True])
+def test_rows_that_lack_other_pairs_are_those_of_each_row_alone(name, drawn, rng):
+    first, second = rng.random((2, 6, 45)) + 0.1
+    for row, lacking in enumerate([[], [0, 7], [7, 0], [3], [], [44]]):
+        (first if row % 2 else second)[row, lacking] = np.nan
+    counts = rng.multinomial(10, np.full(10, 0.1), size=3) if drawn else None
+    found = fits_of_rows(first, second, name, counts=counts)
+    alone = [fits_on_counts(a[None], b[None], counts, method=name)[:, 0, 0] for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(found, np.transpose(alone), rtol=1e-9, atol=1e-12)
+    assert np.isfinite(found).all()

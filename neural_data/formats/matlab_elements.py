@@ -52,14 +52,25 @@ def check_elements(path: Path) -> None:
             raise ValueError(f"an element claims {size:,} bytes, and {len(content) - place - 8:,} are left")
         inside = content[place + 8 : place + 8 + size]
         if kind == COMPRESSED:
-            unpacker = zlib.decompressobj()
-            unpacked = memoryview(unpacker.decompress(inside) + unpacker.flush())
-            if not unpacker.eof:
-                raise ValueError("a compressed element is cut off")
+            unpacked = memoryview(_unpacked(inside, order))
             _Elements(unpacked, order).matrix(0, len(unpacked), 0)
         elif kind == MATRIX:
             _Elements(content, order).matrix(place, place + 8 + size, 0)
         place += 8 + size
+
+
+def _unpacked(compressed: memoryview, order: str) -> bytes:
+    """The element that a compressed one holds, and not a byte more than it claims (and is padded with)."""
+    unpacker = zlib.decompressobj()
+    tag = unpacker.decompress(compressed, 8)
+    if len(tag) < 8:
+        raise ValueError("a compressed element is cut off")
+    size = struct.unpack(f"{order}II", tag)[1]
+    data = unpacker.decompress(unpacker.unconsumed_tail, size + 8)
+    if not unpacker.eof:
+        more = len(data) > size or unpacker.unconsumed_tail
+        raise ValueError(f"a compressed element {f'holds more than its {size:,} bytes' if more else 'is cut off'}")
+    return tag + data
 
 
 class _Elements:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -95,3 +98,21 @@ def test_a_flipped_bit_in_any_of_the_first_bytes_of_a_pngs_pixels_is_noticed():
             decode_image(damaged, "damaged")
     with pytest.raises(InputError, match="cut off"):
         decode_image(content[:-12], "damaged")
+
+
+def test_a_compressed_variable_that_unpacks_to_more_than_it_claims_is_refused_unread(tmp_path):
+    scipy.io.savemat(tmp_path / "v.mat", {"v": np.arange(4.0)}, do_compression=True)
+    content = (tmp_path / "v.mat").read_bytes()
+    whole = zlib.decompress(content[136:])
+    bomb = zlib.compress(whole + bytes(50_000_000))
+    (tmp_path / "more.mat").write_bytes(content[:128] + struct.pack("<II", 15, len(bomb)) + bomb)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=f"a compressed element holds more than its {len(whole) - 8} bytes"):
+        check_elements(tmp_path / "more.mat")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+    cut = content[:132] + struct.pack("<I", len(content) - 140) + content[136:-4]
+    (tmp_path / "cut.mat").write_bytes(cut)
+    with pytest.raises(ValueError, match="is cut off"):
+        check_elements(tmp_path / "cut.mat")

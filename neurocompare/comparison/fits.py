@@ -204,7 +204,7 @@ def fits_of_rows(
         left, right = (first, second) if whole else (first[rows][:, measured], second[rows][:, measured])
         if measure.rowwise is not None and counts is None:
             fits[:, rows] = measure.rowwise(left, right)
-        elif measure.rowwise is not None and measure.linear:
+        elif counts is not None and measure.rowwise is not None and measure.linear:
             weights = Pairs(n_stimuli, measured).weights(counts)
             fits[:, rows] = weighted_rows(
                 measure.settled(left), measure.settled(right), weights, centred=measure.centred

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import html
 import logging
 import math
 import re
@@ -97,6 +98,22 @@ class StimulusSet:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        azimuths = self.table["azimuth_deg"]
+        n_azimuths = azimuths.nunique()
+        span = f" ({azimuths.min():g} to {azimuths.max():g} degrees)" if n_azimuths > 1 else ""
+        counts = [
+            _counted(len(self), "stimulus", "stimuli"),
+            _counted(len(self.identities), "identity", "identities"),
+            _counted(n_azimuths, "azimuth", "azimuths") + span,
+            _counted(self.table["category"].nunique(), "category", "categories"),
+        ]
+        place = "in memory" if self.files is None else f"in {self.files}"
+        return f"<StimulusSet {self.name!r}: {', '.join(counts)}; images {place}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(repr(self))}</p>{self.table.head().to_html()}"
 
     @property
     def ids(self) -> list[str]:
@@ -551,3 +568,7 @@ def _find_images(csv: Path, first: str) -> Path:
             "place (images=..., stimuli.images in a study)"
         )
     return place
+
+
+def _counted(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}"

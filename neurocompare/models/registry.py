@@ -106,6 +106,13 @@ class Network:
     preprocessing_source: str = "given"
     seen: Inspected | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        n_weights = sum(weight.numel() for weight in self.module.parameters())
+        return (
+            f"<Network {self.name!r}, {self.regime}, seed {self.seed}: {n_weights:,} weights on {self.device}; images: "
+            f"{self.preprocessing.in_words()} ({self.preprocessing_source})>"
+        )
+
     @functools.cached_property
     def inspected(self) -> Inspected:
         """What a few forward passes on noise showed; made once, at first use."""

@@ -289,3 +289,12 @@ def test_our_own_networks_process_images_of_the_size_they_name(name, monkeypatch
     images = np.random.default_rng(0).random((2, 3, *[network.preprocessing.size] * 2), dtype=np.float32)
     assert torch.isfinite(network.forward(images)).all()
     assert network.layer_names()
+
+
+def test_a_network_says_what_it_is_without_being_run():
+    network = load_model("cnn-small", seed=4)
+    n_weights = sum(weight.numel() for weight in network.module.parameters())
+    assert repr(network).startswith(
+        f"<Network 'cnn-small', untrained, seed 4: {n_weights:,} weights on cpu; images: 32 x"
+    )
+    assert "inspected" not in vars(network)

@@ -256,3 +256,13 @@ def test_other_pixels_take_the_place_of_prepared_images(faces):
     assert prepared.images(8).any()
     assert not black.images(8).any()
     assert black.ids == faces.ids
+
+
+def test_a_set_says_what_it_holds(faces):
+    counts = "30 stimuli, 6 identities, 5 azimuths (-90 to 90 degrees), 1 category"
+    assert repr(faces) == f"<StimulusSet {faces.name!r}: {counts}; images in memory>"
+    one = faces.take([0])
+    assert "1 stimulus, 1 identity, 1 azimuth, 1 category" in repr(one)
+    page = one._repr_html_()
+    assert page.startswith("<p>&lt;StimulusSet")
+    assert one.ids[0] in page

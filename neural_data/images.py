@@ -137,7 +137,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged tags; what cannot be read raises
             if content.startswith(_PNG):
-                _check_sums(content)
+                _check_png_sums(content)
             with Image.open(io.BytesIO(content), formats=IMAGE_FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise InputError(
@@ -169,7 +169,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
     return Decoded(np.ascontiguousarray(turned), n_frames)
 
 
-def _check_sums(content: bytes) -> None:
+def _check_png_sums(content: bytes) -> None:
     """Compare the checksums of a PNG's pixels, palette and transparency: Pillow passes over that of the pixels."""
     place = len(_PNG)
     while place + 12 <= len(content):

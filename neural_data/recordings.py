@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MISSING_POLICIES",
-    "UNITS",
+    "RESPONSE_UNITS",
     "as_dataset",
     "as_text",
     "checked_recording",
@@ -49,7 +49,7 @@ __all__ = [
     "with_ids_of",
 ]
 
-UNITS = ("spikes/s", "counts", "normalized")
+RESPONSE_UNITS = ("spikes/s", "counts", "normalized")
 """Rates and counts cannot be negative; ``normalized`` (z-scored, baseline-subtracted, ...) can."""
 MISSING_POLICIES = ("refuse", "drop_neurons", "drop_stimuli", "keep")
 DIMS = ("presentation", "neuroid", "time_bin")
@@ -146,8 +146,8 @@ def checked_recording(recording: xr.DataArray, *, where: str = "recording", unit
     recording = _with_coords(recording, where)
     found = units or str(recording.attrs.get("units", "spikes/s"))
     found = {"count": "counts", "Hz": "spikes/s", "hz": "spikes/s", "spikes/sec": "spikes/s"}.get(found, found)
-    if found not in UNITS:
-        raise InputError(f"{where}: units {found!r} are not known; {closest(found, UNITS)}")
+    if found not in RESPONSE_UNITS:
+        raise InputError(f"{where}: units {found!r} are not known; {closest(found, RESPONSE_UNITS)}")
     recording = recording.assign_attrs(
         units=found,
         simultaneous=_flag(recording, "simultaneous", 1, where),

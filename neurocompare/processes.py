@@ -34,10 +34,10 @@ def delayed(function: Callable[..., Any]) -> Callable[..., tuple]:
     callable
         Takes the function's arguments; gives what ``joblib.Parallel`` takes.
     """
-    return joblib.delayed(functools.partial(_called, os.getpid(), function))
+    return joblib.delayed(functools.partial(_called_while_watched, os.getpid(), function))
 
 
-def _called(starter: int, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+def _called_while_watched(starter: int, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     end_with(starter)
     return function(*arguments, **options)
 

@@ -8,7 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["SaidOnce", "progress_lines"]
+__all__ = ["Progress", "SaidOnce", "no_progress", "progress_lines"]
+
+Progress = Callable[[str, float], None]
+"""Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
 
 FIRST_SECONDS = 5.0
 """Less takes no line: short runs say nothing."""
@@ -19,7 +22,7 @@ STILL_SECONDS = 60.0
 
 
 @contextmanager
-def progress_lines(say: Callable[[str], None]) -> Iterator[Callable[[str, float], None]]:
+def progress_lines(say: Callable[[str], None]) -> Iterator[Progress]:
     """A function that takes the name of the running step and the share that is done, while lines are said.
 
     Parameters
@@ -56,6 +59,10 @@ def progress_lines(say: Callable[[str], None]) -> Iterator[Callable[[str, float]
     finally:
         over.set()
         watcher.join()
+
+
+def no_progress(_name: str, _share: float) -> None:
+    """Progress that nobody looks at."""
 
 
 class SaidOnce(logging.Filter):

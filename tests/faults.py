@@ -28,7 +28,7 @@ import numpy as np
 from neural_data import write_stimuli
 from neurocompare.cli import main as program
 from tests.conftest import noise_faces
-from tests.study.test_training import write_images
+from tests.study.test_training_runs import write_images
 
 STUDY = """\
 seed = 3
@@ -405,7 +405,7 @@ def main() -> None:
     # Everything heavy is imported here once, and copied into every process.
     import neurocompare.measures
     import neurocompare.study.runner
-    import neurocompare.study.training  # noqa: F401
+    import neurocompare.study.training_runs  # noqa: F401
 
     for name, case in cases(options.kills).items():
         if options.cases and not any(part in name for part in options.cases):

@@ -20,6 +20,7 @@ from pathlib import Path
 from neural_data.errors import InputError
 
 __all__ = [
+    "DEEPEST",
     "LARGEST_CLAIM",
     "checked_file",
     "checked_folder",
@@ -32,6 +33,8 @@ __all__ = [
     "whole_file",
 ]
 
+DEEPEST = 64
+"""Groups or arrays inside one another that a file may have."""
 LARGEST_CLAIM = 4_000_000_000
 """Bytes in memory that one file may ask for."""
 SMALL_CLAIM = 128_000_000

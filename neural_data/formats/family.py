@@ -13,7 +13,7 @@ from pathlib import Path
 import xarray as xr
 
 from neural_data.errors import InputError, closest
-from neural_data.formats.options import ReadOptions
+from neural_data.formats.read_options import ReadOptions
 
 __all__ = ["Candidate", "Format", "format_called"]
 

@@ -18,7 +18,7 @@ from neural_data.formats.bounds import checked_file, checked_folder, exists, vis
 from neural_data.formats.cells import looks_like_text
 from neural_data.formats.family import Candidate, Format, format_called
 from neural_data.formats.hdf5 import SIGNATURE, closed_hdf5
-from neural_data.formats.options import ReadOptions
+from neural_data.formats.read_options import ReadOptions
 from neural_data.recordings import (
     MISSING_POLICIES,
     checked_recording,
@@ -81,7 +81,7 @@ def read_recording(
     columns : mapping of str to str, or None
         What columns (of a table), coords (of netCDF) or columns of trials and units (of NWB) are, by role:
         ``{"response": "rate", "stimulus_id": "image"}``. Neurons of a wide table are named by a pattern or a list:
-        ``{"response": "unit*"}``. Roles are listed in ``neural_data.formats.options.ROLES``.
+        ``{"response": "unit*"}``. Roles are listed in ``neural_data.formats.read_options.ROLES``.
     variables : mapping of str to str, or None
         Variables of a MATLAB or HDF5 file by role: ``{"responses": "rates", "stimulus_id": "stim"}``, see
         ``neural_data.formats.named_arrays``.

@@ -17,7 +17,7 @@ from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, inside, visible_files
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
-from neural_data.formats.options import ReadOptions, refuse_unused
+from neural_data.formats.read_options import ReadOptions, refuse_unused
 from neural_data.recordings import make_recording
 from neural_data.stimuli import StimulusSet
 

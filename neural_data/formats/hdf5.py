@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 
 from neural_data.errors import InputError
-from neural_data.formats.bounds import checked_file, one_line, refuse_claim
+from neural_data.formats.bounds import DEEPEST, checked_file, one_line, refuse_claim
 
 __all__ = ["SIGNATURE", "UNREADABLE", "array_of", "closed_hdf5", "dataset_shapes"]
 
@@ -25,7 +25,6 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL"
 LARGEST_SEARCHED = 2_000_000_000
 """Bytes of a file that is searched for damaged heaps."""
-DEEPEST = 64
 MOST_OBJECTS = 200_000
 UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """What h5py, h5netcdf and pynwb raise on damaged files."""

@@ -17,13 +17,12 @@ from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError, mat_struct
 
 from neural_data.errors import InputError
-from neural_data.formats.bounds import checked_file, one_line, refuse_claim
+from neural_data.formats.bounds import DEEPEST, checked_file, one_line, refuse_claim
 from neural_data.formats.hdf5 import array_of, closed_hdf5
 from neural_data.formats.matlab_elements import check_elements
 
 __all__ = ["is_version_73", "read_variables", "variable_names", "variable_shapes"]
 
-DEEPEST = 32
 MOST_CELLS = 2_000_000
 _COMPRESSED = 15
 _BYTES = {"int8": 1, "uint8": 1, "logical": 1, "char": 4, "int16": 2, "uint16": 2, "int32": 4, "uint32": 4, "single": 4}

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from neural_data.formats.bounds import DEEPEST
+
 __all__ = ["check_elements"]
 
 BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
@@ -29,7 +31,6 @@ WITHOUT_SHAPE = (16, 17)
 """Functions and objects of MATLAB's own: their parts are documented nowhere."""
 COMPLEX = 0x0800
 MOST_DIMENSIONS = 32
-DEEPEST = 64
 
 
 def check_elements(path: Path) -> None:

@@ -23,7 +23,7 @@ from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, inside, visible_files
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
-from neural_data.formats.options import ReadOptions, refuse_unused
+from neural_data.formats.read_options import ReadOptions, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
 from neural_data.recordings import as_text, make_recording
 

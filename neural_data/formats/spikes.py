@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neural_data.errors import InputError
-from neural_data.formats.options import DEFAULT_WINDOW_MS, ReadOptions
+from neural_data.formats.read_options import DEFAULT_WINDOW_MS, ReadOptions
 from neural_data.recordings import checked_window
 
 __all__ = ["as_responses", "bin_edges"]

@@ -34,14 +34,14 @@ from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
 from neural_data.formats.family import Candidate, Format
-from neural_data.formats.options import ROLES, ReadOptions, checked_roles, refuse_unused
+from neural_data.formats.read_options import ROLES, ReadOptions, checked_roles, refuse_unused
 from neural_data.recordings import LEGACY_COORDS, as_text, make_recording, select_window
 
 __all__ = ["LONG", "WIDE", "read", "write_long", "write_wide"]
 
 LONG_COLUMNS = ("stimulus_id", "neuroid_id", "region", "response")
 BIN_COLUMNS = ("time_bin_start", "time_bin_end")
-TEXT_COLUMNS = ("stimulus_id", "neuroid_id", "region", "subject", "identity", "category", "filename")
+LABEL_COLUMNS = ("stimulus_id", "neuroid_id", "region", "subject", "identity", "category", "filename")
 NUMBER_COLUMNS = ("repetition", "azimuth_deg", "elevation_deg", *BIN_COLUMNS, "presentation")
 _WORDS = """
 trial trials rep reps repeat repeats repetition repetitions run runs block session day date time times
@@ -206,10 +206,10 @@ def _parquet_column(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarra
         except UnicodeDecodeError as error:
             raise InputError(f"{path}: column {name!r} holds bytes that are no text ({one_line(error)})") from error
         return np.array([*known, ""], dtype=object)[series.cat.codes.to_numpy()]
-    if (pa.types.is_integer(kind) and name in TEXT_COLUMNS) or pa.types.is_decimal(kind):
+    if (pa.types.is_integer(kind) and name in LABEL_COLUMNS) or pa.types.is_decimal(kind):
         return np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
     values = column.to_pandas().to_numpy()
-    return as_text(values).astype(object) if name in TEXT_COLUMNS or values.dtype.kind in "OMm" else values
+    return as_text(values).astype(object) if name in LABEL_COLUMNS or values.dtype.kind in "OMm" else values
 
 
 def _refuse_twice(names: list[str], path: Path) -> None:
@@ -293,7 +293,7 @@ def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, 
         if not isinstance(name, str) or "*" in name:
             raise InputError(f"{path}: one column is {role}; {name!r} names several")
         values = table[name] if name in table.columns else table[LEGACY_COORDS[name]]
-        values = as_text(values.to_numpy()).astype(object) if role in TEXT_COLUMNS else values
+        values = as_text(values.to_numpy()).astype(object) if role in LABEL_COLUMNS else values
         moved = role in ("neuroid_id", "region", *BIN_COLUMNS) and name != role
         table = table.drop(columns=[name]) if moved else table
         table = table.assign(**{role: values})
@@ -310,7 +310,7 @@ def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, 
             f"{path}: a table with a column neuroid_id has one column of responses; {responses!r} names several"
         )
     patterns = [responses] if isinstance(responses, str) else list(responses)
-    others = [str(head) for head in table.columns if head not in TEXT_COLUMNS and head not in NUMBER_COLUMNS]
+    others = [str(head) for head in table.columns if head not in LABEL_COLUMNS and head not in NUMBER_COLUMNS]
     heads = [head for head in others if any(head == p or fnmatch.fnmatchcase(head, p) for p in patterns)]
     if not heads:
         raise InputError(f"{path}: no column is called {' or '.join(patterns)}; columns are {_listed(others)}")
@@ -410,7 +410,7 @@ def _from_wide(
         heads = named or _neurons_of(cells, options, path)
         neuroids = _neuroids_of(heads, cells, options, path)
         notes.append(f"a wide table: {len(heads)} neurons, columns {heads[0]!r} to {heads[-1]!r}")
-        described = {*heads, "region", *TEXT_COLUMNS, *NUMBER_COLUMNS}
+        described = {*heads, "region", *LABEL_COLUMNS, *NUMBER_COLUMNS}
         labels = [str(name) for name in cells.table.columns if name not in described]
         if labels:
             notes.append(f"labels, no responses: {_listed(labels)}")
@@ -432,7 +432,7 @@ def _from_wide(
 
 def _neurons_of(cells: Cells, options: ReadOptions, path: Path) -> list[str]:
     """Heads of the neurons of a wide table, by the rules in the module's docstring."""
-    others = [str(n) for n in cells.table.columns if n not in {*TEXT_COLUMNS, *NUMBER_COLUMNS, "response"}]
+    others = [str(n) for n in cells.table.columns if n not in {*LABEL_COLUMNS, *NUMBER_COLUMNS, "response"}]
     numeric = [name for name in others if _mostly_numbers(cells.table[name])]
     if "response" in cells.table.columns or "neuroid_id" in cells.table.columns:
         role = "neuroid_id" if "response" in cells.table.columns else "response"
@@ -537,7 +537,7 @@ def _typed(cells: Cells, responses: list[str], options: ReadOptions, path: Path,
             made[name] = numbers[name].to_numpy()
         elif name in as_they_are:
             made[name] = table[name].to_numpy(dtype=float)
-        elif name in TEXT_COLUMNS:
+        elif name in LABEL_COLUMNS:
             made[name] = as_text(table[name].to_numpy()).astype(object)
         else:
             made[name] = labels_of(table[name])

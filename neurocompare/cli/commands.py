@@ -113,7 +113,7 @@ def power(
     machine: Machine,
 ) -> None:
     """Say how many identities, neurons and repetitions tell two layers apart, from simulated recordings."""
-    from neurocompare.study.power import power_sentence, run_power
+    from neurocompare.study.experiment_sizes import power_sentence, run_power
 
     with progress(machine.quiet) as tell:
         found = run_power(
@@ -206,7 +206,7 @@ def name_stimuli(
 ) -> None:
     """Make the table of a stimulus set from the names of its images."""
     from neural_data.formats.bounds import whole_file
-    from neurocompare.stimuli.folders import read_folder
+    from neurocompare.stimuli.image_folders import read_folder
 
     stimuli = read_folder(folder, pattern, category=category)
     if out is None:
@@ -320,7 +320,7 @@ def train(
     machine: Machine,
 ) -> None:
     """Train a network on images of a regime and write its checkpoint and learning curve."""
-    from neurocompare.study.training import TrainingTask, train_to_folder
+    from neurocompare.study.training_runs import TrainingTask, train_to_folder
 
     task = TrainingTask(
         data.dataset,

@@ -19,7 +19,7 @@ import pandas as pd
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.resampling import cluster_codes
 
-__all__ = ["CONTROLS", "Cells", "Control", "cells_of_pairs", "check_controls", "view_codes"]
+__all__ = ["CONTROLS", "Control", "PairCells", "cells_of_pairs", "check_controls", "view_codes"]
 
 VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
 
@@ -74,7 +74,7 @@ CONTROLS: dict[str, Control] = {
 
 
 @dataclass(frozen=True)
-class Cells:
+class PairCells:
     """Cells of all pairs of stimuli, in the order of an upper triangle.
 
     Parameters
@@ -129,7 +129,7 @@ def check_controls(control: str | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Cells | None:
+def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> PairCells | None:
     """Cells of all pairs of stimuli under one or several controls, crossed.
 
     Parameters
@@ -141,7 +141,7 @@ def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Cell
 
     Returns
     -------
-    Cells or None
+    PairCells or None
         None where nothing is controlled.
 
     Raises
@@ -164,7 +164,7 @@ def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Cell
             f"under control {'+'.join(names)} no two pairs of these {len(patterns)} stimuli are comparable; show more "
             "identities in the same views"
         )
-    return Cells(cell)
+    return PairCells(cell)
 
 
 def identity_codes(patterns: pd.DataFrame) -> np.ndarray:

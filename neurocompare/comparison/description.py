@@ -17,7 +17,7 @@ from neural_data.errors import InputError
 from neural_data.recordings import condition_means, stimuli_of
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import FEWEST_NEURONS, neuron_ceilings, spearman_brown, trial_reliability
-from neurocompare.comparison.recorded_index import corrected_indices
+from neurocompare.comparison.recorded_index import corrected_indices, mean_of_defined
 from neurocompare.comparison.tuning import neuron_tuning, tuning_shares
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import Population, correlation_dissimilarity
@@ -161,7 +161,7 @@ def describe_recording(
         tuning = neuron_tuning(group, *_positions(shown, patterns)).assign(neuroid_id=names[place])
         neurons.append(tuning)
         reliability = float(ceilings["ceiling_lower"].iloc[place])
-        low, high = _fisher(reliability, float(ceilings["ceiling_lower_se"].iloc[place]), confidence)
+        low, high = _fisher_interval(reliability, float(ceilings["ceiling_lower_se"].iloc[place]), confidence)
         row = {
             "region": group.region,
             "subject": group.subject,
@@ -290,7 +290,7 @@ def _tuned(tuning: pd.DataFrame, column: str) -> float:
     return float((tuning[column] < 0.05).sum()) if tested.any() else np.nan
 
 
-def _fisher(reliability: float, se: float, confidence: float) -> tuple[float, float]:
+def _fisher_interval(reliability: float, se: float, confidence: float) -> tuple[float, float]:
     """Interval of a correlation on Fisher's z, which keeps it within -1..1."""
     if not (np.isfinite([reliability, se]).all() and abs(reliability) < 1):
         return float("nan"), float("nan")
@@ -351,7 +351,7 @@ def _by_neurons(group: Population, rng: np.random.Generator) -> dict[int, float]
         for _ in range(GROWTH_DRAWS):
             order = rng.permutation(n_neurons)
             fits.append(_agree(group.responses[:, order[:size]], group.responses[:, order[size : 2 * size]]))
-        found[size] = _nanmean(fits)
+        found[size] = mean_of_defined(fits)
     return found
 
 
@@ -366,7 +366,7 @@ def _by_trials(group: Population, rng: np.random.Generator) -> dict[int, float]:
             order = np.argsort(rng.random(trials.shape[:2]), axis=0)[:, :, None]
             shuffled = np.take_along_axis(trials, order, axis=0)
             fits.append(_agree(shuffled[:size].mean(axis=0), shuffled[size : 2 * size].mean(axis=0)))
-        found[size] = _nanmean(fits)
+        found[size] = mean_of_defined(fits)
     return found
 
 
@@ -375,11 +375,6 @@ def _agree(first: np.ndarray, second: np.ndarray) -> float:
     vectors = np.stack([correlation_dissimilarity(side)[upper] for side in (first, second)])
     defined = np.isfinite(vectors).all(axis=0)
     return float(correlate_rows(vectors[0, defined], vectors[1, defined])) if defined.sum() > 1 else np.nan
-
-
-def _nanmean(values: list[float]) -> float:
-    defined = np.isfinite(values)
-    return float(np.mean(np.asarray(values)[defined])) if defined.any() else float("nan")
 
 
 def _names(patches: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from neural_data.rounding import tie_starts
-from neurocompare.representations.dissimilarities import PairsOfDraws
+from neurocompare.representations.dissimilarities import PAIRS
 
 __all__ = [
     "Kernel",
@@ -28,11 +28,11 @@ __all__ = [
     "weighted_rows",
 ]
 
-CHUNK_BYTES = 64 * 2**20
+BLOCK_BYTES = 64 * 2**20
+"""Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
 CONSTANT = 1e-12
 """Spread, relative to size, under which values are held to be constant but for rounding."""
 
-PAIRS = PairsOfDraws()
 Array = Any  # NumPy array or torch tensor, float64
 
 
@@ -452,7 +452,7 @@ def _ranks_of_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _weighted_products(weights: Array, rows: Array, others: Array) -> Array:
     """Sum over pairs of weight x row x other, (n_draws, n_rows), a chunk of rows at a time."""
-    step = max(1, CHUNK_BYTES // (8 * max(rows.shape[1], 1)))
+    step = max(1, BLOCK_BYTES // (8 * max(rows.shape[1], 1)))
     chunks = [slice(start, start + step) for start in range(0, len(rows), step)]
     return _concatenate([weights @ (rows[c] * (others[c] if len(others) > 1 else others)).T for c in chunks], -1)
 

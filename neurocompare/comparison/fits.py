@@ -14,16 +14,13 @@ import numpy as np
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
-from neurocompare.comparison.controls import Cells
-from neurocompare.comparison.fit_kernels import Pairs, fits_of_block, weighted_rows
+from neurocompare.comparison.controls import PairCells
+from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs, fits_of_block, weighted_rows
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import labelled_by, match_stimuli
 
 __all__ = ["ResampledNeurons", "compare_rdms", "fits_of_rows", "fits_on_counts", "fits_on_draws"]
-
-BLOCK_BYTES = 64 * 2**20
-"""Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
 
 
 def compare_rdms(
@@ -111,14 +108,14 @@ class ResampledNeurons:
         How often each neuron was drawn.
     dissimilarity : str
         How the RDM is made; see :class:`~neurocompare.comparison.neuron_rdms.NeuronRdms`.
-    cells : Cells or None
+    cells : PairCells or None
         What is partialled out of each RDM, see ``controls``.
     """
 
     responses: np.ndarray
     counts: np.ndarray
     dissimilarity: str = "correlation"
-    cells: Cells | None = None
+    cells: PairCells | None = None
 
 
 def fits_on_counts(

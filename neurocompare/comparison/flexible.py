@@ -15,10 +15,10 @@ from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
 from neural_data.errors import InputError, closest
-from neurocompare.comparison.fit_kernels import Pairs
+from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
-from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.inference import RecordingOrResponses, jackknife_result, make_experiment, result_rows
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
 from neurocompare.comparison.methods import METHODS, Method
 from neurocompare.representations.rdms import rdm_table
@@ -28,7 +28,6 @@ __all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
 FLEXIBLE_METHODS = tuple(name for name, method in METHODS.items() if method.linear)
 """Measures that least squares maximises."""
 
-BLOCK_BYTES = 64 * 2**20
 RIDGE = 1e-10
 """Added to the diagonal of correlations among RDMs, so that two equal layers share their weight."""
 
@@ -67,7 +66,7 @@ def flexible_fits(
     model_rdms: RDMs,
     neural_rdms: RDMs,
     *,
-    recording: Recording | None = None,
+    recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] = ("identity", "neuron"),
     n_folds: int = 5,
     n_splits: int = 2,

@@ -39,7 +39,7 @@ CEILING_SPLITS = 20
 """Random halves of the neurons from which the error of a ceiling is found; the ceiling itself has its own."""
 WITHIN_IDENTITY = ("copy", "all")
 
-Recording = (
+RecordingOrResponses = (
     xr.DataArray
     | Mapping[str, pd.DataFrame | np.ndarray]
     | Mapping[tuple[str, str], pd.DataFrame | np.ndarray]
@@ -51,7 +51,7 @@ def infer_fits(
     model_rdms: RDMs,
     neural_rdms: RDMs,
     *,
-    recording: Recording | None = None,
+    recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] | None = None,
     variance: str = "jackknife",
     n_draws: int = 1000,
@@ -200,7 +200,9 @@ def _identity_null(
     return np.stack([null[:, :, group].mean(axis=2) for group in experiment.groups], axis=2)
 
 
-def default_factors(model_rdms: RDMs, neural_rdms: RDMs, *, recording: Recording | None = None) -> tuple[str, ...]:
+def default_factors(
+    model_rdms: RDMs, neural_rdms: RDMs, *, recording: RecordingOrResponses | None = None
+) -> tuple[str, ...]:
     """What to resample where nothing is said: what the experiment sampled, as far as RDMs and recording show it.
 
     Parameters
@@ -232,7 +234,7 @@ def make_experiment(
     model_rdms: RDMs,
     neural_rdms: RDMs,
     *,
-    recording: Recording | None = None,
+    recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] = ("identity", "neuron"),
     method: str = "corr",
     control: str | Sequence[str] = (),
@@ -376,7 +378,11 @@ def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
 
 
 def _populations(
-    recording: Recording | None, rows: pd.DataFrame, neural_rdms: RDMs, model_rdms: RDMs, recordings: np.ndarray
+    recording: RecordingOrResponses | None,
+    rows: pd.DataFrame,
+    neural_rdms: RDMs,
+    model_rdms: RDMs,
+    recordings: np.ndarray,
 ) -> list[np.ndarray]:
     """Responses (n_stimuli, n_neurons) behind each neural RDM, stimuli in the models' order, checked against it."""
     if recording is None:

@@ -17,7 +17,7 @@ from neural_data.errors import InputError
 from neural_data.rounding import ROUNDING, first_largest
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fits import fits_on_counts
-from neurocompare.comparison.inference import Recording, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.inference import RecordingOrResponses, jackknife_result, make_experiment, result_rows
 from neurocompare.comparison.multiplicity import adjust
 from neurocompare.comparison.refitting import Experiment
 from neurocompare.representations.rdms import rdm_table
@@ -134,7 +134,7 @@ def cross_validated_best_layer(
     model_rdms: RDMs,
     neural_rdms: RDMs,
     *,
-    recording: Recording | None = None,
+    recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] = ("identity", "neuron"),
     n_folds: int = 5,
     n_splits: int = 10,

@@ -8,12 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from neural_data.errors import InputError
-from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, PairsOfDraws
+from neurocompare.comparison.fit_kernels import BLOCK_BYTES
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, PAIRS
 
 __all__ = ["NeuronRdms"]
-
-CHUNK_BYTES = 64 * 2**20
-PAIRS = PairsOfDraws()
 
 
 class NeuronRdms:
@@ -71,7 +69,7 @@ class NeuronRdms:
         """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""
         first, second = np.triu_indices(len(self.patterns), 1)
         products = np.empty((len(counts), len(first)))
-        step = max(1, CHUNK_BYTES // (8 * self.patterns.shape[1]))
+        step = max(1, BLOCK_BYTES // (8 * self.patterns.shape[1]))
         for start in range(0, len(first), step):
             chunk = slice(start, start + step)
             np.matmul(counts, (self.patterns[first[chunk]] * self.patterns[second[chunk]]).T, out=products[:, chunk])

@@ -40,10 +40,10 @@ def rho_of_draws(weights, x_ranks, x_order, y_ranks, y_order, paired, tie_free):
         for p in range(n_values):
             total += weight[p]
         for m in range(n_left):
-            left_squares[m] = _centred_ranks(weight, total, x_ranks[m], x_order[m], left[m])
+            left_squares[m] = _twice_centred_ranks(weight, total, x_ranks[m], x_order[m], left[m])
         for r in range(n_right):
             row = d if paired else r
-            right_squares[r] = _centred_ranks(weight, total, y_ranks[row], y_order[row], right[r])
+            right_squares[r] = _twice_centred_ranks(weight, total, y_ranks[row], y_order[row], right[r])
             for p in range(n_values):
                 right[r, p] *= weight[p]
         products = np.dot(left, right.T)
@@ -58,7 +58,7 @@ def rho_of_draws(weights, x_ranks, x_order, y_ranks, y_order, paired, tie_free):
 
 
 @njit(cache=True, nogil=True)
-def _centred_ranks(weight, total, ranks, order, out):  # pragma: no cover - compiled
+def _twice_centred_ranks(weight, total, ranks, order, out):  # pragma: no cover - compiled
     """Twice (rank - mean rank) of each value, written to ``out``; gives their weighted sum of squares."""
     n_values = len(order)
     below = 0.0

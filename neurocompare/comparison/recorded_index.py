@@ -9,6 +9,7 @@ other, whose noise is its own, in units of what the two halves share.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,7 @@ from neurocompare.representations.neural_rdms import populations
 from neurocompare.representations.rdms import view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
-__all__ = ["corrected_indices"]
+__all__ = ["corrected_indices", "mean_of_defined"]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class _Estimate:
 
     def reliability(self) -> float:
         """Mean over splits and exemplars, Spearman-Brown corrected."""
-        return spearman_brown(float(_nanmean(self.correlation)), self.factor)
+        return spearman_brown(mean_of_defined(self.correlation), self.factor)
 
     def corrected(self, exemplars: np.ndarray | slice = slice(None)) -> float:
         """Mirror-image covariance in units of the covariance, both summed; NaN where halves share nothing."""
@@ -138,7 +139,7 @@ def corrected_indices(
         for category in parts:
             views = scores[positions if category is None else positions[categories == category]]
             whole = _estimate(views, orders)
-            index, reliability, corrected = _nanmean(whole.indices), whole.reliability(), whole.corrected()
+            index, reliability, corrected = mean_of_defined(whole.indices), whole.reliability(), whole.corrected()
             variance, df = _variance(views, orders, whole)
             half_width = stats.t.ppf((1 + confidence) / 2, df) * np.sqrt(variance) if df > 0 else np.nan
             rows.append(
@@ -197,6 +198,7 @@ def _variance(views: np.ndarray, orders: np.ndarray, whole: _Estimate) -> tuple[
     return over_exemplars + grouped_jackknife_variance(by_group), min(len(views), len(by_group)) - 1
 
 
-def _nanmean(values: np.ndarray) -> float:
-    defined = np.isfinite(values)
-    return float(values[defined].mean()) if defined.any() else float("nan")
+def mean_of_defined(values: Sequence[float] | np.ndarray) -> float:
+    """Mean of those values (n,) that are finite; NaN where none is."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else float("nan")

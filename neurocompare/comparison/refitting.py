@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocompare.comparison.controls import Cells
+from neurocompare.comparison.controls import PairCells
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
 from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.reliability import PartRdms, draw_halves, reliability_z
@@ -61,7 +61,7 @@ class Experiment:
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
-    cells : Cells or None
+    cells : PairCells or None
         What was partialled out of models and recordings, and is to be of recordings made anew; see ``controls``.
     """
 
@@ -76,7 +76,7 @@ class Experiment:
     method: str
     within_identity: str
     device: str | None
-    cells: Cells | None = None
+    cells: PairCells | None = None
 
     @property
     def pattern(self) -> tuple[str, ...]:

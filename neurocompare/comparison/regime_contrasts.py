@@ -35,7 +35,7 @@ __all__ = [
     "REGIME_CONTRAST_COLUMNS",
     "REGIME_INTERACTION_COLUMNS",
     "ContrastPlan",
-    "RegimeContrasts",
+    "ContrastsFound",
     "contrast_regimes",
 ]
 
@@ -55,7 +55,7 @@ REGIME_INTERACTION_COLUMNS = (
 """Columns of ``tables/regime_interactions.csv``: one row a pair of regimes."""
 DEFAULT_KEYS = ("model", "region", "subject", "epoch")
 EXEMPLAR_COLUMNS = ("category", "identity")
-METHODS = ("t", "mixed")
+CONTRAST_METHODS = ("t", "mixed")
 FEW_SEEDS = 20
 UNEVEN_SPREAD = 2.0
 Deal = Callable[[int, int], Permutations]
@@ -125,8 +125,10 @@ class ContrastPlan:
     n_permutations: int = 50_000
 
     def __post_init__(self):
-        if self.method not in METHODS:
-            raise InputError(f"there is no method {self.method!r} of regime contrasts: {closest(self.method, METHODS)}")
+        if self.method not in CONTRAST_METHODS:
+            raise InputError(
+                f"there is no method {self.method!r} of regime contrasts: {closest(self.method, CONTRAST_METHODS)}"
+            )
         if self.correction not in CORRECTIONS:
             raise InputError(f"there is no correction {self.correction!r}: {closest(self.correction, CORRECTIONS)}")
         if not 0 < self.confidence < 1 or self.n_permutations < 2:
@@ -137,7 +139,7 @@ class ContrastPlan:
 
 
 @dataclass(frozen=True)
-class RegimeContrasts:
+class ContrastsFound:
     """What :func:`contrast_regimes` finds.
 
     Parameters
@@ -187,7 +189,7 @@ def contrast_regimes(
     pairs: Sequence[tuple[str, str]] | None = None,
     plan: ContrastPlan | None = None,
     rng: np.random.Generator,
-) -> RegimeContrasts:
+) -> ContrastsFound:
     """Difference of a measured quantity between training regimes, with the training seed as the random factor.
 
     Parameters
@@ -211,7 +213,7 @@ def contrast_regimes(
 
     Returns
     -------
-    RegimeContrasts
+    ContrastsFound
         ``contrasts``: ``estimate``, the mean over seeds of first minus second in the unit of ``value``, exemplars
         averaged within a network; interval, ``statistic``, ``df`` and two-sided ``p`` of what ``method`` says;
         ``p_permutation``, exact over seeds; ``effect_size``, Hedges' g (paired: mean difference over the standard
@@ -257,7 +259,7 @@ def contrast_regimes(
     crossed = pd.DataFrame(interactions, columns=list(REGIME_INTERACTION_COLUMNS))
     within_pair = "holm" if plan.correction == "max" else plan.correction
     crossed["p_adjusted"] = adjust(crossed["p"].to_numpy(dtype=float), within_pair)
-    return RegimeContrasts(found.reindex(columns=list(REGIME_CONTRAST_COLUMNS)), crossed, tuple(_notes(remarks)))
+    return ContrastsFound(found.reindex(columns=list(REGIME_CONTRAST_COLUMNS)), crossed, tuple(_notes(remarks)))
 
 
 def _keys(table: pd.DataFrame, by: Sequence[str]) -> list[str]:

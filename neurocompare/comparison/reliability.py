@@ -18,10 +18,10 @@ from typing import overload
 import numpy as np
 from scipy import stats
 
-from neurocompare.comparison.controls import Cells
+from neurocompare.comparison.controls import PairCells
 from neurocompare.comparison.fits import fits_of_rows
 from neurocompare.comparison.resampling import FACTORS, jackknife_operator, leave_out
-from neurocompare.representations.dissimilarities import PairsOfDraws, Population, find_dissimilarity
+from neurocompare.representations.dissimilarities import PAIRS, Population, find_dissimilarity
 from neurocompare.representations.rdms import zscore_units
 
 __all__ = ["Halves", "PartRdms", "Reliability", "draw_halves", "neuron_reliability", "reliability_z", "spearman_brown"]
@@ -29,7 +29,6 @@ __all__ = ["Halves", "PartRdms", "Reliability", "draw_halves", "neuron_reliabili
 FEWEST_FOR_QUARTERS = 16
 """Neurons below which quarters are too small to correct anything by."""
 LARGEST = 1 - 1e-12
-PAIRS = PairsOfDraws()
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def neuron_reliability(
     dissimilarity: str = "correlation",
     normalize: str | None = None,
     method: str = "corr",
-    cells: Cells | None = None,
+    cells: PairCells | None = None,
     n_splits: int = 100,
     with_se: bool = True,
     rng: np.random.Generator,
@@ -170,7 +169,7 @@ def neuron_reliability(
         At least four neurons.
     dissimilarity, normalize, method : str
         How RDMs are made and compared.
-    cells : Cells or None
+    cells : PairCells or None
         What is partialled out of RDMs, see ``controls``.
     n_splits : int
         Random splits of the neurons into halves.
@@ -195,7 +194,7 @@ def reliability_z(
     *,
     method: str = "corr",
     counts: np.ndarray | None = None,
-    cells: Cells | None = None,
+    cells: PairCells | None = None,
     without_parts: bool = True,
 ) -> np.ndarray:
     """Reliability of a population's RDM on Fisher's z scale, of all neurons and without each part of them.
@@ -209,7 +208,7 @@ def reliability_z(
         Measure of fit whose ceiling is wanted.
     counts : integer array of shape (n_counts, n_stimuli) or None
         How often each stimulus counts; None takes all once.
-    cells : Cells or None
+    cells : PairCells or None
         What is partialled out of RDMs, see ``controls``.
     without_parts : bool
         Whether parts are left out, too.
@@ -264,13 +263,13 @@ def spearman_brown(correlation: float | np.ndarray, factor: float | np.ndarray =
 
 def _extrapolated(halves: np.ndarray, quarters: np.ndarray, kept: np.ndarray, n_neurons: int) -> np.ndarray:
     """Fisher's z of the reliability of all neurons, from correlations of halves and quarters of those kept."""
-    whole = _fisher(spearman_brown(halves, 2 * n_neurons / kept))
+    whole = _fishers_z(spearman_brown(halves, 2 * n_neurons / kept))
     if n_neurons < FEWEST_FOR_QUARTERS:
         return whole
-    return whole - (_fisher(spearman_brown(quarters, 2.0)) - _fisher(halves))
+    return whole - (_fishers_z(spearman_brown(quarters, 2.0)) - _fishers_z(halves))
 
 
-def _fisher(correlation: np.ndarray) -> np.ndarray:
+def _fishers_z(correlation: np.ndarray) -> np.ndarray:
     return np.arctanh(np.clip(correlation, -LARGEST, LARGEST))
 
 

@@ -16,7 +16,7 @@ from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 
 __all__ = ["INFERENCE", "Comparison", "InferenceOptions", "without_repeats"]
 
-Factor = Annotated[str, MemberOf(FACTORS)]
+FactorName = Annotated[str, MemberOf(FACTORS)]
 
 
 def without_repeats(names: Any) -> Any:
@@ -48,7 +48,7 @@ class Comparison(Section):
     method: Annotated[str, MemberOf(METHODS)] = "corr"
     dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = "correlation"
     normalize: Literal["none", "zscore"] = "none"
-    resample: Factor | Annotated[list[Factor], Field(min_length=1, max_length=3)] | None = Field(
+    resample: FactorName | Annotated[list[FactorName], Field(min_length=1, max_length=3)] | None = Field(
         None,
         description="what the experiment sampled and the claim is to generalise over; by default what is there: "
         "identities where they are shown in several views, else stimuli, and neurons of a recording, else subjects",

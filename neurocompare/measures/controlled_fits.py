@@ -10,7 +10,7 @@ from neurocompare.comparison.controls import CONTROLS
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
-from neurocompare.measures.declaration import Measure, Measured, Patches, Shown
+from neurocompare.measures.declaration import Measure, Measured, Patches, ReportTable
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.tables import Table
@@ -20,7 +20,7 @@ __all__ = ["CONTROLLED_FITS"]
 
 SHOWN_CONTROLS = (("view", "identity"), ("within-view",), ("within-identity",))
 """What is controlled, a part of the table each."""
-FOUND = (
+CONTROLLED_FIT_COLUMNS = (
     *(*LAYER, "region", "subject", "control", "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"),
     *("p_identity", "p_identity_adjusted"),
 )
@@ -41,7 +41,7 @@ def measure(
             rng=step_rng(seed, f"fits under {'+'.join(control)}"),
             **settings,
         )
-        tables.append(result.to_frame()[list(FOUND)])
+        tables.append(result.to_frame()[list(CONTROLLED_FIT_COLUMNS)])
     return Measured({"controlled_fits": pd.concat(tables, ignore_index=True).assign(simulated=simulated)})
 
 
@@ -52,10 +52,14 @@ CONTROLLED_FITS = Measure(
     compute=measure,
     work=lambda _settings, _n_stimuli: 1,
     tables=(
-        Table("controlled_fits", "Fit of one layer to one patch under one control.", columns(*FOUND, "simulated")),
+        Table(
+            "controlled_fits",
+            "Fit of one layer to one patch under one control.",
+            columns(*CONTROLLED_FIT_COLUMNS, "simulated"),
+        ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "controlled-fits",
             "Fits under controls: " + "; ".join(f"{name}: {record.label}" for name, record in CONTROLS.items()) + ".",
             columns=(

@@ -27,7 +27,7 @@ from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.settings import Section, switch
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.model_rdms import PARTS, RdmRequest
+from neurocompare.representations.model_rdms import RDM_PARTS, RdmRequest
 
 __all__ = [
     "LAYER_RDMS",
@@ -38,7 +38,7 @@ __all__ = [
     "Measure",
     "Measured",
     "Patches",
-    "Shown",
+    "ReportTable",
     "Summary",
     "Tables",
     "Things",
@@ -215,7 +215,7 @@ LAYER_RDMS: dict[str, Callable[[str, str | None], tuple[RdmRequest, ...]]] = {
     "view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity"),),
     "raw_view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity", normalize=None),),
     "part_rdms": lambda dissimilarity, normalize: tuple(
-        RdmRequest(dissimilarity, normalize, part=part) for part in PARTS
+        RdmRequest(dissimilarity, normalize, part=part) for part in RDM_PARTS
     ),
 }
 """RDMs of the layers of all networks, by the name of the parameter: what is requested of each network, given the
@@ -264,7 +264,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportTable:
     """A table as the report shows it.
 
     Parameters
@@ -312,7 +312,7 @@ class Measure:
     summaries : tuple of Summary
         Further tables, made of these once those of all networks are there.
     figures : tuple of Drawing
-    shown : tuple of Shown
+    shown : tuple of ReportTable
         What the report shows of its tables.
     settings : type of Section, or None
         Its section of a study file, where ``true`` stands for the defaults; None: it has no settings.
@@ -344,7 +344,7 @@ class Measure:
     tables: tuple[Table, ...]
     summaries: tuple[Summary, ...] = ()
     figures: tuple[Drawing, ...] = ()
-    shown: tuple[Shown, ...] = ()
+    shown: tuple[ReportTable, ...] = ()
     settings: type[Section] | None = None
     optional: bool = True
     of_views: bool = False

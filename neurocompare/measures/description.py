@@ -125,7 +125,9 @@ def draw_description(found: RecordingDescription) -> Figure:
     with style():
         figure = new_figure(10, 6)
         panels = figure.subplots(2, 3).ravel()
-        for panel, draw in zip(panels, (_index, _shares, _reliability, _neurons, _grown, _repeated), strict=True):
+        for panel, draw in zip(
+            panels, (_index, _shares, _reliability, _neurons, _over_neurons, _over_repetitions), strict=True
+        ):
             draw(panel, found)
     return figure
 
@@ -283,9 +285,9 @@ def _growth_of(axes: Axes, found: RecordingDescription, over: str, title: str) -
     axes.set_title(title)
 
 
-def _grown(axes: Axes, found: RecordingDescription) -> None:
+def _over_neurons(axes: Axes, found: RecordingDescription) -> None:
     _growth_of(axes, found, "neurons", "Reliability and neurons")
 
 
-def _repeated(axes: Axes, found: RecordingDescription) -> None:
+def _over_repetitions(axes: Axes, found: RecordingDescription) -> None:
     _growth_of(axes, found, "repetitions", "Reliability and repetitions")

@@ -12,7 +12,7 @@ from scipy import stats
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import FilePath, MemberOf, Quick, Section
@@ -22,7 +22,7 @@ from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.equivariance import (
     EQUIVARIANCE_COLUMNS,
-    MEASURES,
+    TRANSFORM_MEASURES,
     TRANSFORMS,
     correlate_transformed,
     summarise_equivariance,
@@ -37,8 +37,8 @@ MEAN = Column("mean", "correlation, mean over images", header="mean r")
 class Equivariance(Section):
     """``[outputs.equivariance]``: of layers, to flips and rotation of the stimuli and of other images."""
 
-    measures: list[Annotated[str, MemberOf(MEASURES)]] = Field(
-        list(MEASURES),
+    measures: list[Annotated[str, MemberOf(TRANSFORM_MEASURES)]] = Field(
+        list(TRANSFORM_MEASURES),
         min_length=1,
         description="invariance also of layers without a map; equivariance alone refuses such layers",
     )
@@ -166,7 +166,7 @@ EQUIVARIANCE = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "equivariance",
             "Mean correlation over images between a layer's response to an image and to its transform (invariance), or "
             "between the latter and the transformed response (equivariance); equations 2 and 3 of eLife 90256.",

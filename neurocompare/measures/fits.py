@@ -19,7 +19,7 @@ from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, ReportTable
 from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.profiles import Profiles, intervals_text, profiles_of
 from neurocompare.reporting.drawing import (
@@ -375,7 +375,7 @@ FITS = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "best-layers",
             "Best layer of each network for each patch. It was chosen and measured on the same stimuli, so its fit is "
             "biased upwards.",
@@ -388,7 +388,7 @@ FITS = Measure(
             rows=lambda tables: by_patch(best_layers(tables["fits"]), tables["fits"]),
             lead=True,
         ),
-        Shown(
+        ReportTable(
             "fits",
             lambda fits: f"Fit ({find_method(fits['method'].iloc[0]).label}) of every layer to every patch.",
             columns=(

@@ -10,7 +10,7 @@ import pandas as pd
 from neurocompare.comparison.hypotheses import HYPOTHESIS_COLUMNS, decide
 from neurocompare.comparison.hypothesis import Hypothesis
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Measure, Measured, Shown
+from neurocompare.measures.declaration import Measure, Measured, ReportTable
 from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["HYPOTHESES"]
@@ -42,7 +42,7 @@ HYPOTHESES = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "hypotheses",
             "Claims declared in the study, decided on its tables. Undecided: the data are compatible with no effect "
             "and with one that matters.",

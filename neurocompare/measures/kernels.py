@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.models.registry import Network
 from neurocompare.reporting.drawing import errorbar, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import colour_legend, layer_axis_of
@@ -94,7 +94,7 @@ KERNELS = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "kernels_summary",
             "Correlation of one half of each output channel's weights with the mirror image of the other half, mean "
             "over channels and its 95 % t interval.",

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Name, Quick, Section
 from neurocompare.models.registry import Network
@@ -247,7 +247,7 @@ LOCAL_FEATURES = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "local_features_summary",
             "Mirror-symmetry index of the layer, and correlation of single units' tuning with their tuning to the "
             "whole images (profile), with part of each image kept, deleted or shuffled: mean over exemplars, 95 % t "

@@ -11,7 +11,7 @@ import pandas as pd
 
 from neurocompare.measures import MEASURES
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Measure, Shown
+from neurocompare.measures.declaration import Measure, ReportTable
 from neurocompare.reporting.report import Page, PageFigure, PageSection, PageTable, write_page
 
 __all__ = ["summary_sentences", "write_report"]
@@ -77,14 +77,16 @@ def _those_there(tables: Mapping[str, pd.DataFrame]) -> list[Measure]:
     return [one for one in MEASURES.values() if one.tables and any(table.name in tables for table in one.tables)]
 
 
-def _shown(there: list[Measure], tables: Mapping[str, pd.DataFrame], *, lead: bool) -> Iterator[tuple[Measure, Shown]]:
+def _shown(
+    there: list[Measure], tables: Mapping[str, pd.DataFrame], *, lead: bool
+) -> Iterator[tuple[Measure, ReportTable]]:
     for measure in there:
         for shown in measure.shown:
             if shown.lead is lead and (shown.rows is not None or shown.name in tables):
                 yield measure, shown
 
 
-def _page_table(shown: Shown, measure: Measure, tables: Mapping[str, pd.DataFrame]) -> PageTable:
+def _page_table(shown: ReportTable, measure: Measure, tables: Mapping[str, pd.DataFrame]) -> PageTable:
     rows = tables[shown.name] if shown.rows is None else shown.rows(tables)
     declared = {table.name: table for table in measure.all_tables}
     if shown.columns is None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.registry import Network
@@ -145,7 +145,7 @@ POSITION = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "position_summary",
             "Mirror-symmetry index with the stimuli in place and shifted: mean over exemplars and its 95 % t interval.",
         ),

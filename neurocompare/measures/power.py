@@ -14,7 +14,7 @@ from neurocompare.reporting.tables import Column, Table
 
 __all__ = ["POWER", "draw_power"]
 
-OWN = {
+POWER_MEANINGS = {
     column.name: column
     for column in (
         Column("n_repetitions", "presentations of each stimulus", header="repetitions"),
@@ -34,7 +34,7 @@ POWER = Table(
     columns(
         Column("first", "network and layer that simulated neurons read"),
         Column("second", "network and layer that it is to be told from"),
-        *(OWN.get(name, name) for name in POWER_COLUMNS),
+        *(POWER_MEANINGS.get(name, name) for name in POWER_COLUMNS),
     ),
 )
 

@@ -11,7 +11,7 @@ from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.shapley import REFLECTION_COLUMNS, shapley_of_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, ReportTable
 from neurocompare.measures.fits import sampled_text
 from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.profiles import intervals_text, profiles_of
@@ -110,7 +110,7 @@ REFLECTION = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "components",
             "Share of every fit that each part adds, and their difference (invariant minus sensitive); p is two-sided "
             "against 0 and not corrected.",

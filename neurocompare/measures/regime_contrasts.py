@@ -13,14 +13,14 @@ from pydantic import Field
 from neural_data.errors import closest
 from neurocompare.comparison.multiplicity import CORRECTIONS
 from neurocompare.comparison.regime_contrasts import (
-    METHODS,
+    CONTRAST_METHODS,
     REGIME_CONTRAST_COLUMNS,
     REGIME_INTERACTION_COLUMNS,
     ContrastPlan,
     contrast_regimes,
 )
 from neurocompare.measures.columns import LAYER, columns
-from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, Shown
+from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, ReportTable
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.randomness import step_rng
@@ -45,7 +45,7 @@ PAIR_COLOURS = ("#1d1d1f", "#AA3377", "#4477AA", "#CCBB44", "#228833", "#66CCEE"
 KEYS = (*LAYER, "region", "subject", "category", "identity")
 DIFFERENCE = Column("estimate", "mean over seeds of first minus second", header="difference")
 TEST = Column("method", "test of the difference", header="test")
-OWN = {column.name: column for column in (DIFFERENCE, TEST)}
+CONTRAST_MEANINGS = {column.name: column for column in (DIFFERENCE, TEST)}
 OTHER = Column("second", "regime that is subtracted", header="minus regime")
 
 
@@ -55,7 +55,7 @@ class RegimeContrasts(Section):
     pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
         None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
     )
-    method: Annotated[str, MemberOf(METHODS)] = Field(
+    method: Annotated[str, MemberOf(CONTRAST_METHODS)] = Field(
         "t", description="'mixed' takes exemplars as random too, beside seeds"
     )
     correction: Annotated[str, MemberOf(CORRECTIONS)] = Field("holm", description="over the rows of one quantity")
@@ -204,12 +204,12 @@ REGIME_CONTRASTS = Measure(
         Table(
             "regime_contrasts",
             "Difference between two regimes in one quantity of one layer.",
-            columns(*(OWN.get(name, name) for name in REGIME_CONTRAST_COLUMNS)),
+            columns(*(CONTRAST_MEANINGS.get(name, name) for name in REGIME_CONTRAST_COLUMNS)),
         ),
         Table(
             "regime_interactions",
             "Whether the difference between two regimes in one quantity depends on the layer.",
-            columns(*(OWN.get(name, name) for name in REGIME_INTERACTION_COLUMNS)),
+            columns(*(CONTRAST_MEANINGS.get(name, name) for name in REGIME_INTERACTION_COLUMNS)),
         ),
     ),
     figures=(
@@ -221,7 +221,7 @@ REGIME_CONTRASTS = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "regime_contrasts",
             "Differences between training regimes by layer, over seeds. Few seeds give permutation tests a smallest p "
             "that may lie above 0.05.",
@@ -230,7 +230,7 @@ REGIME_CONTRASTS = Measure(
                 *("effect_size", "p", "p_adjusted", "p_permutation", "n_first", "n_second", TEST),
             ),
         ),
-        Shown(
+        ReportTable(
             "regime_interactions",
             "Does the difference between two regimes change over layers?",
             columns=(

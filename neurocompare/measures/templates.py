@@ -9,7 +9,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, ReportTable
 from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.models.registry import load_model
@@ -31,7 +31,7 @@ from neurocompare.representations.templates import template_contributions
 
 __all__ = ["TEMPLATES", "draw_templates", "draw_templates_of_patches"]
 
-FOUND = ("template", "weight", "unique", "r2")
+CONTRIBUTION_COLUMNS = ("template", "weight", "unique", "r2")
 TEMPLATE_COLOURS = {"view": "#1d1d1f", "mirror": "#AA3377", "identity": "#4477AA", "pixels": "#999999"}
 
 
@@ -41,8 +41,8 @@ def measure(*, stimuli: StimulusSet, layer_rdms: RDMs, patches: Patches, dissimi
     about = [name for name in ("region", "subject", "simulated") if name in rdm_table(patches.rdms)]
     return Measured(
         {
-            "templates": template_contributions(layer_rdms, pixels)[[*LAYER, *FOUND]],
-            "templates_patches": template_contributions(patches.rdms, pixels)[[*about, *FOUND]],
+            "templates": template_contributions(layer_rdms, pixels)[[*LAYER, *CONTRIBUTION_COLUMNS]],
+            "templates_patches": template_contributions(patches.rdms, pixels)[[*about, *CONTRIBUTION_COLUMNS]],
         }
     )
 
@@ -126,11 +126,13 @@ TEMPLATES = Measure(
     of_views=True,
     compute=measure,
     tables=(
-        Table("templates", "What one template contributes to the RDM of a layer.", columns(*LAYER, *FOUND)),
+        Table(
+            "templates", "What one template contributes to the RDM of a layer.", columns(*LAYER, *CONTRIBUTION_COLUMNS)
+        ),
         Table(
             "templates_patches",
             "What one template contributes to the RDM of a patch.",
-            columns("region", "subject", *FOUND, "simulated"),
+            columns("region", "subject", *CONTRIBUTION_COLUMNS, "simulated"),
         ),
     ),
     figures=(
@@ -148,8 +150,8 @@ TEMPLATES = Measure(
         ),
     ),
     shown=(
-        Shown("templates", "Non-negative weights of idealised RDMs in the RDM of each layer."),
-        Shown("templates_patches", "Non-negative weights of idealised RDMs in the RDM of each patch."),
+        ReportTable("templates", "Non-negative weights of idealised RDMs in the RDM of each layer."),
+        ReportTable("templates_patches", "Non-negative weights of idealised RDMs in the RDM of each patch."),
     ),
     methods=lambda _tables, _study: [
         "Template weights are non-negative least squares of an RDM on idealised RDMs (Yildirim et al. 2020, Sci "

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.profiles import seeds_of
 from neurocompare.models.training import TRAINING_COLUMNS
 from neurocompare.reporting.drawing import counted, label_panels, note, panel_grid, span, style
@@ -121,7 +121,7 @@ TRAINING = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "training",
             "Trained networks after their last epoch: shares of images named rightly.",
             columns=(*NETWORK, "epoch", "train_accuracy", "validation_accuracy", "test_accuracy"),

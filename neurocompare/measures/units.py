@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown, Summary
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.settings import Name, Section
 from neurocompare.models.registry import Network
@@ -24,7 +24,7 @@ from neurocompare.representations.units import (
 
 __all__ = ["UNITS", "Units", "draw_units"]
 
-CRITERIA = {"baek2021": "Baek et al.'s", "revised": "revised"}
+CRITERION_LABELS = {"baek2021": "Baek et al.'s", "revised": "revised"}
 POPULATIONS = {"all": "all units", "face-selective": "face-selective units"}
 
 
@@ -81,21 +81,25 @@ def draw_units(units_summary: pd.DataFrame) -> Figure:
     shown = shown.assign(**{name: 100 * shown[name] for name in ("share", "ci_low", "ci_high")})
     axis = layer_axis_of(shown)
     looks = looks_of(shown, axis=axis)
-    kinds = [(population, criterion) for population in shown["population"].drop_duplicates() for criterion in CRITERIA]
+    kinds = [
+        (population, criterion)
+        for population in shown["population"].drop_duplicates()
+        for criterion in CRITERION_LABELS
+    ]
     with style():
-        figure, panels = panel_grid(len(kinds), columns=len(CRITERIA), height=1.4, under=axis.inches)
+        figure, panels = panel_grid(len(kinds), columns=len(CRITERION_LABELS), height=1.4, under=axis.inches)
         for number, (axes, (population, criterion)) in enumerate(zip(panels, kinds, strict=True)):
             rows = shown[(shown["population"] == population) & (shown["criterion"] == criterion)]
             profiles_of(rows, "share", axis=axis, looks=looks).draw(axes)
-            axis.label(axes, text=number >= len(panels) - len(CRITERIA))
+            axis.label(axes, text=number >= len(panels) - len(CRITERION_LABELS))
             counts = rows["n_units"]
             panel_title(
                 axes,
-                f"{POPULATIONS.get(population, population)}, {CRITERIA[criterion]} criterion\n"
+                f"{POPULATIONS.get(population, population)}, {CRITERION_LABELS[criterion]} criterion\n"
                 f"n = {span(counts)} units a layer",
             )
             axes.set_ylim(-4, 104)
-            if number % len(CRITERIA) == 0:
+            if number % len(CRITERION_LABELS) == 0:
                 axes.set_ylabel("share (%)")
         look_legend(figure, looks)
         note(figure, "95 % interval: binomial of one network, t over several seeds")
@@ -140,7 +144,7 @@ UNITS = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "units_summary",
             "Share of units by the criterion of Baek et al. (2021) and by the revised one of eLife 90256, with its 95 "
             "% interval: binomial of one network, t over several seeds.",

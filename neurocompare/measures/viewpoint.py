@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Shown
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.reporting.drawing import SMALL, counted, is_leftmost, note, panel_grid, panel_title, style
@@ -163,7 +163,7 @@ VIEWPOINT = Measure(
         ),
     ),
     shown=(
-        Shown(
+        ReportTable(
             "viewpoint_summary",
             "Mirror-symmetric viewpoint tuning index, mean over exemplars with its 95 % t interval.",
             columns=(

@@ -21,6 +21,7 @@ from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import checked_file, inside, one_line, read_bytes, visible_files
 from neural_data.formats.matlab import read_variables, variable_names
 from neurocompare.places import cache_folder
+from neurocompare.progress_lines import Progress
 
 __all__ = ["ARCHIVES", "CIFAR10_CLASSES", "Archive", "fetch_archives", "is_archive", "read_archive"]
 
@@ -96,9 +97,7 @@ class _Downloads:
         self.tell(1.0)
 
 
-def fetch_archives(
-    name: str, *, folder: str | Path | None = None, progress: Callable[[str, float], None] | None = None
-) -> list[Path]:
+def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Progress | None = None) -> list[Path]:
     """Files of an official data set, from the folder where they are kept, or downloaded into it.
 
     Parameters

@@ -20,7 +20,7 @@ from torch import nn
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, read_bytes, whole_file
-from neurocompare.models.fitting_weights import fit_weights
+from neurocompare.models.fitting_weights import fit_entries
 
 __all__ = [
     "load_checkpoint",
@@ -130,7 +130,7 @@ def _read_file(path: Path) -> Any:
         with warnings.catch_warnings():
             # Said of files that torch did not write; they are refused below anyway.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            _check_sums(path)
+            _check_zip_sums(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -140,7 +140,7 @@ def _read_file(path: Path) -> Any:
         ) from error
 
 
-def _check_sums(path: Path) -> None:
+def _check_zip_sums(path: Path) -> None:
     """Compare the checksums of a zip, which torch passes over."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
@@ -243,7 +243,7 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
         Changed in place.
     source : str, Path or mapping
         A file, see :func:`read_checkpoint`, or a state dictionary. How names are matched, and what is taken where a
-        file holds several sets of weights, says :func:`~neurocompare.models.fitting_weights.fit_weights`; what was
+        file holds several sets of weights, says :func:`~neurocompare.models.fitting_weights.fit_entries`; what was
         chosen and left out goes to the log. The last linear layer takes the number of classes of the checkpoint.
     name : str
         Of the network, for the message.
@@ -260,7 +260,7 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
     else:
         path = str(source)
         entries = read_entries(source)
-    fitting = fit_weights(module, entries, source=path, name=name)
+    fitting = fit_entries(module, entries, source=path, name=name)
     _match_classes(module, fitting.state, name)
     own = module.state_dict()
     shapes = [

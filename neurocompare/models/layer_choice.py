@@ -14,7 +14,7 @@ from torch import nn
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.inspection import Call, Inspection
-from neurocompare.models.layers import CLASS_TOKEN, KINDS, Layer, derived_layer
+from neurocompare.models.layers import CLASS_TOKEN, LAYER_KINDS, Layer, derived_layer
 
 __all__ = ["FEWEST_MAIN", "MOST_MAIN", "choose_layers"]
 
@@ -117,7 +117,7 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
         elif layer.kind == "convolution":
             if call.address in staged:
                 continue
-        elif layer.kind not in KINDS:
+        elif layer.kind not in LAYER_KINDS:
             repeated = classes[type(part)] > 1 or type(modules[layer.module.rpartition(".")[0]]) in _SHELLS
             inner = [other for other in outputs[:position] if _inside(other.layer.module, {layer.module})]
             kind = _block_kind(part, call, inner, repeated=repeated)

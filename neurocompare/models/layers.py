@@ -18,7 +18,7 @@ from torch import nn
 
 from neural_data.errors import InputError, closest
 
-__all__ = ["GROUPS", "KINDS", "POOLINGS", "Layer", "kind_of", "output_name", "select_layers", "tensors_in"]
+__all__ = ["GROUPS", "LAYER_KINDS", "POOLINGS", "Layer", "kind_of", "output_name", "select_layers", "tensors_in"]
 
 POOLINGS = ("avgpool", "maxpool")
 """Global pooling of a layer's map over space, as a layer of its own: ``avgpool(conv4)``."""
@@ -34,7 +34,7 @@ _ACTIVATIONS = tuple(
     for name in nn.modules.activation.__all__
     if isinstance(kind := getattr(nn, name), type) and name != "MultiheadAttention"
 )
-KINDS: dict[str, tuple[type, ...]] = {
+LAYER_KINDS: dict[str, tuple[type, ...]] = {
     "activation": _ACTIVATIONS,
     "pooling": tuple(getattr(nn, name) for name in nn.modules.pooling.__all__ if "Unpool" not in name),
     "normalisation": (
@@ -229,13 +229,13 @@ def output_name(module: str, call: int, path: Path) -> str:
 
 
 def kind_of(part: nn.Module) -> str:
-    """What kind of module it is, one of :data:`KINDS`; else the name of its class."""
-    kind = next((kind for kind, types in KINDS.items() if isinstance(part, types)), type(part).__name__)
+    """What kind of module it is, one of :data:`LAYER_KINDS`; else the name of its class."""
+    kind = next((kind for kind, types in LAYER_KINDS.items() if isinstance(part, types)), type(part).__name__)
     # timm keeps an activation inside of some normalisations.
     acts = kind == "normalisation" and isinstance(getattr(part, "act", None), nn.Module)
     if acts and not isinstance(part.act, nn.Identity):
         return "activation"
-    pools = kind not in KINDS and "pool" in kind.lower() and not any(True for _ in part.parameters())
+    pools = kind not in LAYER_KINDS and "pool" in kind.lower() and not any(True for _ in part.parameters())
     return "pooling" if pools else kind
 
 

@@ -21,7 +21,7 @@ FITTED = "fitted"
 AS_GIVEN = "as given"
 """Label of a network whose module came with its weights, trained or not: only its maker knows."""
 
-Shown = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+TaskImages = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 """Images (n, 3, size, size), labels (n,) and names of the classes."""
 
 
@@ -46,7 +46,7 @@ class Regime:
 
     name: str
     about: str
-    show: Callable[[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray], Shown]
+    show: Callable[[np.ndarray, np.ndarray, tuple[str, ...], np.ndarray], TaskImages]
     mirrors: bool = False
     recipe: str = "photographs"
 
@@ -71,15 +71,17 @@ def regime_help() -> str:
     return "; ".join(f"{regime.name!r}: {regime.about}" for regime in REGIMES.values())
 
 
-def _as_they_are(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], _flipped: np.ndarray) -> Shown:
+def _as_they_are(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], _flipped: np.ndarray) -> TaskImages:
     return images, labels, classes
 
 
-def _mirror_same(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], flipped: np.ndarray) -> Shown:
+def _mirror_same(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], flipped: np.ndarray) -> TaskImages:
     return _with_mirrored(images, flipped), labels, classes
 
 
-def _mirror_distinct(images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], flipped: np.ndarray) -> Shown:
+def _mirror_distinct(
+    images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], flipped: np.ndarray
+) -> TaskImages:
     both = (*classes, *(f"mirrored {name}" for name in classes))
     return _with_mirrored(images, flipped), labels + len(classes) * flipped, both
 

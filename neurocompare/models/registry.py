@@ -296,9 +296,9 @@ def load_model(
     if precision is not None and precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if weights is not None and start == "gaussian":
-        raise InputError(f"{_called(model, name)}: weights and start='gaussian' are both given; leave one of them out")
+        raise InputError(f"{_name_of(model, name)}: weights and start='gaussian' are both given; leave one of them out")
     made = _construct(model, weights=weights, regime=regime, seed=seed)
-    module, where = made.module, _called(model, name)
+    module, where = made.module, _name_of(model, name)
     if made.checkpoint is not None:
         load_checkpoint(module, made.checkpoint, name=where)
     if made.label == AS_GIVEN and start is None and regime == UNTRAINED:
@@ -361,7 +361,7 @@ class _Made:
     checkpoint: str | Path | Mapping[str, torch.Tensor] | None = None
 
 
-def _called(model: str | nn.Module, name: str | None) -> str:
+def _name_of(model: str | nn.Module, name: str | None) -> str:
     return name or (model if isinstance(model, str) else type(unwrapped(model)).__name__)
 
 
@@ -382,7 +382,7 @@ def _construct(
             return _Made(module, own, label, "gaussian", "float32", None if pretrained else weights)
         if pretrained:
             raise InputError(
-                f"{_called(model, None)}: only networks of the package and of zoos have pretrained weights of their "
+                f"{_name_of(model, None)}: only networks of the package and of zoos have pretrained weights of their "
                 "own; name a checkpoint, or leave weights out to keep those that the module comes with"
             )
         module = from_import_path(model) if isinstance(model, str) else copied(model)

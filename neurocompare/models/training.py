@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from neurocompare.models.datasets import LabelledImages, Splits
 from neurocompare.models.preprocessing import Preprocessing
 from neurocompare.models.regimes import find_regime
 from neurocompare.models.registry import load_model
+from neurocompare.progress_lines import Progress, no_progress
 
 __all__ = [
     "RECIPES",
@@ -45,13 +46,12 @@ RECIPES = ("fast", "paper")
 TRAINING_COLUMNS = (
     *("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy"),
 )
-PRECISIONS = ("float32", "bfloat16")
+TRAINING_PRECISIONS = ("float32", "bfloat16")
 STATE_NAME = "unfinished.safetensors"
 EVALUATION_BATCH = 1000
 RISE, START_DIVISOR = 0.25, 25.0
 """Share of a one-cycle training in which the learning rate rises, and what the peak is divided by at its start."""
 TELL_STEPS = 10
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ class Recipe:
             raise InputError(f"training: shift is {self.shift}; it must be 0 pixels or more")
         if self.dropout is not None and not 0 <= self.dropout < 1:
             raise InputError(f"training: dropout is {self.dropout}; it must be at least 0 and under 1")
-        if self.precision not in PRECISIONS:
-            raise InputError(f"training: precision {self.precision!r}; {closest(self.precision, PRECISIONS)}")
+        if self.precision not in TRAINING_PRECISIONS:
+            raise InputError(f"training: precision {self.precision!r}; {closest(self.precision, TRAINING_PRECISIONS)}")
 
     def rate(self, epoch: int, share: float) -> float:
         """Learning rate at a share (0..1) of an epoch, which counts from 0."""
@@ -242,7 +242,7 @@ def train_network(
     if 0 in keep_epochs and not first:
         loop.keep(0)
     for epoch in range(first, recipe.epochs):
-        loop.run(epoch, progress or _silent)
+        loop.run(epoch, progress or no_progress)
         if epoch + 1 in keep_epochs:
             loop.keep(epoch + 1)
         if state_path is not None and epoch + 1 < recipe.epochs:
@@ -251,10 +251,6 @@ def train_network(
     if state_path is not None:
         state_path.unlink(missing_ok=True)
     return TrainedNetwork(_on_cpu(network.module.state_dict()), curve, n_classes, loop.kept)
-
-
-def _silent(_name: str, _share: float) -> None:
-    """Progress that nobody looks at."""
 
 
 class _Loop:

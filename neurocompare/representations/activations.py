@@ -48,7 +48,7 @@ MEMORY_MB = 540.0
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
-Result = TypeVar("Result")
+Ran = TypeVar("Ran")
 log = logging.getLogger(__name__)
 
 
@@ -439,8 +439,8 @@ def save_activations(
 
 
 def with_smaller_batches(
-    run: Callable[[int], Result], batch_size: int, *, network: Network, memory_mb: float
-) -> tuple[Result, int]:
+    run: Callable[[int], Ran], batch_size: int, *, network: Network, memory_mb: float
+) -> tuple[Ran, int]:
     """What ``run(batch_size)`` gives, begun anew with half the batch as often as memory runs out.
 
     Parameters

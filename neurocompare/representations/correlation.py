@@ -14,10 +14,10 @@ from neural_data.rounding import RESOLUTION
 
 __all__ = ["correlate_rows", "varying"]
 
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
+ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, torch.Tensor)
 
 
-def correlate_rows(first: Array, second: Array, kept: Array | None = None) -> Array:
+def correlate_rows(first: ArrayOrTensor, second: ArrayOrTensor, kept: ArrayOrTensor | None = None) -> ArrayOrTensor:
     """Pearson's r of every vector with the vector in the same place of another stack.
 
     Parameters
@@ -51,7 +51,7 @@ def correlate_rows(first: Array, second: Array, kept: Array | None = None) -> Ar
     return _where(defined, (_double(_vecdot(*rows)) / scale).clip(-1, 1), np.nan)
 
 
-def varying(spread: Array, power: Array) -> Array:
+def varying(spread: ArrayOrTensor, power: ArrayOrTensor) -> ArrayOrTensor:
     """Whether vectors vary by more than the rounding of their numbers.
 
     Parameters
@@ -71,19 +71,19 @@ def varying(spread: Array, power: Array) -> Array:
     return spread > max(RESOLUTION**2, float(information.eps)) * power
 
 
-def _floating(vectors: Array) -> Array:
+def _floating(vectors: ArrayOrTensor) -> ArrayOrTensor:
     if isinstance(vectors, torch.Tensor):
         return vectors if vectors.is_floating_point() else vectors.double()
     return np.asarray(vectors, dtype=float)
 
 
-def _vecdot(first: Array, second: Array) -> Array:
+def _vecdot(first: ArrayOrTensor, second: ArrayOrTensor) -> ArrayOrTensor:
     return torch.linalg.vecdot(first, second) if isinstance(first, torch.Tensor) else np.vecdot(first, second)
 
 
-def _double(values: Array) -> Array:
+def _double(values: ArrayOrTensor) -> ArrayOrTensor:
     return values.double() if isinstance(values, torch.Tensor) else values
 
 
-def _where(condition: Array, values: Array, otherwise: float) -> Array:
+def _where(condition: ArrayOrTensor, values: ArrayOrTensor, otherwise: float) -> ArrayOrTensor:
     return (torch if isinstance(condition, torch.Tensor) else np).where(condition, values, otherwise)

@@ -20,6 +20,7 @@ from neural_data.rounding import ROUNDING
 __all__ = [
     "DISSIMILARITIES",
     "MODEL_DISSIMILARITIES",
+    "PAIRS",
     "Dissimilarity",
     "PairsOfDraws",
     "Population",
@@ -118,6 +119,9 @@ class PairsOfDraws:
     def divide(self, pairs: np.ndarray, by: np.ndarray) -> None:
         """Divide each pair by ``by_i by_j``, in place."""
         self.products(1 / by, 1 / by, out=pairs)
+
+
+PAIRS = PairsOfDraws()
 
 
 FromSums = Callable[

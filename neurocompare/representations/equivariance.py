@@ -22,15 +22,15 @@ from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, working_device, working_dtype
 from neurocompare.representations.correlation import correlate_rows
-from neurocompare.representations.maps import Shown, has_map, layer_outputs, present
+from neurocompare.representations.maps import ShownBatch, has_map, layer_outputs, present
 from neurocompare.representations.products import UnitStatistics
-from neurocompare.representations.rdms import LAYER
+from neurocompare.representations.rdms import LAYER, NORMALIZATIONS
 from neurocompare.stimuli.transforms import flip_vertical, mirror, rotate90
 
 __all__ = [
     "EQUIVARIANCE_COLUMNS",
-    "MEASURES",
     "TRANSFORMS",
+    "TRANSFORM_MEASURES",
     "correlate_transformed",
     "measure_equivariance",
     "summarise_equivariance",
@@ -42,8 +42,7 @@ EQUIVARIANCE_COLUMNS = (
     *LAYER,
     *("transform", "measure", "image_set", "mean", "sd", "n"),
 )
-MEASURES = ("invariance", "equivariance")
-NORMALIZATIONS = ("zscore", None)
+TRANSFORM_MEASURES = ("invariance", "equivariance")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def correlate_transformed(
     layers: str | Sequence[str] = "main",
     *,
     transforms: Sequence[str] = tuple(TRANSFORMS),
-    measures: Sequence[str] = MEASURES,
+    measures: Sequence[str] = TRANSFORM_MEASURES,
     normalize: str | None = "zscore",
     image_set: str | None = None,
     batch_size: int = BATCH_SIZE,
@@ -165,7 +164,7 @@ def correlate_transformed(
     ----------
     Farzmahdi et al. (2024), eLife 13:e90256, equations 2 and 3.
     """
-    for what, names, known in (("transform", transforms, TRANSFORMS), ("measure", measures, MEASURES)):
+    for what, names, known in (("transform", transforms, TRANSFORMS), ("measure", measures, TRANSFORM_MEASURES)):
         for name in names:
             if name not in known:
                 raise InputError(f"there is no {what} {name!r} of equivariance: {closest(name, known)}")
@@ -262,14 +261,16 @@ def _as_they_are(network: Network, layer: Layer) -> _Scores:
     return _Scores(0 * one, one)
 
 
-def _shown(network: Network, stimuli: StimulusSet, batch_size: int, kinds: Sequence[str]) -> Iterator[dict[str, Shown]]:
+def _shown(
+    network: Network, stimuli: StimulusSet, batch_size: int, kinds: Sequence[str]
+) -> Iterator[dict[str, ShownBatch]]:
     """Batches of images, original (key ``""``) and transformed after they were resized."""
     for start in range(0, len(stimuli), batch_size):
         batch = stimuli.take(slice(start, start + batch_size))
         images = batch.images(network.preprocessing.shown_at)
-        shown = {"": Shown(images, batch.ids)}
+        shown = {"": ShownBatch(images, batch.ids)}
         for kind in kinds:
-            shown[kind] = Shown(TRANSFORMS[kind].of_images(images), [f"{name}, {kind}" for name in batch.ids])
+            shown[kind] = ShownBatch(TRANSFORMS[kind].of_images(images), [f"{name}, {kind}" for name in batch.ids])
         yield shown
 
 
@@ -319,7 +320,7 @@ def _correlated_images(
                 layer: Layer, responses: torch.Tensor, kind: str = kind, original: dict[Layer, torch.Tensor] = original
             ) -> None:
                 answers = scores[layer, kind].of(responses.unflatten(1, layer.shape))
-                for measure in MEASURES:
+                for measure in TRANSFORM_MEASURES:
                     if (layer, kind, measure) in found:
                         pairs = _paired_units(layer, kind, measure, answers, original[layer], scores)
                         found[layer, kind, measure].append(correlate_rows(*pairs).cpu().numpy())

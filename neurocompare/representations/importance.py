@@ -18,7 +18,7 @@ from torch.nn import functional
 from neural_data.errors import InputError
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.maps import Shown, present
+from neurocompare.representations.maps import ShownBatch, present
 
 __all__ = [
     "DILATION_PX",
@@ -149,14 +149,14 @@ def importance_maps(
         plain += flat.sum(axis=0)
         for position, image in enumerate(images):
             dimmed = background + (image[None] - np.float32(background)) * pixels[:, None]
-            shown = Shown(dimmed.astype(np.float32), names[start : start + len(pixels)])
+            shown = ShownBatch(dimmed.astype(np.float32), names[start : start + len(pixels)])
             weighted[position] += _unit_responses(network, shown, chosen, positions).T @ flat
     with np.errstate(divide="ignore", invalid="ignore"):
         maps = weighted / plain
     return maps.reshape(len(images), len(positions), masks.size, masks.size)
 
 
-def _unit_responses(network: Network, shown: Shown, layer: Layer, units: np.ndarray) -> np.ndarray:
+def _unit_responses(network: Network, shown: ShownBatch, layer: Layer, units: np.ndarray) -> np.ndarray:
     """Responses (n_images, n_units) of single units of a layer."""
     responses: list[np.ndarray] = []
     wanted = torch.from_numpy(units)

@@ -41,7 +41,7 @@ __all__ = [
     "IMPORTANCE_COLUMNS",
     "LOCAL_FEATURE_COLUMNS",
     "PERCENTS",
-    "LocalFeatures",
+    "LocalFeatureTables",
     "measure_local_features",
 ]
 
@@ -59,7 +59,7 @@ CONDITIONS = ("insertion", "deletion", "shuffle")
 PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
-class LocalFeatures(NamedTuple):
+class LocalFeatureTables(NamedTuple):
     """What :func:`measure_local_features` gives.
 
     Parameters
@@ -92,7 +92,7 @@ def measure_local_features(
     background: float = BACKGROUND,
     batch_size: int = 128,
     rng: np.random.Generator,
-) -> LocalFeatures:
+) -> LocalFeatureTables:
     """View tuning of a layer with the most important parts of the images kept, deleted or shuffled.
 
     Parameters
@@ -122,7 +122,7 @@ def measure_local_features(
 
     Returns
     -------
-    LocalFeatures
+    LocalFeatureTables
 
     Raises
     ------
@@ -178,7 +178,7 @@ def measure_local_features(
     shown = exemplars.reset_index(drop=True).drop_duplicates("category").index[:n_maps]
     tables = [_map_table(views, row, images[row], importance[row], foreground[row]) for row in positions[shown].ravel()]
     maps = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(IMPORTANCE_COLUMNS[5:]))
-    return LocalFeatures(tuning, pd.concat([_named(tuning, len(maps)), maps], axis=1)[list(IMPORTANCE_COLUMNS)])
+    return LocalFeatureTables(tuning, pd.concat([_named(tuning, len(maps)), maps], axis=1)[list(IMPORTANCE_COLUMNS)])
 
 
 def _named(tuning: pd.DataFrame, n: int) -> pd.DataFrame:

@@ -16,11 +16,11 @@ from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
 from neurocompare.representations.activations import stream_responses
 
-__all__ = ["Shown", "has_map", "layer_outputs", "present"]
+__all__ = ["ShownBatch", "has_map", "layer_outputs", "present"]
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownBatch:
     """One batch of images, presented as a stimulus set is.
 
     Parameters
@@ -40,14 +40,14 @@ class Shown:
 
 
 def present(
-    network: Network, shown: Shown, layers: Sequence[Layer], receive: Callable[[Layer, torch.Tensor], None]
+    network: Network, shown: ShownBatch, layers: Sequence[Layer], receive: Callable[[Layer, torch.Tensor], None]
 ) -> None:
     """Show images once and hand over the responses of layers while the forward pass runs.
 
     Parameters
     ----------
     network : Network
-    shown : Shown
+    shown : ShownBatch
     layers : sequence of Layer
         From ``network.select``.
     receive : callable
@@ -62,7 +62,7 @@ def present(
     stream_responses(network, shown, layers, lambda layer, _rows, responses: receive(layer, responses[0]))
 
 
-def layer_outputs(network: Network, shown: Shown, layers: Sequence[Layer]) -> dict[str, torch.Tensor]:
+def layer_outputs(network: Network, shown: ShownBatch, layers: Sequence[Layer]) -> dict[str, torch.Tensor]:
     """Outputs of layers to images.
 
     Parameters

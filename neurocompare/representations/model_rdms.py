@@ -37,14 +37,13 @@ from neurocompare.representations.activations import (
 )
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
-from neurocompare.representations.rdms import build_rdms, view_order
+from neurocompare.representations.rdms import NORMALIZATIONS, build_rdms, view_order
 from neurocompare.representations.undefined import explain_undefined
 
-__all__ = ["PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
+__all__ = ["RDM_PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
 
 log = logging.getLogger(__name__)
-NORMALIZATIONS = ("zscore", None)
-PARTS = ("whole", "invariant", "sensitive")
+RDM_PARTS = ("whole", "invariant", "sensitive")
 _BLOCK_BYTES = 4_000_000
 """Of responses that are worked on at once: about what a processor keeps near."""
 _FEWEST_BYTES, _MOST_BYTES = 16_384, 32_768
@@ -73,7 +72,7 @@ class RdmRequest:
             ("dissimilarity", self.dissimilarity, tuple(MODEL_DISSIMILARITIES)),
             ("normalize", self.normalize, NORMALIZATIONS),
             ("within", self.within, ("identity", None)),
-            ("part", self.part, PARTS),
+            ("part", self.part, RDM_PARTS),
         ):
             if value not in known:
                 raise InputError(f"{name} of a model RDM must be one of {', '.join(map(repr, known))}; got {value!r}")
@@ -236,7 +235,7 @@ def _hold_blocks(
         with threads_left_to_blas(responses.device):
             for units in _unit_slices(responses.shape[1:], working):
                 chunk = responses[:, :, units].to(working)
-                for part in PARTS:
+                for part in RDM_PARTS:
                     of_part = {key: job for key, job in jobs.items() if job.part == part}
                     if of_part:
                         _add_units(_part(chunk, part, precision), of_part, sums, workspace)

@@ -26,6 +26,7 @@ from neural_data.recordings import (
 from neural_data.stimuli import StimulusSet
 from neurocompare.representations.dissimilarities import Population, find_dissimilarity
 from neurocompare.representations.rdms import (
+    NORMALIZATIONS,
     build_rdms,
     view_order,
     view_rdms,
@@ -35,8 +36,6 @@ from neurocompare.representations.rdms import (
 __all__ = ["compute_neural_rdms", "dissimilarities", "populations"]
 
 log = logging.getLogger(__name__)
-
-NORMALIZATIONS = (None, "zscore")
 
 
 def compute_neural_rdms(

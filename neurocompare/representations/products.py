@@ -18,7 +18,7 @@ from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, 
 
 __all__ = ["PatternSums", "UnitStatistics", "rows_nearby", "threads_left_to_blas"]
 
-CONSTANT = 4.0
+CONSTANT_ROUNDING = 4.0
 """A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
 ALIKE = 16.0
 """Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
@@ -109,9 +109,9 @@ def rows_nearby(n_units: int) -> int:
 
 
 def scales_of(means: torch.Tensor, variances: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """1 over the standard deviation of each unit; 0 where it is rounding alone, see :data:`CONSTANT`."""
+    """1 over the standard deviation of each unit; 0 where it is rounding alone, see :data:`CONSTANT_ROUNDING`."""
     sd = variances.sqrt()
-    constant = sd <= CONSTANT * torch.finfo(precision).eps * means.abs()
+    constant = sd <= CONSTANT_ROUNDING * torch.finfo(precision).eps * means.abs()
     return torch.where(constant, 0.0, 1.0 / sd)
 
 

@@ -18,7 +18,7 @@ from neural_data.errors import InputError
 
 __all__ = ["NamedRDMs", "write_rdms"]
 
-PARTS = ("descriptors", "rdm_descriptors", "pattern_descriptors")
+DESCRIPTORS = ("descriptors", "rdm_descriptors", "pattern_descriptors")
 
 
 class NamedRDMs(RDMs):
@@ -52,7 +52,7 @@ def write_rdms(rdms: RDMs, path: str | Path) -> None:
         If a descriptor holds a text that no file can: one with a NUL, or half of a character.
     """
     content = rdms.to_dict()
-    if not any(_is_beyond_ascii(name, values) for part in PARTS for name, values in content[part].items()):
+    if not any(_is_beyond_ascii(name, values) for part in DESCRIPTORS for name, values in content[part].items()):
         RDMs.save(rdms, str(path))
         return
     # Before this version of the format an attribute takes 64 kB at most: some 4,000 names.
@@ -60,7 +60,7 @@ def write_rdms(rdms: RDMs, path: str | Path) -> None:
         file.attrs["rsatoolbox_version"] = metadata.version("rsatoolbox")
         file.attrs["dissimilarity_measure"] = str(rdms.dissimilarity_measure)
         file["dissimilarities"] = rdms.dissimilarities
-        for part in PARTS:
+        for part in DESCRIPTORS:
             group = file.create_group(part)
             for name, values in content[part].items():
                 _add(group, name, values)

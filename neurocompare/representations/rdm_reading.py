@@ -37,7 +37,7 @@ __all__ = ["RDM_FORMATS", "RdmFormat", "read_rdms"]
 SYMMETRIC = 1e-6
 """Largest difference of the two triangles, over the largest dissimilarity: float32 files differ by about this."""
 FEWEST = 3
-LONG_COLUMNS = ("stimulus_1", "stimulus_2", "dissimilarity")
+PAIR_COLUMNS = ("stimulus_1", "stimulus_2", "dissimilarity")
 _NAMES_OF_LABELS = (
     "stimulus_id",
     "image_id",
@@ -587,7 +587,7 @@ def _from_square(cells: Cells, path: Path) -> _Found:
     if table.shape[0] != table.shape[1]:
         raise InputError(
             f"{path}: {n_rows} rows and {n_columns} columns; give a square table, or a long one with the columns "
-            f"{', '.join(LONG_COLUMNS)}"
+            f"{', '.join(PAIR_COLUMNS)}"
         )
     bare = all(re.fullmatch(r"column \d+", head) for head in heads)
     numbers, _ = numbers_in(Cells(table, cells.lines, cells.delimiter), list(table.columns), path)
@@ -610,7 +610,7 @@ def _from_long(cells: Cells, path: Path) -> _Found:
     names = table["name"] if "name" in table.columns else pd.Series([""] * len(table))
     ids = list(dict.fromkeys([*table["stimulus_1"], *table["stimulus_2"]]))
     place = {stimulus_id: number for number, stimulus_id in enumerate(ids)}
-    rows, columns = (table[name].map(place).to_numpy() for name in LONG_COLUMNS[:2])
+    rows, columns = (table[name].map(place).to_numpy() for name in PAIR_COLUMNS[:2])
     codes, called = pd.factorize(names)
     stack = np.full((len(called), len(ids), len(ids)), np.nan)
     stack[:, range(len(ids)), range(len(ids))] = 0.0

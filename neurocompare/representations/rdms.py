@@ -22,6 +22,7 @@ from neurocompare.representations.rdm_files import NamedRDMs
 __all__ = [
     "LAYER",
     "NETWORK",
+    "NORMALIZATIONS",
     "as_matrices",
     "build_rdms",
     "concat_rdms",
@@ -39,6 +40,8 @@ NETWORK = ("model", "regime", "seed")
 """Descriptors (and columns of tables) that tell networks apart."""
 LAYER = (*NETWORK, "layer", "layer_index")
 """Those that name a layer of a network."""
+NORMALIZATIONS = ("zscore", None)
+"""What can be done to the responses of a unit before they are compared."""
 
 
 def build_rdms(

@@ -37,7 +37,7 @@ UNIT_COLUMNS = (
     *("criterion", "kind", "population", "n_found", "n_units", "share", "ci_low", "ci_high"),
 )
 FIVE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
-KINDS = ("full-profile", "half-profile")
+PROFILE_KINDS = ("full-profile", "half-profile")
 CRITERIA = ("baek2021", "revised")
 _UNITS_AT_ONCE = 8192
 
@@ -257,7 +257,7 @@ def count_mirror_symmetric_units(
     positions = np.array([place[stimulus_id] for stimulus_id in views.ids])[order]
     indices = {layer.name: network.layer_index(layer) for layer in network.select(layers)}
     populations = ("all", "face-selective") if several else ("all",)
-    kinds = [(criterion, kind) for criterion in CRITERIA for kind in (*KINDS, "any")]
+    kinds = [(criterion, kind) for criterion in CRITERIA for kind in (*PROFILE_KINDS, "any")]
     found = {(layer, *kind, population): 0 for layer in indices for kind in kinds for population in populations}
     sizes = {(layer, population): 0 for layer in indices for population in populations}
     for layer, block in unit_blocks(network, stimuli, list(indices), batch_size=batch_size, memory_mb=memory_mb):

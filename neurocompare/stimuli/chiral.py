@@ -33,7 +33,7 @@ N_CLASSES = len(DESIGNS)
 N_RINGS = 4
 N_MEASURES = 4 + 5 * N_RINGS
 """Measures that vary within a class: four of the body, five of each ring."""
-PARTS = ("horn", "ball", "block", "fin", "hook", "cone")
+RING_PARTS = ("horn", "ball", "block", "fin", "hook", "cone")
 
 
 def twins(class_index: int, measures: np.ndarray) -> tuple[Shape, Shape]:
@@ -57,7 +57,7 @@ def twins(class_index: int, measures: np.ndarray) -> tuple[Shape, Shape]:
     vary = iter(2 * np.asarray(measures, dtype=float) - 1)
     body = _body(design, vary)
     heights = np.linspace(0.78, -0.78, N_RINGS)
-    kinds = design.permutation(len(PARTS))[:N_RINGS]
+    kinds = design.permutation(len(RING_PARTS))[:N_RINGS]
     # Mirrored, turns change sign: any one plane is then off by twice the turn. Turns that spread evenly over half a
     # circle are the farthest from having a common plane.
     turns = design.permutation(N_RINGS) * (180 / N_RINGS) + 180 * design.integers(0, 2, N_RINGS)
@@ -68,7 +68,7 @@ def twins(class_index: int, measures: np.ndarray) -> tuple[Shape, Shape]:
         lift = design.uniform(-30, 30) + 10 * next(vary)
         tone = np.clip(design.uniform(0.15, 0.9) + 0.1 * next(vary), 0.05, 0.95)
         at = np.array([0.0, height + 0.05 * next(vary), 0.22])
-        part = moved(_part(PARTS[kind], size, tone), turn=rotation("x", -lift), to=at)
+        part = moved(_part(RING_PARTS[kind], size, tone), turn=rotation("x", -lift), to=at)
         pairs.append(moved(part, turn=rotation("y", spread)))
     symmetric = bilateral([body], pairs)
     turned = [

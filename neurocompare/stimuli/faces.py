@@ -4,7 +4,7 @@ The head is a stack of rings through three curves (profile, side and back of the
 ridge, cheeks and chin are fields that move the skin forward; ears, eyeballs and neck are parts of their own. The eyes'
 height is y = 0 and the ears' z = 0. Left and right halves are mirror images.
 
-Identity is 51 independent measures of shape and albedo (:data:`MEASURES`), each normally distributed over people.
+Identity is 51 independent measures of shape and albedo (:data:`FACE_MEASURES`), each normally distributed over people.
 Means follow adult anthropometry (Farkas 1994, Anthropometry of the Head and Face); spreads are between those of the
 two sexes taken together.
 """
@@ -16,9 +16,9 @@ from scipy.interpolate import CubicSpline
 
 from neurocompare.stimuli.geometry import Shape, bilateral, capped, grid, lathe, moved, rotation, spline
 
-__all__ = ["MEASURES", "MOST_SCORE", "face", "shown_measures"]
+__all__ = ["FACE_MEASURES", "MOST_SCORE", "face", "shown_measures"]
 
-MEASURES: dict[str, tuple[float, float]] = {
+FACE_MEASURES: dict[str, tuple[float, float]] = {
     # head and neck
     "head_width": (15.2, 0.55),
     "head_length": (19.4, 0.6),
@@ -96,8 +96,8 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
 
     Parameters
     ----------
-    scores : array of shape (len(MEASURES),)
-        Standard score of every measure, in the order of :data:`MEASURES`; 0 is the mean face. Cut at 2.2.
+    scores : array of shape (len(FACE_MEASURES),)
+        Standard score of every measure, in the order of :data:`FACE_MEASURES`; 0 is the mean face. Cut at 2.2.
     detail : float
         Density of points along each direction; 1 is fine enough for 300 pixels.
     hair : bool
@@ -112,7 +112,9 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
     """
     m = {
         name: mean + sd * float(score)
-        for (name, (mean, sd)), score in zip(MEASURES.items(), np.clip(scores, -MOST_SCORE, MOST_SCORE), strict=True)
+        for (name, (mean, sd)), score in zip(
+            FACE_MEASURES.items(), np.clip(scores, -MOST_SCORE, MOST_SCORE), strict=True
+        )
     }
     skin, eye = _head(m, detail, hair)
     return bilateral([skin, _neck(m)] if neck else [skin], [_ear(m, detail), _eyeball(m, eye)])
@@ -121,7 +123,7 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
 def shown_measures(*, hair: bool = True, neck: bool = True) -> tuple[str, ...]:
     """Names of the measures that such heads show."""
     hidden = (HAIR_MEASURES if not hair else ()) + (NECK_MEASURES if not neck else ())
-    return tuple(name for name in MEASURES if name not in hidden)
+    return tuple(name for name in FACE_MEASURES if name not in hidden)
 
 
 def _head(m: dict[str, float], detail: float, hair: bool) -> tuple[Shape, np.ndarray]:

@@ -19,13 +19,13 @@ from neurocompare.stimuli.geometry import Shape
 from neurocompare.stimuli.mesh_files import MESH_SUFFIXES, Surface, read_surface
 from neurocompare.stimuli.mesh_repair import refined, sampled, vertex_normals, wound_outwards
 from neurocompare.stimuli.scene import render_views
-from neurocompare.stimuli.sets import LUMINANCE_BY_IMAGE, VIEWS_DEG, Progress
+from neurocompare.stimuli.sets import LUMINANCE_BY_IMAGE, VIEWS_DEG, ImageProgress
 
 __all__ = ["mesh_views", "read_mesh"]
 
 log = logging.getLogger(__name__)
 
-AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)}
+MESH_AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)}
 MAX_FACES = 20_000_000
 MOST_CONFLICTS = 0.05
 """Share of edges whose two triangles cannot be wound alike, past which a surface has no outside."""
@@ -60,8 +60,8 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
     if path.suffix.lower() not in MESH_SUFFIXES:
         raise InputError(f"{path}: no mesh format that is read ({', '.join(MESH_SUFFIXES)})")
     for what, axis in (("up", up), ("front", front)):
-        if axis not in AXES:
-            raise InputError(f"{path}: {what} is {axis!r}; {closest(axis, AXES)}")
+        if axis not in MESH_AXES:
+            raise InputError(f"{path}: {what} is {axis!r}; {closest(axis, MESH_AXES)}")
     if up[-1] == front[-1]:
         raise InputError(f"{path}: up {up!r} and front {front!r} lie along the same axis; name two different ones")
     surface = read_surface(path)
@@ -80,7 +80,7 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
         raise InputError(f"{path}: a triangle names vertex {faces.max()} of {len(vertices)}; export the mesh anew")
     if len(faces) > MAX_FACES:
         raise InputError(f"{path}: {len(faces):,} triangles; at most {MAX_FACES:,} are read, so simplify it first")
-    upward, forward = np.array(AXES[up], dtype=float), np.array(AXES[front], dtype=float)
+    upward, forward = np.array(MESH_AXES[up], dtype=float), np.array(MESH_AXES[front], dtype=float)
     axes = np.stack([np.cross(upward, forward), upward, forward])
     used = np.unique(faces)
     low, high = vertices[used].min(axis=0), vertices[used].max(axis=0)
@@ -123,7 +123,7 @@ def mesh_views(
     category: str = "",
     size: int = 224,
     luminance: str = "match",
-    progress: Progress | None = None,
+    progress: ImageProgress | None = None,
 ) -> StimulusSet:
     """Views of users' own meshes, rendered and matched like the built-in objects.
 

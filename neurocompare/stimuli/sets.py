@@ -19,7 +19,7 @@ from neural_data import StimulusSet
 from neural_data.errors import InputError, closest
 from neural_data.stages import COORDINATE_PREFIX
 from neurocompare.processes import delayed
-from neurocompare.stimuli.faces import MEASURES, MOST_SCORE, shown_measures
+from neurocompare.stimuli.faces import FACE_MEASURES, MOST_SCORE, shown_measures
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
 from neurocompare.stimuli.scene import Rendering, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
@@ -46,7 +46,7 @@ FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
 FOREGROUND_MEAN, FOREGROUND_SD = 0.5, 0.2
 """Gray level that every foreground is matched to: the background's own, so that outlines are no steps in luminance."""
 TRAINING_IMAGES = 20_000
-Progress = Callable[[int, int], None]
+ImageProgress = Callable[[int, int], None]
 Finished = TypeVar("Finished")
 
 
@@ -199,7 +199,7 @@ class SetPlan:
         if {e.category for e in self.exemplars} != {"face"}:
             return pd.DataFrame(index=pd.Index([], name="identity"))
         scores = {e.identity: np.clip(e.measures, -MOST_SCORE, MOST_SCORE).round(4) for e in self.exemplars}
-        table = pd.DataFrame.from_dict(scores, orient="index", columns=list(MEASURES))
+        table = pd.DataFrame.from_dict(scores, orient="index", columns=list(FACE_MEASURES))
         return table[list(shown_measures(hair=self.hair, neck=self.neck))].add_prefix(COORDINATE_PREFIX)
 
 
@@ -215,7 +215,7 @@ def face_views(
     neck: bool = True,
     light_deg: float = 0.0,
     n_jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ImageProgress | None = None,
 ) -> StimulusSet:
     """Faces in several views on uniform gray.
 
@@ -276,7 +276,7 @@ def object_views(
     colour: bool = False,
     luminance: str = "match",
     n_jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ImageProgress | None = None,
 ) -> StimulusSet:
     """Objects of nine categories in nine views: 2,025 images as in eLife 90256.
 
@@ -312,7 +312,7 @@ def training_set(
     n_exemplars: int = 40,
     luminance: str = "match",
     n_jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ImageProgress | None = None,
 ) -> StimulusSet:
     """Labelled images for training: random views, places and sizes of ten classes of objects.
 
@@ -471,7 +471,7 @@ def render_unmatched(plan: SetPlan, *, n_jobs: int = 1) -> Iterator[tuple[int, R
     yield from _in_order(plan, _as_rendered, n_jobs)
 
 
-def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: Progress | None = None) -> StimulusSet:
+def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress | None = None) -> StimulusSet:
     """The images of a plan in memory.
 
     Parameters
@@ -535,7 +535,7 @@ def _render(exemplar: ExemplarViews, plan: SetPlan, finish: Callable[[Rendering]
 
 
 def _told(
-    plan: SetPlan, rendered: Iterator[tuple[int, Finished]], progress: Progress | None
+    plan: SetPlan, rendered: Iterator[tuple[int, Finished]], progress: ImageProgress | None
 ) -> Iterator[tuple[int, Finished]]:
     """What is rendered as it comes, with progress told."""
     done = 0

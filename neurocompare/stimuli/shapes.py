@@ -117,7 +117,7 @@ FRONT_BACK = "left-right, nearly front-back"
 CATEGORIES: tuple[Family, ...] = (
     _of_ranges("car", FRONT_BACK, vehicles.CAR, vehicles.car),
     _of_ranges("boat", FRONT_BACK, vehicles.BOAT, vehicles.boat),
-    Family("face", "left-right", len(faces.MEASURES), True, _face, removable=("hair", "neck")),
+    Family("face", "left-right", len(faces.FACE_MEASURES), True, _face, removable=("hair", "neck")),
     _of_ranges("chair", "left-right", things.CHAIR, things.chair),
     _of_ranges("airplane", "left-right", vehicles.AIRPLANE, vehicles.airplane),
     _of_ranges("tool", "left-right", things.TOOL, things.tool),

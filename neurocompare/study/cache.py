@@ -33,7 +33,7 @@ from neurocompare import __version__
 from neurocompare.places import CACHE_VARIABLE, cache_folder
 from neurocompare.study.packing import pack, unpack
 
-__all__ = ["Cache", "Entry", "Json", "open_cache", "step_key"]
+__all__ = ["Cache", "Entry", "Json", "Result", "open_cache", "step_key"]
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from neurocompare.study.planning import recording_checksum
 
 __all__ = ["describe_to_folder"]
 
-PACKAGES = ("numpy", "scipy", "pandas", "rsatoolbox", "xarray", "matplotlib")
+DESCRIBING_PACKAGES = ("numpy", "scipy", "pandas", "rsatoolbox", "xarray", "matplotlib")
 
 
 def describe_to_folder(
@@ -61,7 +61,7 @@ def describe_to_folder(
         "neurocompare": __version__,
         "python": platform.python_version(),
         "platform": sys.platform,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: metadata.version(name) for name in DESCRIBING_PACKAGES},
         "study": {"title": title, "seed": 0},
         "stimuli": {
             "name": "the recording" if stimuli is None else stimuli.name,

@@ -200,7 +200,7 @@ def _not_ours(out: Path, command: str, unfinished: Collection[str]) -> str:
     if more:
         return f"holds files that neurocompare did not write: {_some(more)}"
     changed = [name for name, about in listed.items() if name in found and not _is_as_written(found[name], about)]
-    if MARK in found and written.get("sha256") != _sum_of(record):
+    if MARK in found and written.get("sha256") != _sum_of_record(record):
         changed.append(MARK)
     return f"holds files that were changed since neurocompare wrote them: {_some(changed)}" if changed else ""
 
@@ -248,7 +248,7 @@ def _write_mark(folder: Path, command: str) -> None:
 
 
 def _write(folder: Path, record: dict) -> None:
-    record["written"]["sha256"] = _sum_of(record)
+    record["written"]["sha256"] = _sum_of_record(record)
     handle, part = tempfile.mkstemp(prefix=f".{MARK}.", dir=folder)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         json.dump(record, file, indent=2)
@@ -257,7 +257,7 @@ def _write(folder: Path, record: dict) -> None:
     os.replace(part, folder / MARK)
 
 
-def _sum_of(record: dict) -> str:
+def _sum_of_record(record: dict) -> str:
     """Checksum of what a provenance says beside the list of files."""
     rest = {name: value for name, value in record.items() if name != "written"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -5,12 +5,13 @@ Takes the same sections as a study file for stimuli and networks; gives one tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from neural_data.errors import InputError
+from neurocompare.progress_lines import Progress, no_progress
 from neurocompare.representations.model_rdms import compute_model_rdms
 from neurocompare.representations.viewpoint import check_azimuths, index_table, summarise_indices
 from neurocompare.study.grammar import load_study
@@ -20,7 +21,7 @@ from neurocompare.study.workers import n_cores
 
 __all__ = ["index_by_layer", "mean_over_seeds"]
 
-NETWORK = ["model", "regime", "seed", "layer", "layer_index", "category"]
+LAYER_AND_CATEGORY = ["model", "regime", "seed", "layer", "layer_index", "category"]
 
 
 def index_by_layer(
@@ -29,7 +30,7 @@ def index_by_layer(
     overrides: Mapping[str, Any] | None = None,
     device: str = "auto",
     n_jobs: int | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Mirror-symmetric viewpoint tuning index of every layer, averaged over exemplars.
 
@@ -65,9 +66,9 @@ def index_by_layer(
     check_azimuths(sorted(stimuli.table["azimuth_deg"].unique()))
     frames = []
     for place, record in enumerate(records):
-        (progress or _silent)(f"show {len(stimuli)} images to {record.label}", place / len(records))
+        (progress or no_progress)(f"show {len(stimuli)} images to {record.label}", place / len(records))
         rdms = compute_model_rdms(loaded(record), stimuli, list(record.layers), within="identity")
-        frames.append(summarise_indices(index_table(rdms), NETWORK))
+        frames.append(summarise_indices(index_table(rdms), LAYER_AND_CATEGORY))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -94,7 +95,3 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
             row["n_undefined"] = int(group["n_undefined"].sum())
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _silent(_name: str, _share: float) -> None:
-    """Progress that nobody looks at."""

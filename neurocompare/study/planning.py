@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from neurocompare.measures.declaration import LAYER_RDMS, NETWORK_THINGS, Drawin
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.datasets import BUILT_IN_DATASETS
 from neurocompare.models.registry import is_import_path
+from neurocompare.progress_lines import Progress
 from neurocompare.representations.rdms import LAYER, NETWORK, build_rdms, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_azimuths
 from neurocompare.study.cache import Cache, Json, open_cache, step_key
@@ -594,9 +595,7 @@ def plan_stimuli(settings: Study) -> StimulusSet | Step:
     return Step("stimuli", f"render {n_stimuli} stimuli", _key("stimuli", about, settings.seed), n_stimuli)
 
 
-def obtain_stimuli(
-    settings: Study, *, n_jobs: int, progress: Callable[[str, float], None] | None = None
-) -> StimulusSet:
+def obtain_stimuli(settings: Study, *, n_jobs: int, progress: Progress | None = None) -> StimulusSet:
     """What a study shows: read, or rendered once and found again among the steps of earlier runs.
 
     Parameters

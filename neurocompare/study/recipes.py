@@ -111,11 +111,11 @@ def _checksum(source: str) -> str:
     if not path.exists():
         read_dataset(source)
         raise InputError(f"training.dataset {source}: no such file or folder")
-    return _sum_of(path.resolve(), _state_of(path))
+    return _sum_of_files(path.resolve(), _state_of(path))
 
 
 @functools.lru_cache(maxsize=16)
-def _sum_of(path: Path, _state: tuple) -> str:
+def _sum_of_files(path: Path, _state: tuple) -> str:
     digest = hashlib.sha256()
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     for file in files:

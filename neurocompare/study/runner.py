@@ -23,11 +23,11 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.measures.declaration import LayerRdms, Measure, Measured, Patches, Tables, Things, Values, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
-from neurocompare.progress_lines import SaidOnce
+from neurocompare.progress_lines import Progress, SaidOnce, no_progress
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import concat_rdms
-from neurocompare.study.cache import Cache, open_cache
+from neurocompare.study.cache import Cache, Result, open_cache
 from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.inputs import Inputs
@@ -46,7 +46,7 @@ from neurocompare.study.steps import (
     simulate_recording,
     with_background,
 )
-from neurocompare.study.training import ImagesToTrainOn, TrainedWeights, read_images_to_train_on, train
+from neurocompare.study.training_runs import ImagesToTrainOn, TrainedWeights, read_images_to_train_on, train_weights
 from neurocompare.study.workers import Task, n_cores, run_tasks, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
@@ -56,9 +56,6 @@ log = logging.getLogger(__name__)
 WORTH_WORKERS_SECONDS = 20.0
 """Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
 Place = TypeVar("Place")
-Result = TypeVar("Result")
-Progress = Callable[[str, float], None]
-"""Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
 
 
 @dataclass(frozen=True)
@@ -157,20 +154,16 @@ def run_study(
     """
     with whole_folder(out) as folder, _logged(folder):
         cache = open_cache()
-        (progress or _silent)("checking", 0.0)
+        (progress or no_progress)("checking", 0.0)
         inputs = Inputs()
         inputs.look_at(load_study(study, overrides))
         plan = plan_study(study, overrides=overrides, device=device, quick=quick, cache=cache)
         inputs.look_at(plan.settings)
-        work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=progress or _silent)
+        work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=progress or no_progress)
         tables = work.write(folder, quick=quick)
         inputs.refuse_changes()
-    (progress or _silent)("done", 1.0)
+    (progress or no_progress)("done", 1.0)
     return Run(Path(out), tables, plan.settings)
-
-
-def _silent(_name: str, _share: float) -> None:
-    """Progress that nobody looks at."""
 
 
 @dataclass(frozen=True)
@@ -357,7 +350,7 @@ class _Work:
                     dataset, functools.partial(read_images_to_train_on, settings, size, n_jobs=n_jobs)
                 )
             images = data[dataset.key]
-            return train, (network.model, settings, images, network.seed, state_folder(place), network.device)
+            return train_weights, (network.model, settings, images, network.seed, state_folder(place), network.device)
 
         results = self.many(
             {place: steps.training for place, steps in planned.items()}, task, n_threads=threads_per_task(len(planned))
@@ -398,7 +391,7 @@ class _Work:
                 results[free[number]] = self.kept(step, result, seconds)
         for place in missing:
             if place not in results:
-                results[place] = self.made(steps[place], functools.partial(_called, task, place), waiting=True)
+                results[place] = self.made(steps[place], functools.partial(_result_of, task, place), waiting=True)
         return {place: results[place] for place in steps}
 
     def made(self, step: Step, make: Callable[[], Result], *, waiting: bool = False) -> Result:
@@ -461,7 +454,7 @@ def _declared_tables(measure: Measure, found: Sequence[Measured]) -> Tables:
     return tables
 
 
-def _called(task: Callable[[Place], Task[Result]], place: Place) -> Result:
+def _result_of(task: Callable[[Place], Task[Result]], place: Place) -> Result:
     function, arguments = task(place)
     return function(*arguments)
 

@@ -12,7 +12,6 @@ import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
 
 import joblib
 import torch
@@ -22,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from neural_data.errors import InputError
 from neurocompare.processes import delayed
+from neurocompare.study.cache import Result
 
 __all__ = ["Task", "n_cores", "run_tasks", "threads_per_task"]
 
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 DASK_AHEAD = 4
 """Tasks handed out to a cluster at a time, for each worker that it has at the start."""
-Result = TypeVar("Result")
 Task = tuple[Callable[..., Result], tuple[object, ...]]
 """A function and its arguments."""
 

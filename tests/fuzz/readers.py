@@ -29,8 +29,8 @@ from neurocompare.models.datasets import LabelledImages, read_dataset
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms
-from neurocompare.stimuli.folders import read_folder
 from neurocompare.stimuli.geometry import Shape
+from neurocompare.stimuli.image_folders import read_folder
 from neurocompare.stimuli.image_sets import read_images
 from neurocompare.stimuli.meshes import read_mesh
 from neurocompare.study.cache import Cache, open_cache

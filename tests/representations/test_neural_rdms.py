@@ -181,7 +181,7 @@ def test_crossnobis_uses_as_many_repetitions_as_every_cell_has(recording, faces)
     ("arguments", "message"),
     [
         ({"dissimilarity": "correlations"}, "did you mean 'correlation'"),
-        ({"normalize": "z"}, "normalize of a neural RDM must be one of None, 'zscore'"),
+        ({"normalize": "z"}, "normalize of a neural RDM must be one of 'zscore', None"),
         ({"within": "category"}, "within of a neural RDM"),
         ({"dissimilarity": "crossnobis", "normalize": "zscore"}, "does its own scaling"),
         ({"dissimilarity": "poisson", "normalize": "zscore"}, "takes rates or counts"),

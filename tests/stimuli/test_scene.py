@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from neurocompare.stimuli.faces import MEASURES, face
+from neurocompare.stimuli.faces import FACE_MEASURES, face
 from neurocompare.stimuli.geometry import bilateral, ellipsoid, joined, superquadric
 from neurocompare.stimuli.scene import Rendering, render_views
 
@@ -10,7 +10,7 @@ AZIMUTHS = (-180, -135, -90, -67.5, -45, -22.5, 0, 22.5, 45, 67.5, 90, 135, 180)
 
 @pytest.fixture(scope="module")
 def head():
-    return face(np.zeros(len(MEASURES)), detail=0.4)
+    return face(np.zeros(len(FACE_MEASURES)), detail=0.4)
 
 
 @pytest.mark.parametrize("size", [64, 65])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from neural_data.errors import InputError
-from neurocompare.stimuli.faces import HAIR_MEASURES, MEASURES, NECK_MEASURES
+from neurocompare.stimuli.faces import FACE_MEASURES, HAIR_MEASURES, NECK_MEASURES
 from neurocompare.stimuli.luminance import foreground_statistics, image_symmetry
 from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, face_views, object_views, plan_set, training_set
 
@@ -32,7 +32,7 @@ def test_faces_come_sorted_by_identity_and_azimuth():
     stimuli = face_views(2, azimuths_deg=(45, -90, 0), size=32)
     assert stimuli.ids == [f"face{i:02d}_az{a}" for i in (1, 2) for a in (-90, 0, 45)]
     described = ["filename", "category", "identity", "azimuth_deg", "elevation_deg"]
-    assert stimuli.table.columns.tolist() == [*described, *(f"measure_{name}" for name in MEASURES)]
+    assert stimuli.table.columns.tolist() == [*described, *(f"measure_{name}" for name in FACE_MEASURES)]
     assert stimuli.yaw_views().ids == stimuli.ids
     assert stimuli.images().shape == (6, 3, 32, 32)
 

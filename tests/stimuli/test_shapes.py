@@ -4,7 +4,7 @@ import trimesh
 
 from neural_data.errors import InputError
 from neurocompare.stimuli.chiral import N_CLASSES, chirality, twins
-from neurocompare.stimuli.faces import MEASURES
+from neurocompare.stimuli.faces import FACE_MEASURES
 from neurocompare.stimuli.scene import render_views
 from neurocompare.stimuli.shapes import (
     CATEGORIES,
@@ -71,11 +71,11 @@ def test_surfaces_are_finite_and_face_outwards(one):
 
 
 def test_faces_have_an_identity_space_of_more_than_twenty_dimensions():
-    assert len(MEASURES) > 40
+    assert len(FACE_MEASURES) > 40
     base = first(family("face"))
     changes = []
-    for k in range(len(MEASURES)):
-        scores = np.zeros(len(MEASURES))
+    for k in range(len(FACE_MEASURES)):
+        scores = np.zeros(len(FACE_MEASURES))
         scores[k] = 1.5
         other = family("face").build(scores, 0.35)
         plain = family("face").build(0 * scores, 0.35)
@@ -85,7 +85,7 @@ def test_faces_have_an_identity_space_of_more_than_twenty_dimensions():
     assert base.vertices.shape == plain.vertices.shape  # vertices correspond between identities
     directions = np.array(changes)
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-    assert np.linalg.matrix_rank(directions, tol=0.05) == len(MEASURES)
+    assert np.linalg.matrix_rank(directions, tol=0.05) == len(FACE_MEASURES)
 
 
 def test_exemplars_are_no_near_duplicates_and_do_not_depend_on_their_number():

@@ -13,7 +13,7 @@ from neurocompare.study.runner import plan_study
 
 ANALYSES = Path(__file__).resolve().parents[2] / "analyses"
 STUDIES = sorted(ANALYSES.glob("*.toml"))
-# Studies that train networks of their own take minutes even in little; tests/study/test_training.py runs a small one.
+# Studies that train networks of their own take minutes even in little; test_training_runs.py runs a small one.
 # So do large networks that others trained; to look at all of them takes half a minute.
 OF_LARGE_NETWORKS = [path for path in STUDIES if path.stem.startswith(("real_networks", "monkey_it"))]
 OF_SHIPPED_NETWORKS = [

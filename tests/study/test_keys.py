@@ -11,7 +11,7 @@ from neurocompare.measures.declaration import needs_of
 from neurocompare.representations.rdms import build_rdms
 from neurocompare.study.grammar import load_study
 from neurocompare.study.planning import make_plan, rdms_checksum, recording_checksum
-from tests.study.test_training import write_images
+from tests.study.test_training_runs import write_images
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from neural_data.errors import InputError
 from neurocompare import __version__
 from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
-from neurocompare.models.training import STATE_NAME, Progress, Recipe, TrainedNetwork, train_network
+from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
+from neurocompare.progress_lines import Progress
 from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.grammar import Model, Training
 from neurocompare.study.recipes import image_size, preprocessing_of, recipe_of
 from neurocompare.study.workers import n_cores
 
-__all__ = ["TrainingTask", "read_images_to_train_on", "train", "train_to_folder"]
+__all__ = ["TrainingTask", "read_images_to_train_on", "train_to_folder", "train_weights"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def read_images_to_train_on(settings: Training, size: int, *, n_jobs: int = 1) -
     return {"train": _arrays(train), "test": None if test is None else _arrays(test)}
 
 
-def train(
+def train_weights(
     model: Model, settings: Training, images: ImagesToTrainOn, seed: int, folder: Path | None, device: str
 ) -> TrainedWeights:
     """Train one network of a study.

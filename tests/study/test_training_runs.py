@@ -16,7 +16,7 @@ from neural_data import InputError
 from neurocompare import load_model, run_study
 from neurocompare.cli import main
 from neurocompare.models.training import STATE_NAME, make_recipe
-from neurocompare.study import runner, training
+from neurocompare.study import runner, training_runs
 from neurocompare.study.cache import open_cache
 from neurocompare.study.grammar import load_study
 from neurocompare.study.quick import quick_study
@@ -133,7 +133,7 @@ def test_workers_and_what_is_kept_do_not_change_a_byte(one_regime, tmp_path, mon
 def test_networks_outlive_changes_of_the_analysis(one_regime, tmp_path, own_cache, monkeypatch):
     run_study(one_regime, out=tmp_path / "run")
     monkeypatch.setattr("neurocompare.study.cache._code", lambda: "another version of the package")
-    monkeypatch.setattr(runner, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(runner, "train_weights", lambda *_: pytest.fail("trained again"))
     run_study(one_regime, out=tmp_path / "run")
 
 
@@ -160,7 +160,7 @@ def test_a_killed_training_goes_on_where_it_was(one_regime, tmp_path, own_cache,
     overrides = {f"models.0.{name}": value for name, value in KILLED.items()}
     whole = run_study(one_regime, out=tmp_path / "whole", overrides=overrides, n_jobs=1).tables["training"]
     shutil.rmtree(tmp_path / "cache")
-    original = training.train_network
+    original = training_runs.train_network
 
     def killed(*arguments, **options):
         def stop(_name, share):
@@ -169,7 +169,7 @@ def test_a_killed_training_goes_on_where_it_was(one_regime, tmp_path, own_cache,
 
         return original(*arguments, **(options | {"progress": stop}))
 
-    monkeypatch.setattr(training, "train_network", killed)
+    monkeypatch.setattr(training_runs, "train_network", killed)
     with pytest.raises(KeyboardInterrupt):
         run_study(one_regime, out=tmp_path / "run", overrides=overrides, n_jobs=1)
     assert [path.name for path in open_cache().folder.glob("training/*/*")] == [STATE_NAME]
@@ -178,7 +178,7 @@ def test_a_killed_training_goes_on_where_it_was(one_regime, tmp_path, own_cache,
     def watched(*arguments, **options):
         return original(*arguments, **(options | {"progress": lambda _name, share: shares.append(share)}))
 
-    monkeypatch.setattr(training, "train_network", watched)
+    monkeypatch.setattr(training_runs, "train_network", watched)
     again = run_study(one_regime, out=tmp_path / "run", overrides=overrides, n_jobs=1).tables["training"]
     assert shares[0] >= 1 / 3
     pd.testing.assert_frame_equal(again, whole)
@@ -364,7 +364,7 @@ def test_a_folder_with_other_files_is_left_alone(sides, tmp_path, capsys):
 def test_a_training_that_was_stopped_goes_on_in_its_folder(sides, tmp_path, monkeypatch):
     arguments = ["--dataset", sides, "--epochs", 3, "--out"]
     assert train_command(*arguments, tmp_path / "whole") == 0
-    original = training.train_network
+    original = training_runs.train_network
 
     def killed(*a, **options):
         def stop(_name, share):
@@ -373,11 +373,11 @@ def test_a_training_that_was_stopped_goes_on_in_its_folder(sides, tmp_path, monk
 
         return original(*a, **(options | {"progress": stop}))
 
-    monkeypatch.setattr(training, "train_network", killed)
+    monkeypatch.setattr(training_runs, "train_network", killed)
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         main(["train", *map(str, arguments), str(tmp_path / "run")])
     assert [path.name for path in (tmp_path / "run").iterdir()] == [STATE_NAME]
-    monkeypatch.setattr(training, "train_network", original)
+    monkeypatch.setattr(training_runs, "train_network", original)
     assert train_command(*arguments, tmp_path / "run") == 0
     for name in ("checkpoint.safetensors", "training.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -385,4 +385,4 @@ def test_a_training_that_was_stopped_goes_on_in_its_folder(sides, tmp_path, monk
 
 def test_errors_below_the_command_line_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        training.train_to_folder(tmp_path / "run", training.TrainingTask("none/x.parquet", make_recipe()))
+        training_runs.train_to_folder(tmp_path / "run", training_runs.TrainingTask("none/x.parquet", make_recipe()))

@@ -6,7 +6,7 @@ Stimuli are shown to the networks that the section names; experiments of every s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from neurocompare.comparison.power import PowerPlan, power_analysis, trial_noise
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.power import POWER, draw_power
 from neurocompare.measures.randomness import step_rng
+from neurocompare.progress_lines import Progress, no_progress
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
@@ -65,7 +66,7 @@ def run_power(
     overrides: Mapping[str, Any] | None = None,
     n_jobs: int | None = None,
     device: str = "auto",
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> PowerFound:
     """Simulate the experiments that a study's ``[power]`` section asks for.
 
@@ -101,9 +102,9 @@ def run_power(
     """
     settings = load_study(study, overrides)
     if out is None:
-        return _simulated(settings, None, n_jobs, device, progress or _silent)
+        return _simulated(settings, None, n_jobs, device, progress or no_progress)
     with whole_folder(out, command="power") as folder:
-        return _simulated(settings, folder, n_jobs, device, progress or _silent)
+        return _simulated(settings, folder, n_jobs, device, progress or no_progress)
 
 
 def power_sentence(table: pd.DataFrame, *, target: float = 0.8) -> str:
@@ -144,13 +145,7 @@ def _estimate(row: pd.Series) -> str:
     return f"{row['power']:.0%} (95 % interval {row['power_low']:.0%} to {row['power_high']:.0%})"
 
 
-def _silent(_name: str, _share: float) -> None:
-    """Progress that nobody looks at."""
-
-
-def _simulated(
-    settings: Study, folder: Path | None, n_jobs: int | None, device: str, progress: Callable[[str, float], None]
-) -> PowerFound:
+def _simulated(settings: Study, folder: Path | None, n_jobs: int | None, device: str, progress: Progress) -> PowerFound:
     """Check, present, simulate and, where there is a folder, write."""
     progress("checking", 0.0)
     power = _checked(settings)

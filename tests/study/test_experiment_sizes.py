@@ -13,8 +13,8 @@ from neurocompare.comparison.power import PowerPlan, power_analysis
 from neurocompare.measures.randomness import step_rng
 from neurocompare.models.registry import load_model
 from neurocompare.representations.activations import save_activations
+from neurocompare.study.experiment_sizes import power_sentence, run_power
 from neurocompare.study.grammar import load_study, study_schema
-from neurocompare.study.power import power_sentence, run_power
 from neurocompare.study.runner import plan_study
 from neurocompare.study.steps import read_own_stimuli
 

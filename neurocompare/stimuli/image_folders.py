@@ -22,7 +22,7 @@ from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
 from neural_data.formats.bounds import is_partial, whole_file
 from neural_data.resizing import Resizing
-from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, Progress, SetPlan, plan_set, render_plan
+from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, ImageProgress, SetPlan, plan_set, render_plan
 
 __all__ = ["contact_sheet", "read_folder", "render_set"]
 
@@ -37,7 +37,7 @@ def render_set(
     training: str = "symmetric",
     n: int | None = None,
     n_jobs: int = 1,
-    progress: Progress | None = None,
+    progress: ImageProgress | None = None,
 ) -> StimulusSet:
     """Render a stimulus set into a folder.
 
@@ -136,7 +136,9 @@ def _claim(out: Path, provenance: dict) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
-def _write_images(plan: SetPlan, table: pd.DataFrame, folder: Path, n_jobs: int, progress: Progress | None) -> None:
+def _write_images(
+    plan: SetPlan, table: pd.DataFrame, folder: Path, n_jobs: int, progress: ImageProgress | None
+) -> None:
     counts = [len(e.azimuths_deg) for e in plan.exemplars]
     starts = np.cumsum([0, *counts])
     names = table["filename"].to_numpy()

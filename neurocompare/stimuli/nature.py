@@ -6,6 +6,8 @@ all views at multiples of 22.5 degrees are mirror-symmetric images.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from neurocompare.stimuli.geometry import (
@@ -199,11 +201,13 @@ def fruit(m: dict[str, float]) -> Shape:
     parts: list[Shape] = [body, moved(lathe(profile, 0.12, resolution=16), to=(0, top, 0))]
     sides: list[Shape] = []
     if m["leaves"] > 0.4:
-        leaf = _leaf(m["leaf_length"], m["leaf_width"] * m["leaf_length"], m["leaf_lift"], droop=0.35, albedo=0.30)
+        leaf = _Leaf(
+            m["leaf_length"], m["leaf_width"] * m["leaf_length"], m["leaf_lift"], droop=0.35, albedo=0.30
+        ).shape()
         more, others = _around(leaf, (0.10, high.max() - 0.02), 8)
         parts, sides = parts + more, sides + others
     if m["crown"] > 0.7:
-        leaf = _leaf(0.16, 0.07, -35.0, droop=0.1, albedo=0.2)
+        leaf = _Leaf(0.16, 0.07, -35.0, droop=0.1, albedo=0.2).shape()
         more, others = _around(leaf, (0.05, bottom - 0.02), 8)
         parts, sides = parts + more, sides + others
     return bilateral(parts, sides)
@@ -250,7 +254,7 @@ def flower(m: dict[str, float]) -> Shape:
     for scale, extra, turn in ((1.0, 0.0, False), (m["inner_size"], 14.0, True)):
         if turn and m["inner_whorl"] < 0.5:
             continue
-        petal = _leaf(
+        petal = _Leaf(
             scale * m["petal_length"],
             scale * m["petal_width"],
             min(m["petal_lift"] + extra, 85.0),
@@ -259,10 +263,10 @@ def flower(m: dict[str, float]) -> Shape:
             point=m["petal_point"],
             cup=m["cup"],
             base=m["petal_base"],
-        )
+        ).shape()
         more, others = _around(petal, (0.55 * disc, 0.0), 8, half_step=turn)
         parts, sides = parts + more, sides + others
-    leaf = _leaf(m["leaf_length"], m["leaf_width"], m["leaf_lift"], droop=0.4, albedo=m["leaf_tone"])
+    leaf = _Leaf(m["leaf_length"], m["leaf_width"], m["leaf_lift"], droop=0.4, albedo=m["leaf_tone"]).shape()
     more, others = _around(leaf, (width, -stem * (1 - m["leaf_place"])), 8)
     parts, sides = parts + more, sides + others
     if m["pot"] > 0.5:
@@ -271,45 +275,64 @@ def flower(m: dict[str, float]) -> Shape:
     return bilateral(parts, sides)
 
 
-def _leaf(
-    length: float,
-    half_width: float,
-    lift_deg: float,
-    *,
-    droop: float,
-    albedo: float,
-    point: float = 0.8,
-    cup: float = 0.15,
-    base: float = 1.0,
-) -> Shape:
-    """Thin leaf or petal from the origin along z, lifted by an angle and bending down (or up) along its length."""
-    share = np.linspace(0, 1, 17)
-    lift = np.deg2rad(lift_deg) - droop * 1.6 * share
-    steps = np.stack([np.sin(lift), np.cos(lift)], axis=1) * length / 16
-    line = np.concatenate([[[0.0, 0.0]], np.cumsum(steps[:-1], axis=0)])
-    half = half_width * np.sin(np.pi * (0.06 + 0.94 * share**0.8)) ** point
-    half[-1] = 0.0
-    across = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 13))
-    across[6] = 0.0
-    normal = np.stack([np.cos(lift), -np.sin(lift)], axis=1)
-    rise = cup * half[:, None] * across**2
-    thickness = 0.012 + 0.022 * (1 - across**2) * (1 - 0.6 * share[:, None])
-    sheets = []
-    for side in (1, -1):
-        offset = rise + side * thickness
-        points = np.stack(
-            [
-                half[:, None] * across,
-                line[:, :1] + offset * normal[:, :1],
-                line[:, 1:] + offset * normal[:, 1:],
-            ],
-            axis=-1,
-        )
-        sheets.append(points if side > 0 else points[:, ::-1])
-    ring = np.concatenate([sheets[0], sheets[1]], axis=1)
-    fade = base + (1 - base) * share
-    tone = np.broadcast_to((albedo * np.clip(fade, 0, 1))[:, None, None], (*ring.shape[:2], 3)).copy()
-    return grid(ring, tone)
+@dataclass(frozen=True)
+class _Leaf:
+    """Thin leaf or petal from the origin along z, lifted by an angle and bending down (or up) along its length.
+
+    Parameters
+    ----------
+    length, half_width : float
+        In the units of the shape.
+    lift_deg : float
+        Angle above the horizontal at the origin.
+    droop : float
+        How far it bends down; below 0 it bends up.
+    albedo, base : float
+        0..1: the albedo of the tip, and the share of it that the origin has.
+    point : float
+        Larger ends are more pointed.
+    cup : float
+        How far the edges rise, in half widths.
+    """
+
+    length: float
+    half_width: float
+    lift_deg: float
+    droop: float
+    albedo: float
+    point: float = 0.8
+    cup: float = 0.15
+    base: float = 1.0
+
+    def shape(self) -> Shape:
+        """Its two sheets, closed."""
+        share = np.linspace(0, 1, 17)
+        lift = np.deg2rad(self.lift_deg) - self.droop * 1.6 * share
+        steps = np.stack([np.sin(lift), np.cos(lift)], axis=1) * self.length / 16
+        line = np.concatenate([[[0.0, 0.0]], np.cumsum(steps[:-1], axis=0)])
+        half = self.half_width * np.sin(np.pi * (0.06 + 0.94 * share**0.8)) ** self.point
+        half[-1] = 0.0
+        across = np.sin(np.linspace(-np.pi / 2, np.pi / 2, 13))
+        across[6] = 0.0
+        normal = np.stack([np.cos(lift), -np.sin(lift)], axis=1)
+        rise = self.cup * half[:, None] * across**2
+        thickness = 0.012 + 0.022 * (1 - across**2) * (1 - 0.6 * share[:, None])
+        sheets = []
+        for side in (1, -1):
+            offset = rise + side * thickness
+            points = np.stack(
+                [
+                    half[:, None] * across,
+                    line[:, :1] + offset * normal[:, :1],
+                    line[:, 1:] + offset * normal[:, 1:],
+                ],
+                axis=-1,
+            )
+            sheets.append(points if side > 0 else points[:, ::-1])
+        ring = np.concatenate([sheets[0], sheets[1]], axis=1)
+        fade = self.base + (1 - self.base) * share
+        tone = np.broadcast_to((self.albedo * np.clip(fade, 0, 1))[:, None, None], (*ring.shape[:2], 3)).copy()
+        return grid(ring, tone)
 
 
 def _around(

@@ -158,7 +158,9 @@ def boat(m: dict[str, float]) -> Shape:
     levels = np.array([1.0, 0.93, 0.86, 0.80, 0.60, 0.40, 0.22, 0.10, 0.0])
     flare = levels**0.45
     tone = np.array([*[m["stripe"]] * 2, *[m["hull_paint"]] * 4, *[m["bottom_paint"]] * 3])
-    parts.append(_boat_hull(half * (1 + m["rake"] * (levels - 1)), beam * breadth, sheer, keel, levels, flare, s, tone))
+    height = keel + levels[:, None] * (sheer - keel)
+    across, along = flare[:, None] * (beam * breadth), (half * (1 + m["rake"] * (levels - 1)))[:, None] * s
+    parts.append(_boat_hull(np.stack([across, height, along], axis=-1), tone))
     deck = hull(
         np.stack([half * s * 0.985, beam * breadth * 0.95, sheer - 0.5, sheer - 0.10], axis=1),
         0.55,
@@ -206,12 +208,8 @@ def boat(m: dict[str, float]) -> Shape:
     return bilateral(parts, sides)
 
 
-def _boat_hull(half, breadth, sheer, keel, levels, flare, s, tone) -> Shape:
-    """Shell from rail to keel; rows are levels, columns run around the waterline."""
-    height = keel + levels[:, None] * (sheer - keel)
-    x = flare[:, None] * breadth
-    z = half[:, None] * s
-    right = np.stack([x, height, z], axis=-1)
+def _boat_hull(right: np.ndarray, tone: np.ndarray) -> Shape:
+    """Shell from rail to keel, from points of its right side (n_levels, n_along, 3) and an albedo a level."""
     left = (right * [-1, 1, 1])[:, ::-1][:, 1:-1]
     ring = np.concatenate([right, left], axis=1)
     return grid(ring, np.broadcast_to(tone[:, None, None], ring.shape).copy())

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from neural_data import StimulusSet, simulate_patches
 from neural_data.recordings import condition_means, select_region
 from neurocompare.comparison.recorded_index import corrected_indices
-from neurocompare.representations.neural_rdms import compute_neural_rdms
+from neurocompare.representations.neural_rdms import PopulationRequest, compute_neural_rdms
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.viewpoint import index_table
 
@@ -50,7 +50,7 @@ def draw(recording: xr.DataArray, stimuli: StimulusSet, rng: np.random.Generator
     figure, axes = plt.subplots(3, 4, figsize=(13, 8.6), constrained_layout=True)
     views = compute_neural_rdms(recording, within="identity", normalize="zscore", stimuli=stimuli)
     indices = index_table(views)
-    corrected = corrected_indices(recording, rng=rng, stimuli=stimuli).set_index("region")
+    corrected = corrected_indices(recording, PopulationRequest(stimuli), rng=rng).set_index("region")
     for row, region in zip(axes, EXPECTED, strict=True):
         patch = select_region(recording, region)
         means = condition_means(patch, stimuli.ids).to_numpy()
@@ -150,7 +150,7 @@ def main() -> None:
     for axis in figure.axes:
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(arguments.out, dpi=110)
-    print(corrected_indices(recording, rng=rng, stimuli=stimuli).round(3).to_string(index=False))
+    print(corrected_indices(recording, PopulationRequest(stimuli), rng=rng).round(3).to_string(index=False))
 
 
 if __name__ == "__main__":

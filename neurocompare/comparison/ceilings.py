@@ -25,6 +25,8 @@ from neurocompare.comparison.methods import METHODS, find_method
 from neurocompare.comparison.reliability import neuron_reliability, spearman_brown
 from neurocompare.representations.dissimilarities import Population, find_dissimilarity
 from neurocompare.representations.neural_rdms import (
+    EVERY_REGION,
+    PopulationRequest,
     compute_neural_rdms,
     dissimilarities,
     populations,
@@ -88,15 +90,13 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
 
 def neuron_ceilings(
     recording: xr.DataArray,
+    request: PopulationRequest = EVERY_REGION,
     *,
     rng: np.random.Generator,
-    stimuli: StimulusSet | None = None,
     dissimilarity: str = "correlation",
     normalize: str | None = None,
     method: str = "corr",
     control: str | Sequence[str] = (),
-    by_subject: bool = False,
-    missing: str = "refuse",
     n_splits: int = 100,
 ) -> pd.DataFrame:
     """Noise ceiling of every region from split halves of its neurons.
@@ -105,9 +105,11 @@ def neuron_ceilings(
     ----------
     recording : xarray.DataArray
         A recording.
+    request : PopulationRequest
+        Which populations of it, and which stimuli.
     rng : numpy.random.Generator
         Source of the splits.
-    stimuli, dissimilarity, normalize, by_subject, missing
+    dissimilarity, normalize
         See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`; a ceiling holds for RDMs that were
         made in the same way.
     method : str
@@ -140,9 +142,7 @@ def neuron_ceilings(
     find_method(method)
     patterns, groups = populations(
         recording,
-        stimuli=stimuli,
-        by_subject=by_subject,
-        missing=missing,
+        request,
         with_trials=find_dissimilarity(dissimilarity).needs_trials,
     )
     if len(groups[0].responses) < 3:
@@ -190,14 +190,12 @@ def root(reliability: float) -> float:
 
 def trial_reliability(
     recording: xr.DataArray,
+    request: PopulationRequest = EVERY_REGION,
     *,
     rng: np.random.Generator,
-    stimuli: StimulusSet | None = None,
     dissimilarity: str = "correlation",
     normalize: str | None = None,
     method: str = "corr",
-    by_subject: bool = False,
-    missing: str = "refuse",
     n_splits: int = 100,
 ) -> pd.DataFrame:
     """Reliability of every region's RDM over trials of the same neurons, from halves of the repetitions.
@@ -206,9 +204,11 @@ def trial_reliability(
     ----------
     recording : xarray.DataArray
         A recording with at least two responses a cell (crossnobis: four).
+    request : PopulationRequest
+        Which populations of it, and which stimuli.
     rng : numpy.random.Generator
         Source of the splits; each stimulus' trials are split by themselves.
-    stimuli, dissimilarity, normalize, method, by_subject, missing, n_splits
+    dissimilarity, normalize, method, n_splits
         See :func:`neuron_ceilings`.
 
     Returns
@@ -228,7 +228,7 @@ def trial_reliability(
     the corrected value is approximate (``analyses/ceilings_check`` measures by how much).
     """
     find_method(method)
-    _, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing, with_trials=True)
+    _, groups = populations(recording, request, with_trials=True)
     n_repetitions = len(groups[0].single_responses)
     fewest = find_dissimilarity(dissimilarity).fewest_repetitions
     if n_repetitions < fewest:
@@ -277,7 +277,9 @@ def subject_ceilings(
     ----------
     recording : xarray.DataArray
         A recording of several subjects.
-    stimuli, dissimilarity, normalize, method, missing
+    stimuli, dissimilarity, normalize, missing
+        See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`.
+    method
         See :func:`neuron_ceilings`.
 
     Returns

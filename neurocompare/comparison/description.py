@@ -5,8 +5,8 @@ Takes a recording; gives tables, a verdict for every patch, and sentences. Nothi
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from neurocompare.comparison.recorded_index import corrected_indices, mean_of_de
 from neurocompare.comparison.tuning import neuron_tuning, tuning_shares
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import Population, correlation_dissimilarity
-from neurocompare.representations.neural_rdms import populations
+from neurocompare.representations.neural_rdms import PopulationRequest, populations
 from neurocompare.representations.rdms import view_order
 from neurocompare.representations.viewpoint import check_azimuths
 
@@ -36,14 +36,6 @@ VERDICTS = {
 """What the mirror-symmetry index of a patch says, and in words."""
 GROWTH_SIZES = 6
 GROWTH_DRAWS = 20
-
-
-class _Reading(TypedDict):
-    """How responses are read from a recording, as :func:`~neurocompare.representations.neural_rdms.populations`."""
-
-    stimuli: StimulusSet | None
-    by_subject: bool
-    missing: str
 
 
 @dataclass(frozen=True)
@@ -144,19 +136,19 @@ def describe_recording(
     if not 0 < target < 1:
         raise InputError(f"target is {target}; a reliability lies between 0 and 1")
     rng = np.random.default_rng(0) if rng is None else rng
-    options = _Reading(stimuli=stimuli, by_subject=by_subject, missing=missing)
+    request = PopulationRequest(stimuli, by_subject, missing)
     notes: list[str] = []
-    patterns, groups, trials_known = _groups(recording, options, notes)
+    patterns, groups, trials_known = _groups(recording, request, notes)
     if len(patterns) < 3:
         raise InputError(f"a description needs at least three stimuli; there are {len(patterns)}")
     shown = _views(recording, stimuli, patterns, notes)
-    ceilings = neuron_ceilings(recording, rng=rng, n_splits=n_splits, **options)
-    over_trials = trial_reliability(recording, rng=rng, n_splits=n_splits, **options) if trials_known else None
+    ceilings = neuron_ceilings(recording, request, rng=rng, n_splits=n_splits)
+    over_trials = trial_reliability(recording, request, rng=rng, n_splits=n_splits) if trials_known else None
     indices = None
     if shown is not None and all(group.responses.shape[1] >= FEWEST_NEURONS for group in groups):
-        indices = _indices(recording, shown, _Reading({**options, "stimuli": shown}), n_splits, confidence, rng, notes)
+        indices = _indices(recording, shown, request, n_splits, confidence, rng, notes)
     rows, neurons, growth = [], [], []
-    names = _neuron_names(recording, groups, patterns, options)
+    names = _neuron_names(recording, groups, patterns, request)
     for place, group in enumerate(groups):
         tuning = neuron_tuning(group, *_positions(shown, patterns)).assign(neuroid_id=names[place])
         neurons.append(tuning)
@@ -215,16 +207,16 @@ def needed(reliability: float, n_units: int, target: float) -> float:
 
 
 def _groups(
-    recording: xr.DataArray, options: _Reading, notes: list[str]
+    recording: xr.DataArray, request: PopulationRequest, notes: list[str]
 ) -> tuple[pd.DataFrame, list[Population], bool]:
     """Populations with their trials, where every cell has at least two."""
     try:
-        return *populations(recording, with_trials=True, **options), True
+        return *populations(recording, request, with_trials=True), True
     except InputError as error:
         if "at least two responses" not in str(error):
             raise
         notes.append("Reliability over trials is not known: some neuron answered some stimulus once only.")
-        return *populations(recording, **options), False
+        return *populations(recording, request), False
 
 
 def _views(
@@ -256,14 +248,15 @@ def _positions(shown: StimulusSet | None, patterns: pd.DataFrame) -> tuple[np.nd
 def _indices(
     recording: xr.DataArray,
     shown: StimulusSet,
-    options: _Reading,
+    request: PopulationRequest,
     n_splits: int,
     confidence: float,
     rng: np.random.Generator,
     notes: list[str],
 ) -> pd.DataFrame | None:
     try:
-        return corrected_indices(recording, rng=rng, n_splits=n_splits, confidence=confidence, **options)
+        of_views = dataclasses.replace(request, stimuli=shown)
+        return corrected_indices(recording, of_views, rng=rng, n_splits=n_splits, confidence=confidence)
     except InputError as error:
         notes.append(f"The mirror-symmetry index of {len(shown)} stimuli is not described: {error}.")
         return None
@@ -300,13 +293,13 @@ def _fisher_interval(reliability: float, se: float, confidence: float) -> tuple[
 
 
 def _neuron_names(
-    recording: xr.DataArray, groups: list[Population], patterns: pd.DataFrame, options: _Reading
+    recording: xr.DataArray, groups: list[Population], patterns: pd.DataFrame, request: PopulationRequest
 ) -> list[list[str]]:
     """Ids of the neurons of each population, in the order of its responses."""
     named = []
     for group in groups:
         keep = recording["region"].values == group.region
-        if options["by_subject"]:
+        if request.by_subject:
             keep &= recording["subject"].values == group.subject
         ids = recording["neuroid_id"].values[keep].tolist()
         if len(ids) != group.responses.shape[1]:  # some were dropped for missing cells

@@ -19,7 +19,6 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.recordings import stimuli_of
-from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import (
     FEWEST_NEURONS,
     grouped_jackknife_variance,
@@ -29,7 +28,7 @@ from neurocompare.comparison.ceilings import (
 from neurocompare.comparison.reliability import spearman_brown
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
-from neurocompare.representations.neural_rdms import populations
+from neurocompare.representations.neural_rdms import EVERY_REGION, PopulationRequest, populations
 from neurocompare.representations.rdms import view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
@@ -68,12 +67,10 @@ class _Estimate:
 
 def corrected_indices(
     recording: xr.DataArray,
+    request: PopulationRequest = EVERY_REGION,
     *,
     rng: np.random.Generator,
-    stimuli: StimulusSet | None = None,
-    by_subject: bool = False,
     by_category: bool = False,
-    missing: str = "refuse",
     n_splits: int = 100,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
@@ -83,12 +80,10 @@ def corrected_indices(
     ----------
     recording : xarray.DataArray
         A recording.
+    request : PopulationRequest
+        Which populations of it, and which stimuli: every identity in every view.
     rng : numpy.random.Generator
         Source of the splits and of the groups that are left out.
-    stimuli : StimulusSet or None
-        Every identity in every view; None takes what the recording says of its stimuli.
-    by_subject, missing
-        See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`.
     by_category : bool
         Whether the exemplars of each category are averaged by themselves.
     n_splits : int
@@ -121,8 +116,8 @@ def corrected_indices(
     """
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1; got {confidence}")
-    patterns, groups = populations(recording, stimuli=stimuli, by_subject=by_subject, missing=missing)
-    shown = stimuli_of(recording) if stimuli is None else stimuli
+    patterns, groups = populations(recording, request)
+    shown = stimuli_of(recording) if request.stimuli is None else request.stimuli
     shown = shown.take(shown.table.index.get_indexer(patterns.index))
     exemplars, positions = view_order(shown)
     categories = exemplars["category"].to_numpy()

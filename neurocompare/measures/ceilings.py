@@ -12,6 +12,7 @@ from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, Measured, Patches
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.neural_rdms import PopulationRequest
 
 __all__ = ["CEILINGS"]
 
@@ -33,7 +34,7 @@ def measure(
         return Measured({"ceilings": ceilings_of_rdms(patches.rdms, method=method)})
     table = neuron_ceilings(
         recording,
-        stimuli=stimuli,
+        PopulationRequest(stimuli),
         method=method,
         dissimilarity=dissimilarity,
         normalize=normalize,

@@ -11,6 +11,7 @@ from neurocompare.measures.declaration import Measure, Measured, Patches
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.viewpoint import MEAN_INDEX
 from neurocompare.reporting.tables import Table
+from neurocompare.representations.neural_rdms import PopulationRequest
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.representations.viewpoint import index_table, summarise_indices
 
@@ -24,7 +25,11 @@ def measure(*, patches: Patches, recording: xr.DataArray, stimuli: StimulusSet, 
     about = [name for name in ("region", "subject", "category", "simulated") if name in rdm_table(patches.views)]
     recorded = index_table(patches.views)
     corrected = corrected_indices(
-        recording, stimuli=stimuli, by_category=True, n_splits=n_splits, rng=step_rng(seed, "corrected indices")
+        recording,
+        PopulationRequest(stimuli),
+        by_category=True,
+        n_splits=n_splits,
+        rng=step_rng(seed, "corrected indices"),
     ).rename(columns={"ci_low": "corrected_ci_low", "ci_high": "corrected_ci_high", "se": "corrected_se"})
     added = ["n_neurons", "reliability", *(name for name in corrected if name.startswith("corrected"))]
     return Measured(

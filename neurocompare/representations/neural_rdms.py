@@ -7,6 +7,7 @@ the measures that need trials, which rsatoolbox computes.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -33,9 +34,33 @@ from neurocompare.representations.rdms import (
     zscore_units,
 )
 
-__all__ = ["compute_neural_rdms", "dissimilarities", "populations"]
+__all__ = ["EVERY_REGION", "PopulationRequest", "compute_neural_rdms", "dissimilarities", "populations"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PopulationRequest:
+    """Which populations are wanted of a recording, and their responses to which stimuli.
+
+    Parameters
+    ----------
+    stimuli : StimulusSet or None
+        Stimuli wanted, in that order, and what is known of them; None takes all that were recorded, with what the
+        recording says of them.
+    by_subject : bool
+        One population a region and subject instead of one a region.
+    missing : {"refuse", "drop_neurons", "drop_stimuli"}
+        What to do where a neuron has no response to a stimulus, see
+        :func:`~neural_data.recordings.condition_means`.
+    """
+
+    stimuli: StimulusSet | None = None
+    by_subject: bool = False
+    missing: str = "refuse"
+
+
+EVERY_REGION = PopulationRequest()
 
 
 def compute_neural_rdms(
@@ -91,9 +116,7 @@ def compute_neural_rdms(
     _check_request(recording, dissimilarity, normalize, within)
     patterns, groups = populations(
         recording,
-        stimuli=stimuli,
-        by_subject=by_subject,
-        missing=missing,
+        PopulationRequest(stimuli, by_subject, missing),
         with_trials=find_dissimilarity(dissimilarity).needs_trials,
     )
     matrices, descriptors = [], []
@@ -122,19 +145,15 @@ def compute_neural_rdms(
 
 
 def populations(
-    recording: xr.DataArray,
-    *,
-    stimuli: StimulusSet | None = None,
-    by_subject: bool = False,
-    missing: str = "refuse",
-    with_trials: bool = False,
+    recording: xr.DataArray, request: PopulationRequest = EVERY_REGION, *, with_trials: bool = False
 ) -> tuple[pd.DataFrame, list[Population]]:
     """Responses of every region (and subject) to the same stimuli.
 
     Parameters
     ----------
-    recording, stimuli, by_subject, missing
+    recording : xarray.DataArray
         See :func:`compute_neural_rdms`.
+    request : PopulationRequest
     with_trials : bool
         Whether single responses are wanted beside the means.
 
@@ -150,12 +169,12 @@ def populations(
     InputError
         If stimuli were not recorded, cells are missing, or a region has no neuron left.
     """
-    if missing == "keep":
+    if request.missing == "keep":
         raise InputError("an RDM cannot hold missing cells: choose missing='drop_neurons' or missing='drop_stimuli'")
     flat = select_window(_in_form(recording))
-    patterns = stimulus_table(flat) if stimuli is None else stimuli.table
-    ids = patterns.index.tolist() if stimuli is None else match_stimulus_set(flat, stimuli)
-    means = condition_means(flat, ids, missing=missing)
+    patterns = stimulus_table(flat) if request.stimuli is None else request.stimuli.table
+    ids = patterns.index.tolist() if request.stimuli is None else match_stimulus_set(flat, request.stimuli)
+    means = condition_means(flat, ids, missing=request.missing)
     patterns = patterns.loc[means.index]
     neurons = pd.DataFrame({name: flat[name].values for name in ("neuroid_id", "region", "subject")})
     kept = neurons["neuroid_id"].isin(means.columns).to_numpy()
@@ -163,9 +182,11 @@ def populations(
     neurons = neurons[kept].reset_index(drop=True)
     lost = [region for region in regions_of(flat) if region not in set(neurons["region"])]
     if lost:
-        raise InputError(f"missing={missing!r} leaves no neuron of {', '.join(lost)}; try missing='drop_stimuli'")
+        raise InputError(
+            f"missing={request.missing!r} leaves no neuron of {', '.join(lost)}; try missing='drop_stimuli'"
+        )
     groups = []
-    keys = ["region", "subject"] if by_subject else ["region"]
+    keys = ["region", "subject"] if request.by_subject else ["region"]
     for labels, rows in neurons.groupby(keys, sort=False):
         columns = rows.index.to_numpy()
         subjects = rows["subject"].unique()

@@ -20,7 +20,7 @@ from neurocompare.comparison.ceilings import (
     trial_reliability,
 )
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
-from neurocompare.representations.neural_rdms import compute_neural_rdms
+from neurocompare.representations.neural_rdms import PopulationRequest, compute_neural_rdms
 
 
 def rdm_vector(responses):
@@ -60,7 +60,7 @@ def test_ceilings_of_each_region(faces, rng):
     assert (table["ceiling_upper"] > table["ceiling_lower"]).all()
     np.testing.assert_allclose(table["ceiling_upper"] ** 2, table["ceiling_lower"])
     assert table["simulated"].all()
-    assert len(neuron_ceilings(recording, rng=rng, by_subject=True, n_splits=5)) == 4
+    assert len(neuron_ceilings(recording, PopulationRequest(by_subject=True), rng=rng, n_splits=5)) == 4
 
 
 def test_a_ceiling_belongs_to_its_measure(faces, rng):

@@ -14,6 +14,7 @@ from neural_data.simulation import KINDS
 from neural_data.stages import STAGES
 from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.image_ceilings import best_image_fits
+from neurocompare.representations.neural_rdms import PopulationRequest
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def test_images_reach_the_noise_ceiling_of_a_patch_that_they_can_explain(shown, 
     tuning = {"AM": dataclasses.replace(STAGES["AM"], subject_gain_sd=0.0)}
     recording = simulate_patches(shown, ("AM",), 60, rng=rng, tuning=tuning)
     best = best_image_fits(recording, shown, rng=rng)["AM"]
-    ceiling = neuron_ceilings(recording, stimuli=shown, rng=rng, n_splits=20)["ceiling_upper"][0]
+    ceiling = neuron_ceilings(recording, PopulationRequest(shown), rng=rng, n_splits=20)["ceiling_upper"][0]
     assert best == pytest.approx(ceiling, abs=0.05)
 
 

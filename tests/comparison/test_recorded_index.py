@@ -11,7 +11,7 @@ from neural_data import InputError, simulate_patches
 from neural_data.simulation import simulate_rates
 from neural_data.stages import STAGES
 from neurocompare.comparison.recorded_index import corrected_indices
-from neurocompare.representations.neural_rdms import compute_neural_rdms
+from neurocompare.representations.neural_rdms import PopulationRequest, compute_neural_rdms
 from neurocompare.representations.viewpoint import index_table
 
 
@@ -21,7 +21,7 @@ def recording(faces):
 
 
 def test_the_uncorrected_index_is_that_of_the_view_rdms(recording, faces):
-    table = corrected_indices(recording, rng=np.random.default_rng(0), stimuli=faces, n_splits=20)
+    table = corrected_indices(recording, PopulationRequest(faces), rng=np.random.default_rng(0), n_splits=20)
     views = compute_neural_rdms(recording, within="identity", normalize="zscore", stimuli=faces)
     expected = index_table(views).groupby("region", sort=False)["index"].mean()
     np.testing.assert_allclose(table["index"], expected)
@@ -80,7 +80,7 @@ def test_dividing_by_the_reliability_overcorrects_mirror_symmetric_neurons(many_
 
 
 def test_one_row_a_subject_where_asked(recording):
-    table = corrected_indices(recording, rng=np.random.default_rng(0), by_subject=True, n_splits=5)
+    table = corrected_indices(recording, PopulationRequest(by_subject=True), rng=np.random.default_rng(0), n_splits=5)
     assert table[["region", "subject"]].to_numpy().tolist() == [["ML", "A"], ["ML", "B"], ["AL", "A"], ["AL", "B"]]
 
 

@@ -14,6 +14,7 @@ from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.measures import MEASURES
 from neurocompare.measures.randomness import step_rng
 from neurocompare.representations.equivariance import measure_equivariance
+from neurocompare.representations.neural_rdms import PopulationRequest
 from neurocompare.representations.templates import template_contributions
 from neurocompare.stimuli.image_sets import noise_images, read_images
 from neurocompare.study.grammar import load_study
@@ -140,7 +141,10 @@ def test_patch_indices_are_corrected_with_an_interval(small_study, tmp_path):
     settings = load_study(small_study)
     stimuli = read_own_stimuli(settings)
     expected = corrected_indices(
-        simulate_recording(settings, stimuli), stimuli=stimuli, n_splits=4, rng=step_rng(3, "corrected indices")
+        simulate_recording(settings, stimuli),
+        PopulationRequest(stimuli),
+        n_splits=4,
+        rng=step_rng(3, "corrected indices"),
     )
     np.testing.assert_allclose(table["index"], expected["index"])
     for column in ("corrected_index", "reliability", "n_neurons"):

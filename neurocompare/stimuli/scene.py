@@ -19,7 +19,7 @@ from scipy import ndimage
 
 from neurocompare.stimuli.geometry import Numbers, Shape, rotation
 
-__all__ = ["Rendering", "Scene", "render_views"]
+__all__ = ["Placement", "Rendering", "Scene", "render_views"]
 
 CAMERA_DISTANCE = 7.0
 """Distance of the camera from the object's middle, in half object extents: a face at 80 cm."""
@@ -30,6 +30,8 @@ LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 """Weights of red, green and blue in gray (ITU-R BT.709)."""
 EDGE_CONTRAST = 0.04
 """Pixels that differ by more from a neighbour are sampled finely."""
+SAMPLES = 4
+"""Rays along each side of a pixel at edges; one ray a pixel elsewhere."""
 SKY_DIRECTIONS = 48
 VERTICES_AT_ONCE = 50_000
 
@@ -64,6 +66,28 @@ class Rendering:
         return np.rint(255 * self.shown(level)).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Where views stand in their images, and how large they are.
+
+    Parameters
+    ----------
+    fill : float
+        Share of the image's height or width that the largest view takes.
+    offsets : sequence of n_views pairs, or None
+        Shift of each view to the right and upwards, as a share of the image's width.
+    scales : sequence of n_views floats, or None
+        Factor of each view's size.
+    """
+
+    fill: float = 0.9
+    offsets: Sequence[tuple[float, float]] | np.ndarray | None = None
+    scales: Numbers | None = None
+
+
+IN_THE_MIDDLE = Placement()
+
+
 def render_views(
     shape: Shape,
     azimuths_deg: Numbers,
@@ -71,10 +95,7 @@ def render_views(
     *,
     size: int = 224,
     colour: bool = False,
-    fill: float = 0.9,
-    offsets: Sequence[tuple[float, float]] | np.ndarray | None = None,
-    scales: Numbers | None = None,
-    samples: int = 4,
+    placement: Placement = IN_THE_MIDDLE,
     use_symmetry: bool = True,
     light_deg: float = 0.0,
 ) -> Rendering:
@@ -91,14 +112,7 @@ def render_views(
         Height and width of the images, pixels.
     colour : bool
         Red, green and blue instead of gray.
-    fill : float
-        Share of the image's height or width that the largest view takes.
-    offsets : sequence of n_views pairs, or None
-        Shift of each view to the right and upwards, as a share of the image's width.
-    scales : sequence of n_views floats, or None
-        Factor of each view's size.
-    samples : int
-        Rays along each side of a pixel at edges; one ray a pixel elsewhere.
+    placement : Placement
     use_symmetry : bool
         Compute opposite views of a bilateral shape once. With False every view is traced by itself, and opposite
         views are mirror images up to rounding in the rays.
@@ -113,11 +127,13 @@ def render_views(
     """
     azimuths = np.asarray(azimuths_deg, dtype=float)
     elevations = np.broadcast_to(np.asarray(elevations_deg, dtype=float), azimuths.shape)
-    shifts = np.zeros((len(azimuths), 2)) if offsets is None else np.asarray(offsets, dtype=float)
-    factors = np.ones(len(azimuths)) if scales is None else np.asarray(scales, dtype=float)
+    shifts = np.zeros((len(azimuths), 2)) if placement.offsets is None else np.asarray(placement.offsets, dtype=float)
+    factors = np.ones(len(azimuths)) if placement.scales is None else np.asarray(placement.scales, dtype=float)
     if not (len(shifts) == len(factors) == len(azimuths)):
         raise ValueError(f"{len(azimuths)} views need as many offsets and scales, not {len(shifts)} and {len(factors)}")
-    scene = Scene(shape, elevations_deg={0.0, elevations.min(), elevations.max()}, fill=fill, light_deg=light_deg)
+    scene = Scene(
+        shape, elevations_deg={0.0, elevations.min(), elevations.max()}, fill=placement.fill, light_deg=light_deg
+    )
     layers = 4 if colour else 2
     views = np.zeros((len(azimuths), size, size, layers), dtype=np.float32)
     done: dict[tuple, int] = {}
@@ -127,7 +143,7 @@ def render_views(
         if symmetric and (-azimuth, -shifts[i, 0], *rest) in done:
             views[i] = views[done[-azimuth, -shifts[i, 0], *rest], :, ::-1]
         else:
-            views[i] = scene.view(azimuth, elevations[i], size, colour, shifts[i], factors[i], samples)
+            views[i] = scene.view(azimuth, elevations[i], size, colour, shifts[i], factors[i])
             if symmetric and azimuth in (0, -180) and shifts[i, 0] == 0:
                 views[i, :, (size + 1) // 2 :] = views[i, :, : size // 2][:, ::-1]
         done[azimuth, shifts[i, 0], *rest] = i
@@ -186,7 +202,6 @@ class Scene:
         colour: bool,
         offset: Sequence[float],
         factor: float,
-        samples: int,
     ) -> np.ndarray:
         """One view, float32 of shape (size, size, channels + 1): brightness, and coverage last."""
         camera = _camera(azimuth_deg, elevation_deg)
@@ -204,13 +219,13 @@ class Scene:
         x, y = np.meshgrid(steps[columns] - 2 * offset[0], -steps[rows] - 2 * offset[1])
         part = self._trace(x, y, camera, zoom, light)
         fine = np.argwhere(_near_edges(part))
-        inner = (np.arange(samples) * 2 + 1 - samples) / (samples * size)
+        inner = (np.arange(SAMPLES) * 2 + 1 - SAMPLES) / (SAMPLES * size)
         dx, dy = (step.ravel() for step in np.meshgrid(inner, -inner))
         values = self._trace(
             x[fine[:, 0], fine[:, 1], None] + dx, y[fine[:, 0], fine[:, 1], None] + dy, camera, zoom, light
         )
         covered = values[..., -1].sum(axis=1)
-        part[fine[:, 0], fine[:, 1], -1] = covered / samples**2
+        part[fine[:, 0], fine[:, 1], -1] = covered / SAMPLES**2
         part[fine[:, 0], fine[:, 1], :-1] = values[..., :-1].sum(axis=1) / np.maximum(covered, 1)[:, None]
         image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = part
         return image

@@ -21,13 +21,14 @@ from neural_data.stages import COORDINATE_PREFIX
 from neurocompare.processes import delayed
 from neurocompare.stimuli.faces import FACE_MEASURES, MOST_SCORE, shown_measures
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
-from neurocompare.stimuli.scene import Rendering, render_views
+from neurocompare.stimuli.scene import Placement, Rendering, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
 
 __all__ = [
     "LUMINANCE_BY_IMAGE",
     "SETS",
     "TRAINING_SETS",
+    "Appearance",
     "ExemplarViews",
     "RenderedSet",
     "SetPlan",
@@ -145,6 +146,32 @@ def find_set(name: str) -> RenderedSet:
 
 
 @dataclass(frozen=True)
+class Appearance:
+    """How the exemplars of a rendered set look.
+
+    Parameters
+    ----------
+    colour : bool
+        Red, green and blue instead of gray.
+    luminance : str
+        ``"match"``, ``"histogram"`` or ``"none"``.
+    hair, neck : bool
+        Whether faces have them.
+    light_deg : float
+        Where the light stands to the side of the camera, degrees; above 0 to its right.
+    """
+
+    colour: bool = False
+    luminance: str = "match"
+    hair: bool = True
+    neck: bool = True
+    light_deg: float = 0.0
+
+
+AS_RENDERED = Appearance()
+
+
+@dataclass(frozen=True)
 class SetPlan:
     """A set before it is rendered.
 
@@ -154,23 +181,13 @@ class SetPlan:
     exemplars : tuple of ExemplarViews
     size : int
         Height and width of the images, pixels.
-    colour : bool
-    luminance : str
-        ``"match"``, ``"histogram"`` or ``"none"``.
-    hair, neck : bool
-        Whether faces have them.
-    light_deg : float
-        Where the light stands to the side of the camera, degrees; above 0 to its right.
+    appearance : Appearance
     """
 
     name: str
     exemplars: tuple[ExemplarViews, ...]
     size: int
-    colour: bool = False
-    luminance: str = "match"
-    hair: bool = True
-    neck: bool = True
-    light_deg: float = 0.0
+    appearance: Appearance = AS_RENDERED
 
     @property
     def n_images(self) -> int:
@@ -200,7 +217,9 @@ class SetPlan:
             return pd.DataFrame(index=pd.Index([], name="identity"))
         scores = {e.identity: np.clip(e.measures, -MOST_SCORE, MOST_SCORE).round(4) for e in self.exemplars}
         table = pd.DataFrame.from_dict(scores, orient="index", columns=list(FACE_MEASURES))
-        return table[list(shown_measures(hair=self.hair, neck=self.neck))].add_prefix(COORDINATE_PREFIX)
+        return table[list(shown_measures(hair=self.appearance.hair, neck=self.appearance.neck))].add_prefix(
+            COORDINATE_PREFIX
+        )
 
 
 def face_views(
@@ -258,11 +277,8 @@ def face_views(
         azimuths_deg=azimuths_deg,
         size=size,
         seed=seed,
-        hair=hair,
-        neck=neck,
-        light_deg=light_deg,
+        appearance=Appearance(colour, luminance, hair, neck, light_deg),
     )
-    plan = dataclasses.replace(plan, colour=colour, luminance=luminance)
     return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
@@ -297,9 +313,14 @@ def object_views(
         In memory; sorted by category, exemplar and azimuth.
     """
     plan = plan_set(
-        "objects", n_exemplars=n_exemplars, azimuths_deg=azimuths_deg, categories=categories, size=size, seed=seed
+        "objects",
+        n_exemplars=n_exemplars,
+        azimuths_deg=azimuths_deg,
+        categories=categories,
+        size=size,
+        seed=seed,
+        appearance=Appearance(colour, luminance),
     )
-    plan = dataclasses.replace(plan, colour=colour, luminance=luminance)
     return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
@@ -334,8 +355,15 @@ def training_set(
         In memory; ``category`` is the label. Azimuths are even over -90..90 degrees, elevations normal with 8 degrees;
         sorted by class and exemplar, so shuffle before training.
     """
-    plan = plan_set("training", training=kind, n=n, n_exemplars=n_exemplars, size=size, seed=seed)
-    plan = dataclasses.replace(plan, luminance=luminance)
+    plan = plan_set(
+        "training",
+        training=kind,
+        n=n,
+        n_exemplars=n_exemplars,
+        size=size,
+        seed=seed,
+        appearance=Appearance(luminance=luminance),
+    )
     return render_in_memory(plan, n_jobs=n_jobs, progress=progress)
 
 
@@ -349,9 +377,7 @@ def plan_set(
     categories: Sequence[str] | None = None,
     training: str = "symmetric",
     n: int | None = None,
-    hair: bool = True,
-    neck: bool = True,
-    light_deg: float = 0.0,
+    appearance: Appearance = AS_RENDERED,
 ) -> SetPlan:
     """What a set will hold; arguments as in the one-liners, where None takes the default of the kind.
 
@@ -363,6 +389,7 @@ def plan_set(
         Which training set, one of :data:`TRAINING_SETS`; other kinds do not use it.
     n : int or None
         Images of a training set, 20,000 by default; other kinds do not use it.
+    appearance : Appearance
 
     Returns
     -------
@@ -381,17 +408,18 @@ def plan_set(
     for what, (value, least) in counts.items():
         if value < least:
             raise InputError(f"stimuli: {what} is {value}; at least {least} is needed")
-    if kind != "faces" and not (hair and neck):
+    if kind != "faces" and not (appearance.hair and appearance.neck):
         raise InputError(f"stimuli: only faces can be without hair or neck, and these are {kind}; leave both out")
-    if not -90 <= light_deg <= 90:
-        raise InputError(f"stimuli: light_deg is {light_deg:g}; the light stands between -90 and 90 degrees")
+    if not -90 <= appearance.light_deg <= 90:
+        raise InputError(f"stimuli: light_deg is {appearance.light_deg:g}; the light stands between -90 and 90 degrees")
     if chosen.views_deg is None:
-        if light_deg != 0 or azimuths_deg is not None or categories is not None:
+        if appearance.light_deg != 0 or azimuths_deg is not None or categories is not None:
             raise InputError(
                 f"stimuli: views, categories and light of the built-in {kind} images are its own; leave azimuths_deg, "
                 "categories and light_deg out"
             )
-        return _plan_training(training, n, n_exemplars, size, seed)
+        plan = _plan_training(training, n, n_exemplars, size, seed)
+        return dataclasses.replace(plan, appearance=appearance)
     if len(chosen.categories) == 1 and categories is not None and [*categories] != [*chosen.categories]:
         raise InputError(
             f"stimuli: categories are {[*categories]}, and the built-in {kind} are of the category "
@@ -405,7 +433,7 @@ def plan_set(
     for name in categories or chosen.categories:
         measures = draw_exemplars(family_of(name), n_exemplars, rng=_stream(seed, name))
         exemplars += [ExemplarViews(name, f"{name}{k + 1:02d}", row, *still) for k, row in enumerate(measures)]
-    return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size, hair=hair, neck=neck, light_deg=light_deg)
+    return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size, appearance)
 
 
 def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) -> SetPlan:
@@ -460,10 +488,10 @@ def render_plan(
     InputError
         If the luminance is to be matched in a way that there is not, or over the whole set.
     """
-    if plan.luminance not in LUMINANCE_BY_IMAGE:
-        known = closest(plan.luminance, LUMINANCE_BY_IMAGE)
-        raise InputError(f"no luminance matching image by image {plan.luminance!r}: {known}")
-    yield from _in_order(plan, LUMINANCE_BY_IMAGE[plan.luminance], n_jobs, skip)
+    if plan.appearance.luminance not in LUMINANCE_BY_IMAGE:
+        known = closest(plan.appearance.luminance, LUMINANCE_BY_IMAGE)
+        raise InputError(f"no luminance matching image by image {plan.appearance.luminance!r}: {known}")
+    yield from _in_order(plan, LUMINANCE_BY_IMAGE[plan.appearance.luminance], n_jobs, skip)
 
 
 def render_unmatched(plan: SetPlan, *, n_jobs: int = 1) -> Iterator[tuple[int, Rendering]]:
@@ -491,11 +519,12 @@ def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress 
     InputError
         If the luminance is to be matched in a way that there is not.
     """
-    if plan.luminance not in (known := (*LUMINANCE_BY_IMAGE, "histogram")):
-        raise InputError(f"no luminance matching {plan.luminance!r}: {closest(plan.luminance, known)}")
-    if plan.colour and plan.luminance == "histogram":
+    luminance = plan.appearance.luminance
+    if luminance not in (known := (*LUMINANCE_BY_IMAGE, "histogram")):
+        raise InputError(f"no luminance matching {luminance!r}: {closest(luminance, known)}")
+    if plan.appearance.colour and luminance == "histogram":
         raise InputError("histograms are matched in gray only; take luminance='match' or colour=False")
-    if plan.luminance == "histogram":
+    if luminance == "histogram":
         # Histograms are matched to each other, so the whole set is rendered first.
         parts = [rendering for _, rendering in _told(plan, render_unmatched(plan, n_jobs=n_jobs), progress)]
         whole = Rendering(
@@ -520,16 +549,17 @@ def _render(exemplar: ExemplarViews, plan: SetPlan, finish: Callable[[Rendering]
     # A pixel of a 224-pixel face spans about one cell of its mesh at detail 1.
     detail = float(np.clip(plan.size / 224, 0.35, 2.0))
     family = family_of(exemplar.category)
-    shape = family.build(exemplar.measures, detail, **{part: getattr(plan, part) for part in family.removable})
+    shape = family.build(
+        exemplar.measures, detail, **{part: getattr(plan.appearance, part) for part in family.removable}
+    )
     rendering = render_views(
         shape,
         exemplar.azimuths_deg,
         exemplar.elevations_deg,
         size=plan.size,
-        colour=plan.colour,
-        offsets=exemplar.offsets,
-        scales=exemplar.scales,
-        light_deg=plan.light_deg,
+        colour=plan.appearance.colour,
+        placement=Placement(offsets=exemplar.offsets, scales=exemplar.scales),
+        light_deg=plan.appearance.light_deg,
     )
     return finish(rendering)
 

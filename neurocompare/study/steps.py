@@ -32,7 +32,7 @@ from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms, concat_rdms, rdm_table
-from neurocompare.stimuli.sets import SetPlan, plan_set, render_in_memory
+from neurocompare.stimuli.sets import Appearance, SetPlan, plan_set, render_in_memory
 from neurocompare.stimuli.transforms import GrayBackground
 from neurocompare.study.grammar import BUILT_IN_STIMULI, BroughtReading, Study
 from neurocompare.study.networks import NetworkRecord, loaded, with_weights
@@ -69,9 +69,7 @@ def planned_set(settings: Study) -> SetPlan:
         n_exemplars=chosen.n_identities,
         azimuths_deg=chosen.azimuths_deg,
         categories=chosen.categories,
-        hair=chosen.hair,
-        neck=chosen.neck,
-        light_deg=chosen.light_deg,
+        appearance=Appearance(hair=chosen.hair, neck=chosen.neck, light_deg=chosen.light_deg),
     )
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from neurocompare.stimuli.faces import FACE_MEASURES, face
 from neurocompare.stimuli.geometry import bilateral, ellipsoid, joined, superquadric
-from neurocompare.stimuli.scene import Rendering, render_views
+from neurocompare.stimuli.scene import Placement, Rendering, render_views
 
 AZIMUTHS = (-180, -135, -90, -67.5, -45, -22.5, 0, 22.5, 45, 67.5, 90, 135, 180)
 
@@ -50,14 +50,14 @@ def test_a_camera_above_sees_the_top():
 
 def test_a_sphere_covers_the_area_of_its_outline():
     sphere = ellipsoid((3, 4, 5), (2, 2, 2), 0.5, resolution=128)
-    coverage = render_views(sphere, [0, 30], size=100, fill=0.8).coverage
+    coverage = render_views(sphere, [0, 30], size=100, placement=Placement(fill=0.8)).coverage
     assert coverage[0].sum() == pytest.approx(np.pi * 40**2, rel=2e-3)
     assert np.allclose(coverage[0], coverage[1], atol=0.13)
 
 
 def test_every_view_has_the_same_scale():
     plank = superquadric((0, 0, 0), (0.2, 1, 2), 0.5, roundness=(0.1, 0.1))
-    side, front = render_views(plank, [90, 0], size=200, fill=0.9).foreground
+    side, front = render_views(plank, [90, 0], size=200, placement=Placement(fill=0.9)).foreground
     heights = [np.flatnonzero(view.any(axis=1)).size for view in (side, front)]
     # The front face is nearer to the camera than the axis, by 2 of 14 radii; the side by 0.2.
     assert heights[1] / heights[0] == pytest.approx((7 - 0.1) / (7 - 1), rel=0.04)
@@ -72,7 +72,9 @@ def test_a_view_does_not_depend_on_the_other_views(head):
 
 def test_offsets_and_scales_move_and_shrink_the_view():
     ball = ellipsoid((0, 0, 0), (1, 1, 1), 0.5)
-    views = render_views(ball, [0, 0], size=100, fill=0.5, offsets=[(0, 0), (0.2, 0.1)], scales=[1, 0.5]).coverage
+    views = render_views(
+        ball, [0, 0], size=100, placement=Placement(fill=0.5, offsets=[(0, 0), (0.2, 0.1)], scales=[1, 0.5])
+    ).coverage
     middles = [np.argwhere(view > 0.5).mean(axis=0) for view in views]
     assert middles[1] - middles[0] == pytest.approx([-10, 20], abs=0.6)
     assert views[1].sum() / views[0].sum() == pytest.approx(0.25, rel=0.03)

@@ -4,9 +4,18 @@ import pytest
 from neural_data.errors import InputError
 from neurocompare.stimuli.faces import FACE_MEASURES, HAIR_MEASURES, NECK_MEASURES
 from neurocompare.stimuli.luminance import foreground_statistics, image_symmetry
-from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, face_views, object_views, plan_set, training_set
+from neurocompare.stimuli.sets import (
+    FOREGROUND_MEAN,
+    FOREGROUND_SD,
+    Appearance,
+    face_views,
+    object_views,
+    plan_set,
+    training_set,
+)
 
 BARE_OR_NOT = ({}, {"hair": False, "neck": False})
+BARE, LIT_FROM_THE_SIDE = Appearance(hair=False), Appearance(light_deg=60)
 
 
 @pytest.fixture(scope="module")
@@ -157,13 +166,19 @@ def test_progress_counts_images():
         (lambda: face_views(luminance="shine"), "no luminance matching 'shine'"),
         (lambda: face_views(luminance="histogram", colour=True), "in gray only"),
         (lambda: plan_set("face", size=32, seed=0), "did you mean 'faces'"),
-        (lambda: plan_set("objects", size=32, seed=0, hair=False), "only faces can be without hair or neck"),
+        (
+            lambda: plan_set("objects", seed=0, appearance=BARE),
+            "only faces can be without hair or neck",
+        ),
         (lambda: face_views(light_deg=100), "between -90 and 90 degrees"),
         (
             lambda: plan_set("faces", seed=0, categories=["car"]),
             r"categories are \['car'\], and the built-in faces are",
         ),
-        (lambda: plan_set("training", seed=0, light_deg=60), "light of the built-in training images are its own"),
+        (
+            lambda: plan_set("training", seed=0, appearance=LIT_FROM_THE_SIDE),
+            "light of the built-in training images are its own",
+        ),
         (lambda: plan_set("training", seed=0, categories=["car"]), "leave azimuths_deg, categories and light_deg out"),
         (lambda: plan_set("training", seed=0, azimuths_deg=[0]), "leave azimuths_deg, categories and light_deg out"),
     ],

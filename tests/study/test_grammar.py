@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from neural_data import InputError
+from neurocompare.stimuli.sets import Appearance
 from neurocompare.study.grammar import load_study
 from neurocompare.study.planning import plan_stimuli
 from neurocompare.study.steps import planned_set
@@ -130,7 +131,7 @@ def test_only_built_in_faces_are_shown_without_hair_and_neck_or_in_another_light
 def test_faces_are_planned_as_a_study_shows_them(small_study):
     overrides = {"stimuli.source": "faces", "stimuli.hair": "false", "stimuli.light_deg": "60"}
     plan = planned_set(load_study(small_study, overrides))
-    assert (plan.hair, plan.neck, plan.light_deg) == (False, True, 60)
+    assert plan.appearance == Appearance(hair=False, light_deg=60)
 
 
 def test_a_missing_study_is_refused(tmp_path):

@@ -25,7 +25,7 @@ import pandas as pd
 from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, read_bytes
 
-__all__ = ["Cells", "is_blank", "is_number", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
+__all__ = ["Cells", "is_number", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
 
 LARGEST_TABLE = 1_000_000_000
 """Bytes of a table of text; larger ones belong into Parquet or netCDF."""
@@ -136,11 +136,6 @@ def looks_like_text(head: bytes) -> bool:
 def is_number(cell: str) -> bool:
     """Whether a cell is a number with either decimal mark, or says that nothing was measured."""
     return _number(cell, ".") is not None or _number(cell, ",") is not None
-
-
-def is_blank(column: pd.Series) -> np.ndarray:
-    """Where a column of text says that nothing was measured; see :data:`MISSING`."""
-    return np.array([str(cell).strip().lower() in MISSING for cell in column], dtype=bool)
 
 
 def numbers_in(

@@ -32,7 +32,6 @@ __all__ = ["FORMAT", "read"]
 VARIABLES = ("raster_data", "raster_labels", "raster_site_info")
 REGION_FIELDS = ("region", "brain_area", "brain_region", "area")
 SUBJECT_FIELDS = ("subject", "animal", "monkey")
-STIMULUS_LABELS = ("stimulus_id", "stimulus_ID", "stimID", "stimulus")
 _USED = ("stimulus", "window_ms", "bin_ms", "onset_bin", "region", "subject", "units")
 
 

@@ -39,9 +39,7 @@ def write_report(folder: Path) -> Path:
     there = _those_there(tables)
     warnings = [sentence for measure in there for sentence in measure.warnings(tables, study)]
     if provenance.get("quick", False):
-        warnings.insert(
-            0, "A quick look (--quick): fewer seeds, identities, neurons and draws. Report no number of it."
-        )
+        warnings.insert(0, QUICK)
     page = Page(
         provenance=provenance,
         sentences=summary_sentences(tables, study),

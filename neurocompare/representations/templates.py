@@ -20,9 +20,8 @@ from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import as_matrices, match_stimuli, pattern_table, rdm_table
 from neurocompare.representations.viewpoint import check_views
 
-__all__ = ["TEMPLATE_KINDS", "idealised_mirror_index", "template_contributions", "template_rdms"]
+__all__ = ["idealised_mirror_index", "template_contributions", "template_rdms"]
 
-TEMPLATE_KINDS = ("view", "mirror", "identity")
 NUISANCE = "pixels"
 
 

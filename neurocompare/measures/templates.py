@@ -16,6 +16,7 @@ from neurocompare.models.registry import load_model
 from neurocompare.reporting.drawing import (
     COLUMN_INCHES,
     LETTER_INCHES,
+    LONGEST_TICK,
     is_leftmost,
     new_figure,
     note,
@@ -103,14 +104,15 @@ def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
     names = list(patches.drop_duplicates())
     if templates_patches.assign(patch=patches).duplicated(["patch", "template"]).any():
         raise ValueError(f"several RDMs of one of the patches {', '.join(map(str, names))}; choose one of each before")
+    turned = LETTER_INCHES * sum(len(str(name)) + 2 for name in names) > 0.8 * COLUMN_INCHES
+    under = LETTER_INCHES * min(max(len(str(name)) for name in names), LONGEST_TICK) if turned else 0.0
     with style():
-        figure = new_figure(COLUMN_INCHES, 2.6)
+        figure = new_figure(COLUMN_INCHES, 2.6 + under)
         axes = figure.subplots()
         for place, (name, colour) in enumerate(TEMPLATE_COLOURS.items()):
             rows = templates_patches[templates_patches["template"] == name]
             x = patches[rows.index].map(names.index).astype(float) + 0.2 * (place - 1.5)
             axes.bar(x, rows["weight"], width=0.18, color=colour, label=name)
-        turned = LETTER_INCHES * sum(len(str(name)) + 2 for name in names) > 0.8 * COLUMN_INCHES
         axes.set_xticks(range(len(names)), names, rotation=60 if turned else 0)
         axes.set_xlabel("patch" + (" (simulated)" if templates_patches["simulated"].any() else ""))
         axes.set_ylabel("template weight (SD per SD)")

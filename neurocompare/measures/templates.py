@@ -113,7 +113,11 @@ def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
             rows = templates_patches[templates_patches["template"] == name]
             x = patches[rows.index].map(names.index).astype(float) + 0.2 * (place - 1.5)
             axes.bar(x, rows["weight"], width=0.18, color=colour, label=name)
-        axes.set_xticks(range(len(names)), names, rotation=60 if turned else 0)
+        places = range(len(names))
+        if turned:
+            axes.set_xticks(places, names, rotation=60, ha="right", rotation_mode="anchor")
+        else:
+            axes.set_xticks(places, names)
         axes.set_xlabel("patch" + (" (simulated)" if templates_patches["simulated"].any() else ""))
         axes.set_ylabel("template weight (SD per SD)")
         colour_legend(figure, TEMPLATE_COLOURS)

@@ -14,6 +14,7 @@ from neurocompare.measures.regimes import draw_regimes
 from neurocompare.measures.templates import draw_templates_of_patches
 from neurocompare.measures.trajectories import draw_trajectories
 from neurocompare.measures.viewpoint import draw_indices
+from neurocompare.reporting.drawing import lay_out
 from tests.comparison.conftest import patterns_of, rdms_of
 
 LAYERS = ("conv1", "conv4", "fc1")
@@ -103,6 +104,15 @@ def test_templates_have_bars_for_each_subject():
     assert [bar.get_height() for bar in axes.containers[0]] == [0.1, 0.2, 0.3]
     with pytest.raises(ValueError, match="several RDMs of one of the patches"):
         draw_templates_of_patches(pd.concat([found, found], ignore_index=True))
+
+
+def test_long_names_of_patches_leave_templates_their_room():
+    regions = ["AL", "ML" * 100]
+    table = pd.DataFrame({"region": regions, "subject": "", "template": "view", "weight": 0.1, "simulated": False})
+    figure = draw_templates_of_patches(table)
+    lay_out(figure)
+    (axes,) = figure.axes
+    assert axes.get_position().height * figure.get_figheight() > 0.8, "inches"
 
 
 def test_view_tuning_names_subjects():

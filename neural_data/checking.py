@@ -65,7 +65,7 @@ class RecordingReport:
     facts : dict of str to str
         What it holds, in the order to be shown.
     neurons : pandas.DataFrame
-        One row a region and subject: ``region, subject, n_neurons, n_silent, n_constant, mean_rate``.
+        One row per region and subject: ``region, subject, n_neurons, n_silent, n_constant, mean_rate``.
     problems : tuple of Problem
         Errors first.
     """

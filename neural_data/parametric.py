@@ -131,9 +131,9 @@ def parametric_rates(
     Returns
     -------
     rates : list of arrays of shape (n_stimuli, n_neurons)
-        Spikes/s, one array a patch.
+        Spikes/s, one array per patch.
     neurons : list of pandas.DataFrame
-        One row a neuron: its parameters.
+        One row per neuron: its parameters.
     about : dict
         What to keep of it beside the parameters.
 
@@ -163,7 +163,7 @@ def parametric_rates(
 def _draw_neurons(
     region: str, tuning: PatchTuning, n_neurons: int, subjects: Sequence[str], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Parameters of every neuron of one patch, one row a neuron."""
+    """Parameters of every neuron of one patch, one row per neuron."""
     frontal = rng.random(n_neurons) < tuning.frontal_fraction
     to_the_side = rng.uniform(tuning.smallest_azimuth_deg, 90.0, n_neurons) * rng.choice([-1.0, 1.0], n_neurons)
     azimuths = np.where(frontal, rng.normal(0, FRONTAL_SD_DEG, n_neurons), to_the_side)

@@ -310,7 +310,7 @@ def stimulus_table(recording: xr.DataArray) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a stimulus, indexed by ``stimulus_id`` in order of first appearance. Columns are the coords of
+        One row per stimulus, indexed by ``stimulus_id`` in order of first appearance. Columns are the coords of
         ``presentation`` whose value is the same in all presentations of a stimulus, such as ``identity``.
     """
     names = [name for name, coord in recording.coords.items() if coord.dims == ("presentation",)]
@@ -444,7 +444,7 @@ def as_dataset(recording: xr.DataArray) -> Dataset:
     Returns
     -------
     rsatoolbox.data.Dataset
-        One observation a presentation and one channel a neuron; every coord is a descriptor.
+        One observation per presentation and one channel per neuron; every coord is a descriptor.
     """
     from rsatoolbox.data import Dataset
 

@@ -115,7 +115,7 @@ def simulate_rates(
     Returns
     -------
     xarray.DataArray
-        Recording with one presentation a stimulus, spikes/s.
+        Recording with one presentation per stimulus, spikes/s.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def simulate_again(
     Returns
     -------
     xarray.DataArray
-        One presentation a stimulus, as from :func:`simulate_rates`. Of a ``parametric`` recording its identities lie
+        One presentation per stimulus, as from :func:`simulate_rates`. Of a ``parametric`` recording its identities lie
         elsewhere than those of the recording, which no image shows.
 
     Raises
@@ -211,7 +211,7 @@ def draw_trials(
     Parameters
     ----------
     rates : xarray.DataArray
-        Recording with one presentation a stimulus, spikes/s, as :func:`simulate_rates` gives it.
+        Recording with one presentation per stimulus, spikes/s, as :func:`simulate_rates` gives it.
     n_repetitions : int
         Presentations of each stimulus.
     rng : numpy.random.Generator

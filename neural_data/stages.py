@@ -190,7 +190,7 @@ def stage_rates(
     rates : array of shape (n_stimuli, n_neurons)
         Spikes/s.
     neurons : pandas.DataFrame
-        One row a neuron: its parameters.
+        One row per neuron: its parameters.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def draw_neurons(
     *,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Parameters of every neuron of one patch, one row a neuron.
+    """Parameters of every neuron of one patch, one row per neuron.
 
     Parameters
     ----------
@@ -289,9 +289,9 @@ def view_bumps(shown: pd.DataFrame, neurons: pd.DataFrame) -> tuple[np.ndarray, 
     Parameters
     ----------
     shown : pandas.DataFrame
-        Columns ``azimuth_deg, elevation_deg``, one row a stimulus.
+        Columns ``azimuth_deg, elevation_deg``, one row per stimulus.
     neurons : pandas.DataFrame
-        Columns ``preferred_azimuth_deg, preferred_elevation_deg, view_halfwidth_deg``, one row a neuron.
+        Columns ``preferred_azimuth_deg, preferred_elevation_deg, view_halfwidth_deg``, one row per neuron.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """What was shown: a table of stimuli and their images.
 
-On disk a stimulus set is what Brain-Score keeps: a CSV with one row a stimulus and a folder (or zip) of images.
+On disk a stimulus set is what Brain-Score keeps: a CSV with one row per stimulus and a folder (or zip) of images.
 In memory it is a :class:`StimulusSet`; its images are read only when they are asked for, so that a set of any
 size can be streamed in batches.
 """
@@ -57,7 +57,7 @@ class StimulusSet:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a stimulus, indexed by unique ``stimulus_id`` (str). Columns ``filename, category, identity`` (str),
+        One row per stimulus, indexed by unique ``stimulus_id`` (str). Columns ``filename, category, identity`` (str),
         ``azimuth_deg, elevation_deg`` (float; azimuth 0 is frontal, below 0 the nose points to the viewer's left)
         and any others. A set without identities has one for each stimulus (its id), one without views shows all at
         azimuth 0. Azimuths are given from -180 to 180: 315 becomes -45.
@@ -399,7 +399,7 @@ def read_stimuli(
     pattern: str | None = None,
     with_images: bool = True,
 ) -> StimulusSet:
-    """Read a stimulus set: a table with one row a stimulus, and its images; or a folder whose names say what it shows.
+    """Read a stimulus set: a table with one row per stimulus and its images, or a folder of images named by a pattern.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ FIRST_SECONDS = 5.0
 NEWS_SECONDS = 5.0
 """Least time between the lines of two steps."""
 STILL_SECONDS = 60.0
-"""After so long in one step a line says that it still runs."""
+"""A step that takes longer than this reports, in one line, that it is still running."""
 
 
 @contextmanager

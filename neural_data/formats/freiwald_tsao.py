@@ -39,7 +39,7 @@ VIEWS: Mapping[str, tuple[float, float]] = {
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """Recording from one matrix, or from a folder of them (one a region).
+    """Recording from one matrix, or from a folder of them (one per region).
 
     Parameters
     ----------

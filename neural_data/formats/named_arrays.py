@@ -250,7 +250,7 @@ def _recording(
 
 
 def _label(value: object, where: str) -> np.ndarray:
-    """One label a row or column: texts, or numbers, without the blanks that fill them up."""
+    """One label per row or column: texts, or numbers, without the blanks that fill them up."""
     if isinstance(value, (str, bytes, int, float)):
         value = [value]
     if isinstance(value, list):

@@ -8,7 +8,7 @@ without an onset (NaN) was not measured; a row without a stimulus is left out. N
 ``unit_name`` or ``cluster_id`` where each value occurs once, else by the ids of the table.
 
 A recording has no spike times, so it is written as what it is: the table ``responses`` in the processing module
-``recording`` (one row a presentation), and the neurons in the ``units`` table.
+``recording`` (one row per presentation), and the neurons in the ``units`` table.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ def _interval_tables(content: NWBFile) -> dict:
 
 
 def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
-    """Table of intervals with one row a presentation, and its column that names the stimulus."""
+    """Table of intervals with one row per presentation, and its column that names the stimulus."""
     tables = _interval_tables(content)
     if not tables:
         raise InputError(f"{where}: no trials and no other table of intervals; stimulus onsets are needed")

@@ -1,6 +1,6 @@
 """Raster folders of the Neural Decoding Toolbox: one ``.mat`` file a neuron.
 
-Each file holds ``raster_data`` (trials x 1 ms bins, spikes), ``raster_labels`` (a struct with one label a trial in
+Each file holds ``raster_data`` (trials x 1 ms bins, spikes), ``raster_labels`` (a struct with one label per trial in
 each field) and ``raster_site_info`` (``alignment_event_time`` is the bin of stimulus onset, counted from 1). Neurons
 were recorded one by one with different trials, so a presentation is no common trial (``simultaneous`` is 0), and a
 neuron with fewer trials of a stimulus than others has NaN in their place.
@@ -125,7 +125,7 @@ def _numbers(data: object, where: str) -> np.ndarray:
 
 
 def _labels(struct: object, n_trials: int, file: Path) -> pd.DataFrame:
-    """Labels of the trials, one row a trial, all as text."""
+    """Labels of the trials, one row per trial, all as text."""
     if not isinstance(struct, dict) or not struct:
         raise InputError(f"{file}: raster_labels is no struct of labels; a raster file has one label a trial in it")
     columns = {}

@@ -1,8 +1,8 @@
 """Recordings as tables, long and wide; as text (CSV and its kin, see ``cells``) or as Parquet.
 
-A *long* table has one row a response: columns ``stimulus_id, neuroid_id, region, response``, and where there are any
-``repetition``, ``subject``, ``time_bin_start`` and ``time_bin_end``. A *wide* table has one row a presentation and one
-column a neuron. Which columns of a wide table are neurons follows from rules that a person can state:
+A *long* table has one row per response: columns ``stimulus_id, neuroid_id, region, response``, and where there are any
+``repetition``, ``subject``, ``time_bin_start`` and ``time_bin_end``. A *wide* table has one row per presentation and
+one column per neuron. Which columns of a wide table are neurons follows from rules that a person can state:
 
 1. columns that are named (``columns={"response": "u*"}``);
 2. else columns headed ``REGION:ID``;
@@ -111,7 +111,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 
 
 def write_long(recording: xr.DataArray, path: Path) -> None:
-    """Write one row a measured response, neurons outer; as Parquet where the path ends so, else as CSV."""
+    """Write one row per measured response, neurons outer; as Parquet where the path ends so, else as CSV."""
     presentations, neuroids = _coords(recording, "presentation"), _coords(recording, "neuroid")
     values = recording.values.reshape(*recording.shape[:2], -1)
     neuron, presentation, time_bin = np.nonzero(np.isfinite(values.transpose(1, 0, 2)))
@@ -133,7 +133,7 @@ def write_long(recording: xr.DataArray, path: Path) -> None:
 
 
 def write_wide(recording: xr.DataArray, path: Path) -> None:
-    """Write one row a presentation and one column a neuron; as Parquet where the path ends so, else as CSV."""
+    """Write one row per presentation and one column per neuron; as Parquet where the path ends so, else as CSV."""
     if "time_bin" in recording.dims:
         raise InputError("a wide table has no room for time bins; select a window first, or write format='long'")
     neuroids = _coords(recording, "neuroid")

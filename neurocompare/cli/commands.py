@@ -414,7 +414,7 @@ def _plan(study: Path | Mapping[str, Any], options: StudyOptions, machine: Machi
 
 
 def _plan_overview(plan: Plan, kept: Cache) -> str:
-    """Steps of a plan, one a line, and the likely time of all that is left."""
+    """Steps of a plan, one per line, and the likely time of all that is left."""
     expected = plan.expected_seconds(kept)
     width = max(len(step.label) for step in plan.steps)
     lines = [

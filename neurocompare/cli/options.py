@@ -43,7 +43,7 @@ Command = Callable[..., None]
 
 
 def with_options(command: Command) -> Command:
-    """A command whose parameters that are records are given as one option a field.
+    """A command whose parameters that are records are given as one option per field.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ def neuron_ceilings(
     Returns
     -------
     pandas.DataFrame
-        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_lower_se,
+        One row per region (and subject): ``region, subject, n_neurons, n_stimuli, ceiling_lower, ceiling_lower_se,
         ceiling_lower_low, ceiling_lower_high, ceiling_upper, ceiling_upper_low, ceiling_upper_high, method,
         dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected fit of the RDM of as
         many new neurons. ``ceiling_upper`` is its square root, the expected fit of the RDM of infinitely many neurons,
@@ -214,7 +214,7 @@ def trial_reliability(
     Returns
     -------
     pandas.DataFrame
-        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, n_repetitions, reliability, method,
+        One row per region (and subject): ``region, subject, n_neurons, n_stimuli, n_repetitions, reliability, method,
         dissimilarity, n_splits, simulated``.
 
     Raises
@@ -285,7 +285,7 @@ def subject_ceilings(
     Returns
     -------
     pandas.DataFrame
-        One row a region: ``region, n_subjects, n_neurons, n_stimuli, ceiling_lower, ceiling_upper, method,
+        One row per region: ``region, n_subjects, n_neurons, n_stimuli, ceiling_lower, ceiling_upper, method,
         dissimilarity, simulated``. ``ceiling_lower`` is the mean fit of each subject's RDM to the pooled RDM of the
         others, ``ceiling_upper`` to that of all (itself among them), pooled as rsatoolbox does for the method. NaN
         where a region was recorded in one subject.
@@ -387,7 +387,7 @@ def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:
     Returns
     -------
     list of integer arrays of shape (n_fewer_splits, n_kept)
-        One a group; none where fewer than four neurons would be kept.
+        One per group; none where fewer than four neurons would be kept.
     """
     n_neurons = orders.shape[1]
     n_groups = min(JACKKNIFE_GROUPS, n_neurons // 2)

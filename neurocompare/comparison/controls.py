@@ -137,7 +137,7 @@ def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Pair
     control : str or sequence of str
         See :func:`check_controls`.
     patterns : pandas.DataFrame
-        Columns ``identity`` and ``azimuth_deg`` (and ``elevation_deg``), one row a stimulus.
+        Columns ``identity`` and ``azimuth_deg`` (and ``elevation_deg``), one row per stimulus.
 
     Returns
     -------

@@ -45,13 +45,13 @@ class RecordingDescription:
     Parameters
     ----------
     patches : pandas.DataFrame
-        One row a region (and subject): ``region, subject, n_neurons, n_stimuli, n_repetitions, mean_rate, index,
+        One row per region (and subject): ``region, subject, n_neurons, n_stimuli, n_repetitions, mean_rate, index,
         corrected_index, index_ci_low, index_ci_high, verdict``; ``view_share, identity_share, interaction_share`` with
         ``_ci_low`` and ``_ci_high``; ``n_view_tuned, n_identity_tuned``; ``reliability, reliability_ci_low,
         reliability_ci_high`` over neurons, ``more_neurons`` for the target; ``trial_reliability,
         more_repetitions``; ``target, simulated``.
     neurons : pandas.DataFrame
-        One row a neuron, see :func:`~neurocompare.comparison.tuning.neuron_tuning`.
+        One row per neuron, see :func:`~neurocompare.comparison.tuning.neuron_tuning`.
     growth : pandas.DataFrame
         Reliability of the RDM with fewer or more data: ``region, subject, over`` (``neurons`` or ``repetitions``),
         ``n, measured`` (mean correlation of RDMs of disjoint samples of that size; NaN past half of the data) and
@@ -71,7 +71,7 @@ class RecordingDescription:
         return dict(zip(_names(self.patches), self.patches["verdict"], strict=True))
 
     def sentences(self) -> list[str]:
-        """What a reader should take away, one sentence or two a patch."""
+        """What a reader should take away, one sentence or two per patch."""
         return [
             _sentence(name, row)
             for name, row in zip(_names(self.patches), self.patches.to_dict("records"), strict=True)
@@ -104,7 +104,7 @@ def describe_recording(
     stimuli : StimulusSet or None
         What was shown, where the recording does not say it.
     by_subject : bool
-        One description a region and subject instead of one a region.
+        One description per region and subject instead of one per region.
     missing : {"refuse", "drop_neurons", "drop_stimuli"}
         See :func:`~neural_data.recordings.condition_means`.
     target : float

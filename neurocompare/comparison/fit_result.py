@@ -58,7 +58,7 @@ class FitResult:
     factors : tuple of str
         What was resampled.
     ceilings : pandas.DataFrame or None
-        Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row a recording.
+        Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row per recording.
     ceiling_deviations : dict of tuple of str to array of shape (n_refits, n_recordings), or None
         Deviations of the reliabilities' Fisher's z in the same refits; None where it was not measured in them.
     identity_null : array of shape (n_permutations, n_models, n_recordings), or str
@@ -279,7 +279,7 @@ class FitResult:
         return tuple(notes)
 
     def to_frame(self, correction: str = "bh") -> pd.DataFrame:
-        """One row a model (layer) and recording, columns ``FIT_COLUMNS``.
+        """One row per model (layer) and recording, columns ``FIT_COLUMNS``.
 
         Parameters
         ----------
@@ -533,7 +533,7 @@ class FitResult:
         Returns
         -------
         pandas.DataFrame
-            One row a network (``model, regime, seed``) and recording: ``layer, layer_index, fit``, ``relative_depth``
+            One row per network (``model, regime, seed``) and recording: ``layer, layer_index, fit``, ``relative_depth``
             (0 the first, 1 the last of the layers given), ``layer_set`` (layers that are not told from the best, see
             :meth:`not_told_from_best`) and their number ``n_in_set``, ``depth_low, depth_high`` and ``layer_low,
             layer_high`` (the first and the last layer of the set), ``share`` (of draws in which this layer is the

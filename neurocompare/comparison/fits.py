@@ -98,7 +98,7 @@ def fits_on_draws(
 
 @dataclass(frozen=True)
 class ResampledNeurons:
-    """A population whose RDM is recomputed from resampled neurons, one RDM a draw.
+    """A population whose RDM is recomputed from resampled neurons, one RDM per draw.
 
     Parameters
     ----------

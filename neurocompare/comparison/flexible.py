@@ -91,7 +91,7 @@ def flexible_fits(
     Returns
     -------
     pandas.DataFrame
-        One row a network and recording: ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
+        One row per network and recording: ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
         ``p_zero`` (of the whole procedure, repeated with parts of each factor left out), ``fit_in_sample``,
         ``heaviest`` (the layer with the largest weight on all identities, each RDM scaled to the same spread),
         ``n_weights`` above 0, ``n_layers, n_folds, n_splits``.

@@ -56,7 +56,7 @@ def decide(
     Returns
     -------
     pandas.DataFrame
-        Columns ``HYPOTHESIS_COLUMNS``; one row a hypothesis, or one a combination of the values of its ``each``
+        Columns ``HYPOTHESIS_COLUMNS``; one row per hypothesis, or one per combination of the values of its ``each``
         (``name[face, fc1]``, and the statement says so too). ``n`` counts units. NaN where a test cannot be made (too
         few units, no variation).
 
@@ -280,7 +280,7 @@ def _tabulated(hypothesis: Hypothesis, table: pd.DataFrame, alpha: float) -> Out
 
 
 def _joined(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
-    """Values of the units that all selections share, one column a selection."""
+    """Values of the units that all selections share, one column per selection."""
     parts = [_values(hypothesis, table, part).rename(number) for number, part in enumerate(hypothesis.selections)]
     return _complete(hypothesis, pd.concat(parts, axis=1, join="outer"))
 

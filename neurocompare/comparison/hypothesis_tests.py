@@ -1,6 +1,6 @@
 """Tests of values measured on independent units (exemplars, seeds, images): an estimate, its interval and its p.
 
-Takes arrays of values, one a unit; gives an :class:`Outcome`. Which rows of which table make up a selection is the
+Takes arrays of values, one per unit; gives an :class:`Outcome`. Which rows of which table make up a selection is the
 business of ``hypotheses``. Every p is two-sided, so that its sign can speak for or against a stated direction.
 """
 

@@ -59,7 +59,7 @@ def permute_identities(
     Returns
     -------
     pandas.DataFrame
-        One row a model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
+        One row per model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
         (the share of permutations, the one found included, with a fit as large), ``p_adjusted`` and
         ``n_permutations``.
 

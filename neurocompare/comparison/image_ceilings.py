@@ -1,7 +1,7 @@
 """The best fit to a simulated patch that anything which sees the images can reach.
 
-Takes a simulated recording; gives one number a region. Reliability bounds what *neurons* could fit; where a simulation
-puts identities at random places, no image shows them, and no model of images comes near that bound.
+Takes a simulated recording; gives one number per region. Reliability bounds what *neurons* could fit; where a
+simulation puts identities at random places, no image shows them, and no model of images comes near that bound.
 """
 
 from __future__ import annotations

@@ -72,12 +72,12 @@ def infer_fits(
     model_rdms : rsatoolbox.rdm.RDMs
         RDM descriptors ``model, regime, seed, layer, layer_index``, as far as there are any.
     neural_rdms : rsatoolbox.rdm.RDMs
-        RDM descriptors ``region`` and, where there is one RDM a subject, ``subject``; the same stimuli in any order.
+        RDM descriptors ``region`` and, where there is one RDM per subject, ``subject``; the same stimuli in any order.
         Resampling identities needs the pattern descriptor ``identity`` in either of the two.
     recording : xarray.DataArray, mapping or None
         Responses behind the neural RDMs; only resampling neurons needs them. Either the recording, dims
         ``(presentation, neuroid)``, or for each region (or ``(region, subject)``) its mean responses: a DataFrame
-        (index ``stimulus_id``, one column a neuron) or an array (n_stimuli, n_neurons) in the order of the neural
+        (index ``stimulus_id``, one column per neuron) or an array (n_stimuli, n_neurons) in the order of the neural
         RDMs. The RDMs must come from these responses (z-scored, where their descriptor ``normalize`` says so).
     resample : str, sequence of str or None
         What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its

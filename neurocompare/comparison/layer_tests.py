@@ -1,6 +1,6 @@
 """Tests over the layers of a network: best layer on other identities, layer by patch, and permuted identities.
 
-Takes RDMs, recordings and :class:`~neurocompare.comparison.fit_result.FitResult`; gives tables, one row a test.
+Takes RDMs, recordings and :class:`~neurocompare.comparison.fit_result.FitResult`; gives tables, one row per test.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
     Returns
     -------
     pandas.DataFrame
-        One row a network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
+        One row per network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
         ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of what is left when the mean profile and
         the mean difference are taken out, with ``p_interaction`` from draws. ``depth_difference``, the first
@@ -159,7 +159,7 @@ def cross_validated_best_layer(
     Returns
     -------
     pandas.DataFrame
-        One row a network and recording: ``layer`` (chosen most often), ``share`` of the choices that it got,
+        One row per network and recording: ``layer`` (chosen most often), ``share`` of the choices that it got,
         ``relative_depth`` (mean over choices), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
         ``p_zero``, ``fit_in_sample`` (of the layer that fits best on all identities: too high, being the largest of
         several) and ``n_folds, n_splits, n_layers``. Standard errors are those of the whole procedure, repeated with
@@ -232,7 +232,7 @@ def cross_validated_best_layer(
 
 
 def deal_folds(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
-    """Fold of each stimulus in each split, (n_splits, n_stimuli); identities stay together, at least two a fold.
+    """Fold of each stimulus in each split, (n_splits, n_stimuli); identities stay together, at least two per fold.
 
     ``identity`` numbers the identities of the stimuli from 0. Fewer identities than ``2 * n_folds`` make fewer folds;
     fewer than four are refused.

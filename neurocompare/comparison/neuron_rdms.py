@@ -1,6 +1,6 @@
 """RDMs of one population under resampling of its neurons, from one matrix product a block of draws.
 
-Takes responses and multiplicities of neurons; gives upper triangles of RDMs, one a draw.
+Takes responses and multiplicities of neurons; gives upper triangles of RDMs, one per draw.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def power_analysis(
     Returns
     -------
     pandas.DataFrame
-        One row a size: ``n_identities, n_neurons, n_repetitions``; mean ``fit_first, fit_second, difference`` and
+        One row per size: ``n_identities, n_neurons, n_repetitions``; mean ``fit_first, fit_second, difference`` and
         standard error ``se`` of a difference over experiments; ``power``, the share of experiments in which the first
         fits significantly better, with its 95 % interval (Wilson) ``power_low, power_high``; ``n_experiments``,
         ``simulated`` (always True).

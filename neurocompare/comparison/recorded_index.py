@@ -94,7 +94,7 @@ def corrected_indices(
     Returns
     -------
     pandas.DataFrame
-        One row a region (and subject, and category): ``region, subject, category`` (None where all are averaged
+        One row per region (and subject, and category): ``region, subject, category`` (None where all are averaged
         together), ``n_neurons, n_exemplars, n_undefined, index, reliability,
         index_over_reliability, corrected_index, se, ci_low, ci_high, n_splits, simulated``. Neurons are z-scored over
         all stimuli. ``index`` is the mean over exemplars (``n_undefined`` of them have none), ``reliability`` the mean

@@ -1,6 +1,6 @@
 """Contrasts of training regimes, layer by layer, with the training seed as the random factor.
 
-Takes a tidy table of one measured quantity, one row a network, layer and perhaps patch and exemplar (``viewpoint``,
+Takes a tidy table of one measured quantity, one row per network, layer and perhaps patch and exemplar (``viewpoint``,
 ``equivariance``, ``fits``); gives ``regime_contrasts`` and ``regime_interactions``. The tests themselves live in
 ``seed_tests``.
 """
@@ -47,12 +47,12 @@ REGIME_CONTRAST_COLUMNS = (
     *("effect_size", "statistic", "df", "p", "p_adjusted", "p_permutation", "n_first", "n_second", "n_exemplars"),
     "method",
 )
-"""Columns of ``tables/regime_contrasts.csv``: one row a pair of regimes and layer."""
+"""Columns of ``tables/regime_contrasts.csv``: one row per pair of regimes and layer."""
 REGIME_INTERACTION_COLUMNS = (
     *("measure", *KEY_COLUMNS, "first", "second", "statistic", "df", "df_error", "epsilon"),
     *("p", "p_adjusted", "p_permutation", "n_first", "n_second", "n_layers", "method"),
 )
-"""Columns of ``tables/regime_interactions.csv``: one row a pair of regimes."""
+"""Columns of ``tables/regime_interactions.csv``: one row per pair of regimes."""
 DEFAULT_KEYS = ("model", "region", "subject", "epoch")
 EXEMPLAR_COLUMNS = ("category", "identity")
 CONTRAST_METHODS = ("t", "mixed")
@@ -105,7 +105,7 @@ class ContrastPlan:
     ``calibration.csv`` there): paired t 5 %; Welch 5 % of independent networks, and 1 % where networks of a seed
     correlate by 0.5 (power 0.80, paired 0.91); a random intercept for seeds with the z test that ``statsmodels``
     prints 13 to 14 %; exemplars of a network taken as independent 32 to 52 %. Hence ``t`` by default: it is exact
-    for what it claims, and with one value a network a random intercept for seeds gives the same estimate and
+    for what it claims, and with one value per network a random intercept for seeds gives the same estimate and
     standard error. Where the effect differs strongly between exemplars, the paired t missed the effect on new
     exemplars in 17 % (10 exemplars) and 12 % (25); ``mixed`` (the crossed analysis of variance of ``crossed_anova``),
     paired, missed it in 3 to 6 %, and with three seeds in 6 to 7 % (``analyses/calibration/seeds.csv``). The
@@ -176,7 +176,7 @@ class _Pair:
 
     @property
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """One value a network."""
+        """One value per network."""
         return _row_means(self.first), _row_means(self.second)
 
 
@@ -197,7 +197,7 @@ def contrast_regimes(
     table : pandas.DataFrame
         Columns ``regime, seed, layer`` and ``value``; perhaps ``layer_index``; perhaps ``model, region, subject,
         epoch``, each combination of which is contrasted by itself; perhaps ``category, identity``, which name an
-        exemplar. One row a network, layer, key and exemplar.
+        exemplar. One row per network, layer, key and exemplar.
     value : str
         Column of the measured values: ``index``, ``fit``, ``shapley_invariant``, ``mean``. NaN where undefined.
     measure : str

@@ -233,7 +233,7 @@ def jackknife_operator(shares: np.ndarray) -> np.ndarray:
     -------
     array of shape (n_parts, n_parts + 1)
         To be multiplied with the statistic without each part, followed by the statistic on all units. Two of them,
-        one an axis, turn a table with parts of two crossed factors left out into deviations of their interaction.
+        one per axis, turn a table with parts of two crossed factors left out into deviations of their interaction.
 
     References
     ----------

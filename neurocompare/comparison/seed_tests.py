@@ -1,6 +1,6 @@
 """Tests of two sets of trained networks: t over seeds, exact permutations, effect sizes.
 
-Takes arrays, one row a seed or network; gives numbers. Which rows of which table make them is the business of
+Takes arrays, one row per seed or network; gives numbers. Which rows of which table make them is the business of
 ``regime_contrasts``.
 """
 
@@ -82,7 +82,7 @@ def welch_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.05)
     Parameters
     ----------
     first, second : arrays of shape (n_first,) and (n_second,)
-        One value a network.
+        One value per network.
     alpha : float
         1 - coverage of the interval.
 
@@ -115,7 +115,7 @@ def hedges_g(first: np.ndarray, second: np.ndarray | None = None) -> float:
     Parameters
     ----------
     first : array of shape (n_first,)
-        One value a network; or the differences within seeds, if ``second`` is None.
+        One value per network; or the differences within seeds, if ``second`` is None.
     second : array of shape (n_second,) or None
         The other networks.
 

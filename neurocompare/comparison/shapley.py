@@ -1,7 +1,7 @@
 """Reflection components of fits with the uncertainty of the fits that they are made of.
 
 Takes a :class:`~neurocompare.comparison.fit_result.FitResult` of whole layers and of their reflection-invariant and
-reflection-sensitive parts; gives one row a component. Components are sums and differences of fits, so the resampling
+reflection-sensitive parts; gives one row per component. Components are sums and differences of fits, so the resampling
 that made the fits' intervals makes those of the components too; nothing is resampled again.
 """
 
@@ -38,7 +38,7 @@ def shapley_of_fits(result: FitResult) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``REFLECTION_COLUMNS``: three rows a layer and recording, with ``component`` ``invariant``,
+        Columns ``REFLECTION_COLUMNS``: three rows per layer and recording, with ``component`` ``invariant``,
         ``sensitive`` (the two add up to the fit of the whole) and ``difference`` (invariant minus sensitive). ``p`` is
         two-sided against 0. A part whose RDM is constant counts as a fit of 0 without uncertainty.
 
@@ -92,7 +92,7 @@ def _positions(models: pd.DataFrame) -> tuple[dict[str, np.ndarray], pd.DataFram
 
 
 def _rows(component: FitResult) -> pd.DataFrame:
-    """One row a layer and recording of one component."""
+    """One row per layer and recording of one component."""
     n_layers, n_recordings = component.estimates.shape
     layer, recording = np.divmod(np.arange(n_layers * n_recordings), n_recordings)
     low, high = component.ci

@@ -50,9 +50,9 @@ def neuron_tuning(
     Returns
     -------
     pandas.DataFrame
-        One row a neuron, in order: ``region, subject, mean_rate, sd_rate`` (over stimuli), ``trial_reliability`` (share
-        of the variance of mean responses that is no trial noise), ``p_stimulus`` (one-way analysis of variance of
-        single responses), ``view_share, identity_share, interaction_share`` (of the signal, at least 0), ``p_view,
+        One row per neuron, in order: ``region, subject, mean_rate, sd_rate`` (over stimuli), ``trial_reliability``
+        (share of the variance of mean responses that is no trial noise), ``p_stimulus`` (one-way analysis of variance
+        of single responses), ``view_share, identity_share, interaction_share`` (of the signal, at least 0), ``p_view,
         p_identity`` (F tests against the interaction of the two), ``preferred_azimuth_deg`` and ``mirror_correlation``
         (of the mean tuning curve over views with its mirror image). NaN where something is not known or not defined.
     """

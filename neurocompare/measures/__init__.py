@@ -1,4 +1,4 @@
-"""Measures of a study: one a file, declared as ``declaration.Measure``; see there what a new one needs.
+"""Measures of a study: one per file, declared as ``declaration.Measure``; see there what a new one needs.
 
 The order is that of computation, of tables and of the report.
 """

@@ -1,4 +1,4 @@
-"""What the columns of tables mean: one entry a name, wherever the column occurs.
+"""What the columns of tables mean: one entry per name, wherever the column occurs.
 
 A column that means something else in one table is declared there, as a :class:`~neurocompare.reporting.tables.Column`
 of its own.

@@ -56,7 +56,7 @@ class Patches:
     Parameters
     ----------
     rdms : rsatoolbox.rdm.RDMs
-        One RDM of all stimuli a patch (and animal), normalised as the fits ask.
+        One RDM of all stimuli per patch (and animal), normalised as the fits ask.
     views : rsatoolbox.rdm.RDMs or None
         One RDM of the views of each exemplar a patch, units z-scored; None where stimuli have no views, or RDMs alone
         are known.

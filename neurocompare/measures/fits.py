@@ -93,7 +93,7 @@ def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_fits(fits: pd.DataFrame) -> Figure:
-    """Fit of every layer to every patch, with intervals and noise ceilings; one panel a patch.
+    """Fit of every layer to every patch, with intervals and noise ceilings; one panel per patch.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def _summarise(kernels: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
-    """Mean symmetry of kernels by layer, under both flips; one panel a network.
+    """Mean symmetry of kernels by layer, under both flips; one panel per network.
 
     Parameters
     ----------

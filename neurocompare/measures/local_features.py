@@ -91,7 +91,7 @@ def _first_exemplars(stimuli: StimulusSet, n_exemplars: int) -> StimulusSet:
 
 
 def _work(settings: LocalFeatures, n_stimuli: int) -> float:
-    """Masked images, of a set of 25 exemplars a category."""
+    """Masked images, of a set of 25 exemplars per category."""
     share = min(1.0, settings.n_exemplars / 25)
     return n_stimuli * share * (settings.n_masks + 2 * len(settings.percents) * len(settings.conditions))
 

@@ -78,9 +78,10 @@ def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax:
     Parameters
     ----------
     indices : rsatoolbox.rdm.RDMs or pandas.DataFrame
-        View RDMs (``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``), one index a layer and
-        exemplar (``tables/viewpoint.csv``), or means with ``ci_low, ci_high`` (``tables/viewpoint_summary.csv``). Rows
-        with a region and without a layer are of patches (``tables/viewpoint_patches.csv``): diamonds, side by side.
+        View RDMs (``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``), one index per layer
+        and exemplar (``tables/viewpoint.csv``), or means with ``ci_low, ci_high`` (``tables/viewpoint_summary.csv``).
+        Rows with a region and without a layer are of patches (``tables/viewpoint_patches.csv``): diamonds, side by
+        side.
     category : str or None
         Of which category, where there are several.
     ax : matplotlib.axes.Axes or None
@@ -122,7 +123,7 @@ def plot_regimes(table: pd.DataFrame, value: str = "index", *, ax: Axes | None =
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a network and layer: ``model, regime, seed, layer, layer_index`` and the quantity; with one seed,
+        One row per network and layer: ``model, regime, seed, layer, layer_index`` and the quantity; with one seed,
         ``ci_low, ci_high`` are drawn where they are there.
     value : str
         Column of the quantity.

@@ -63,7 +63,7 @@ def _summarise(position: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_position(position_summary: pd.DataFrame) -> Figure:
-    """Index by layer with the stimuli in place and shifted, a colour a shift; one panel a network and category.
+    """Index by layer with the stimuli in place and shifted, one colour per shift; one panel per network and category.
 
     Parameters
     ----------

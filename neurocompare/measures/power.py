@@ -40,7 +40,7 @@ POWER = Table(
 
 
 def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
-    """Power over the number of identities, a line for every number of neurons; one panel a number of repetitions.
+    """Power over the number of identities, one line per number of neurons; one panel per number of repetitions.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Values over the layers of networks as figures show them: one profile a model and regime, and how seeds vary."""
+"""Values over the layers of networks as figures show them: one profile per model and regime, and how seeds vary."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def profiles_of(
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a network and layer: ``model, regime, seed, layer, layer_index``, the value, ``ci_low, ci_high``.
+        One row per network and layer: ``model, regime, seed, layer, layer_index``, the value, ``ci_low, ci_high``.
     value : str
         Column of the quantity.
     axis, looks

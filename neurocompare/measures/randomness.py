@@ -1,4 +1,4 @@
-"""Random numbers of a study: one stream a step, named after it.
+"""Random numbers of a study: one stream per step, named after it.
 
 Results depend on the study's seed alone: not on the order of steps, and not on where they run.
 """

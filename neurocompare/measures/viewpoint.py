@@ -39,7 +39,7 @@ def measure(*, view_rdms: RDMs) -> Measured:
 
 
 def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.DataFrame | None = None) -> Figure:
-    """Mirror-symmetry index by layer, and of every patch to the right of them; one panel a category.
+    """Mirror-symmetry index by layer, and of every patch to the right of them; one panel per category.
 
     Parameters
     ----------

@@ -205,7 +205,7 @@ def layer_table(network: Network, group: str = "all") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a layer in execution order: ``layer`` (name), ``main`` (whether ``layers="main"`` means it), ``kind``,
+        One row per layer in execution order: ``layer`` (name), ``main`` (whether ``layers="main"`` means it), ``kind``,
         ``shape`` (of the response to one image, as ``64 x 55 x 55``), ``n_units``, ``depth`` (share of the network's
         convolutions, linear and recurrent modules that have been computed by then, 0..1), ``paper`` (name in the
         literature, where there is one).

@@ -135,7 +135,7 @@ class TrainedNetwork:
     state : dict of str to torch.Tensor
         Weights, on the CPU.
     curve : pandas.DataFrame
-        Columns :data:`TRAINING_COLUMNS`, one row an epoch. Accuracies are shares (0..1); those of training are taken
+        Columns :data:`TRAINING_COLUMNS`, one row per epoch. Accuracies are shares (0..1); those of training are taken
         while weights change and units drop out. ``test_accuracy`` stands in the last row.
     n_classes : int
     kept : dict of int to dict

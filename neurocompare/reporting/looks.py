@@ -251,7 +251,7 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[
         Columns ``place, value, low, high``.
     look : Look
     seeds : sequence of pandas.DataFrame
-        Columns ``place, value``, one a seed.
+        Columns ``place, value``, one per seed.
     """
     if look.across and not rows.empty:
         row = rows.iloc[0]
@@ -275,7 +275,7 @@ def draw_patches(axes: Axes, places: Sequence[float], rows: pd.DataFrame, value:
 
 
 def look_handles(looks: Mapping[Kind, Look]) -> list[Line2D]:
-    """Entries of a legend, one a model and regime."""
+    """Entries of a legend, one per model and regime."""
     return [
         Line2D(
             [], [], color=look.colour, linewidth=1.3, label=legend_name(look.name), markersize=4, mfc="white",

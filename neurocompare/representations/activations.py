@@ -116,7 +116,7 @@ def stream_responses(
         ``responses`` of shape ``(1, n_rows, n_units)``, or ``(2, n_rows, n_units)`` with the mirrored images second.
         The network may write over it as soon as the call returns.
     batch_size : int
-        Images a batch; mirrored ones are presented beside them.
+        Images per batch; mirrored ones are presented beside them.
     mirrored : bool
         Whether to present the mirror image of every stimulus too.
     check_all : bool

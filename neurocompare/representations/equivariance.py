@@ -96,7 +96,7 @@ def measure_equivariance(
     Returns
     -------
     pandas.DataFrame
-        Columns ``EQUIVARIANCE_COLUMNS``, one row a layer, transform and measure: ``mean`` and ``sd`` of r over
+        Columns ``EQUIVARIANCE_COLUMNS``, one row per layer, transform and measure: ``mean`` and ``sd`` of r over
         the ``n`` images for which it is defined; NaN and 0 where no unit varies.
 
     Raises

@@ -1,7 +1,7 @@
 """What becomes of mirror-symmetric view tuning when the parts of images that drive it are kept, deleted or shuffled.
 
 Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, and how much of
-single units' tuning is left, one row an exemplar, condition and threshold. Importance maps and manipulations come from
+single units' tuning is left, one row per exemplar, condition and threshold. Importance maps and manipulations come from
 ``importance``.
 """
 
@@ -65,7 +65,7 @@ class LocalFeatureTables(NamedTuple):
     Parameters
     ----------
     tuning : pandas.DataFrame
-        Columns ``LOCAL_FEATURE_COLUMNS``: one row an exemplar, condition and threshold, whole images first (condition
+        Columns ``LOCAL_FEATURE_COLUMNS``: one row per exemplar, condition and threshold, whole images first (condition
         ``intact``, percent 100). ``index`` is the layer's mirror-symmetry index; ``profile`` the correlation over views
         of a chosen unit's responses with its responses to the whole images, mean over the chosen units (eLife 90256,
         Figure 5C). Each is NaN where it is undefined.
@@ -190,7 +190,7 @@ def _named(tuning: pd.DataFrame, n: int) -> pd.DataFrame:
 def _map_table(
     views: StimulusSet, position: int, image: np.ndarray, importance: np.ndarray, foreground: np.ndarray
 ) -> pd.DataFrame:
-    """Importance and gray level of one image (3, height, width), one row a place; means over places of large images."""
+    """Importance and gray level of one image (3, height, width), one row per place; large images: means over places."""
     cells = tuple(min(MAP_CELLS, size) for size in foreground.shape)
     sums = torch.from_numpy(np.stack([image.mean(axis=0), importance * foreground, foreground]).astype(float))
     gray, weighted, share = functional.adaptive_avg_pool2d(sums, cells).numpy()

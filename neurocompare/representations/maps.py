@@ -1,6 +1,6 @@
 """Layer outputs to images at hand, with their channels and places: what equivariance and importance need.
 
-Takes a network and one batch of images that no stimulus set holds (transformed, masked); gives one tensor a layer.
+Takes a network and one batch of images that no stimulus set holds (transformed, masked); gives one tensor per layer.
 """
 
 from __future__ import annotations

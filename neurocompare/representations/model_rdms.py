@@ -106,7 +106,7 @@ def compute_model_rdms(
         ``"zscore"``: each unit minus its mean over all stimuli, over its standard deviation there; constant units are
         dropped and counted in the descriptor ``n_constant``. None takes responses as they are.
     within : {None, "identity"}
-        None: one RDM of all stimuli a layer. ``"identity"``: one RDM of the views of each exemplar a layer, views
+        None: one RDM of all stimuli per layer. ``"identity"``: one RDM of the views of each exemplar per layer, views
         sorted by azimuth; normalisation still runs over all stimuli.
     part : {"whole", "invariant", "sensitive"}
         The responses themselves; or the part of them that reflection of the image leaves as it is (half the sum of

@@ -1,4 +1,4 @@
-"""From a recording to RDMs, one a region (and subject where asked).
+"""From a recording to RDMs, one per region (and subject where asked).
 
 The mirror of ``model_rdms``: the same descriptors of stimuli, the same normalisation, the same view RDMs; in addition
 the measures that need trials, which rsatoolbox computes.
@@ -94,7 +94,7 @@ def compute_neural_rdms(
         Stimuli wanted, in that order, and what is known of them; None takes all that were recorded, with what the
         recording says of them.
     by_subject : bool
-        One RDM a region and subject instead of one a region.
+        One RDM per region and subject instead of one per region.
     missing : {"refuse", "drop_neurons", "drop_stimuli"}
         What to do where a neuron has no response to a stimulus, see
         :func:`~neural_data.recordings.condition_means`.

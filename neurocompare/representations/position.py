@@ -61,7 +61,7 @@ def measure_position_tolerance(
     Returns
     -------
     pandas.DataFrame
-        Columns ``POSITION_COLUMNS``: one row a shift, layer and exemplar, in the order of ``shifts_px``.
+        Columns ``POSITION_COLUMNS``: one row per shift, layer and exemplar, in the order of ``shifts_px``.
 
     Raises
     ------

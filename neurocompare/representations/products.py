@@ -121,7 +121,7 @@ class PatternSums:
     Parameters
     ----------
     n_groups, size : int
-        Groups, and stimuli in each: one group of all stimuli, or one a exemplar.
+        Groups, and stimuli in each: one group of all stimuli, or one per exemplar.
     precision : torch.dtype
         Type of the responses, which says how large a rounding error is.
 

@@ -602,7 +602,7 @@ def _from_square(cells: Cells, path: Path) -> _Found:
 
 
 def _from_long(cells: Cells, path: Path) -> _Found:
-    """One row a pair: ``stimulus_1, stimulus_2, dissimilarity``, and ``name`` where there are several RDMs."""
+    """One row per pair: ``stimulus_1, stimulus_2, dissimilarity``, and ``name`` where there are several RDMs."""
     table = cells.table
     if "dissimilarity" not in table.columns:
         raise InputError(f"{path}: no column 'dissimilarity': {closest('dissimilarity', table.columns)}")

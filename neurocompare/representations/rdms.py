@@ -59,7 +59,7 @@ def build_rdms(
     dissimilarities : array of shape (n_rdms, n_patterns, n_patterns) or (n_rdms, n_pairs)
         Symmetric matrices with zero diagonal, or their upper triangles row by row.
     patterns : pandas.DataFrame
-        One row a pattern, its columns (and a named index) become pattern descriptors.
+        One row per pattern, its columns (and a named index) become pattern descriptors.
     rdms : mapping of str to sequence of length n_rdms
         RDM descriptors such as ``model``, ``layer`` or ``region``.
     dissimilarity : str
@@ -85,14 +85,14 @@ def build_rdms(
 
 
 def pattern_table(rdms: RDMs) -> pd.DataFrame:
-    """Pattern descriptors of RDMs as a table, one row a pattern; ``stimulus_id`` is the index where there is one."""
+    """Pattern descriptors of RDMs as a table, one row per pattern; ``stimulus_id`` is the index where there is one."""
     table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.pattern_descriptors.items()})
     table = table.drop(columns="index", errors="ignore")
     return table.set_index("stimulus_id") if "stimulus_id" in table.columns else table
 
 
 def rdm_table(rdms: RDMs) -> pd.DataFrame:
-    """RDM descriptors as a table, one row an RDM, in order."""
+    """RDM descriptors as a table, one row per RDM, in order."""
     table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.rdm_descriptors.items()})
     return table.drop(columns="index", errors="ignore")
 
@@ -260,7 +260,7 @@ def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
     Returns
     -------
     exemplars : pandas.DataFrame
-        One row an exemplar, indexed by ``identity``, column ``category``.
+        One row per exemplar, indexed by ``identity``, column ``category``.
     positions : integer array of shape (n_exemplars, n_views)
         Positions in ``stimuli``, views sorted by azimuth; the same azimuths for every exemplar.
 
@@ -290,7 +290,7 @@ def view_rdms(
     Parameters
     ----------
     matrices : array of shape (n_rdms, n_stimuli, n_stimuli)
-        Dissimilarities of all stimuli, one matrix a layer or population.
+        Dissimilarities of all stimuli, one matrix per layer or population.
     stimuli : StimulusSet
         What the rows stand for, in order.
     exemplars, positions

@@ -61,11 +61,11 @@ def kernel_symmetry(network: Network) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``KERNEL_COLUMNS``: one row a layer with weights, flip (``left-right``, ``up-down``) and output channel;
-        ``layer_index`` counts the layers with weights in the order in which they run. The weights of the first fully
-        connected layer are reshaped to the map that feeds it; without one (pooled to a single place) it has no rows.
-        A layer of a network that names its layers goes by that name, any other by its module's, and so do several that
-        stand in one named layer.
+        Columns ``KERNEL_COLUMNS``: one row per layer with weights, flip (``left-right``, ``up-down``) and output
+        channel; ``layer_index`` counts the layers with weights in the order in which they run. The weights of the first
+        fully connected layer are reshaped to the map that feeds it; without one (pooled to a single place) it has no
+        rows. A layer of a network that names its layers goes by that name, any other by its module's, and so do several
+        that stand in one named layer.
     """
     rows = []
     kernels = _kernels(network)

@@ -72,7 +72,7 @@ def template_contributions(rdms: RDMs, pixel_rdm: RDMs | None = None) -> pd.Data
     Returns
     -------
     pandas.DataFrame
-        The RDM descriptors and ``template`` (``view, mirror, identity`` and, where given, ``pixels``), one row an RDM
+        The RDM descriptors and ``template`` (``view, mirror, identity`` and, where given, ``pixels``), one row per RDM
         and template. ``weight``: of non-negative least squares with a free constant, all terms of unit variance, so
         that weights of different templates compare. ``unique``: explained variance that is lost without the template.
         ``r2``: explained variance of the whole. NaN for a constant RDM.

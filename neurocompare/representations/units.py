@@ -1,6 +1,6 @@
 """Single units: which are tuned to mirror-symmetric views, which prefer faces, and how many there are.
 
-Takes a network and object views, or responses of any units; gives one row a layer, criterion and population. Units
+Takes a network and object views, or responses of any units; gives one row per layer, criterion and population. Units
 are looked at in blocks, so that a layer of any size fits.
 """
 
@@ -232,7 +232,7 @@ def count_mirror_symmetric_units(
     Returns
     -------
     pandas.DataFrame
-        Columns ``UNIT_COLUMNS``: one row a layer, criterion (``baek2021``, ``revised``), kind (``full-profile``,
+        Columns ``UNIT_COLUMNS``: one row per layer, criterion (``baek2021``, ``revised``), kind (``full-profile``,
         ``half-profile``, ``any``) and population (``all``, ``face-selective``), with the number found, the units of
         the population, their share and its exact (Clopper-Pearson) 95 % interval. NaN where a population is empty.
 
@@ -300,7 +300,7 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     Returns
     -------
     pandas.DataFrame
-        One row a model, regime, layer, criterion, kind and population: ``share`` (mean over seeds), ``ci_low,
+        One row per model, regime, layer, criterion, kind and population: ``share`` (mean over seeds), ``ci_low,
         ci_high``, ``n_found`` and ``n_units`` (sums over seeds) and ``n_seeds``. With one seed, the binomial interval
         that came in; NaN shares are left out.
     """

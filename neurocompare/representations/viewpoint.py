@@ -71,12 +71,12 @@ def index_table(view_rdms: RDMs) -> pd.DataFrame:
     Parameters
     ----------
     view_rdms : rsatoolbox.rdm.RDMs
-        One RDM an exemplar, from ``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``.
+        One RDM per exemplar, from ``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``.
 
     Returns
     -------
     pandas.DataFrame
-        The RDM descriptors and ``index``, one row an RDM, in order.
+        The RDM descriptors and ``index``, one row per RDM, in order.
     """
     return rdm_table(view_rdms).assign(index=mirror_symmetry_index(view_rdms))
 
@@ -128,7 +128,7 @@ def summarise_indices(indices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     Parameters
     ----------
     indices : pandas.DataFrame
-        From :func:`index_table`: one row an exemplar, column ``index``.
+        From :func:`index_table`: one row per exemplar, column ``index``.
     by : sequence of str
         Columns that say which exemplars are averaged together; groups keep their order of appearance.
 
@@ -147,7 +147,7 @@ def summarise_values(table: pd.DataFrame, by: Sequence[str], values: Sequence[st
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a unit of observation, such as an exemplar.
+        One row per unit of observation, such as an exemplar.
     by : sequence of str
         Columns that say which rows are averaged together; groups keep their order of appearance.
     values : sequence of str

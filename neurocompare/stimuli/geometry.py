@@ -279,7 +279,7 @@ def lathe(
         Radius and height of each ring, from top to bottom; radius 0 at both ends closes the surface.
     albedo : colour, gray level or array of shape (n_rings, resolution, 3)
     resolution : int
-        Points a ring, an even number; the first lies at the front (z > 0).
+        Points per ring, an even number; the first lies at the front (z > 0).
     section : array broadcastable to (n_rings, resolution)
         Factor of the radius around the ring.
     """

@@ -52,7 +52,7 @@ def render_set(
     size : int or None
         Height and width, pixels; None takes the default of the kind.
     n_exemplars : int or None
-        Exemplars a category; None takes the default of the kind.
+        Exemplars per category; None takes the default of the kind.
     training : {"symmetric", "chiral", "objects"}
         Which training set; other kinds do not use it.
     n : int or None

@@ -237,7 +237,7 @@ def image_symmetry(image: np.ndarray) -> tuple[float, float]:
 
 
 def _spectral_slope(gray: np.ndarray) -> float:
-    """Slope of log amplitude, averaged over orientations, on log frequency from 2 cycles an image to Nyquist."""
+    """Slope of log amplitude, averaged over orientations, on log frequency from 2 cycles per image to Nyquist."""
     size = min(gray.shape)
     amplitude = np.abs(np.fft.fft2(gray - gray.mean()))
     rows, columns = (np.fft.fftfreq(n) * size for n in gray.shape)

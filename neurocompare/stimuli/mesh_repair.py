@@ -197,7 +197,7 @@ def refined(
     """
     while len(faces) < MOST_REFINED:
         edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-        # One number an edge: far quicker to sort than rows.
+        # One number per edge: far quicker to sort than rows.
         keys, number = np.unique(edges[:, 0] * np.int64(len(vertices)) + edges[:, 1], return_inverse=True)
         edges = np.column_stack(np.divmod(keys, len(vertices)))
         length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)

@@ -89,7 +89,7 @@ class RenderedSet:
     size : int
         Height and width of the images by default, pixels.
     n_exemplars : int
-        Exemplars a category by default.
+        Exemplars per category by default.
     categories : tuple of str
         Those that it shows by default; a training set has those of its own kind.
     views_deg : tuple of float, or None
@@ -195,7 +195,7 @@ class SetPlan:
         return sum(len(exemplar.azimuths_deg) for exemplar in self.exemplars)
 
     def table(self) -> pd.DataFrame:
-        """One row an image, in the order of rendering; jittered sets also say where each view stands."""
+        """One row per image, in the order of rendering; jittered sets also say where each view stands."""
         rows = []
         for e in self.exemplars:
             views = zip(e.azimuths_deg, e.elevations_deg, e.offsets, e.scales, strict=True)
@@ -212,7 +212,7 @@ class SetPlan:
         return table.drop(columns=["shift_x", "shift_y", "scale"]) if still else table
 
     def _measures(self) -> pd.DataFrame:
-        """Standard scores that faces were rendered from, one column a measure and one row an identity."""
+        """Standard scores that faces were rendered from, one column per measure and one row per identity."""
         if {e.category for e in self.exemplars} != {"face"}:
             return pd.DataFrame(index=pd.Index([], name="identity"))
         scores = {e.identity: np.clip(e.measures, -MOST_SCORE, MOST_SCORE).round(4) for e in self.exemplars}
@@ -263,8 +263,8 @@ def face_views(
     Returns
     -------
     StimulusSet
-        One image an identity and azimuth, in memory, sorted by identity and azimuth. The columns ``measure_...`` of its
-        table hold what each face was made from, standard scores.
+        One image per identity and azimuth, in memory, sorted by identity and azimuth. The columns ``measure_...`` of
+        its table hold what each face was made from, standard scores.
 
     Raises
     ------
@@ -299,7 +299,7 @@ def object_views(
     Parameters
     ----------
     n_exemplars : int
-        Exemplars a category.
+        Exemplars per category.
     categories : sequence of str or None
         None takes car, boat, face, chair, airplane, tool, animal, fruit and flower.
     azimuths_deg : sequence of float or None
@@ -345,7 +345,7 @@ def training_set(
     n : int
         Images; classes are equally frequent (to one image).
     n_exemplars : int
-        Exemplars a class.
+        Exemplars per class.
     size, seed, luminance, n_jobs, progress
         As in :func:`face_views`.
 

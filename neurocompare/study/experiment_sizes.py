@@ -47,7 +47,7 @@ class PowerFound:
     Parameters
     ----------
     table : pandas.DataFrame
-        One row a size of experiment, as in ``tables/power.csv``.
+        One row per size of experiment, as in ``tables/power.csv``.
     noise : float
         Trial noise of the simulated neurons, see :func:`~neurocompare.comparison.power.trial_noise`.
     target : float
@@ -80,7 +80,7 @@ def run_power(
     overrides : mapping of str to value, or None
         Dotted keys and values that replace those of the study.
     n_jobs : int or None
-        Processes to share the sizes among; the results do not depend on it. None: one a core where it is worth it.
+        Processes to share the sizes among; the results do not depend on it. None: one per core where it is worth it.
     device : str
         Where networks run.
     progress : callable or None

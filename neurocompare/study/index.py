@@ -43,14 +43,14 @@ def index_by_layer(
     device : str
         Where networks run.
     n_jobs : int or None
-        Worker processes for rendering; None: one a core.
+        Worker processes for rendering; None: one per core.
     progress : callable or None
         Called with what is being done and the share that is done.
 
     Returns
     -------
     pandas.DataFrame
-        One row a network, layer and category: ``model, regime, seed, layer, layer_index, category, index, sd, ci_low,
+        One row per network, layer and category: ``model, regime, seed, layer, layer_index, category, index, sd, ci_low,
         ci_high, n, n_undefined``, over exemplars.
 
     Raises

@@ -33,7 +33,7 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
         Without these models, and without hypotheses one of whose selections names a model, or a model, regime and
         seed, of which none is left.
     notes : tuple of str
-        One a model or hypothesis that was left out.
+        One per model or hypothesis that was left out.
 
     Raises
     ------

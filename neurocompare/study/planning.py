@@ -162,7 +162,7 @@ class Plan:
     recording : xarray.DataArray or None
         None: to be simulated, or there is none.
     presentations : tuple of Step
-        One a network.
+        One per network.
     kinds : tuple of str
         RDMs of layers that presentations give, see ``measures.declaration.LAYER_RDMS``.
     patches, fits : Step or None

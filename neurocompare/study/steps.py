@@ -113,7 +113,7 @@ def has_views(stimuli: StimulusSet) -> bool:
 
 
 def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
-    """RDMs that ``[[models]]`` bring, described and ordered like those of layers, one object an entry."""
+    """RDMs that ``[[models]]`` bring, described and ordered like those of layers, one object per entry."""
     found = []
     for entry in settings.brought:
         stimuli = _named_stimuli(entry.file, shown)

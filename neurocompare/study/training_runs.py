@@ -180,7 +180,7 @@ def train_to_folder(
     seed, device : int, str
         See :func:`~neurocompare.models.training.train_network`.
     n_jobs : int or None
-        Worker processes for rendering; None: one a core.
+        Worker processes for rendering; None: one per core.
     progress : callable or None
 
     Returns

@@ -1,7 +1,7 @@
 """What was shown and what was recorded: stimulus sets, recordings and simulated populations.
 
-Knows nothing of networks: this package imports neither neurocompare nor torch. Names are loaded when they are first
-used, so that importing the package costs nothing.
+This package has no network models in it: it imports neither neurocompare nor torch. Public names are loaded on first
+use, so that importing the package is fast.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What a recording holds, and what in it will mislead an RDM.
+"""Checks a recording before RDMs are computed: what it holds, and what would distort its RDMs.
 
-Gives a report: facts, and problems each with a way out. Files that cannot be used at all raise, as everywhere.
+Gives a report of facts (numbers of stimuli, neurons, repetitions) and of problems, each with what to do about it. A
+file that cannot be used at all raises :class:`~neural_data.errors.InputError`.
 """
 
 from __future__ import annotations
@@ -31,22 +32,22 @@ from neural_data.stimuli import StimulusSet
 __all__ = ["FEW_NEURONS", "Problem", "RecordingReport", "check_recording"]
 
 FEW_NEURONS = 20
-"""With fewer, an RDM rests on chance more than on the region (see the reliability that a fit reports)."""
+"""With fewer neurons, an RDM depends more on which neurons were sampled than on the region (see its reliability)."""
 FEWEST_STIMULI = 3
 IMPLAUSIBLE_RATE_HZ = 300.0
-"""Mean rates above this are no rates of cortical neurons; the unit of measurement is probably another."""
+"""Mean rates above this are too high for cortical neurons; the responses are probably in another unit."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something in a recording that misleads, and what to do about it.
+    """Something in a recording that would distort its RDMs, and what to do about it.
 
     Parameters
     ----------
     severity : {"warning", "error"}
-        An error keeps RDMs from being computed as the recording stands.
+        With an error, RDMs cannot be computed from the recording; with a warning they can, but may be distorted.
     message, way_out : str
-        What is so, and what to do.
+        What was found, and what to do about it.
     """
 
     severity: str
@@ -61,9 +62,9 @@ class RecordingReport:
     Parameters
     ----------
     source : str
-        File, or name of the recording.
+        Path of the file, or name of the recording.
     facts : dict of str to str
-        What it holds, in the order to be shown.
+        What it holds, such as ``"stimuli": "60"``, in the order in which the report shows it.
     neurons : pandas.DataFrame
         One row per region and subject: ``region, subject, n_neurons, n_silent, n_constant, mean_rate``.
     problems : tuple of Problem
@@ -77,7 +78,7 @@ class RecordingReport:
 
     @property
     def usable(self) -> bool:
-        """Whether RDMs can be computed from the recording as it stands."""
+        """Whether RDMs can be computed from the recording: no problem is an error."""
         return not any(problem.severity == "error" for problem in self.problems)
 
     def to_text(self) -> str:
@@ -104,7 +105,7 @@ def check_recording(
     decimal: str | None = None,
     stimuli: StimulusSet | None = None,
 ) -> RecordingReport:
-    """Say what a recording holds and what in it will mislead an RDM.
+    """Report what a recording holds and what would distort its RDMs.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def check_recording(
     format, stimulus, window_ms, region, units, columns, variables, decimal
         For files, see :func:`~neural_data.formats.files.read_recording`.
     stimuli : StimulusSet or None
-        What was shown, to see whether all of it was recorded.
+        The stimulus set that was shown; the report says which of its stimuli were not recorded.
 
     Returns
     -------
@@ -235,7 +236,7 @@ def _problems_of_cells(recording: xr.DataArray, counts: pd.DataFrame, means: pd.
             Problem(
                 "warning",
                 f"{absent:,} of {recording.size:,} responses of neurons recorded together are NaN",
-                "missing='keep' takes means over those there are; check that the losses do not depend on the stimulus",
+                "missing='keep' averages the responses that are there; check that losses do not depend on the stimulus",
             )
         )
     present = counts.to_numpy()
@@ -243,16 +244,16 @@ def _problems_of_cells(recording: xr.DataArray, counts: pd.DataFrame, means: pd.
         problems.append(
             Problem(
                 "warning",
-                f"repetitions are unbalanced: {present.min()} to {present.max()} responses a cell (stimulus x neuron)",
-                "unequal noise biases correlation and euclidean RDMs: where it is large, prefer crossnobis, which "
-                "takes as many repetitions as every cell has, or drop what has few",
+                f"repetitions are unbalanced: {present.min()} to {present.max()} responses per stimulus and neuron",
+                "unequal noise biases correlation and euclidean RDMs: where noise is large, prefer crossnobis, which "
+                "uses the same number of repetitions in every cell, or drop stimuli or neurons with few repetitions",
             )
         )
     elif present.max() == 1:
         problems.append(
             Problem(
                 "warning",
-                "there is one response a cell",
+                "there is one response per cell",
                 "crossnobis and trial split halves need at least two; reliability over neurons still works",
             )
         )

@@ -1,4 +1,4 @@
-"""The one error for input that is wrong; everything else that raises is a defect of ours."""
+"""The one error for wrong input; any other exception is a defect of this software."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["CodeError", "InputError", "closest", "whole_number"]
 
 
 class InputError(ValueError):
-    """What a user gave cannot be used: the message says what, where, and what to do.
+    """Input that cannot be used: the message says what is wrong, where, and what to do about it.
 
-    The command line turns it into one line and exit code 2.
+    The command line prints the message as one line and ends with exit code 2.
     """
 
 
 class CodeError(InputError):
-    """Code that a user brought raised something: ``__cause__`` is what, and its traceback says where."""
+    """Raised where a user's own code (a network, say) raises: ``__cause__`` is that exception, with its traceback."""
 
     def traceback_text(self) -> str:
-        """The traceback of the user's code: from the first line of it that is not of this package; "" where none is."""
+        """Traceback of the user's code, from its first line outside this package; ``""`` if there is no such line."""
         error = self.__cause__
         if error is None:
             return ""
@@ -40,14 +40,14 @@ class CodeError(InputError):
 
 
 def closest(wanted: str, known: Iterable[str]) -> str:
-    """Hint that names the nearest right spelling, or the known names where none is near.
+    """Hint for a misspelt name: the closest known name, or a list of the known names if none is similar.
 
     Parameters
     ----------
     wanted : str
         The name as the user wrote it.
     known : iterable of str
-        The names that exist.
+        All valid names.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def closest(wanted: str, known: Iterable[str]) -> str:
 
 
 def whole_number(number: float, name: str) -> int:
-    """A number that must be whole and at least 1.
+    """The number as an int, checked to be whole and at least 1.
 
     Raises
     ------
     InputError
-        If it is not; ``name`` says which it is.
+        If it is not; the message names it by ``name``.
     """
     if number != int(number) or number < 1:
         raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")

@@ -1,8 +1,8 @@
-"""Image files: found in a folder or zip and never outside it, decoded as they are meant to be seen.
+"""Reads image files from a folder or zip, never from outside it, and decodes them as a viewer would show them.
 
-Numbers in 0..1 come from the type of the file: 8 bits from 0 to 255, 16 bits from 0 to 65,535, 32 bits from 0 to the
-largest of the type, floating point from 0 to 1 as it stands. A photograph is turned as its EXIF tag says. Of an
-animation, or a file of several pages, the first picture is shown.
+Pixel values are scaled to 0..1 by the type of the file: 8 bits from 0..255, 16 bits from 0..65,535, 32 bits from 0 to
+the largest value of the type; floating-point values must lie in 0..1 and are unchanged. Photographs are rotated by
+their EXIF tag. Of an animation, or a file of several pages, the first image is used.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IMAGE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF", "WEBP", "PPM")
 MAX_PIXELS = 50_000_000
 """Larger images are refused: a few bytes of a hostile file can unpack to gigabytes."""
 ALPHA_BACKGROUND = 0.5
-"""Transparent pixels are shown on this gray (0 black, 1 white)."""
+"""Gray level behind transparent pixels (0 black, 1 white)."""
 _ORIENTATION, _TIFF_BITS, _TIFF_SAMPLES = 274, 258, 339
 _SIGNED = 2
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -45,12 +45,12 @@ _NARROW_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 
 @dataclass(frozen=True)
 class Decoded:
-    """One image, and how many the file holds.
+    """One decoded image, and the number of images in its file.
 
     Parameters
     ----------
     pixels : array of shape (height, width) or (height, width, 3)
-        uint8 or uint16 from 0 to the largest of the type, or float32 in 0..1.
+        uint8 or uint16 from 0 to the largest value of the type, or float32 in 0..1.
     n_frames : int
     """
 
@@ -88,7 +88,7 @@ class ImageFiles:
             self.zip.close()
 
     def __call__(self, filename: str, stimulus_id: str, *, peek: bool = False) -> bytes:
-        """Bytes of one file; with ``peek`` only make sure that it is there and not empty."""
+        """Bytes of one file; with ``peek`` only check that it exists and is not empty."""
         shown = filename if len(filename) < 200 else f"{filename[:80]}...{filename[-40:]}"
         where = f"{self.place}: image {shown} of {stimulus_id}"
         relative = PurePosixPath(filename)
@@ -113,7 +113,7 @@ class ImageFiles:
 
 
 def decode_image(content: bytes, where: str) -> Decoded:
-    """Pixels of one image file, upright, in the depth that it has.
+    """Pixels of one image file, upright, in the bit depth of the file.
 
     Parameters
     ----------
@@ -128,8 +128,8 @@ def decode_image(content: bytes, where: str) -> Decoded:
     Raises
     ------
     InputError
-        If it is no image, damaged, larger than :data:`MAX_PIXELS`, or holds numbers that are no shades of gray:
-        negative ones, or floating-point numbers outside 0..1.
+        If it is not an image, is damaged, has more than :data:`MAX_PIXELS` pixels, or holds values outside its range:
+        negative ones, or floating-point values outside 0..1.
     """
     if not isinstance(content, bytes):
         raise InputError(f"{where} is not a readable image (there are no bytes in it); replace the file")
@@ -187,14 +187,14 @@ def _check_png_sums(content: bytes) -> None:
 
 
 def unit_range(pixels: np.ndarray) -> np.ndarray:
-    """Float32 in 0..1 of pixels, by the type they have; see :class:`Decoded`."""
+    """Pixels as float32 in 0..1, scaled by their type; see :class:`Decoded`."""
     if pixels.dtype.kind == "u":
         return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
     return pixels.astype(np.float32)
 
 
 def pixels_of(image: Image.Image, where: str) -> np.ndarray:
-    """Pixels of an opened image in the depth of its type, see :class:`Decoded`; not turned."""
+    """Pixels of an opened image in the bit depth of its type, see :class:`Decoded`; not rotated by EXIF."""
     mode = image.mode
     if mode in _NARROW_MODES:
         return np.asarray(image).astype(np.uint16)
@@ -243,8 +243,8 @@ def _refuse_outside(values: np.ndarray, low: float, high: float, where: str) -> 
 
 
 def _turned(pixels: np.ndarray, image: Image.Image) -> np.ndarray:
-    """Pixels turned and mirrored as the EXIF orientation says."""
-    # Of a TIFF Pillow has done so while loading, and removed the tag.
+    """Pixels rotated and mirrored by the EXIF orientation tag."""
+    # Pillow does this for TIFF while loading, and removes the tag.
     orientation = image.getexif().get(_ORIENTATION, 1)
     turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
         2: lambda p: p[:, ::-1],

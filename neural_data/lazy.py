@@ -1,4 +1,4 @@
-"""Packages whose public names are loaded when they are first used, so that importing the package costs nothing."""
+"""Lazy imports: public names of a package are loaded on first use, so that importing the package is fast."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ __all__ = ["lazy_names"]
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """``__getattr__`` and ``__dir__`` of a package.
+    """``__getattr__`` and ``__dir__`` for a package with lazy imports.
 
     Parameters
     ----------
     package : str
-        Its ``__name__``.
+        ``__name__`` of the package.
     homes : mapping of str to str
-        Public names, and the module that each is defined in.
+        Each public name, and the module that defines it.
 
     Returns
     -------
     getattr, dir : callables
-        To be bound to ``__getattr__`` and ``__dir__`` in the package. A type checker sees the names by imports under
-        ``if TYPE_CHECKING``; a test holds the two lists together.
+        Assign them to ``__getattr__`` and ``__dir__`` in the package. For type checkers the package also imports the
+        names under ``if TYPE_CHECKING``; a test checks that the two lists are equal.
     """
 
     def find(name: str) -> object:

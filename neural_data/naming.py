@@ -1,7 +1,7 @@
-"""Names: of stimuli, of the files that show them, and of what file names say.
+"""Stimulus ids and file names: matching ids, making file names from ids, and reading labels from file names.
 
-Ids are matched whether or not they carry a folder or the ending of an image; ids become names of files that every disk
-takes and that stay inside their folder; patterns such as ``{identity}_az{azimuth_deg}.png`` are read from file names.
+Ids match with or without a folder or image extension. File names made from ids are valid on every file system and stay
+inside their folder. Patterns such as ``{identity}_az{azimuth_deg}.png`` read labels from file names.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ __all__ = ["IMAGE_SUFFIXES", "fields_in", "fields_of", "file_names", "matched_id
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".webp", ".ppm", ".pgm")
 NUMBER = r"[-+]?\d+(?:\.\d+)?"
 LONGEST_NAME = 120
-"""Characters of a file name that is made of an id; disks take 255 bytes."""
+"""Most characters of a file name made from an id; file systems allow 255 bytes."""
 
 
 def matched_ids(wanted: Sequence[str], found: Sequence[str]) -> dict[str, str]:
-    """Which of the wanted ids each found one is.
+    """Match found ids to wanted ids.
 
     Parameters
     ----------
@@ -33,8 +33,8 @@ def matched_ids(wanted: Sequence[str], found: Sequence[str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Found id to wanted id, for those that agree: exactly, else without folder, ending of an image and the
-        difference between composed and decomposed accents. Nothing is matched inexactly where that is ambiguous.
+        Found id to wanted id, for those that match: exactly, else after ignoring the folder, the image extension and
+        how accents are encoded (composed or decomposed). An inexact match that is ambiguous is not made.
     """
     exact = set(wanted)
     matched = {stimulus_id: stimulus_id for stimulus_id in found if stimulus_id in exact}
@@ -62,20 +62,20 @@ def _without_folder(stimulus_id: str) -> str:
 
 
 def file_names(ids: Sequence[str], ending: str) -> list[str]:
-    """A file name for each id, all different on every disk, all inside one folder.
+    """A file name for each id, all different on every file system and inside one folder.
 
     Parameters
     ----------
     ids : sequence of str
-        Any texts, such as ``faces/1`` or ``../1``.
+        Any text, such as ``faces/1`` or ``../1``.
     ending : str
         Such as ``.png``.
 
     Returns
     -------
     list of str
-        An id of letters, digits, blanks and ``_ - + . , = @`` keeps its name. Other characters, and dots in front,
-        become ``_``; names that would be the same to a disk without upper and lower case get a number.
+        An id of letters, digits, blanks and ``_ - + . , = @`` is kept. Other characters, and leading dots, become
+        ``_``; names that differ only in upper and lower case get a number.
     """
     taken: set[str] = set()
     names = []
@@ -97,7 +97,7 @@ def file_names(ids: Sequence[str], ending: str) -> list[str]:
 
 
 def fields_of(files: Sequence[str], pattern: str) -> list[dict[str, str]]:
-    """What a naming pattern finds in file names.
+    """Values of the fields of a naming pattern, read from file names.
 
     Parameters
     ----------
@@ -105,18 +105,18 @@ def fields_of(files: Sequence[str], pattern: str) -> list[dict[str, str]]:
         Paths inside a folder, with forward slashes.
     pattern : str
         Path with fields in braces: ``"{category}/{identity}_{azimuth_deg}.png"``. Fields of angles hold numbers;
-        ``{azimuth_deg:L45=-45,R45=45,front=0}`` spells out the words that names use. ``*`` stands for any characters
-        within one name.
+        ``{azimuth_deg:L45=-45,R45=45,front=0}`` translates words to degrees. ``*`` matches any characters within one
+        name.
 
     Returns
     -------
     list of dict
-        One of each file that fits: ``filename`` and the fields.
+        One per matching file: ``filename`` and the fields.
 
     Raises
     ------
     InputError
-        If the pattern has no field, or one twice, or words without degrees.
+        If the pattern has no field, a field twice, or a word without degrees.
     """
     expression, words = _compiled(pattern)
     rows = []
@@ -129,13 +129,13 @@ def fields_of(files: Sequence[str], pattern: str) -> list[dict[str, str]]:
 
 
 def fields_in(text: str, pattern: str) -> dict[str, str] | None:
-    """What a pattern finds in one text, see :func:`fields_of`; None where it does not fit."""
+    """Values of the fields of a pattern in one text, see :func:`fields_of`; None if it does not match."""
     rows = fields_of([text], pattern)
     return {name: value for name, value in rows[0].items() if name != "filename"} if rows else None
 
 
 def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:
-    """Regular expression of a naming pattern, and the words that stand for angles in it."""
+    """Regular expression of a naming pattern; and, by field, its words for angles and their degrees."""
     parts, words, fields = [], {}, set()
     for text, field, spelled in re.findall(r"([^{}]*)(?:\{(\w+)(?::([^}]*))?\})?", pattern):
         parts.append(".*".join(re.escape(piece) for piece in text.split("*")).replace(".*", "[^/]*"))

@@ -1,13 +1,13 @@
-"""Simulated patches of the kind ``"parametric"``: neurons know of a stimulus its view and the name of its identity.
+"""Simulated patches of the kind ``"parametric"``: rates depend on the view and the identity label, not on the image.
 
-A neuron's rate is the product of its view tuning and its identity tuning (an axis in a face space that all patches
-share, and that no image shows), rectified, above a spontaneous rate:
+A neuron's rate is the product of its view tuning and its identity tuning, rectified, above a spontaneous rate. Identity
+tuning is an axis in a face space that all patches share; identities have random places in it, unrelated to images:
 
     rate = baseline + peak * [ (1 - depth + depth * view(azimuth, elevation)) * (offset + strength * axis . face) ]+
 
 ``view`` is a bump on the sphere of viewing directions (von Mises along the azimuth) plus its mirror image times the
-neuron's ``mirror_weight``. Nothing here is a fit to data: parameters have sources, or say that they were chosen and to
-what end.
+neuron's ``mirror_weight``. No parameter is fitted to data: each has a published source, or is marked as chosen, with
+the reason.
 """
 
 from __future__ import annotations
@@ -115,13 +115,13 @@ def parametric_rates(
     subjects: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[list[np.ndarray], list[pd.DataFrame], dict]:
-    """Expected rates and neurons of patches, of identities at random places of a face space.
+    """Expected rates and neurons of patches, with identities at random places in a face space.
 
     Parameters
     ----------
     stimuli : StimulusSet
     tunings : mapping of region to PatchTuning
-        All of one face space.
+        All with the same ``face_space_dims``.
     counts : mapping of region to int
         Neurons, spread evenly over subjects.
     subjects : sequence of str
@@ -135,7 +135,7 @@ def parametric_rates(
     neurons : list of pandas.DataFrame
         One row per neuron: its parameters.
     about : dict
-        What to keep of it beside the parameters.
+        Further facts to store with the recording.
 
     Raises
     ------

@@ -1,13 +1,12 @@
-"""One in-memory form of a recording, and the few operations that everything else needs on it.
+"""The in-memory form of a recording, and the basic operations on it: selecting, averaging, matching stimuli.
 
 A recording is an ``xarray.DataArray`` in the layout of a Brain-Score assembly:
 
 - dims ``(presentation, neuroid)`` or ``(presentation, neuroid, time_bin)``;
 - coords ``stimulus_id``, ``repetition`` on ``presentation``; ``neuroid_id``, ``region``, ``subject`` on ``neuroid``;
-  ``time_bin_start``, ``time_bin_end`` (ms after stimulus onset) on ``time_bin``; any others beside them;
-- attrs ``units`` (``spikes/s``, ``counts`` or ``normalized``), ``simultaneous`` (0 where neurons were recorded one by
-  one, so that a presentation is no common trial), ``simulated`` (1 where no animal was recorded), all of them values
-  that a netCDF file holds.
+  ``time_bin_start``, ``time_bin_end`` (ms after stimulus onset) on ``time_bin``; and any others;
+- attrs ``units`` (``spikes/s``, ``counts`` or ``normalized``), ``simultaneous`` (0 if neurons were recorded one by one,
+  so that they do not share trials), ``simulated`` (1 for simulated data); all attrs have types that netCDF can store.
 
 A response that was not measured is NaN. Files are read and written in ``formats``.
 """
@@ -55,7 +54,7 @@ MISSING_POLICIES = ("refuse", "drop_neurons", "drop_stimuli", "keep")
 DIMS = ("presentation", "neuroid", "time_bin")
 LEGACY_COORDS = {"image_id": "stimulus_id", "animal": "subject"}
 LONGEST_LABEL = 10_000
-"""Characters of an id; arrays of text take as much memory for each as the longest one."""
+"""Most characters of an id; in an array of text, every element takes as much memory as the longest."""
 TEXT_COORDS = {"stimulus_id": "presentation", "neuroid_id": "neuroid", "region": "neuroid", "subject": "neuroid"}
 
 
@@ -69,23 +68,23 @@ def make_recording(
     attrs: Mapping[str, object] | None = None,
     where: str = "recording",
 ) -> xr.DataArray:
-    """Recording from an array and the tables that say what its rows and columns are.
+    """Recording from an array of responses and tables that describe its rows and columns.
 
     Parameters
     ----------
     responses : array of shape (n_presentations, n_neurons) or (n_presentations, n_neurons, n_time_bins)
         Spikes/s or counts; NaN where a neuron was not recorded.
     presentations : pandas.DataFrame with n_presentations rows
-        Column ``stimulus_id``; ``repetition`` (counted from 0 within each stimulus where absent); any others become
+        Column ``stimulus_id``; ``repetition`` (counted from 0 within each stimulus if absent); any others become
         coords of ``presentation``.
     neuroids : pandas.DataFrame with n_neurons rows
-        Columns ``neuroid_id`` (unique), ``region``; ``subject`` (empty where absent); any others become coords.
+        Columns ``neuroid_id`` (unique), ``region``; ``subject`` (empty if absent); any others become coords.
     units : {"spikes/s", "counts", "normalized"}
-        What the numbers are.
+        Unit of the responses.
     time_bins_ms : array of shape (n_time_bins, 2) or None
         Start and end of each bin after stimulus onset; required for three-dimensional responses.
     attrs : mapping or None
-        More attributes, such as ``simulated`` or ``window_ms``.
+        Further attributes, such as ``simulated`` or ``window_ms``.
     where : str
         What messages call the recording, such as its file.
 
@@ -97,8 +96,7 @@ def make_recording(
     Raises
     ------
     InputError
-        If the tables do not fit the array, or the recording is not one that can be used; see
-        :func:`checked_recording`.
+        If the tables do not fit the array, or the recording cannot be used; see :func:`checked_recording`.
     """
     values = np.asarray(responses)
     for dim, table, size in zip(DIMS, (presentations, neuroids), values.shape, strict=False):
@@ -119,7 +117,7 @@ def make_recording(
 
 
 def checked_recording(recording: xr.DataArray, *, where: str = "recording", units: str | None = None) -> xr.DataArray:
-    """Recording in the one form that the rest relies on, or an error that says what is wrong with it.
+    """Recording in the standard form of this module, or an error that says what is wrong with it.
 
     Parameters
     ----------
@@ -128,13 +126,13 @@ def checked_recording(recording: xr.DataArray, *, where: str = "recording", unit
     where : str
         What messages call the recording, such as its file.
     units : str or None
-        What the numbers are, where the recording does not say; None takes ``attrs["units"]``, else ``spikes/s``.
+        Unit of the responses, if the recording does not state it; None takes ``attrs["units"]``, else ``spikes/s``.
 
     Returns
     -------
     xarray.DataArray
-        Float64, dims in order, text coords as str, ``repetition`` as integers, attrs complete. A copy where
-        anything had to change; the argument is left as it was.
+        Float64, dims in order, text coords as str, ``repetition`` as integers, attrs complete. The
+        argument is not changed: the result is a copy if anything differs.
 
     Raises
     ------
@@ -171,14 +169,14 @@ def regions_of(recording: xr.DataArray) -> list[str]:
 
 
 def select_region(recording: xr.DataArray, region: str, *, subject: str | None = None) -> xr.DataArray:
-    """Neurons of one region, and of one subject where one is named.
+    """Neurons of one region, and of one subject if ``subject`` is given.
 
     Parameters
     ----------
     recording : xarray.DataArray
         A recording.
     region, subject : str
-        Labels as the recording has them.
+        Labels of the recording's neurons.
 
     Returns
     -------
@@ -213,13 +211,13 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
     Returns
     -------
     xarray.DataArray
-        Dims ``(presentation, neuroid)``; ``attrs["window_ms"]`` says which window it is. A recording without time
-        bins comes back as it is when no window is asked for.
+        Dims ``(presentation, neuroid)``; ``attrs["window_ms"]`` holds the window. A recording without time
+        bins is returned unchanged if ``window_ms`` is None.
 
     Raises
     ------
     InputError
-        If the recording has no time bins but a window is asked for, or no bin lies within it.
+        If a window is given and the recording has no time bins, or no bin lies within it.
     """
     if "time_bin" not in recording.dims:
         if window_ms is not None:
@@ -234,7 +232,7 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
             f"steps of {end[0] - start[0]:g} ms"
         )
     within = recording.isel(time_bin=inside)
-    # A bin that was not measured leaves the whole response unmeasured: a shorter window would be another quantity.
+    # One missing bin makes the whole response missing: the mean over a shorter window is another quantity.
     summed = recording.attrs.get("units") == "counts"
     reduced = within.sum("time_bin", skipna=False) if summed else within.mean("time_bin", skipna=False)
     return reduced.assign_attrs(
@@ -243,7 +241,7 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
 
 
 def checked_window(window_ms: Sequence[float]) -> tuple[float, float]:
-    """Start and end of a window in ms, or an error where it is none."""
+    """Start and end of a window in ms, checked; raises InputError if it is not a window."""
     try:
         start, end = (float(edge) for edge in window_ms)
     except (TypeError, ValueError):
@@ -254,7 +252,7 @@ def checked_window(window_ms: Sequence[float]) -> tuple[float, float]:
 
 
 def response_counts(recording: xr.DataArray) -> pd.DataFrame:
-    """How many responses there are for each stimulus and neuron.
+    """Number of responses to each stimulus of each neuron.
 
     Returns
     -------
@@ -276,9 +274,9 @@ def condition_means(
     stimulus_ids : sequence of str or None
         Stimuli wanted, in that order; None takes all in order of first appearance.
     missing : {"refuse", "drop_neurons", "drop_stimuli", "keep"}
-        What to do where a neuron has no response at all to a stimulus: raise; leave out every such neuron; leave out
-        every such stimulus; or keep NaN. Nothing is ever filled in. Where some repetitions are missing, the mean is
-        over those there are.
+        What to do if a neuron has no response at all to a stimulus: raise; leave out every such neuron; leave out
+        every such stimulus; or keep NaN. Values are never filled in. If some repetitions are missing, the mean is over
+        the measured ones.
 
     Returns
     -------
@@ -288,7 +286,7 @@ def condition_means(
     Raises
     ------
     InputError
-        If a stimulus is not in the recording, cells are missing and are to be refused, or nothing would be left.
+        If a stimulus is not in the recording, cells are missing under ``refuse``, or nothing would be left.
     """
     sums, counts = _sums(select_window(recording))
     if stimulus_ids is not None:
@@ -305,7 +303,7 @@ def condition_means(
 
 
 def stimulus_table(recording: xr.DataArray) -> pd.DataFrame:
-    """What the recording itself says of each stimulus.
+    """Labels of each stimulus in the recording.
 
     Returns
     -------
@@ -322,7 +320,7 @@ def stimulus_table(recording: xr.DataArray) -> pd.DataFrame:
 
 
 def stimuli_of(recording: xr.DataArray) -> StimulusSet:
-    """Stimulus set as far as the recording describes it: identities and views, but no image files.
+    """Stimulus set made from the labels of a recording: identities and views, but no images.
 
     Parameters
     ----------
@@ -332,7 +330,7 @@ def stimuli_of(recording: xr.DataArray) -> StimulusSet:
     Returns
     -------
     StimulusSet
-        Enough for view RDMs; asking it for images raises.
+        Sufficient for view RDMs; its ``images`` raises.
 
     Raises
     ------
@@ -358,7 +356,7 @@ def stimuli_of(recording: xr.DataArray) -> StimulusSet:
 
 
 def match_stimulus_set(recording: xr.DataArray, stimuli: StimulusSet, *, where: str = "the recording") -> list[str]:
-    """Ids of the stimuli of a set, all of which were recorded.
+    """Ids of the stimuli of a set, checked that all of them were recorded.
 
     Parameters
     ----------
@@ -395,7 +393,7 @@ def match_stimulus_set(recording: xr.DataArray, stimuli: StimulusSet, *, where: 
 
 
 def with_ids_of(recording: xr.DataArray, stimuli: StimulusSet) -> xr.DataArray:
-    """The recording with its stimuli called as a stimulus set calls them.
+    """The recording with the stimulus ids of a stimulus set.
 
     Parameters
     ----------
@@ -407,8 +405,8 @@ def with_ids_of(recording: xr.DataArray, stimuli: StimulusSet) -> xr.DataArray:
     Returns
     -------
     xarray.DataArray
-        Ids that differ from one of the set by a folder, the ending of an image, or the way accents are encoded are
-        replaced by it. Where that would make two stimuli one, and where ids agree already, nothing is replaced.
+        An id that differs from an id of the set only in folder, image extension or encoding of accents is replaced by
+        the set's. Nothing is replaced if ids agree already, or if two stimuli would get the same id.
     """
     recorded = list(dict.fromkeys(recording["stimulus_id"].values.tolist()))
     renamed = matched_ids(stimuli.ids, recorded)
@@ -419,13 +417,14 @@ def with_ids_of(recording: xr.DataArray, stimuli: StimulusSet) -> xr.DataArray:
 
 
 def repeated_trials(recording: xr.DataArray) -> int:
-    """How many presentations repeat an earlier one of the same stimulus, response by response.
+    """Number of presentations whose responses all equal those of an earlier presentation of the same stimulus.
 
-    Trials that are equal in every neuron point to a file that was joined to itself, or to means that were written once
-    a trial. Silent presentations, and recordings of fewer than five neurons, are not counted: they can agree by chance.
+    Trials that are equal in every neuron suggest a file that was joined to itself, or means that were repeated for
+    every trial. Silent presentations, and recordings of fewer than five neurons, are not counted: they can agree by
+    chance.
     """
     values = recording.values.reshape(recording.shape[0], -1)
-    # Neurons must answer in many: a handful of small counts repeats by chance.
+    # Many neurons must respond: a handful of small counts repeats by chance.
     telling = (np.nan_to_num(values) != 0).sum(axis=1) >= 5
     rows = pd.DataFrame(np.nan_to_num(values[telling], nan=-1.5)).assign(
         stimulus_id=recording["stimulus_id"].values[telling]
@@ -529,7 +528,7 @@ def _ordered(recording: xr.DataArray, where: str) -> xr.DataArray:
 
 
 def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
-    """Required coords under their present names, as text or integers."""
+    """The recording with required coords under their current names, as text or integers."""
     legacy = {old: new for old, new in LEGACY_COORDS.items() if old in recording.coords and new not in recording.coords}
     recording = recording.rename(legacy)
     if "subject" not in recording.coords:
@@ -566,7 +565,7 @@ def _with_coords(recording: xr.DataArray, where: str) -> xr.DataArray:
 
 
 def as_text(values: np.ndarray) -> np.ndarray:
-    """Array of str: ids as they stand.
+    """Labels of any type as text, without loss of digits.
 
     Parameters
     ----------
@@ -576,8 +575,8 @@ def as_text(values: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of str, of the same shape
-        Whole numbers are written whole (``20190315123045``, not ``2.019e+13``), other numbers with all their digits;
-        bytes are decoded as UTF-8, else as Latin-1; what is missing is empty.
+        Integers without exponent (``20190315123045``, not ``2.019e+13``), other numbers with all their digits; bytes
+        are decoded as UTF-8, else as Latin-1; missing values become empty text.
 
     Raises
     ------
@@ -602,7 +601,7 @@ def _as_it_stands(value: object) -> str:
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
-            return value.decode("latin-1")  # one to one, so that no two ids become the same
+            return value.decode("latin-1")  # maps every byte to one character, so that different ids stay different
     if isinstance(value, (float, np.floating)):
         if np.isnan(value):
             return ""

@@ -1,7 +1,7 @@
-"""How an image comes to the size at which it is shown: its proportions are kept unless that is not wanted.
+"""Resizes images to the size at which they are shown, by default without distorting their proportions.
 
-Takes one image and a :class:`Resizing`; gives the image at that size. A :class:`~neural_data.stimuli.StimulusSet` takes
-a number of pixels in its place, which means a square.
+Takes one image and a :class:`Resizing`; gives the image at that size. Where a
+:class:`~neural_data.stimuli.StimulusSet` takes a number of pixels instead, the size is a square.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ASPECTS = {
     "pad": "the longer side fits and what is left over is filled",
     "squash": "each side fits by itself: a circle becomes an ellipse where the image is not of that shape",
 }
-"""What may become of an image's proportions, and in words."""
+"""Ways to fit an image of other proportions into the size shown, each with its description."""
 INTERPOLATIONS = {
     "nearest": Image.Resampling.NEAREST,
     "box": Image.Resampling.BOX,
@@ -29,12 +29,12 @@ INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
-"""Kernels of Pillow; all but ``nearest`` are widened where an image becomes smaller (anti-aliased)."""
+"""Pillow's resampling kernels; all but ``nearest`` are anti-aliased when an image is made smaller."""
 
 
 @dataclass(frozen=True)
 class Resizing:
-    """Size of an image, and how it comes to it.
+    """Size at which an image is shown, and how the image is resized to it.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class Resizing:
     interpolation : str
         One of :data:`INTERPOLATIONS`.
     cut_from : (int, int) or None
-        Height and width to which the image is brought first, of which the central ``size`` is shown; None: ``size``.
+        Height and width to which the image is resized first; its central ``size`` is shown. None: ``size``.
     fill : tuple of three floats
-        Colour that ``pad`` fills with, 0..1.
+        Colour of the border that ``pad`` adds, 0..1.
     """
 
     size: tuple[int, int]
@@ -72,12 +72,12 @@ class Resizing:
 
     @property
     def n_pixels(self) -> int:
-        """Of the image that is shown."""
+        """Number of pixels of the image shown."""
         return self.size[0] * self.size[1]
 
 
 def as_resizing(size: int | tuple[int, int] | Resizing) -> Resizing:
-    """The resizing that a number of pixels (a square), a height and width, or a resizing means."""
+    """A :class:`Resizing` from a number of pixels (a square), a height and width, or a Resizing."""
     if isinstance(size, Resizing):
         return size
     if isinstance(size, (int, np.integer)):
@@ -118,14 +118,14 @@ def _scaled(image: np.ndarray, height: int, width: int, interpolation: str) -> n
 
 
 def _centred(image: np.ndarray, how: Resizing) -> np.ndarray:
-    """The central part of an image; where it is smaller, the image in the middle of the fill."""
+    """The central part of an image; an image that is smaller is centred on the fill colour."""
     if image.shape[1:] == how.size:
         return image
     shown = np.empty((3, *how.size), np.float32)
     shown[:] = np.asarray(how.fill, np.float32)[:, None, None]
     taken, put = [], []
     for length, wanted in zip(image.shape[1:], how.size, strict=True):
-        # As torchvision's CenterCrop rounds it.
+        # Rounded as in torchvision's CenterCrop.
         before = round(abs(length - wanted) / 2)
         kept = min(length, wanted)
         start = before if length > wanted else 0

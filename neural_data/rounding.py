@@ -1,7 +1,8 @@
-"""What counts as equal: no verdict may hang on the last digits of a computed number.
+"""Comparisons of computed numbers that do not depend on rounding errors.
 
-Which of two equal numbers comes out larger depends on the processor, its number of threads and the order of a sum.
-So every comparison that decides something (a sign, the largest of several, a tie, a constant) asks here.
+Two results that are equal in exact arithmetic can differ in their last digits, depending on the processor, the number
+of threads and the order of a sum. Every comparison that decides something (a sign, a maximum, a tie, a constant) uses
+these functions.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import numpy as np
 __all__ = ["RESOLUTION", "ROUNDING", "difference", "first_largest", "is_constant", "merge_ties", "tie_starts"]
 
 ROUNDING = 1e-12
-"""Relative size of what sums of float64 numbers leave behind, with room to spare."""
+"""Upper bound of the relative rounding error of sums of float64 numbers, with a margin."""
 
 RESOLUTION = 1e-6
-"""Relative size below which results differ by nothing that was measured: activations are float32, seven digits."""
+"""Relative difference below which two results count as equal: activations are float32, with seven digits."""
 
 
 def difference(first: np.ndarray, second: np.ndarray, *, resolution: float = RESOLUTION) -> np.ndarray:
@@ -23,9 +24,9 @@ def difference(first: np.ndarray, second: np.ndarray, *, resolution: float = RES
     Parameters
     ----------
     first, second : arrays of shapes that broadcast
-        Numbers of one unit; NaN stay NaN.
+        In the same unit; NaN stay NaN.
     resolution : float
-        Differences up to this share of the largest number of both are 0.
+        Differences up to this share of the largest absolute value of both are 0.
 
     Returns
     -------
@@ -37,7 +38,7 @@ def difference(first: np.ndarray, second: np.ndarray, *, resolution: float = RES
 
 
 def first_largest(values: np.ndarray, axis: int = -1, *, resolution: float = RESOLUTION) -> np.ndarray:
-    """Place of the largest number along an axis; of several that are equal but for rounding, the first.
+    """Index of the largest number along an axis; of several that are equal but for rounding, the first.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def first_largest(values: np.ndarray, axis: int = -1, *, resolution: float = RES
     Returns
     -------
     integer array
-        As ``numpy.argmax`` gives it.
+        Indices, as from ``numpy.argmax``.
     """
     values = np.asarray(values, dtype=float)
     finite = np.isfinite(values)
@@ -60,14 +61,14 @@ def first_largest(values: np.ndarray, axis: int = -1, *, resolution: float = RES
 
 
 def is_constant(values: np.ndarray, axis: int = -1, *, resolution: float = ROUNDING) -> np.ndarray:
-    """Whether numbers are equal along an axis but for rounding; NaN make it False.
+    """Whether all numbers along an axis are equal but for rounding; False if any is NaN.
 
     Parameters
     ----------
     values : array
     axis : int
     resolution : float
-        Spread, relative to the largest absolute value along the axis.
+        Largest spread that counts as constant, relative to the largest absolute value along the axis.
 
     Returns
     -------
@@ -78,19 +79,19 @@ def is_constant(values: np.ndarray, axis: int = -1, *, resolution: float = ROUND
 
 
 def merge_ties(values: np.ndarray, *, resolution: float = RESOLUTION) -> np.ndarray:
-    """The same numbers, those that are equal but for rounding made equal.
+    """The numbers, with those that are equal but for rounding made exactly equal.
 
     Parameters
     ----------
     values : array of any shape
-        All of one unit; NaN stay NaN.
+        All in the same unit; NaN stay NaN.
     resolution : float
-        Neighbours in order tie if they lie within this share of the largest absolute value.
+        Neighbours in sorted order are tied if they differ by at most this share of the largest absolute value.
 
     Returns
     -------
     array of the same shape
-        Each number of a tie is the smallest of it.
+        Every number of a tie is replaced by the smallest of the tie.
     """
     values = np.array(values, dtype=float)
     known = np.flatnonzero(~np.isnan(values.ravel()))
@@ -103,19 +104,19 @@ def merge_ties(values: np.ndarray, *, resolution: float = RESOLUTION) -> np.ndar
 
 
 def tie_starts(ordered: np.ndarray, *, resolution: float = ROUNDING) -> np.ndarray:
-    """Where a number of sorted rows begins a new tie.
+    """Where in sorted rows a group of tied numbers begins.
 
     Parameters
     ----------
     ordered : array of shape (n_rows, n_values)
         Rising along each row.
     resolution : float
-        Neighbours tie if they lie within this share of the row's largest absolute value.
+        Neighbours are tied if they differ by at most this share of the row's largest absolute value.
 
     Returns
     -------
     boolean array of the same shape
-        True at the first number of each tie, and at each number that ties with none.
+        True at the first number of each group of ties, and at each number without ties.
     """
     starts = np.ones(ordered.shape, dtype=bool)
     if ordered.shape[1]:

@@ -1,9 +1,10 @@
 """Simulated face patches whose ground truth is known.
 
-Two kinds. ``"image"``, the default, is computed from what is shown: identities lie where the renderer's measures or the
-images put them, and ML, AL and AM are stages of one model (``stages``); a representation that encodes the faces can be
-fitted to it. ``"parametric"`` knows of a stimulus its view and the name of its identity (``parametric``). Spike counts
-are Poisson, or over-dispersed by a gain that varies from trial to trial. Nothing here is a fit to data.
+There are two kinds. In ``"image"``, the default, identity tuning follows from the faces shown (the renderer's shape and
+appearance parameters, else the images), and ML, AL and AM are stages of one model (module ``stages``), so that a
+network that encodes the faces can fit it. In ``"parametric"``, rates depend on the view and the identity label only
+(module ``parametric``). Spike counts are Poisson, or over-dispersed by a gain that varies from trial to trial. No
+parameter is fitted to data.
 """
 
 from __future__ import annotations
@@ -64,10 +65,10 @@ def simulate_patches(
     Parameters
     ----------
     stimuli : StimulusSet
-        What is shown. Its views and what identities look like drive the neurons: their measures where the package
-        rendered them, else their images (``kind="image"``); or view and identity by name (``"parametric"``).
+        What is shown. Neurons respond to the view and to the identity: with ``kind="image"`` through the parameters
+        that the package rendered the face from, else through its images; with ``"parametric"`` through its label alone.
     regions : sequence of str
-        Patches; their tuning is looked up in ``tuning``, then in ``stages.STAGES`` (``PATCHES``).
+        Patches; their tuning is looked up in ``tuning``, then in ``stages.STAGES`` (parametric: ``PATCHES``).
     n_neurons : int or mapping of region to int
         Neurons in each patch, spread evenly over subjects.
     n_repetitions : int
@@ -77,22 +78,22 @@ def simulate_patches(
     subjects : sequence of str
         Animals; each has a face space that differs a little from the others'.
     tuning : mapping of region to StageTuning (PatchTuning), or None
-        Patches of one's own, or changes to a known one (``dataclasses.replace(STAGES["AL"], view_share=0.4)``).
+        Tuning of new patches, or changes to known ones (``dataclasses.replace(STAGES["AL"], view_share=0.4)``).
     noise : SpikeNoise or None
         Trial-to-trial variability; None takes the defaults.
     kind : {"image", "parametric"}
-        Whether a representation that sees the images can be fitted; see the module's text.
+        Whether identity tuning follows from the images or from labels; see the module's docstring.
 
     Returns
     -------
     xarray.DataArray
-        Recording in spikes/s (spike counts over the window's length). Every neuron's own parameters are coords of
-        ``neuroid``; ``attrs["simulated"]`` is 1 and :func:`simulation_parameters` gives the rest.
+        Recording in spikes/s (spike counts over the window's length). The parameters of each neuron are coords of
+        ``neuroid``; ``attrs["simulated"]`` is 1; :func:`simulation_parameters` gives all other parameters.
 
     Raises
     ------
     InputError
-        If a region's tuning is not known, a number makes no population, or there is no such kind.
+        If a region's tuning or the kind is not known, or a number of neurons or repetitions is not at least 1.
     """
     rates = simulate_rates(stimuli, regions, n_neurons, rng=rng, subjects=subjects, tuning=tuning, kind=kind)
     return draw_trials(rates, n_repetitions, rng=rng, noise=noise)
@@ -120,7 +121,7 @@ def simulate_rates(
     Raises
     ------
     InputError
-        If a region's tuning is not known or a number makes no population.
+        If a region's tuning or the kind is not known, or a number of neurons is not at least 1.
     """
     if kind not in KINDS:
         raise InputError(f"there is no kind {kind!r} of simulated patches: {closest(kind, KINDS)}")
@@ -157,7 +158,7 @@ def simulate_again(
     *,
     rng: np.random.Generator,
 ) -> xr.DataArray:
-    """Expected rates of other neurons of simulated patches, as far as they can be known from the images.
+    """Expected rates of new neurons of the same simulated patches.
 
     Parameters
     ----------
@@ -167,20 +168,20 @@ def simulate_again(
         What was shown.
     regions : str or sequence of str
     n_neurons : int
-        Of each region.
+        Neurons in each region.
     rng : numpy.random.Generator
         Source of the neurons.
 
     Returns
     -------
     xarray.DataArray
-        One presentation per stimulus, as from :func:`simulate_rates`. Of a ``parametric`` recording its identities lie
-        elsewhere than those of the recording, which no image shows.
+        One presentation per stimulus, as from :func:`simulate_rates`. For a ``parametric`` recording, identities get
+        new random places in face space: the images do not show those of the recording.
 
     Raises
     ------
     InputError
-        If the recording is no simulation of these patches, or one of another version.
+        If the recording is not a simulation of these patches, or was simulated by another version.
     """
     about = simulation_parameters(recording)
     kind = str(about.get("kind"))
@@ -227,7 +228,7 @@ def draw_trials(
     Raises
     ------
     InputError
-        If ``n_repetitions`` or the noise makes no trials.
+        If ``n_repetitions`` is not at least 1, or ``gain_sd`` is below 0.
     """
     noise = noise or SpikeNoise()
     n_repetitions = whole_number(n_repetitions, "n_repetitions")
@@ -266,7 +267,7 @@ def simulate_from_layer(
     baseline_hz: float = 4.0,
     noise: SpikeNoise | None = None,
 ) -> xr.DataArray:
-    """Population that samples a network layer, for finding out whether an analysis finds that layer again.
+    """Simulated neurons that sample a network layer, to test whether an analysis recovers that layer.
 
     Parameters
     ----------
@@ -284,13 +285,13 @@ def simulate_from_layer(
         0 takes single units; above 0 a neuron is a random unit plus ``mixing`` times a random weighted sum of all
         units (both of the same standard deviation over stimuli, on average over neurons).
     normalize : {"zscore", None}
-        Which RDM of the layer many neurons have: that of z-scored units, or (None) that of raw responses, in which
-        units with large or varied responses count for more and constant ones are sampled too. Compare with model RDMs
-        of the same ``normalize``: with the other, a layer that was not sampled may fit better.
+        Which RDM of the layer the population approaches with many neurons: that of z-scored units, or (None) that of
+        raw responses, in which units with larger or more variable responses count for more and constant units are
+        sampled too. Compare with model RDMs of the same ``normalize``; otherwise another layer may fit better.
     peak_hz, baseline_hz : float
-        The mean rate is ``baseline_hz`` plus half of ``peak_hz``: of each neuron, which reaches down to
-        ``baseline_hz`` or less two standard deviations below its mean; where ``normalize`` is None of all neurons
-        together, and the smallest response is at ``baseline_hz``.
+        With z-scored units, each neuron's mean rate is ``baseline_hz + peak_hz / 2``, and two standard deviations below
+        its mean its rate is ``baseline_hz`` or less. With ``normalize=None`` the mean over all neurons is
+        ``baseline_hz + peak_hz / 2``, and the smallest response is ``baseline_hz``.
     noise : SpikeNoise or None
         Trial-to-trial variability; None takes the defaults.
 
@@ -315,13 +316,13 @@ def simulate_from_layer(
     if normalize not in ("zscore", None):
         raise InputError(f"normalize must be 'zscore' or None; got {normalize!r}")
     n_neurons = whole_number(n_neurons, "n_neurons")
-    # Z-scoring drops constant units; the RDM of raw responses has them in it.
+    # Z-scoring drops constant units; the RDM of raw responses includes them.
     sampled = np.arange(units.shape[1]) if normalize is None else varying
     scored = units if normalize is None else _standardised(units[:, varying])
     column = rng.choice(len(sampled), size=n_neurons, replace=n_neurons > len(sampled))
     chosen, drive = sampled[column], scored[:, column]
     if mixing > 0:
-        # Patterns centred over units, and one scale for all neurons: their geometry is that of the layer, on average.
+        # Patterns centred over units, one scale for all neurons: on average, they have the layer's geometry.
         weights = rng.standard_normal((len(sampled), n_neurons))
         mixed = (scored - scored.mean(axis=1, keepdims=True)) @ weights
         drive = drive + mixing * mixed * (_spread(drive) / _spread(mixed))
@@ -362,7 +363,7 @@ def simulate_from_layer(
 
 
 def simulation_parameters(recording: xr.DataArray) -> dict:
-    """Parameters that a simulated recording carries, as nested dictionaries; empty for recorded data."""
+    """Parameters of a simulated recording, as nested dictionaries; empty for recorded data."""
     return json.loads(recording.attrs.get("simulation", "{}"))
 
 
@@ -373,7 +374,7 @@ def _image_rates(
     subjects: Sequence[str],
     rng: np.random.Generator,
 ) -> tuple[list[np.ndarray], list[pd.DataFrame], dict]:
-    """Rates (n_stimuli, n_neurons) and neurons of each patch, of identities where their images put them."""
+    """Rates (n_stimuli, n_neurons) and neurons of each patch, for the kind ``image``."""
     coordinates, source = identity_coordinates(stimuli)
     found = [
         stage_rates(stimuli, region, tuning, counts[region], coordinates, subjects=subjects, rng=rng)
@@ -390,15 +391,15 @@ class SimulationKind:
     Parameters
     ----------
     name : str
-        As in study files and in a recording's attributes.
+        Name in study files and in a recording's attributes.
     tuning : type
         Dataclass of a patch's parameters.
     patches : mapping of str to tuning
-        Those that are known by their label.
+        Built-in patches by label.
     sources : mapping of str to str
         Where each parameter's default comes from.
     rates : callable
-        ``(stimuli, tunings, counts, subjects, rng)`` to rates and neurons of each patch, and what to keep of it.
+        ``(stimuli, tunings, counts, subjects, rng)`` to rates and neurons of each patch, and facts to store with them.
     """
 
     name: str

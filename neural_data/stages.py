@@ -1,15 +1,15 @@
 """Simulated face patches as stages of one model that can be computed from the images shown.
 
-What a neuron's rate depends on are the view and the identity's coordinates; the coordinates are what the images show of
-a face, so a representation that encodes the faces can be fitted. Features are tuned to a view and to an axis among the
-coordinates. ML holds them as they are; AL holds the same pooled over reflection (a view and its mirror image drive a
-neuron alike); AM holds the same pooled over views, of which the axis is left. A neuron of any stage is
+A neuron's rate depends on the view and on the coordinates of the identity. The coordinates can be computed from the
+images, so a network that encodes the faces can fit the patches. Each feature is tuned to a view and to an axis in the
+space of coordinates. ML has these features; AL has them pooled over reflection (a view and its mirror image give the
+same response); AM has them pooled over views, so that only the axis remains. The rate of a neuron of any stage is
 
     drive = sqrt(view_share) view + sqrt(identity_share) axis + sqrt(1 - view_share - identity_share) both
     rate  = baseline + peak [1 + modulation drive]+
 
-``view``, ``axis`` and ``both`` (the axis of a face seen in the preferred view) have the variance 1 over stimuli, mean
-over neurons.
+``view``, ``axis`` and ``both`` (the interaction of view and axis) have variance 1 over stimuli, on average over
+neurons.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 COORDINATE_PREFIX = "measure_"
-"""Columns of a stimulus table whose names begin so are an identity's coordinates: what it was rendered from."""
+"""Prefix of the columns of a stimulus table that hold the parameters a face was rendered from (its coordinates)."""
 MOST_COORDINATES = 50
 IMAGE_SIZE = 48
 _OTHER_SHARE = 1e-9
@@ -104,13 +104,13 @@ STAGE_SOURCES: dict[str, str] = {
 
 
 def identity_coordinates(stimuli: StimulusSet) -> tuple[np.ndarray, str]:
-    """Coordinates of the identities in a space that the images show.
+    """Coordinates of the identities, from rendering parameters or from images.
 
     Parameters
     ----------
     stimuli : StimulusSet
-        Where its table holds what faces were rendered from (columns ``measure_...``), these are the coordinates; else
-        its images are looked at.
+        If its table holds the parameters that faces were rendered from (columns ``measure_...``), these are the
+        coordinates; else they are computed from its images.
 
     Returns
     -------
@@ -118,13 +118,13 @@ def identity_coordinates(stimuli: StimulusSet) -> tuple[np.ndarray, str]:
         In the order of ``stimuli.identities``, mean 0 over identities, root mean square length 1.
     source : str
         ``"measures"`` of the renderer, or ``"images"``: principal components of the identities' images, views aligned
-        (each view less its mean over identities, the views of an identity side by side; several images of an identity
-        in one view count as their mean image, and a view that an identity lacks as the mean over identities).
+        (the mean over identities is subtracted from each view, and the views of an identity are concatenated; several
+        images of an identity in one view are averaged, and a missing view is replaced by the mean over identities).
 
     Raises
     ------
     InputError
-        If a measure differs between images of one identity, an image cannot be read, or identities look all alike.
+        If a measure differs between images of one identity, an image cannot be read, or all identities look the same.
 
     References
     ----------
@@ -195,7 +195,7 @@ def stage_rates(
     Raises
     ------
     InputError
-        If the shares of variance make no sense.
+        If a share of variance is below 0, or the shares add up to more than 1.
     """
     rest = 1 - tuning.view_share - tuning.identity_share
     if min(tuning.view_share, tuning.identity_share) < 0 or rest < -1e-9:
@@ -221,7 +221,7 @@ def stage_rates(
 
 
 def is_face(category: str) -> bool:
-    """Whether stimuli of a category drive face patches; those that name no category do."""
+    """Whether stimuli of a category are faces; stimuli without a category are taken for faces."""
     return not category or "face" in category.lower()
 
 
@@ -245,7 +245,7 @@ def draw_neurons(
     azimuths_deg : array of shape (n_neurons,)
         Preferred azimuths.
     shares : mapping of str to (mean, standard deviation)
-        Parameters that differ between neurons within 0 and 1.
+        Parameters that vary over neurons, clipped to 0..1.
     rng : numpy.random.Generator
 
     Returns
@@ -279,12 +279,12 @@ def directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray
 
 
 def view_concentration(neurons: pd.DataFrame) -> np.ndarray:
-    """Concentration of each neuron's bump: exp(kappa (cos angle - 1)) falls to a half at the half-width."""
+    """Concentration kappa of each neuron's view tuning exp(kappa (cos angle - 1)), 1/2 at the half-width."""
     return np.log(2) / (1 - np.cos(np.deg2rad(neurons["view_halfwidth_deg"].to_numpy())))
 
 
 def view_bumps(shown: pd.DataFrame, neurons: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Bumps on the sphere of viewing directions, 1 at their tops.
+    """View tuning: bumps on the sphere of viewing directions, 1 at the preferred view.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ def _view_tuning(shown: pd.DataFrame, neurons: pd.DataFrame) -> np.ndarray:
 
 
 def _interaction(both: np.ndarray, codes: np.ndarray, stimuli: StimulusSet) -> np.ndarray:
-    """What view and identity do not explain as a sum: the residual of least squares on both."""
+    """Interaction of view and identity: residual after least-squares main effects of view and of identity."""
     views = pd.factorize(pd.MultiIndex.from_frame(stimuli.table[["azimuth_deg", "elevation_deg"]]))[0]
     design = np.concatenate([groups[:, None] == np.unique(groups) for groups in (codes, views)], axis=1).astype(float)
     effects = np.linalg.lstsq(design, both)[0]
@@ -321,7 +321,7 @@ def _interaction(both: np.ndarray, codes: np.ndarray, stimuli: StimulusSet) -> n
 
 
 def _unit(part: np.ndarray) -> np.ndarray:
-    """Less the mean over stimuli, variance 1 on average over neurons; 0 where nothing varies."""
+    """Centred over stimuli and scaled to variance 1 on average over neurons; 0 if nothing varies."""
     centred = part - part.mean(axis=0)
     size = np.sqrt((centred**2).mean())
     return centred / size if size > _OTHER_SHARE * max(np.abs(part).max(initial=0.0), 1e-300) else np.zeros(part.shape)

@@ -1,8 +1,8 @@
-"""What was shown: a table of stimuli and their images.
+"""Stimulus sets: a table of stimuli and their images.
 
-On disk a stimulus set is what Brain-Score keeps: a CSV with one row per stimulus and a folder (or zip) of images.
-In memory it is a :class:`StimulusSet`; its images are read only when they are asked for, so that a set of any
-size can be streamed in batches.
+On disk a stimulus set has Brain-Score's layout: a CSV with one row per stimulus and a folder (or zip) of images. In
+memory it is a :class:`StimulusSet`; its images are read only when needed, so that a set of any size can be streamed in
+batches.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ __all__ = ["StimulusSet", "read_stimuli", "write_stimuli"]
 log = logging.getLogger(__name__)
 
 HELD_MB = 256.0
-"""Images that take more memory than this are read again each time they are shown."""
+"""Images that take more memory than this, megabytes, are read again each time they are shown."""
 Size = int | tuple[int, int] | Resizing
 PREPARED_TOGETHER = 64
-"""Images that are made at a time, so that hardly more memory is taken than what is kept."""
+"""Images that are prepared at a time, to bound the memory used beyond the result."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,20 @@ class StimulusSet:
     table : pandas.DataFrame
         One row per stimulus, indexed by unique ``stimulus_id`` (str). Columns ``filename, category, identity`` (str),
         ``azimuth_deg, elevation_deg`` (float; azimuth 0 is frontal, below 0 the nose points to the viewer's left)
-        and any others. A set without identities has one for each stimulus (its id), one without views shows all at
-        azimuth 0. Azimuths are given from -180 to 180: 315 becomes -45.
+        and any others. Without identities, every stimulus is its own identity (its id); without azimuths, all are
+        0. Azimuths are converted to -180..180: 315 becomes -45.
     files : pathlib.Path or None
         Folder or zip in which ``filename`` is found; None where ``pixels`` are given.
     pixels : array of shape (n_stimuli, height, width) or (n_stimuli, height, width, 3), or None
-        Images in memory, in the order of ``table``; uint8 or uint16 from 0 to the largest of the type, or floating
-        point in 0..1.
+        Images in memory, in the order of ``table``; uint8 or uint16 from 0 to the largest value of the type, or
+        floating point in 0..1.
     transforms : tuple of callables
         Applied in turn to the images of one batch, float32 ``(n, 3, height, width)`` in 0..1, before they are
-        resized. Each must treat images one by one.
+        resized. Each must process images independently.
     name : str
-        What tables and reports call the set.
+        Name of the set in tables and reports.
     prepared : mapping of size to float32 array of shape (n_stimuli, 3, height, width)
-        What ``images(size)`` gives, for sizes at which it is kept; see :meth:`prepare`.
+        Results of ``images(size)`` kept in memory, by size; see :meth:`prepare`.
 
     Examples
     --------
@@ -147,7 +147,7 @@ class StimulusSet:
         Parameters
         ----------
         **values
-            Column name and the value, or list of values, that it must hold: ``select(category="face")``.
+            Column name, and the value or list of values to select: ``select(category="face")``.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class StimulusSet:
         Raises
         ------
         InputError
-            If an identity lacks a view, or shows one twice.
+            If an identity lacks a view or has it twice.
         """
         level = np.flatnonzero(np.abs(self.table["elevation_deg"].to_numpy()) <= SAME_ANGLE_DEG)
         if azimuths_deg is not None:
@@ -221,15 +221,15 @@ class StimulusSet:
         return self.take(level[sort])
 
     def with_transform(self, transform: Callable[[np.ndarray], np.ndarray]) -> StimulusSet:
-        """Copy of the set whose images go through one more transform, see ``transforms``."""
+        """Copy of the set with one more image transform, see ``transforms``."""
         return dataclasses.replace(self, transforms=(*self.transforms, transform), prepared={})
 
     def with_pixels(self, pixels: np.ndarray) -> StimulusSet:
-        """The same stimuli shown by other images, as they are: array like ``pixels``, in the order of the set."""
+        """The same stimuli with other images, without transforms: an array like ``pixels``, in the order of the set."""
         return dataclasses.replace(self, files=None, pixels=pixels, transforms=(), prepared={})
 
     def decode(self, *, max_mb: float = HELD_MB) -> StimulusSet:
-        """The set with its images decoded once and held as they are stored, where they fit into memory.
+        """The set with its images decoded once and kept in memory, if they fit.
 
         Parameters
         ----------
@@ -239,9 +239,8 @@ class StimulusSet:
         Returns
         -------
         StimulusSet
-            With ``pixels`` in place of ``files``; it shows the same images and has the same checksum. This set itself
-            where its images exceed the budget, or are not all of one size and number of channels: those are decoded
-            each time they are shown.
+            With ``pixels`` in place of ``files``, and the same images and checksum. If the images exceed the budget, or
+            differ in size or number of channels, the set is returned unchanged and decodes them each time.
 
         Raises
         ------
@@ -262,20 +261,20 @@ class StimulusSet:
         return dataclasses.replace(self, files=None, pixels=held)
 
     def prepare(self, *sizes: Size | None, max_mb: float = HELD_MB) -> StimulusSet:
-        """The set with its images transformed and resized once, where they fit into memory.
+        """The set with its images transformed and resized once and kept in memory, if they fit.
 
         Parameters
         ----------
         *sizes : int, (height, width) or Resizing
-            That will be asked for, pixels; None is made each time.
+            Sizes that :meth:`images` will be called with, pixels; None is not kept.
         max_mb : float
             Budget for the images of all sizes, megabytes.
 
         Returns
         -------
         StimulusSet
-            ``images(size)`` of it gives the same, to the last bit, without making it again; the sizes that do not fit
-            are made each time.
+            Its ``images(size)`` returns exactly the same values without recomputing them; sizes that do not fit into
+            the budget are recomputed each time.
 
         Raises
         ------
@@ -302,10 +301,9 @@ class StimulusSet:
         Parameters
         ----------
         size : int, (height, width), Resizing or None
-            Pixels to resize to. An image that is not of that shape keeps its proportions: its shorter side fits and
-            the ends of the longer one are cut off, bilinear and anti-aliased; a
-            :class:`~neural_data.resizing.Resizing` says it otherwise. None keeps the images' own size, which must then
-            be one.
+            Size to resize to, pixels. Proportions are kept: the shorter side is fitted, the longer side is cropped
+            centrally (bilinear, anti-aliased); a :class:`~neural_data.resizing.Resizing` selects another way. None
+            keeps the size of the images, which must all be of one size.
 
         Returns
         -------
@@ -342,13 +340,13 @@ class StimulusSet:
     def checksum(self) -> str:
         """SHA-256 (hex) of the table, of every image's decoded pixels and of the transforms.
 
-        Decodes every image, so it also finds the broken ones.
+        Decodes every image, so it also detects damaged files.
 
         Raises
         ------
         TypeError
-            If a transform has no description that is the same in every run: a lambda or local function, or an object
-            whose ``repr`` holds an address or an array.
+            If the description of a transform could differ between runs: a lambda or local function, or an object whose
+            ``repr`` holds a memory address or an array.
         """
         digest = hashlib.sha256(self._table_text())
         for image in self._raw_images():
@@ -357,14 +355,14 @@ class StimulusSet:
         return digest.hexdigest()
 
     def table_checksum(self) -> str:
-        """SHA-256 (hex) of the table alone, for what looks at no image."""
+        """SHA-256 (hex) of the table alone, for results that do not depend on the images."""
         return hashlib.sha256(self._table_text()).hexdigest()
 
     def _table_text(self) -> bytes:
         return self.table.to_csv(float_format="%.12g").encode()
 
     def _raw_images(self) -> Iterator[np.ndarray]:
-        """Images one by one, (height, width) or (height, width, 3), in the type they are stored in."""
+        """Images one by one, (height, width) or (height, width, 3), in the type in which they are stored."""
         if self.pixels is not None:
             yield from self.pixels
             return
@@ -406,7 +404,7 @@ def read_stimuli(
     path : str or Path
         The table (CSV; also with semicolons or tabs, UTF-16, decimal commas), or a folder that holds
         ``stimulus_set.csv``. Column ``stimulus_id`` is required; ``filename`` where images are shown (``image_id`` and
-        ``image_file_name`` are read as these two); ``identity`` (else every stimulus is one of its own),
+        ``image_file_name`` are accepted for these two); ``identity`` (else every stimulus is its own identity),
         ``azimuth_deg`` (else 0), ``category`` (else empty) and ``elevation_deg`` (else 0) are optional; all others are
         kept. With ``pattern``, a folder of images.
     images : str, Path or None
@@ -416,18 +414,18 @@ def read_stimuli(
         Path of an image inside the folder, with fields in braces: ``"{identity}_az{azimuth_deg}.png"``; see
         :func:`~neural_data.naming.fields_of`.
     with_images : bool
-        False does not look for images: for what needs no pixels, such as checking a recording.
+        False does not look for images, for uses that need no pixels, such as checking a recording.
 
     Returns
     -------
     StimulusSet
-        In the order of the table, or of file names. Images are read when asked for; ``checksum()`` reads them all.
+        In the order of the table, or of file names. Images are read when needed; ``checksum()`` reads them all.
 
     Raises
     ------
     InputError
-        If the table is missing, repeats a stimulus_id, holds an angle that is no number, or names an image that is not
-        there; or a pattern fits no image.
+        If the table is missing, repeats a stimulus_id, holds an angle that is not a number, or names a missing image;
+        or if no image matches the pattern.
     """
     path = Path(path)
     if pattern is not None:
@@ -456,9 +454,9 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
     ----------
     stimuli : StimulusSet
         Its images are written at their own size, after its transforms, as 8-bit PNG (gray where the three channels
-        are equal). Files are called by ids; characters that a file name cannot hold, such as slashes, become ``_``.
+        are equal). Files are named by id; characters that file names cannot hold, such as slashes, become ``_``.
     folder : str or Path
-        Made if it does not exist.
+        Created if it does not exist.
 
     Returns
     -------
@@ -486,7 +484,7 @@ def write_stimuli(stimuli: StimulusSet, folder: str | Path) -> Path:
 
 
 def _checked_pixels(pixels: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Images in memory of a type whose black and white are known."""
+    """The pixels, checked to be of a type whose black and white levels are defined."""
     pixels = np.asarray(pixels)
     if len(pixels) != n_stimuli:
         raise ValueError(f"pixels holds {len(pixels)} images and the table {n_stimuli} stimuli")
@@ -535,7 +533,7 @@ def _from_names(folder: Path, pattern: str) -> StimulusSet:
 
 
 def _described(value: object) -> str:
-    """What a transform, or a value it is made with, is: the same text in every run; TypeError where there is none."""
+    """Description of a transform or of its arguments, equal in every run; TypeError if there is none."""
     if isinstance(value, functools.partial):
         inside = (value.func, *value.args, *(part for pair in sorted(value.keywords.items()) for part in pair))
         return f"partial({', '.join(map(_described, inside))})"

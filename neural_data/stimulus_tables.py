@@ -1,7 +1,6 @@
-"""Tables of stimuli: read, checked, completed; and when two angles are the same view.
+"""Reads, checks and completes tables of stimuli, and defines when two angles are the same view.
 
-Required is ``stimulus_id``. Everything else a set may lack: without identities every stimulus is one of its own,
-without azimuths all are shown at 0.
+Only ``stimulus_id`` is required. Without identities every stimulus is its own identity; without azimuths all are 0.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ TEXT_COLUMNS = ("stimulus_id", "filename", "identity", "category")
 ANGLES = ("azimuth_deg", "elevation_deg")
 LEGACY_COLUMNS = {"image_id": "stimulus_id", "image_file_name": "filename"}
 SAME_ANGLE_DEG = 1e-6
-"""Angles that differ by less are the same view, as other programs compute it."""
+"""Angles that differ by less than this are the same view: programs round computed angles differently."""
 
 
 def in_degrees(angles: np.ndarray) -> np.ndarray:
@@ -61,12 +60,12 @@ def in_degrees(angles: np.ndarray) -> np.ndarray:
 
 
 def _roundest(angles: np.ndarray) -> float:
-    """The value with the fewest decimals among angles that are one: what was meant."""
+    """Of angles that are the same view, the one with the fewest decimals, taken for the intended value."""
     return min((float(angle) for angle in angles), key=lambda angle: (len(repr(angle)), abs(angle)))
 
 
 def angles_in(found: pd.Series, wanted: Sequence[object]) -> np.ndarray:
-    """Where a column of angles holds one of those wanted; boolean, as long as the column."""
+    """Boolean array as long as the column: where it holds one of the wanted angles."""
     try:
         asked = in_degrees(np.asarray(wanted, dtype=float))
     except (TypeError, ValueError):
@@ -75,12 +74,12 @@ def angles_in(found: pd.Series, wanted: Sequence[object]) -> np.ndarray:
 
 
 def distinct_angles(angles: Sequence[float]) -> list[float]:
-    """Angles that differ, sorted."""
+    """Distinct angles, sorted."""
     return sorted(set(in_degrees(np.asarray(angles, dtype=float)).tolist()))
 
 
 def read_stimulus_table(path: Path) -> pd.DataFrame:
-    """Table of a CSV as it stands, angles as numbers; ``attrs["lines"]`` are the lines of its rows."""
+    """Table of a CSV with angles as numbers; ``attrs["lines"]`` are the line numbers of its rows in the file."""
     if not exists(path):
         raise InputError(f"{path}: no such stimulus set; give the path of its CSV")
     cells = read_cells(path, "CSV of stimuli")
@@ -101,7 +100,7 @@ def _is_text(column: str) -> bool:
 
 
 def checked_stimulus_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
-    """Copy of the table with optional columns filled in and angles as floats; refuses what is no stimulus set."""
+    """Copy of the table with optional columns added and angles as floats; InputError if it is not a stimulus set."""
     lines = table.attrs.get("lines", np.arange(len(table)) + 2)
     if "stimulus_id" not in table.columns:
         raise InputError(
@@ -135,7 +134,7 @@ def checked_stimulus_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
 
 
 def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
-    """Columns that a set may lack, filled in with what their absence says; a misspelt one is refused."""
+    """The table with default values for missing optional columns; a misspelt column name is refused."""
     absent = {
         "category": "",
         "elevation_deg": 0.0,
@@ -152,7 +151,7 @@ def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def _spellings(column: str) -> set[str]:
-    """How a column may be misspelt: in another case, without its unit, with a letter less."""
+    """Likely misspellings of a column name: other case, without its unit, one letter short."""
     plain = column.removesuffix("_deg")
     return {
         column,

@@ -1,1 +1,1 @@
-"""Readers and writers of recordings, one file format a module; ``files`` chooses among them by content."""
+"""Readers and writers of recordings, one file format per module; ``files`` detects the format from a file's content."""

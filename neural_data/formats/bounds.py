@@ -1,7 +1,7 @@
-"""What may be read: ordinary files inside the place that was named, and no more of them than memory holds.
+"""Safe reading and writing of files: only regular files, only inside the given folder, only what fits into memory.
 
-Every reader of this package opens files through these functions, so that a file that is missing, not readable, no
-ordinary file, or larger than it looks meets one message before anything is loaded.
+Every reader of this package opens files through these functions. A file that is missing, unreadable, not a regular
+file, or that unpacks to more than memory holds is refused with one message before anything is loaded.
 """
 
 from __future__ import annotations
@@ -36,25 +36,25 @@ __all__ = [
 DEEPEST = 64
 """Groups or arrays inside one another that a file may have."""
 LARGEST_CLAIM = 4_000_000_000
-"""Bytes in memory that one file may ask for."""
+"""Bytes of memory that the content of one file may take."""
 SMALL_CLAIM = 128_000_000
-"""Up to so many bytes a file may ask for whatever its own size."""
+"""A file of any size may unpack to this many bytes; beyond it, :data:`LARGEST_RATIO` applies."""
 LARGEST_RATIO = 1_100
-"""Most that a file may grow in memory past that: deflate, the usual compression, cannot pack more than 1,032 to 1."""
+"""Largest ratio of bytes in memory to bytes on disk; deflate, the usual compression, reaches at most 1,032 to 1."""
 LARGEST_FILE = 256_000_000
-"""Bytes of a file, or member of a zip, that is read whole, such as an image."""
+"""Largest size, bytes, of a file or zip member that is read in one piece, such as an image."""
 _NAMES = {stat.S_IFIFO: "a FIFO", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device", stat.S_IFSOCK: "a socket"}
 _SYSTEM_FOLDERS = ("__MACOSX",)
 
 
 def checked_file(path: str | Path, what: str = "file") -> Path:
-    """An ordinary, readable file, or one message that says what is wrong with it.
+    """The path, checked to be a regular, readable, non-empty file.
 
     Parameters
     ----------
     path : str or Path
     what : str
-        What was looked for, for the message: ``no such {what}``.
+        What messages call the file: ``no such {what}``.
 
     Returns
     -------
@@ -83,7 +83,7 @@ def checked_file(path: str | Path, what: str = "file") -> Path:
 
 
 def checked_folder(path: str | Path, what: str = "folder") -> Path:
-    """A folder that can be listed, or one message that says what is wrong with it; see :func:`checked_file`."""
+    """The path, checked to be a folder that can be listed; see :func:`checked_file`."""
     path = Path(path)
     if not stat.S_ISDIR(_mode(path, what)):
         raise InputError(f"{path}: is no folder; name a {what}")
@@ -96,7 +96,7 @@ def checked_folder(path: str | Path, what: str = "folder") -> Path:
 
 
 def exists(path: str | Path) -> bool:
-    """Whether there is anything at a path; what cannot be looked at raises."""
+    """Whether there is a file or folder at a path; raises if the path cannot be examined."""
     try:
         _mode(Path(path), "file or folder")
     except InputError as error:
@@ -107,15 +107,15 @@ def exists(path: str | Path) -> bool:
 
 
 def visible_files(folder: str | Path, *, suffixes: Collection[str] | None = None, deep: bool = False) -> list[str]:
-    """Files of a folder as paths inside it, sorted; hidden files and folders are passed over.
+    """Files of a folder as paths relative to it, sorted, without hidden files and folders.
 
     Parameters
     ----------
     folder : str or Path
     suffixes : collection of str or None
-        Endings in lower case, such as ``.mat``; None takes all files.
+        File name extensions in lower case, such as ``.mat``; None lists all files.
     deep : bool
-        Whether folders inside the folder are looked through too; links to folders are not followed.
+        Whether subfolders are searched too; links to folders are not followed.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def visible_files(folder: str | Path, *, suffixes: Collection[str] | None = None
 
 
 def inside(folder: Path, name: str, where: str) -> Path:
-    """A file of a folder, made sure to lie within it, also where links lead.
+    """Path of a file in a folder, checked to lie inside that folder after links are followed.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def inside(folder: Path, name: str, where: str) -> Path:
     name : str
         Path inside the folder.
     where : str
-        What messages begin with.
+        Start of every message, such as ``faces.csv: image 'a.png'``.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def inside(folder: Path, name: str, where: str) -> Path:
     Raises
     ------
     InputError
-        If the name leads out of the folder, by itself or by a link, or nothing readable is there.
+        If the name or a link leads out of the folder, or there is no readable file.
     """
     relative = Path(name)
     if relative.is_absolute() or ".." in relative.parts or "\\" in name:
@@ -179,24 +179,24 @@ def inside(folder: Path, name: str, where: str) -> Path:
 
 
 def refuse_claim(n_bytes: float, path: str | Path, what: str, *, on_disk: int | None = None) -> None:
-    """Refuse what would take more memory than can be meant.
+    """Refuse content that would take implausibly much memory.
 
     Parameters
     ----------
     n_bytes : float
-        Bytes in memory that are claimed.
+        Bytes of memory that the content would take.
     path : str or Path
         The file.
     what : str
-        What claims them, such as ``variable 'data' (60000 x 60000)``.
+        The content, as messages call it, such as ``variable 'data' (60000 x 60000)``.
     on_disk : int or None
-        Bytes on disk that it is made of; None takes the file's size.
+        Bytes that the content takes on disk; None takes the file's size.
 
     Raises
     ------
     InputError
-        If more than :data:`LARGEST_CLAIM` bytes are claimed, or over :data:`SMALL_CLAIM` by a file that is
-        :data:`LARGEST_RATIO` times smaller.
+        If it would take more than :data:`LARGEST_CLAIM` bytes; or more than :data:`SMALL_CLAIM` bytes and more than
+        :data:`LARGEST_RATIO` times its size on disk.
     """
     if n_bytes > LARGEST_CLAIM:
         raise InputError(
@@ -212,7 +212,7 @@ def refuse_claim(n_bytes: float, path: str | Path, what: str, *, on_disk: int | 
 
 
 def read_bytes(path: Path, *, largest: int = LARGEST_FILE, what: str = "file") -> bytes:
-    """Content of a file, refused where it is larger than a bound.
+    """Content of a file of at most ``largest`` bytes.
 
     Raises
     ------
@@ -230,7 +230,7 @@ def read_bytes(path: Path, *, largest: int = LARGEST_FILE, what: str = "file") -
 
 
 def read_member(archive: zipfile.ZipFile, name: str, where: str, *, largest: int = LARGEST_FILE) -> bytes:
-    """Content of one member of a zip, with its checksum compared.
+    """Content of one member of a zip, its checksum verified.
 
     Parameters
     ----------
@@ -239,7 +239,7 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str, *, largest: int
     where : str
         What messages call the member.
     largest : int
-        Bytes that are unpacked at most.
+        Largest unpacked size, bytes.
 
     Raises
     ------
@@ -286,19 +286,19 @@ def whole_file(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
     Parameters
     ----------
     path : str or Path
-        The file; one of that name is replaced at the end, and stays as it was where the block fails.
+        The file. An existing file is replaced at the end of the ``with`` block, and kept if the block fails.
     durable : bool
-        Whether its content reaches the disk before the name does, so that a loss of power leaves no empty file.
+        Whether the content is flushed to disk before the file is renamed, so that a power failure leaves no empty file.
 
     Yields
     ------
     pathlib.Path
-        To write to; it ends as the path does.
+        Temporary path to write to, with the same extension.
 
     Raises
     ------
     InputError
-        If there is no folder to write into, it cannot be written, or the disk is full.
+        If the folder does not exist, the file cannot be written, or the disk is full.
     """
     path = Path(path)
     if not path.parent.is_dir():

@@ -1,8 +1,8 @@
 """Brain-Score assemblies in netCDF: dims ``(presentation, neuroid[, time_bin])``, one-dimensional coords.
 
-Files are read with xarray alone, whether netCDF 3 or 4; they are written as netCDF 4 with the root variable ``data``.
-Texts that other languages keep as arrays of characters lose their padding. Numbers that were never written hold the
-netCDF library's default fill value, and are missing as an explicit fill value is.
+Files (netCDF 3 or 4) are read with xarray alone; they are written as netCDF 4 with the root variable ``data``. Text
+that was stored as arrays of characters is stripped of its padding. Numbers that were never written hold the netCDF
+library's default fill value and are read as NaN, like an explicit fill value.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ DEFAULT_FILLS = {
     "u4": np.uint32(4294967295),
     "u8": np.uint64(18446744073709551614),
 }
-"""Values that the netCDF library leaves in numbers that were never written (``NC_FILL_*``); bytes have none in use."""
+"""Default fill values of the netCDF library (``NC_FILL_*``) by type; one-byte types have none in practice."""
 _DIMS_OF_ROLES = {
     "neuroid_id": "neuroid",
     "region": "neuroid",
@@ -56,8 +56,9 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     path : Path
         A netCDF file.
     options : ReadOptions
-        ``stimulus`` names another coord of ``presentation`` to tell stimuli apart by, ``columns`` the coords that play
-        other roles; ``window_ms`` takes the time bins within it; ``region`` and ``subject`` replace what the file says.
+        ``stimulus`` names the coord of ``presentation`` that identifies the stimuli, if it is not ``stimulus_id``;
+        ``columns`` names the coords of other roles; ``window_ms`` selects the time bins that lie within it; ``region``
+        and ``subject`` replace the labels of the file.
 
     Returns
     -------
@@ -66,8 +67,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        If the file is no netCDF, holds no or several variables, claims more than memory holds, or what it holds is no
-        recording.
+        If the file is not netCDF, has no variable ``data`` and not exactly one other, would take more memory than is
+        allowed, or does not hold a recording.
     """
     refuse_unused(options, _USED, str(path), "the assembly says it")
     with _opened(path) as dataset:
@@ -101,7 +102,7 @@ def write(recording: xr.DataArray, path: Path) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[xr.Dataset]:
-    """The dataset of a netCDF file, nothing of it loaded; what reading raises becomes one message."""
+    """The dataset of a netCDF file, opened but not loaded; errors of reading become one InputError."""
     checked_file(path)
     with path.open("rb") as file:
         is_netcdf3 = file.read(3) == b"CDF"
@@ -136,7 +137,7 @@ def _data_variable(dataset: xr.Dataset, path: Path) -> xr.DataArray:
 
 
 def _without_fills(data: xr.DataArray) -> xr.DataArray:
-    """NaN in place of the library's default fill value, where the file names no fill value of its own."""
+    """The array with the netCDF library's default fill value replaced by NaN, unless the file sets a fill value."""
     stored = np.dtype(data.encoding.get("dtype", data.dtype) if data.dtype.kind == "f" else data.dtype)
     fill = DEFAULT_FILLS.get(f"{stored.kind}{stored.itemsize}")
     named = {"_FillValue", "missing_value"} & {*data.attrs, *data.encoding}
@@ -147,7 +148,7 @@ def _without_fills(data: xr.DataArray) -> xr.DataArray:
 
 
 def _without_padding(data: xr.DataArray) -> xr.DataArray:
-    """Coords that were arrays of characters as texts, without the blanks that fill them up."""
+    """The array with text coords stripped of the blanks that pad arrays of characters."""
     padded = {}
     for name, coord in data.coords.items():
         if coord.dtype.kind == "S" or "char_dim_name" in coord.encoding:
@@ -177,7 +178,7 @@ def _with_labels(data: xr.DataArray, options: ReadOptions, path: Path) -> xr.Dat
 
 
 def _plain(value: object) -> object:
-    """Attribute as Python has it: lists for arrays, numbers for scalars, text for bytes."""
+    """Attribute as a plain Python value: arrays as lists, scalars as numbers, bytes as text."""
     if isinstance(value, np.ndarray):
         listed = as_text(value) if value.dtype.kind == "S" else value
         return listed.item() if listed.ndim == 0 else listed.tolist()
@@ -187,7 +188,7 @@ def _plain(value: object) -> object:
 
 
 def _detect(candidate: Candidate) -> bool:
-    """NetCDF 3, and HDF5 whose top has a variable on dimension scales, as netCDF 4 writes it."""
+    """NetCDF 3; or HDF5 with a root variable on dimension scales, as netCDF 4 writes it."""
     return candidate.kind == "netcdf3" or (
         candidate.kind == "hdf5" and bool({"data", "presentation", "neuroid"} & set(candidate.names))
     )

@@ -1,13 +1,13 @@
-"""Tables of text as spreadsheets and programs write them: from bytes to columns of text, and from text to numbers.
+"""Reads text tables (CSV and similar): bytes to columns of text, and columns of text to numbers.
 
-The rules, which ``analyses/GUIDE.md`` states for users:
+The rules, also given for users in ``analyses/GUIDE.md``:
 
-- text is UTF-8, UTF-16 (as spreadsheets save "Unicode text") or, where it is neither, Windows-1252;
-- columns are parted by whichever of tab, semicolon and comma splits the first line into most columns;
-- every row has as many cells as the first line has heads; cells past them must be empty; rows without any content are
-  passed over; no head occurs twice; blanks around a cell do not count;
-- a number has a decimal point, or a decimal comma, and may have thousands marks; which one it is must follow from the
-  file. ``1.234`` in a file of semicolons or tabs, without any other number that tells, is refused.
+- text is UTF-8, UTF-16 (as spreadsheets save "Unicode text") or, failing both, Windows-1252;
+- the delimiter is whichever of tab, semicolon and comma splits the first line into the most columns;
+- every row has as many cells as the header; further cells must be empty; empty rows are skipped; no column name occurs
+  twice; blanks around a cell are ignored;
+- numbers have a decimal point or a decimal comma, and may have thousands separators; the file must show which.
+  ``1.234`` in a file delimited by semicolons or tabs is refused if no other number settles what the point means.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from neural_data.formats.bounds import one_line, read_bytes
 __all__ = ["Cells", "is_number", "labels_of", "looks_like_text", "numbers_in", "read_cells"]
 
 LARGEST_TABLE = 1_000_000_000
-"""Bytes of a table of text; larger ones belong into Parquet or netCDF."""
+"""Largest size of a text table, bytes; larger tables belong in Parquet or netCDF."""
 LONGEST_CELL = 64_000_000
 DELIMITERS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 MISSING = frozenset({"", "na", "n/a", "#n/a", "nan", "null", "none"})
-"""Cells that say that nothing was measured, in lower case."""
+"""Cells that mark a missing value, in lower case."""
 _BOMS = (
     *((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32")),
     *((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")),
@@ -43,7 +43,7 @@ _WHOLE = re.compile(rf"{_SIGN}[0-9]+{_EXPONENT}")
 _POINT = re.compile(rf"{_SIGN}([0-9]+\.[0-9]*|\.[0-9]+){_EXPONENT}")
 _COMMA = re.compile(rf"{_SIGN}([0-9]+,[0-9]*|,[0-9]+){_EXPONENT}")
 _EITHER = re.compile(rf"{_SIGN}[1-9][0-9]{{0,2}}[.,][0-9]{{3}}")
-"""One mark before three digits: 1.234 and 1,234 are fractions to some and thousands to others."""
+"""One mark before three digits: 1.234 and 1,234 can be a fraction or a number of thousands."""
 _POINT_WITH_THOUSANDS = re.compile(rf"{_SIGN}[0-9]{{1,3}}(,[0-9]{{3}})+(\.[0-9]*)?")
 _COMMA_WITH_THOUSANDS = re.compile(rf"{_SIGN}[0-9]{{1,3}}(\.[0-9]{{3}})+(,[0-9]*)?")
 _SPACED = re.compile(rf"{_SIGN}[0-9]{{1,3}}([ '\u2019\u00a0\u2009\u202f][0-9]{{3}})+([.,][0-9]*)?")
@@ -53,17 +53,17 @@ _CANONICAL_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 
 @dataclass(frozen=True)
 class Cells:
-    """A table as its file has it.
+    """A text table as read from its file.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Text in every cell, as it stands in the file without blanks around it.
+        Every cell as text, without surrounding blanks.
     lines : array of shape (n_rows,), int
         Line of the file on which each row ends.
     delimiter : str
     notes : tuple of str
-        What had to be assumed.
+        Assumptions made in reading, for the user.
     """
 
     table: pd.DataFrame
@@ -73,7 +73,7 @@ class Cells:
 
 
 def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) -> Cells:
-    """A table of text, see the rules in the module's docstring.
+    """Read a text table by the rules in the module's docstring.
 
     Parameters
     ----------
@@ -81,17 +81,17 @@ def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) ->
     what : str
         What messages call it.
     heads : bool or None
-        Whether the first line names the columns; None takes it for names unless all its cells are numbers.
+        Whether the first line is a header; None takes it for one unless all its cells are numbers.
 
     Returns
     -------
     Cells
-        Columns without a head are called by their place: ``column 3``.
+        Columns without a name are called by their position: ``column 3``.
 
     Raises
     ------
     InputError
-        If the file is no text, has no row, a row with too few or too many cells, or a head twice.
+        If the file is not text, has no row, a row with too few or too many cells, or two columns of one name.
     """
     text, notes = _decoded(read_bytes(path, largest=LARGEST_TABLE, what="table of text"), path, what)
     delimiter, text, first_line = _delimiter(text)
@@ -127,14 +127,14 @@ def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) ->
 
 
 def looks_like_text(head: bytes) -> bool:
-    """Whether the first bytes of a file are those of a text that :func:`read_cells` reads."""
+    """Whether the first bytes of a file look like text that :func:`read_cells` can read."""
     if any(head.startswith(bom) for bom, _ in _BOMS) or _utf16_without_bom(head):
         return True
     return not re.search(rb"[\0-\x08\x0e-\x1f]", head)
 
 
 def is_number(cell: str) -> bool:
-    """Whether a cell is a number with either decimal mark, or says that nothing was measured."""
+    """Whether a cell is a number with either decimal mark, or marks a missing value."""
     return _number(cell, ".") is not None or _number(cell, ",") is not None
 
 
@@ -150,21 +150,21 @@ def numbers_in(
     path : Path
         For messages.
     decimal : {".", ","} or None
-        The decimal mark; None finds it out from the cells.
+        The decimal mark; None infers it from the cells.
     what : str
-        What messages call a column; ``{column}`` stands for its head.
+        What messages call a column; ``{column}`` stands for its name.
 
     Returns
     -------
     numbers : pandas.DataFrame
         Float64; NaN where a cell is blank or one of NA, N/A, NaN, null, none (in any case).
     note : str or None
-        What was found out, where it is not the plain decimal point.
+        A note for the user if the numbers have decimal commas; else None.
 
     Raises
     ------
     InputError
-        If a cell is no number, or the decimal mark cannot be told.
+        If a cell is not a number, or the decimal mark cannot be inferred.
     """
     if decimal not in (None, ".", ","):
         raise InputError(f"{path}: decimal={decimal!r} is no decimal mark; give '.' or ','")
@@ -197,9 +197,9 @@ def numbers_in(
 
 
 def labels_of(column: pd.Series) -> np.ndarray:
-    """Labels in the narrowest type that gives back every cell as it stands: int, float, bool or text.
+    """Labels as int, float or bool if every cell of the column prints back unchanged, else as text.
 
-    A cell such as ``001`` or ``1.50`` is text, and with it its whole column.
+    One cell such as ``001`` or ``1.50``, which would not print back, makes the whole column text.
     """
     if column.dtype.kind in "iufbc":
         return column.to_numpy()
@@ -227,7 +227,7 @@ def _is_canonical_number(text: str) -> bool:
 
 
 def _decoded(content: bytes, path: Path, what: str) -> tuple[str, list[str]]:
-    """Text of a file, and what had to be assumed of it."""
+    """Text of a file, and notes on an assumed encoding."""
     encoding = next((name for bom, name in _BOMS if content.startswith(bom)), None) or _utf16_without_bom(content)
     notes = []
     try:
@@ -248,7 +248,7 @@ def _decoded(content: bytes, path: Path, what: str) -> tuple[str, list[str]]:
 
 
 def _utf16_without_bom(content: bytes) -> str | None:
-    """Byte order of UTF-16 without a mark, which has a zero in every other byte of plain letters."""
+    """Byte order of UTF-16 without a byte-order mark, recognised by a zero in every other byte of ASCII letters."""
     start = np.frombuffer(content[: min(len(content), 200) // 2 * 2], dtype=np.uint8).reshape(-1, 2)
     if len(start) < 4:
         return None
@@ -259,7 +259,7 @@ def _utf16_without_bom(content: bytes) -> str | None:
 
 
 def _delimiter(text: str) -> tuple[str, str, int]:
-    """What parts the columns, the text without a line that says so, and how many lines that takes away."""
+    """Delimiter; the text without a leading ``sep=`` line; and the number of lines removed."""
     said = re.match(r"\s*\"?sep=(.)\"?[ \t]*\r?\n", text)
     if said:
         return said[1], text[said.end() :], text[: said.end()].count("\n")
@@ -269,7 +269,7 @@ def _delimiter(text: str) -> tuple[str, str, int]:
 
 
 def _fitted(cells: list[str], width: int, line: int, path: Path) -> list[str]:
-    """A row as wide as the heads: cells past them must be empty, and none may lack."""
+    """A row cut to the width of the header: surplus cells must be empty, and none may be missing."""
     if len(cells) > width and not any(cells[width:]):
         return cells[:width]
     raise InputError(
@@ -287,7 +287,7 @@ def _checked_heads(heads: list[str], path: Path) -> list[str]:
 
 
 def _decimal_mark(texts: list[str], delimiter: str) -> tuple[str, tuple[str, str, str] | None]:
-    """Decimal mark of the numbers among some texts, and a text that leaves it open with its two readings."""
+    """Decimal mark of the numbers in a list of texts; and, if it is ambiguous, one such text with its two readings."""
     point = comma = False
     either = None
     for text in texts:
@@ -308,7 +308,7 @@ def _decimal_mark(texts: list[str], delimiter: str) -> tuple[str, tuple[str, str
 
 
 def _number(text: str, decimal: str) -> float | None:
-    """Value of a cell; NaN where it is blank, None where it is no number with this decimal mark."""
+    """Value of a cell; NaN for a missing value, None if it is not a number with this decimal mark."""
     if text.lower() in MISSING:
         return np.nan
     if _WHOLE.fullmatch(text) or _INFINITE.fullmatch(text):

@@ -1,7 +1,7 @@
-"""What a format is: one record that says what it is called, how it is known, read and written.
+"""The record that declares a file format: its name, and how it is detected, read and written.
 
-Adding a format means writing one module with one record and naming it in ``files.FORMATS``; detection, reading,
-writing, messages and the documentation loop over that family.
+To add a format, write one module with one record and name it in ``files.FORMATS``; detection, reading, writing,
+messages and the documentation loop over that tuple.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = ["Candidate", "Format", "format_called"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What can be seen of a file or folder without reading it.
+    """What detection knows of a file or folder without reading its data.
 
     Parameters
     ----------
     path : Path
     kind : {"folder", "matlab", "hdf5", "netcdf3", "parquet", "text"}
-        Container, told by the first bytes.
+        Type of container, from the first bytes.
     names : tuple of str
         Visible files of a folder, variables of a MATLAB file, top-level names of an HDF5 file; empty otherwise.
     attrs : tuple of str
@@ -46,17 +46,17 @@ class Format:
     Parameters
     ----------
     name : str
-        As ``format=`` and ``--format`` take it.
+        Value of ``format=`` and ``--format``.
     title : str
-        What people call it.
+        Full name, for messages and documents.
     detect : callable
         Whether a :class:`Candidate` is in this format; formats are asked in the order of the family.
     read : callable
-        Gives the recording of a path and :class:`ReadOptions`.
+        Takes a path and :class:`ReadOptions`; returns a recording.
     write : callable or None
-        Writes a recording to a path.
+        Writes a recording to a path; None if the format is only read.
     endings : tuple of str
-        Endings of file names for which this format is written.
+        File name extensions for which this format is written.
     aliases : tuple of str
         Further names.
     """
@@ -71,7 +71,7 @@ class Format:
 
 
 def format_called(name: str, family: Iterable[Format]) -> Format:
-    """The format of a name, or an error with the nearest one."""
+    """The format with this name or alias; raises InputError with the closest known name."""
     known = {called: entry for entry in family for called in (entry.name, *entry.aliases)}
     if name not in known:
         raise InputError(f"no format is called {name!r}: {closest(name, known)}")

@@ -1,4 +1,4 @@
-"""Reads and writes recordings; which format a file is in is told by its content, never by its name.
+"""Reads and writes recordings; the format of a file is detected from its content, never from its name.
 
 Pickles are never opened: reading one executes whatever it holds.
 """
@@ -43,7 +43,7 @@ FORMATS: tuple[Format, ...] = (
     tabular.WIDE,
     named_arrays.FORMAT,
 )
-"""All formats, in the order in which they are asked whether a file is theirs."""
+"""All formats, in the order in which detection tries them."""
 
 
 def read_recording(
@@ -72,47 +72,47 @@ def read_recording(
         or folder of matrices of the Freiwald & Tsao (2010) recordings, a table (long or wide; CSV, tabs, semicolons,
         Parquet), or any MATLAB or HDF5 file with a matrix in it (``variables``).
     format : str or None
-        Name of one of :data:`FORMATS`; None tells it by content.
+        Name of one of :data:`FORMATS`; None detects it from the content.
     stimulus : str or None
-        Name of the label, column or coord that tells stimuli apart, where it is not ``stimulus_id``.
+        Name of the label, column or coord that identifies the stimuli, if it is not ``stimulus_id``.
     window_ms : (start, end) or None
-        Window after stimulus onset. Spikes are counted in it (50 to 350 ms by default); of responses in time bins,
-        those within it are averaged.
+        Window after stimulus onset. Spikes are counted in it (50 to 350 ms by default); responses in time bins are
+        averaged over the bins that lie within it.
     columns : mapping of str to str, or None
-        What columns (of a table), coords (of netCDF) or columns of trials and units (of NWB) are, by role:
+        Role and name of columns (tables), coords (netCDF) or columns of the trials and units tables (NWB):
         ``{"response": "rate", "stimulus_id": "image"}``. Neurons of a wide table are named by a pattern or a list:
         ``{"response": "unit*"}``. Roles are listed in ``neural_data.formats.read_options.ROLES``.
     variables : mapping of str to str, or None
-        Variables of a MATLAB or HDF5 file by role: ``{"responses": "rates", "stimulus_id": "stim"}``, see
+        Role and name of the variables of a MATLAB or HDF5 file: ``{"responses": "rates", "stimulus_id": "stim"}``, see
         ``neural_data.formats.named_arrays``.
     bin_ms : float or None
-        Width of time bins to count spikes in; None counts in the whole window.
+        Width of the time bins in which spikes are counted; None counts in the whole window.
     onset_bin : int or None
-        Bin of stimulus onset of raster files that do not say it, counted from 1.
+        Bin of stimulus onset, counted from 1, for raster files that do not state it.
     region, subject : str or None
-        Labels for neurons whose file has none.
+        Labels of the neurons, for files without such labels.
     units : {"spikes/s", "counts", "normalized"} or None
-        What the numbers are, where the file does not say; ``counts`` keeps spikes as counts.
+        Unit of the responses, if the file does not state it; with ``counts``, spikes are kept as counts.
     decimal : {".", ","} or None
-        Decimal mark of a table of text, where its numbers do not tell.
+        Decimal mark of a text table, if it cannot be inferred from the numbers.
     stimuli : StimulusSet or None
-        What was shown: every stimulus of it must have been recorded. Ids agree with or without the ending or folder
-        of an image (``faces/a1.png`` and ``a1``); the recording takes those of the set.
+        The stimulus set that was shown; all of its stimuli must have been recorded. Ids match with or without the
+        extension or folder of an image (``faces/a1.png`` and ``a1``); the recording takes the ids of the set.
     missing : {"refuse", "drop_neurons", "drop_stimuli", "keep"}
-        What to do with responses that were not measured (NaN, or not there). Refuse by default: where a neuron has no
-        response at all to a stimulus, and where a file of neurons recorded together holds NaN. The other choices drop
-        every neuron, or stimulus, with a cell that has no response, or keep all; nothing is ever filled in, and means
-        are over what was measured.
+        What to do with missing responses (NaN or absent). ``refuse`` raises if a neuron has no response at all to a
+        stimulus, or if a file of simultaneously recorded neurons holds NaN. ``drop_neurons`` and ``drop_stimuli``
+        remove every neuron, or stimulus, with an empty cell; ``keep`` removes nothing. Values are never filled in;
+        means are over the measured responses.
 
     Returns
     -------
     xarray.DataArray
-        See ``neural_data.recordings``. ``attrs["assumed"]`` says what the file did not say, where there was such.
+        See ``neural_data.recordings``. ``attrs["assumed"]`` lists what was assumed because the file does not state it.
 
     Raises
     ------
     InputError
-        If the file cannot be read or what it holds is not a usable recording.
+        If the file cannot be read or does not hold a usable recording.
     """
     path = Path(path)
     if missing not in MISSING_POLICIES:
@@ -154,11 +154,11 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
     Parameters
     ----------
     recording : xarray.DataArray
-        A recording.
+        The recording to write.
     path : str or Path
-        Its ending chooses the format where none is given: ``.nc``, ``.nwb``, ``.csv`` or ``.parquet``.
+        Its extension selects the format if ``format`` is None: ``.nc``, ``.nwb``, ``.csv`` or ``.parquet``.
     format : {"brainscore", "nwb", "long", "wide"} or None
-        Brain-Score assembly, NWB, long table, or wide table (as Parquet where the path ends so).
+        Brain-Score assembly, NWB, long table, or wide table (Parquet if the path ends in ``.parquet``, else CSV).
 
     Returns
     -------
@@ -189,12 +189,12 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
 
 
 def detect_format(path: str | Path) -> str:
-    """Format of a file or folder, told by its content.
+    """Format of a file or folder, detected from its content.
 
     Parameters
     ----------
     path : str or Path
-        What might be a recording.
+        File or folder of a recording.
 
     Returns
     -------
@@ -204,7 +204,7 @@ def detect_format(path: str | Path) -> str:
     Raises
     ------
     InputError
-        If there is nothing there, or it is in no format that is read.
+        If there is no such file or folder, or no reader for its format.
     """
     candidate = _candidate(Path(path))
     for entry in FORMATS:
@@ -226,7 +226,7 @@ def _titles() -> str:
 
 
 def _candidate(path: Path) -> Candidate:
-    """What is seen of a file or folder: container and names in it."""
+    """Container type of a file or folder, and the names in it."""
     if exists(path) and path.is_dir():
         return Candidate(path, "folder", tuple(visible_files(path)))
     with checked_file(path, "file or folder").open("rb") as file:

@@ -1,4 +1,4 @@
-"""Matrices of the Freiwald & Tsao (2010) recordings, as other groups use them.
+"""Response matrices of the Freiwald & Tsao (2010) recordings, in the layout in which they are shared.
 
 ``neural_vecs_MLMF.mat``, ``neural_vecs_AL.mat`` and ``neural_vecs_AM.mat`` each hold ``neural_vecs`` (at least 175
 images x neurons). The first 175 rows are 25 identities by 7 head orientations, in blocks of one orientation each.
@@ -35,29 +35,29 @@ VIEWS: Mapping[str, tuple[float, float]] = {
     "up": (0.0, -30.0),
     "down": (0.0, 30.0),
 }
-"""Nominal azimuth and elevation (degrees) of each block of rows, in order. A head that looks up is seen from below."""
+"""Nominal azimuth and elevation (degrees) of each block of rows. A head that looks up is seen from below."""
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
-    """Recording from one matrix, or from a folder of them (one per region).
+    """Recording from one matrix, or from a folder of matrices (one per region).
 
     Parameters
     ----------
     path : Path
         ``neural_vecs_<REGION>.mat`` or a folder of such files.
     options : ReadOptions
-        ``region`` names the region of a single file that does not say it; with ``stimuli``, rows take the ids of the
-        stimuli that show the same identity (by position) in the same view.
+        ``region`` names the region of a single file whose name does not state it. With ``stimuli``, each row takes the
+        id of the stimulus that shows the same identity (matched by order) in the same view.
 
     Returns
     -------
     xarray.DataArray
-        One presentation (a mean) for each of 175 stimuli.
+        One presentation, the mean response, for each of 175 stimuli.
 
     Raises
     ------
     InputError
-        If a matrix is missing, has fewer than 175 rows, or lies on its side.
+        If a matrix is missing, has fewer than 175 rows, or is transposed.
     """
     refuse_unused(options, ("region", "subject", "units"), str(path), "each row is one stimulus and already a mean")
     if path.is_dir():
@@ -110,7 +110,7 @@ def _matrix(file: Path) -> np.ndarray:
 
 
 def _presentations(stimuli: StimulusSet | None) -> pd.DataFrame:
-    """What each row shows, in order."""
+    """Table of what each row shows: identity and view, in order."""
     rows = [
         (f"id{identity + 1:02d}_{view}", f"id{identity + 1:02d}", "face", azimuth, elevation)
         for view, (azimuth, elevation) in VIEWS.items()
@@ -121,7 +121,7 @@ def _presentations(stimuli: StimulusSet | None) -> pd.DataFrame:
 
 
 def _named_after(rows: pd.DataFrame, stimuli: StimulusSet) -> pd.DataFrame:
-    """Rows under the ids of a stimulus set that shows 25 identities, in this order, in the same views."""
+    """The rows with the ids of a stimulus set that shows the same 25 identities, in the same order and views."""
     if len(stimuli.identities) != N_IDENTITIES:
         raise InputError(
             f"rows of these matrices are {N_IDENTITIES} identities, and {stimuli.name!r} holds "
@@ -134,7 +134,7 @@ def _named_after(rows: pd.DataFrame, stimuli: StimulusSet) -> pd.DataFrame:
     merged = ids.merge(shown[["stimulus_id", *keys]], on=keys, how="left")
     if len(merged) != len(rows):
         raise InputError(f"{stimuli.name!r} shows an identity twice in one view; rows cannot be told apart")
-    # Rows whose view the set lacks keep an id of their own: they were recorded all the same.
+    # Rows whose view is not in the set keep their default id: they were recorded too.
     return merged.assign(stimulus_id=merged["stimulus_id"].fillna(rows["stimulus_id"]))
 
 

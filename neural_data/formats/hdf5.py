@@ -1,8 +1,8 @@
-"""HDF5 files, opened only where all they hold lies within them.
+"""Opens HDF5 files only if all of their data lies in the file itself.
 
-An HDF5 file may name other files as the place of its numbers (external storage, virtual datasets) or of its groups
-(external links), and its groups may contain themselves. Readers follow all of these without a word, so every HDF5 file
-(netCDF 4, NWB, MATLAB 7.3, RDMs) is walked through once before it is read.
+An HDF5 file can refer to other files for its numbers (external storage, virtual datasets) or groups (external links),
+and a group can contain itself. HDF5 libraries follow such references silently, so the links of every HDF5 file
+(netCDF 4, NWB, MATLAB 7.3, RDMs) are checked once before it is read.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ LARGEST_SEARCHED = 2_000_000_000
 """Bytes of a file that is searched for damaged heaps."""
 MOST_OBJECTS = 200_000
 UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
-"""What h5py, h5netcdf and pynwb raise on damaged files."""
+"""Exceptions that h5py, h5netcdf and pynwb raise on damaged files."""
 
 
 @contextlib.contextmanager
 def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File]:
-    """An HDF5 file opened for reading, after making sure that nothing in it lies elsewhere.
+    """An HDF5 file opened for reading, checked to hold all of its data itself.
 
     Parameters
     ----------
     path : Path
     what : str
-        What messages say it is not readable as.
+        Type of file, for the message ``not readable as {what}``.
 
     Yields
     ------
@@ -47,8 +47,8 @@ def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File
     Raises
     ------
     InputError
-        If it is damaged, names another file as the place of data or groups, a group contains itself, or groups are
-        nested deeper than 64. Errors raised while it is open are turned into one message, too.
+        If it is damaged, refers to another file for data or groups, a group contains itself, or groups are nested
+        deeper than 64. HDF5 errors raised inside the ``with`` block become an InputError too.
     """
     checked_file(path)
     try:
@@ -66,7 +66,7 @@ def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File
 
 
 def _check_heaps(path: Path) -> None:
-    """Refuse damaged heaps, where texts of any length lie: at one the HDF5 library goes round in circles for ever.
+    """Refuse files with a damaged heap (storage of variable-length text): the HDF5 library loops for ever on one.
 
     A heap is a chain of objects, each with its number and size; number 0 is the free space and reaches to the end.
     """
@@ -77,7 +77,7 @@ def _check_heaps(path: Path) -> None:
         place = content.find(_HEAP)
         while place >= 0:
             (n_bytes,) = struct.unpack("<Q", content[place + 8 : place + 16].ljust(8, b"\0"))
-            # Texts may hold these letters, too; in a heap its version and its size of some pages follow them.
+            # Text may contain this signature too; in a heap it is followed by its version and its size in pages.
             if content[place + 4 : place + 8] == b"\1\0\0\0" and 4096 <= n_bytes <= size - place:
                 _check_heap(content[place : place + n_bytes])
             place = content.find(_HEAP, place + 4)
@@ -94,7 +94,7 @@ def _check_heap(heap: bytes) -> None:
 
 
 def array_of(dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    """Numbers or texts of a dataset, after asking whether they fit into memory."""
+    """Numbers or texts of a dataset, after checking that they fit into memory."""
     claim = float(np.prod(dataset.shape or (0,), dtype=float)) * dataset.dtype.itemsize
     refuse_claim(claim, path, f"{dataset.name} ({_shape(dataset.shape)})")
     return np.asarray(dataset[()])
@@ -117,7 +117,7 @@ def _shape(shape: tuple[int, ...] | None) -> str:
 
 
 def _refuse_open_ends(file: h5py.File, path: Path) -> None:
-    """Walk through all links; see the module's docstring for what is refused."""
+    """Check all links; see the module's docstring for what is refused."""
     seen = 0
     done: set[tuple[int, int]] = set()
     waiting: list[tuple[h5py.h5g.GroupID, str, tuple[tuple[int, int], ...]]] = [(file.id, "/", ())]
@@ -142,7 +142,7 @@ def _refuse_open_ends(file: h5py.File, path: Path) -> None:
                     f"{path}: {called} is a link to another file, which is not followed; copy its content into the file"
                 )
             if kind == h5py.h5l.TYPE_SOFT:
-                # It leads to a place that is walked through by itself, or to none; only not back to where it stands.
+                # Its target is checked on its own, if it exists; here only a link to an enclosing group matters.
                 if _leads_back(group, link, (*above, here)):
                     raise InputError(f"{path}: the group {name} contains itself; have the file written anew")
                 continue

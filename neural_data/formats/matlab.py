@@ -1,7 +1,7 @@
 """Variables of MATLAB files, of version 5 and of version 7.3, as plain Python values.
 
-Nothing in a file is executed: structs become dictionaries, cell arrays lists, numbers arrays. What a variable claims to
-need is looked at before it is loaded.
+Nothing in a file is executed: structs become dictionaries, cell arrays lists, numbers arrays. The size that a variable
+declares is checked before it is loaded.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def variable_shapes(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
     Raises
     ------
     InputError
-        If the file is damaged, not from MATLAB, or a variable claims more than memory holds.
+        If the file is damaged, not from MATLAB, or a variable would take more memory than is allowed.
     """
     checked_file(path)
     if is_version_73(path):
@@ -95,12 +95,12 @@ def read_variables(path: Path, names: Sequence[str]) -> dict[str, object]:
     -------
     dict of str to numpy.ndarray, dict, list, str or number
         Structs as dictionaries, arrays of structs and cell arrays as lists, scalars as numbers; vectors have one
-        dimension; a matrix of characters is a list of its rows, without the blanks that fill them up.
+        dimension; a matrix of characters is a list of its rows, without padding blanks.
 
     Raises
     ------
     InputError
-        If the file is damaged or claims more than memory holds.
+        If the file is damaged or would take more memory than is allowed.
     """
     variable_shapes(path)
     if is_version_73(path):
@@ -115,7 +115,7 @@ def read_variables(path: Path, names: Sequence[str]) -> dict[str, object]:
 
 
 def is_version_73(path: Path) -> bool:
-    """Whether a MATLAB file is an HDF5 file inside."""
+    """Whether a MATLAB file is of version 7.3, which is HDF5."""
     with path.open("rb") as file:
         return file.read(10) == b"MATLAB 7.3"
 
@@ -128,7 +128,7 @@ def _damaged(path: Path, error: BaseException) -> str:
 
 
 def _check_claims(path: Path) -> None:
-    """Refuse compressed variables of a version 5 file that unpack to more than memory holds; see the file format."""
+    """Refuse compressed variables of a version 5 file that unpack to more than the allowed memory."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(128)
@@ -150,10 +150,10 @@ def _check_claims(path: Path) -> None:
 
 
 def _plain(value: object) -> object:
-    """Cell arrays (object arrays) as lists, structs likewise all the way down."""
+    """Cell arrays (object arrays) as lists and structs as dictionaries, at every depth."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, mat_struct):  # SciPy leaves structs in arrays of more than two sides as they are
+    if isinstance(value, mat_struct):  # SciPy does not convert structs in arrays of more than two dimensions
         return {key: _plain(getattr(value, key)) for key in value._fieldnames}
     if isinstance(value, np.ndarray) and value.dtype.kind == "O":
         return [_plain(item) for item in value.ravel(order="F")]
@@ -171,7 +171,7 @@ def _kind_73(item: h5py.Group | h5py.Dataset) -> str:
 
 
 def _shape_73(item: h5py.Group | h5py.Dataset) -> tuple[tuple[int, ...], str]:
-    """Shape as MATLAB has it, the reverse of what HDF5 stores, and class."""
+    """Shape in MATLAB's order, the reverse of HDF5's, and class."""
     shape = (1, 1) if isinstance(item, h5py.Group) else tuple(reversed(item.shape or ()))
     return shape, _kind_73(item)
 
@@ -191,7 +191,7 @@ class _Reader:
         self.n_read = 0
 
     def value(self, item: h5py.Group | h5py.Dataset, depth: int = 0) -> object:
-        """Value of a group or dataset, and of all that it refers to."""
+        """Value of a group or dataset, with everything it refers to."""
         self.n_read += 1
         if depth > DEEPEST or self.n_read > MOST_CELLS:
             raise InputError(f"{self.path}: {item.name} is nested too deeply, or in itself; save it anew")
@@ -202,7 +202,7 @@ class _Reader:
             return "" if kind == "char" else [] if kind == "cell" else np.zeros(0)
         values = array_of(item, self.path)
         if h5py.check_ref_dtype(item.dtype) is not None:
-            # Column by column, as MATLAB counts: the stored order is the reverse of its own.
+            # MATLAB counts column by column; HDF5 stores its dimensions in reverse order.
             return [self.value(self.file[reference], depth + 1) for reference in np.ravel(values)]
         if kind == "char":
             rows = np.atleast_2d(np.asarray(values).T)
@@ -212,7 +212,7 @@ class _Reader:
         return squeezed.item() if squeezed.ndim == 0 else squeezed
 
     def _struct(self, group: h5py.Group, depth: int) -> dict | list:
-        """One struct, or the list of structs that MATLAB keeps as one array of references a field."""
+        """One struct, or a list of structs, which MATLAB stores as one array of references per field."""
         fields = {name: group[name] for name in group}
         listed = {
             name: item

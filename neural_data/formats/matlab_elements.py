@@ -1,7 +1,7 @@
-"""Whether a MATLAB file of version 5 is built as its format says, all the way down.
+"""Checks that every element of a MATLAB version 5 file follows the file format.
 
-SciPy's compiled reader trusts the kind and size of every element: one flipped bit in them ends the program. So the
-elements are walked through here before SciPy sees them.
+SciPy's compiled reader trusts the type and size that every element declares: one flipped bit in them crashes Python. So
+all elements are checked here before SciPy reads the file.
 
 References
 ----------
@@ -22,24 +22,24 @@ from neural_data.formats.bounds import DEEPEST
 __all__ = ["check_elements"]
 
 BYTES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-"""Bytes of a number, by kind of element."""
+"""Bytes per number, by type of element."""
 TEXTS = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 16: 1, 17: 2, 18: 4}
 INT8, INT32, UINT32, MATRIX, COMPRESSED, UTF8 = 1, 5, 6, 14, 15, 16
 CELL, STRUCT, OBJECT, CHAR, SPARSE = 1, 2, 3, 4, 5
 NUMERIC = range(6, 16)
 WITHOUT_SHAPE = (16, 17)
-"""Functions and objects of MATLAB's own: their parts are documented nowhere."""
+"""Classes of MATLAB functions and objects, whose layout is not documented."""
 COMPLEX = 0x0800
 MOST_DIMENSIONS = 32
 
 
 def check_elements(path: Path) -> None:
-    """Walk through a file.
+    """Check all elements of a file.
 
     Raises
     ------
     ValueError
-        If it is not built as the format says; ``zlib.error`` where a compressed element is damaged.
+        If an element does not follow the format; ``zlib.error`` if a compressed element is damaged.
     """
     content = memoryview(path.read_bytes())
     mark = bytes(content[126:128])
@@ -75,13 +75,13 @@ def _unpacked(compressed: memoryview, order: str) -> bytes:
 
 
 class _Elements:
-    """Elements of one array, which may hold others."""
+    """Elements of one array, which may hold further arrays."""
 
     def __init__(self, content: memoryview, order: str):
         self.content, self.order = content, order
 
     def element(self, place: int, end: int) -> tuple[int, int, int, int]:
-        """Kind, start and size of the data of an element, and where the next one starts."""
+        """Type, start and size of an element's data, and the start of the next element."""
         if place + 8 > end:
             raise ValueError("an array ends in the middle of its parts")
         kind, size = struct.unpack_from(f"{self.order}II", self.content, place)
@@ -95,25 +95,25 @@ class _Elements:
         return kind, place + 8, size, min(place + 8 + size + (-size % 8), end)
 
     def part(self, place: int, end: int, kinds: tuple[int, ...], what: str) -> tuple[int, int, int]:
-        """Start and size of an element of certain kinds, and where the next one starts."""
+        """Start and size of an element that must be of one of ``kinds``, and the start of the next element."""
         kind, start, size, after = self.element(place, end)
         if kind not in kinds:
             raise ValueError(f"{what} of an array are of kind {kind}")
         return start, size, after
 
     def integers(self, start: int, size: int) -> np.ndarray:
-        """Whole numbers of four bytes."""
+        """Data of an element as 32-bit integers."""
         return np.frombuffer(self.content[start : start + size - size % 4], f"{self.order}i4")
 
     def numbers(self, place: int, end: int) -> int:
-        """An element of numbers; gives where the next one starts."""
+        """Check an element of numbers; returns the start of the next element."""
         kind, _, size, after = self.element(place, end)
         if kind not in BYTES or size % BYTES[kind]:
             raise ValueError(f"numbers of kind {kind} in {size:,} bytes")
         return after
 
     def matrix(self, place: int, end: int, depth: int) -> int:
-        """An array; gives where the next element starts."""
+        """Check an array; returns the start of the next element."""
         if depth > DEEPEST:
             raise ValueError(f"arrays are nested deeper than {DEEPEST}")
         kind, start, size, after = self.element(place, end)

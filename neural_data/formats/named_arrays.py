@@ -1,9 +1,10 @@
-"""Any MATLAB or HDF5 file with a matrix of responses in it, read by naming its variables.
+"""Reads any MATLAB or HDF5 file that holds a matrix of responses, given the names of its variables.
 
-``read_recording(path, variables={"responses": "rates", "stimulus_id": "stim"})`` takes ``rates`` as responses and
-``stim`` as what tells its rows apart. Fields of structs and groups are named ``data.rates`` or ``data/rates``. Which
-side of the matrix is which follows from the lengths of the labels, or is said: ``rates[neuroid, presentation]``, or for
-three sides ``rates[stimulus, neuroid, repetition]`` or ``rates[presentation, neuroid, time_bin]``.
+``read_recording(path, variables={"responses": "rates", "stimulus_id": "stim"})`` takes ``rates`` as the responses
+and ``stim`` as the stimulus of each row. Fields of structs and groups are named ``data.rates`` or ``data/rates``. The
+dimensions of the matrix are inferred from the lengths of the labels, or given: ``rates[neuroid, presentation]``; a
+three-dimensional array is given as ``rates[stimulus, neuroid, repetition]`` or
+``rates[presentation, neuroid, time_bin]``.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     Raises
     ------
     InputError
-        If no variables are named (the message lists names and shapes), one is not there, or their lengths do not fit.
+        If no variables are named (the message lists those of the file), one is missing, or their lengths do not fit.
     """
     refuse_unused(options, _USED, str(path), "variables of this file have to be named")
     wanted = dict(options.variables)
@@ -86,7 +87,7 @@ def named_values(path: Path, wanted: Mapping[str, str]) -> dict[str, object]:
     path : Path
         A MATLAB or HDF5 file.
     wanted : mapping of str to str
-        Role and name; fields of structs and groups are parted by dots or slashes.
+        Role and name; dots or slashes separate fields of structs and groups.
 
     Returns
     -------
@@ -165,7 +166,7 @@ def _with_sides(name: str, path: Path) -> tuple[str, tuple[str, ...] | None]:
 def _sides(
     responses: np.ndarray, said: tuple[str, ...] | None, labels: Mapping[str, np.ndarray], name: str, path: Path
 ) -> tuple[str, ...]:
-    """What each side of the array is: as said, or as the lengths of the labels tell."""
+    """Meaning of each dimension of the array: as given, or inferred from the lengths of the labels."""
     shape = responses.shape
     if said is not None:
         if len(said) != responses.ndim:
@@ -250,7 +251,7 @@ def _recording(
 
 
 def _label(value: object, where: str) -> np.ndarray:
-    """One label per row or column: texts, or numbers, without the blanks that fill them up."""
+    """One label per row or column, text or numbers, without padding blanks."""
     if isinstance(value, (str, bytes, int, float)):
         value = [value]
     if isinstance(value, list):
@@ -269,7 +270,7 @@ def _label(value: object, where: str) -> np.ndarray:
 
 
 def _what_is_there(path: Path) -> str:
-    """The refusal that lists what a file holds and the command that would read it."""
+    """Message that lists the variables of a file and the command that would read it."""
     found = found_in(path)
     listed = ", ".join(f"{name} ({what})" for name, what in list(found.items())[:12])
     more = f", ... ({len(found)} in all)" if len(found) > 12 else ""

@@ -1,14 +1,15 @@
 """Neurodata Without Borders files: spikes of sorted units and a table of trials; needs the extra ``nwb``.
 
-Read are the ``units`` table (spike times; where a unit has ``obs_intervals``, trials outside them are not measured) and
-the ``trials`` table or another table of intervals with a column that names the stimulus. Rates are counted in a window
-after the onset of the stimulus: the column that is named as ``onset``, else the one column that is called so
-(``stim_on_time``, ``stimulus_onset``), else ``start_time``; where others may be meant, the file is refused. A row
-without an onset (NaN) was not measured; a row without a stimulus is left out. Neurons are told apart by ``neuroid_id``,
-``unit_name`` or ``cluster_id`` where each value occurs once, else by the ids of the table.
+The reader takes spike times from the ``units`` table and stimuli from the ``trials`` table, or from another table of
+intervals with a column that names the stimulus. If a unit has ``obs_intervals``, its responses to trials outside of
+them are missing (NaN). Spikes are counted in a window after stimulus onset. The onset is the column that the caller
+names as ``onset``; else the only column with such a name (``stim_on_time``, ``stimulus_onset``); else ``start_time``.
+If several columns could be the onset, the file is refused. Responses to a row without an onset (NaN) are missing; a row
+without a stimulus is left out. Neuron ids are the column ``neuroid_id``, ``unit_name`` or ``cluster_id``, whichever has
+unique values, else the ids of the units table.
 
-A recording has no spike times, so it is written as what it is: the table ``responses`` in the processing module
-``recording`` (one row per presentation), and the neurons in the ``units`` table.
+A recording in memory has no spike times. It is written as the table ``responses`` in the processing module
+``recording`` (one row per presentation), with its neurons in the ``units`` table.
 """
 
 from __future__ import annotations
@@ -49,9 +50,9 @@ ONSETS = re.compile(
     r"|onset([_ ]?times?)?",
     re.IGNORECASE,
 )
-"""Names of columns that say when the stimulus came on, such as ``stim_on_time``."""
+"""Column names that mean stimulus onset, such as ``stim_on_time``."""
 LIKE_ONSETS = re.compile(r"onset|stim|image|img|pic|visual|target|sample|object|face|display|flash|cue", re.IGNORECASE)
-"""Names of columns that may say it, where all their times lie within their rows."""
+"""Column names that may mean stimulus onset, if all of their times lie within their rows."""
 ONSET_ROLES = ("stimulus_id", "onset", "neuroid_id", "region")
 _USED = ("stimulus", "window_ms", "bin_ms", "region", "subject", "units", "columns")
 
@@ -64,15 +65,14 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     path : Path
         An NWB file of version 2 (HDF5).
     options : ReadOptions
-        ``stimulus`` names the column of the trials (or other intervals) table that tells stimuli apart, where it is
-        not called ``stimulus_id``; ``columns`` names it likewise, and the columns of ``onset`` (of that table),
-        ``neuroid_id`` and ``region`` (of the units); ``window_ms`` and ``bin_ms`` say in which bins after onset spikes
-        are counted.
+        ``stimulus`` names the column of the trials (or other intervals) table that identifies the stimuli, if it is
+        not ``stimulus_id``; ``columns`` can name it too, and the columns of ``onset`` (in that table), ``neuroid_id``
+        and ``region`` (in the units table); spikes are counted in bins of ``bin_ms`` within ``window_ms`` after onset.
 
     Returns
     -------
     xarray.DataArray
-        ``attrs["window_ms"]`` says which window it is.
+        ``attrs["window_ms"]`` holds the counting window.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def write(recording: xr.DataArray, path: Path) -> None:
     content = pynwb.NWBFile(
         session_description="responses of neurons to stimuli; times of day and of spikes are not known",
         identifier=str(recording.attrs.get("stimulus_set_identifier", "recording")),
-        # The format demands a date, a recording has none: the beginning of time says so.
+        # NWB requires a date and a recording has none, so it is the start of the Unix epoch.
         session_start_time=dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
         notes=json.dumps(
             {
@@ -177,7 +177,7 @@ def _read_responses(content: NWBFile, options: ReadOptions, where: str) -> xr.Da
 
 
 def _about(notes: str, where: str) -> dict:
-    """What :func:`write` left in the notes."""
+    """Attributes that :func:`write` stored in the notes."""
     try:
         about = json.loads(notes)
         if not isinstance(about, dict) or not isinstance(about.get("attrs", {}), dict):
@@ -239,7 +239,7 @@ def _every_column(content: NWBFile) -> list[str]:
 
 
 def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str) -> str:
-    """Column of stimulus onsets, see the module's docstring."""
+    """Name of the column of stimulus onsets, by the rules in the module's docstring."""
     start, stop = (table[name].to_numpy(dtype=float) for name in ("start_time", "stop_time"))
 
     def within(times: np.ndarray) -> np.ndarray:
@@ -295,7 +295,7 @@ def _interval_tables(content: NWBFile) -> dict:
 
 
 def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
-    """Table of intervals with one row per presentation, and its column that names the stimulus."""
+    """Table of intervals with one row per presentation, and the name of its stimulus column."""
     tables = _interval_tables(content)
     if not tables:
         raise InputError(f"{where}: no trials and no other table of intervals; stimulus onsets are needed")
@@ -314,7 +314,7 @@ def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd
 
 
 def _neuroids(content: NWBFile, options: ReadOptions, where: str) -> tuple[pd.DataFrame, str]:
-    """Ids, regions and subject of the units, and what tells them apart."""
+    """Ids, regions and subject of the units; and which column the ids come from."""
     units = content.units
     named = one_name(options.columns, "neuroid_id", where)
     ids, told_apart = as_text(np.asarray(units.id[:])), "the ids of the units table"

@@ -2,8 +2,8 @@
 
 Each file holds ``raster_data`` (trials x 1 ms bins, spikes), ``raster_labels`` (a struct with one label per trial in
 each field) and ``raster_site_info`` (``alignment_event_time`` is the bin of stimulus onset, counted from 1). Neurons
-were recorded one by one with different trials, so a presentation is no common trial (``simultaneous`` is 0), and a
-neuron with fewer trials of a stimulus than others has NaN in their place.
+were recorded one by one in different trials, so a presentation is not a trial that neurons share (``simultaneous`` is
+0), and a neuron with fewer trials of a stimulus than other neurons has NaN for the trials that it lacks.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _USED = ("stimulus", "window_ms", "bin_ms", "onset_bin", "region", "subject", "u
 
 @dataclass(frozen=True)
 class _Neuron:
-    """Spike counts of one file, labels of its trials, and what its file says of the site."""
+    """One file: spike counts, labels of the trials, and information on the recording site."""
 
     name: str
     counts: np.ndarray
@@ -53,9 +53,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     path : Path
         Folder of ``.mat`` files, or one of them.
     options : ReadOptions
-        ``stimulus`` names the label that tells stimuli apart (it may be left out where there is one label only, or one
-        that is called ``stimulus_id``); ``onset_bin`` the bin of stimulus onset, counted from 1, where the files do
-        not say.
+        ``stimulus`` names the label that identifies the stimuli (not needed if there is only one label, or one called
+        ``stimulus_id``); ``onset_bin`` is the bin of stimulus onset, counted from 1, if the files do not state it.
 
     Returns
     -------

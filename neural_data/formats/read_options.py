@@ -1,4 +1,4 @@
-"""What a caller may tell a reader beyond the path; every reader refuses what its format has no use for."""
+"""Options of the readers; a reader refuses options that its format does not use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from neural_data.stimuli import StimulusSet
 __all__ = ["DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "one_name", "refuse_unused"]
 
 DEFAULT_WINDOW_MS = (50.0, 350.0)
-"""Window in which spikes are counted where a file holds spikes, ms after stimulus onset."""
+"""Default window in which spikes are counted, ms after stimulus onset, for files of spikes."""
 ROLES = {
     "stimulus_id": "tells the stimuli apart",
     "repetition": "numbers the presentations of a stimulus",
@@ -29,7 +29,7 @@ ROLES = {
     "time_bin_end": "is the end of a time bin, ms after onset",
     "onset": "is the time at which a stimulus came on, s",
 }
-"""What a column, coord or variable can be to a recording."""
+"""Roles that a column, coord or variable of a file can have, each with what such a column does."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ class ReadOptions:
 
 
 def refuse_unused(options: ReadOptions, used: Collection[str], where: str, why: str) -> None:
-    """Raise where an option was given that this format has no use for.
+    """Raise if an option is set that this format does not use.
 
     Parameters
     ----------
     options : ReadOptions
-        As the caller gave them.
+        All options that the caller set.
     used : collection of str
         Names of the options that the format uses.
     where : str
         The file.
     why : str
-        Why the others mean nothing here.
+        Why the other options do not apply to this format.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def refuse_unused(options: ReadOptions, used: Collection[str], where: str, why: 
 
 
 def one_name(given: Mapping[str, str | Sequence[str]], role: str, where: str) -> str | None:
-    """The one column (coord, variable) that plays a role; None where none is given.
+    """Name of the one column (coord, variable) with this role; None if it is not given.
 
     Raises
     ------
@@ -91,18 +91,18 @@ def one_name(given: Mapping[str, str | Sequence[str]], role: str, where: str) ->
 def checked_roles(
     given: Mapping[str, str | Sequence[str]], allowed: Collection[str], known: Collection[str], where: str, what: str
 ) -> None:
-    """Raise where a role is none, or what is to play it is not there.
+    """Raise if a role is not known in this format, or its column (coord, variable) is not in the file.
 
     Parameters
     ----------
     given : mapping of str to str
-        Role and the name of the column (coord, variable) that plays it.
+        Role, and the name of the column (coord, variable) that has it.
     allowed : collection of str
-        Roles that mean something in this format.
+        Roles that this format uses.
     known : collection of str
-        Names that there are.
+        Names of all columns (coords, variables) of the file.
     where, what : str
-        The file, and what the names are called: ``column``.
+        For messages: the file, and the type of the names, such as ``column``.
 
     Raises
     ------

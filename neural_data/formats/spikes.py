@@ -1,4 +1,4 @@
-"""From spikes to responses: the time bins that a window is cut into, and counts as rates."""
+"""Converts spike counts to responses: edges of the time bins of a window, and rates from counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["as_responses", "bin_edges"]
 
 
 def bin_edges(options: ReadOptions) -> np.ndarray:
-    """Edges of the time bins asked for, ms after stimulus onset.
+    """Edges of the time bins, ms after stimulus onset.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def bin_edges(options: ReadOptions) -> np.ndarray:
     Raises
     ------
     InputError
-        If the window is none, or is no whole number of bins.
+        If the window does not start before it ends, or is not a whole number of bins long.
     """
     start, end = checked_window(options.window_ms or DEFAULT_WINDOW_MS)
     width = end - start if options.bin_ms is None else float(options.bin_ms)
@@ -37,7 +37,7 @@ def bin_edges(options: ReadOptions) -> np.ndarray:
 
 
 def as_responses(counts: np.ndarray, edges: np.ndarray, options: ReadOptions) -> tuple[np.ndarray, dict]:
-    """Spike counts as rates, and what :func:`~neural_data.recordings.make_recording` wants to know of them.
+    """Spike counts as rates, with the arguments that :func:`~neural_data.recordings.make_recording` needs for them.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def as_responses(counts: np.ndarray, edges: np.ndarray, options: ReadOptions) ->
     edges : array of shape (n_bins + 1,)
         From :func:`bin_edges`.
     options : ReadOptions
-        ``units`` (``spikes/s`` unless ``counts`` are asked for) and whether bins were asked for.
+        ``units`` (``spikes/s`` by default, or ``counts``) and ``bin_ms``.
 
     Returns
     -------
     responses : array of shape (n_presentations, n_neurons) or (n_presentations, n_neurons, n_bins)
-        Without a bin axis where no bins were asked for.
+        Without the axis of bins if ``bin_ms`` is None.
     settings : dict
         Keyword arguments ``units`` and ``time_bins_ms``.
     """

@@ -1,19 +1,19 @@
-"""Recordings as tables, long and wide; as text (CSV and its kin, see ``cells``) or as Parquet.
+"""Recordings as long or wide tables, in text (CSV and similar, see ``cells``) or Parquet.
 
-A *long* table has one row per response: columns ``stimulus_id, neuroid_id, region, response``, and where there are any
+A *long* table has one row per response: columns ``stimulus_id, neuroid_id, region, response``, and optionally
 ``repetition``, ``subject``, ``time_bin_start`` and ``time_bin_end``. A *wide* table has one row per presentation and
-one column per neuron. Which columns of a wide table are neurons follows from rules that a person can state:
+one column per neuron. Which columns of a wide table are neurons follows from these rules:
 
-1. columns that are named (``columns={"response": "u*"}``);
+1. the columns that the caller names (``columns={"response": "u*"}``);
 2. else columns headed ``REGION:ID``;
-3. else, with the region given, columns whose heads are one word and a number, the same word in all (``u0``, ``u1``;
-   ``neuron 12``), where that word is no word of bookkeeping (``trial``, ``rep``, ``time``).
+3. else, if the region is given, columns headed by one word and a number, with the same word in all (``u0``, ``u1``;
+   ``neuron 12``), unless that word usually names something else (``trial``, ``rep``, ``time``).
 
-Every other column of text is a label. A column of numbers that could be a neuron as well as a label is refused, and
+Every other column of text is a label. If a column of numbers could be a neuron or a label, the table is refused;
 the message says how to name the neurons.
 
-What is written carries the recording's attributes as JSON in the first row of the column ``attrs``, so one file holds
-everything and still opens in R, pandas or a spreadsheet.
+A written table holds the recording's attributes as JSON in the first row of the column ``attrs``, so one file holds the
+whole recording and still opens in R, pandas or a spreadsheet.
 """
 
 from __future__ import annotations
@@ -52,14 +52,14 @@ responses count counts spike spikes rate rates fr hz mean sd se sem pc dim dimen
 reward score weight unnamed level
 """
 BOOKKEEPING = frozenset(_WORDS.split())
-"""Words that head columns of bookkeeping, or columns that are no single neurons."""
+"""Words in column names that are not names of single neurons."""
 NEURON_WORDS = ("neuroid", "neuron", "unit", "cell", "channel", "cluster", "site", "electrode")
 _ROLES = tuple(role for role in ROLES if role != "onset")
 _USED = ("stimulus", "window_ms", "region", "subject", "units", "columns", "decimal")
 _ROW_NUMBERS = re.compile(r"column \d+|Unnamed: ?\d+|\.\.\.\d+")
-"""Heads of columns without a head, as they stand here, in pandas and in R's readr."""
+"""Names that this package, pandas and R's readr give to columns without a name."""
 BYTES_OF_TEXT = 56
-"""What a cell of text takes in memory beyond a number, about."""
+"""Approximate bytes of memory of a text cell beyond those of a number."""
 _ROUNDED_BY_A_SPREADSHEET = re.compile(r"[0-9]([.,][0-9]+)?E[+-][0-9]{2,3}")
 
 
@@ -71,18 +71,18 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     path : Path
         The table; Parquet is known by its content.
     options : ReadOptions
-        ``columns`` names the columns that play a role; ``stimulus`` is short for the role ``stimulus_id``;
-        ``region`` and ``subject`` serve where the table has no such column; ``decimal`` says which mark numbers have.
+        ``columns`` gives the names of columns by role; ``stimulus`` is short for the role ``stimulus_id``; ``region``
+        and ``subject`` are used if the table has no such column; ``decimal`` is the decimal mark of the numbers.
 
     Returns
     -------
     xarray.DataArray
-        Responses that a long table does not list are NaN. ``attrs["assumed"]`` says what the file did not.
+        Responses that a long table does not list are NaN. ``attrs["assumed"]`` lists what was assumed.
 
     Raises
     ------
     InputError
-        If a column is missing or could be several things, a cell is no number, or a response is listed twice.
+        If a column is missing or ambiguous, a cell is not a number, or a response is listed twice.
     """
     refuse_unused(options, _USED, str(path), "a table holds responses, not spikes")
     cells = _read_table(path)
@@ -111,7 +111,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
 
 
 def write_long(recording: xr.DataArray, path: Path) -> None:
-    """Write one row per measured response, neurons outer; as Parquet where the path ends so, else as CSV."""
+    """Write one row per measured response, sorted by neuron; Parquet if the path ends in ``.parquet``, else CSV."""
     presentations, neuroids = _coords(recording, "presentation"), _coords(recording, "neuroid")
     values = recording.values.reshape(*recording.shape[:2], -1)
     neuron, presentation, time_bin = np.nonzero(np.isfinite(values.transpose(1, 0, 2)))
@@ -133,7 +133,7 @@ def write_long(recording: xr.DataArray, path: Path) -> None:
 
 
 def write_wide(recording: xr.DataArray, path: Path) -> None:
-    """Write one row per presentation and one column per neuron; as Parquet where the path ends so, else as CSV."""
+    """Write one row per presentation and one column per neuron; Parquet if the path ends so, else CSV."""
     if "time_bin" in recording.dims:
         raise InputError("a wide table has no room for time bins; select a window first, or write format='long'")
     neuroids = _coords(recording, "neuroid")
@@ -169,7 +169,7 @@ def _read_table(path: Path) -> Cells:
 
 
 def _read_parquet(path: Path) -> Cells:
-    """A Parquet table; text and whole numbers as text, so that ids stand as they are, other numbers as numbers."""
+    """A Parquet table; integers and text as text, so that ids are unchanged; other numbers as numbers."""
     try:
         file = pa.parquet.ParquetFile(path)
         names = file.schema_arrow.names
@@ -179,7 +179,7 @@ def _read_parquet(path: Path) -> Cells:
         refuse_claim(size, path, f"a table of {file.metadata.num_rows:,} x {len(names)} cells")
         texts = [f.name for f in file.schema_arrow if pa.types.is_string(f.type) or pa.types.is_binary(f.type)]
         found = pa.parquet.read_table(path, read_dictionary=texts)
-        found.validate(full=True)  # text that is no UTF-8 would raise only when it is used
+        found.validate(full=True)  # invalid UTF-8 would otherwise raise only when it is used
     except (OSError, ValueError, UnicodeDecodeError, OverflowError, pa.ArrowException) as error:
         if isinstance(error, InputError):
             raise
@@ -199,7 +199,7 @@ def _unpacked(metadata: pa.parquet.FileMetaData) -> int:
 def _parquet_column(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarray:
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     if pa.types.is_binary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        # Through codes: a dictionary of one long text can stand for millions of rows.
+        # Converted by dictionary code: one long text can stand for millions of rows.
         series = column.to_pandas().astype("category")
         try:
             known = [c.decode("utf-8") if isinstance(c, bytes) else str(c) for c in series.cat.categories]
@@ -234,7 +234,7 @@ def _extras(cells: Cells, path: Path) -> tuple[dict, Cells]:
 
 
 def _check_extras(extras: object) -> None:
-    """Raise where the attributes are not what :func:`write_long` and :func:`write_wide` write."""
+    """Raise if the attributes are not as :func:`write_long` and :func:`write_wide` write them."""
     if not isinstance(extras, dict) or not isinstance(extras.get("attrs"), dict):
         raise TypeError("no attributes in it")
     for name, value in extras["attrs"].items():
@@ -261,7 +261,7 @@ def _with_table(cells: Cells, table: pd.DataFrame) -> Cells:
 
 
 def _without_row_numbers(cells: Cells, path: Path) -> tuple[Cells, list[str]]:
-    """The table without columns that have no head: empty ones, and row numbers as pandas and R write them."""
+    """The table without unnamed columns that are empty or hold row numbers, as pandas and R write them."""
     table, notes = cells.table, []
     for head in [str(head) for head in table.columns if _ROW_NUMBERS.fullmatch(str(head))]:
         values = [str(value) for value in table[head]]
@@ -279,7 +279,7 @@ def _without_row_numbers(cells: Cells, path: Path) -> tuple[Cells, list[str]]:
 
 
 def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, list[str] | None]:
-    """The table with columns under the names of their roles, and the heads that are named as neurons, if any."""
+    """The table with columns renamed by role; and the columns that the caller names as neurons, if any."""
     table, given = cells.table, dict(options.columns)
     if options.stimulus is not None:
         if "stimulus_id" in given:
@@ -478,12 +478,12 @@ def _is_region_and_id(head: str) -> bool:
 
 
 def _stem(head: str) -> str:
-    """A head with its numbers as ``#``: ``u12`` and ``u3`` have the same stem."""
+    """A column name with its numbers replaced by ``#``: ``u12`` and ``u3`` have the same stem."""
     return re.sub(r"[0-9]+[a-d]?(?![a-zA-Z])|[0-9]+", "#", head.strip())
 
 
 def _tail(head: str) -> str:
-    """Stem of the last word of a head: that of ``AL_u3`` is ``u#``."""
+    """Stem of the last word of a column name: ``u#`` for ``AL_u3``."""
     return _stem(re.split(r"[^0-9A-Za-z]+", head.strip())[-1])
 
 
@@ -494,7 +494,7 @@ def _counts_neurons(head: str) -> bool:
 
 
 def _mostly_numbers(column: pd.Series) -> bool:
-    """Whether at least half of the filled cells of a column are numbers of any spelling."""
+    """Whether at least half of the non-empty cells of a column are numbers with either decimal mark."""
     if column.dtype.kind in "iuf":
         return True
     if column.dtype.kind == "b":
@@ -523,7 +523,7 @@ def _neuroids_of(heads: list[str], cells: Cells, options: ReadOptions, path: Pat
 
 
 def _typed(cells: Cells, responses: list[str], options: ReadOptions, path: Path, notes: list[str]) -> pd.DataFrame:
-    """The table with responses and known columns of numbers as numbers, ids as text, labels as they are."""
+    """The table with responses and known numeric columns as numbers, ids as text, and other labels unchanged."""
     table = cells.table
     wanted = [name for name in (*responses, *NUMBER_COLUMNS) if name in table.columns]
     as_they_are = [name for name in wanted if table[name].dtype.kind in "iufb"]
@@ -557,13 +557,13 @@ def _whole(values: np.ndarray, name: str, cells: Cells, path: Path) -> np.ndarra
 
 
 def _numbered(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, pd.DataFrame]:
-    """Code of each row's combination of columns, in order of first appearance, and the combinations."""
+    """Integer code of each row's combination of columns, by first appearance; and the table of combinations."""
     codes = table.groupby(columns, sort=False, dropna=False).ngroup().to_numpy()
     return codes, table.loc[~pd.Series(codes, index=table.index).duplicated(), columns].reset_index(drop=True)
 
 
 def _described(table: pd.DataFrame, rows: pd.DataFrame, codes: np.ndarray, names: list[str]) -> pd.DataFrame:
-    """Rows with those other columns that have one value in each of them."""
+    """The rows with those columns added whose value is constant within each row's code."""
     grouped = table.groupby(codes)
     fixed = [name for name in names if (grouped[name].nunique(dropna=False) == 1).all()]
     return rows.assign(**{name: grouped[name].first().to_numpy() for name in fixed})

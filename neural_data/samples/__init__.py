@@ -1,4 +1,4 @@
-"""A small simulated recording and the faces that were shown, to try things on.
+"""A small simulated recording and the faces that were shown in it, for examples and first steps.
 
 ``stimuli, recording = neural_data.samples.load()``. Both are made by ``analyses/sample/make.py``.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "load"]
 
 FOLDER = Path(__file__).parent
-"""Holds ``stimulus_set.csv``, ``images/`` and ``recording.nc``, as a lab would have them."""
+"""Folder with ``stimulus_set.csv``, ``images/`` and ``recording.nc``."""
 
 
 def load() -> tuple[StimulusSet, xr.DataArray]:

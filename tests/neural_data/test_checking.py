@@ -42,8 +42,8 @@ CASES = {
     "constant": (lambda r: changed(r, slice(None), 30, 7.0), "warning", "1 of 25 neurons of AL are constant"),
     "missing cell": (lambda r: changed(r, [0, 30, 60], 4, np.nan), "error", "1 of 1,500 cells"),
     "NaN": (lambda r: changed(r, 0, 4, np.nan), "warning", "1 of 4,500 responses of neurons recorded together are NaN"),
-    "unbalanced": (lambda r: r.isel(presentation=slice(0, 80)), "warning", "unbalanced: 2 to 3 responses a cell"),
-    "one repetition": (lambda r: r.isel(presentation=slice(0, 30)), "warning", "one response a cell"),
+    "unbalanced": (lambda r: r.isel(presentation=slice(0, 80)), "warning", "unbalanced: 2 to 3 responses per stimulus"),
+    "one repetition": (lambda r: r.isel(presentation=slice(0, 30)), "warning", "one response per cell"),
     "two stimuli": (lambda r: r.isel(presentation=[0, 1, 30, 31]), "error", "there are 2 stimuli"),
     "unnamed region": (
         lambda r: r.assign_coords(region=("neuroid", ["unspecified"] * 50)),

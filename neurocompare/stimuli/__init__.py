@@ -1,6 +1,6 @@
 """Makes stimulus sets: 3D objects and faces in many views, controlled to the pixel.
 
-The public names are imported when they are first used, so that ``import neurocompare.stimuli`` costs nothing.
+Public names are imported on first use, so that ``import neurocompare.stimuli`` is fast.
 """
 
 from __future__ import annotations

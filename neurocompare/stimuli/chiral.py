@@ -2,8 +2,8 @@
 
 An object is a round body with rings of parts around it. Every ring holds a pair of parts that mirror each other in
 the ring's own upright plane. In the symmetric twin the planes of all rings coincide; in the chiral object each ring is
-turned about the upright axis by an angle of its own, so that no plane is left. Parts, heights and distances within a
-pair are the same in both: the twins differ in symmetry and in nothing else.
+turned about the upright axis by a different angle, so that no mirror plane remains. Parts, heights and distances within
+a pair are the same in both: the twins differ only in symmetry.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = ["N_CLASSES", "N_MEASURES", "chirality", "twins"]
 DESIGNS = (53, 16, 75, 31, 19, 51, 22, 24, 73, 50)
 """Seeds of the classes' designs: of 80 designs, the ten with the largest :func:`chirality` over three exemplars."""
 N_CLASSES = len(DESIGNS)
-"""Classes of objects: each has a body, parts and turns of its own."""
+"""Number of classes of objects; each has its own body, parts and ring angles."""
 N_RINGS = 4
 N_MEASURES = 4 + 5 * N_RINGS
 """Measures that vary within a class: four of the body, five of each ring."""
@@ -44,7 +44,7 @@ def twins(class_index: int, measures: np.ndarray) -> tuple[Shape, Shape]:
     class_index : int
         0 to ``N_CLASSES - 1``.
     measures : array of shape (N_MEASURES,)
-        Where in its range each measure lies, 0..1.
+        Position of each measure within its range, 0..1.
 
     Returns
     -------
@@ -86,15 +86,15 @@ def chirality(shape: Shape, *, step_deg: float = 22.5, size: int = 32) -> float:
     ----------
     shape : Shape
     step_deg : float
-        Step between views, which go all the way around.
+        Step between views, which cover 360 degrees.
     size : int
         Height and width of the views, pixels.
 
     Returns
     -------
     float
-        1 - Pearson r over pixels, with the foreground's mean put at the background's level, the least over all pairs
-        of views: 0 for a shape with an upright mirror plane.
+        1 - Pearson r over pixels, the smallest over all pairs of views, after the foreground's mean is set to the
+        background's level: 0 for a shape with an upright mirror plane.
     """
     azimuths = np.arange(-180.0, 180.0, step_deg)
     rendering = render_views(shape, azimuths, size=size)
@@ -107,7 +107,7 @@ def chirality(shape: Shape, *, step_deg: float = 22.5, size: int = 32) -> float:
 
 
 def _body(design: np.random.Generator, vary) -> Shape:
-    """Turned body of one class, somewhat taller or wider in each exemplar."""
+    """Body of revolution of one class, varied in height and width by exemplar."""
     knots = design.uniform(0.15, 0.34, 6) * (1 + 0.08 * next(vary))
     height = design.uniform(1.0, 1.15) * (1 + 0.08 * next(vary))
     level = np.linspace(1, -1, 41)
@@ -119,7 +119,7 @@ def _body(design: np.random.Generator, vary) -> Shape:
 
 
 def _part(kind: str, size: float, tone: float) -> Shape:
-    """Part that stands out along z from the origin; hooks and fins lean to its left."""
+    """Part that extends from the origin along z; hooks and fins lean to its left."""
     steps = np.linspace(0, 1, 14)
     if kind == "horn":
         line = np.stack([-0.35 * steps**2, 0.45 * steps**2, steps - 0.2], axis=1) * size

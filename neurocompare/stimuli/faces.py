@@ -1,7 +1,7 @@
-"""Human heads: one vector of named measures, in centimetres, makes one face.
+"""Human heads: a face is generated from one vector of named measures, in centimetres.
 
 The head is a stack of rings through three curves (profile, side and back of the head); nose, lips, eyelids, brow
-ridge, cheeks and chin are fields that move the skin forward; ears, eyeballs and neck are parts of their own. The eyes'
+ridge, cheeks and chin are fields that move the skin forward; ears, eyeballs and neck are separate parts. The eyes'
 height is y = 0 and the ears' z = 0. Left and right halves are mirror images.
 
 Identity is 51 independent measures of shape and albedo (:data:`FACE_MEASURES`), each normally distributed over people.
@@ -84,7 +84,7 @@ HAIR_MEASURES = ("hairline", "hair_temples", "hair_peak", "hair_volume", "hair_s
 """Measures visible in the hair alone. Hair colour is not among them: brows show it too."""
 NECK_MEASURES = ("neck_width",)
 MOST_SCORE = 2.2
-"""Standard scores are cut here."""
+"""Standard scores are clipped to plus and minus this value."""
 SKIN = np.array([[0.93, 0.78, 0.68], [0.80, 0.60, 0.47], [0.52, 0.35, 0.25]])
 """Albedo of light, middle and dark skin, linear red, green and blue."""
 HAIR = np.array([[0.62, 0.47, 0.28], [0.20, 0.13, 0.09], [0.07, 0.06, 0.055]])
@@ -101,7 +101,7 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
     detail : float
         Density of points along each direction; 1 is fine enough for 300 pixels.
     hair : bool
-        False leaves the scalp bare, of the colour of the skin; brows and lashes stay.
+        False leaves the scalp bare, in the colour of the skin; brows and lashes stay.
     neck : bool
         False leaves the neck out.
 
@@ -121,7 +121,7 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
 
 
 def shown_measures(*, hair: bool = True, neck: bool = True) -> tuple[str, ...]:
-    """Names of the measures that such heads show."""
+    """Names of the measures that are visible in heads with or without hair and neck."""
     hidden = (HAIR_MEASURES if not hair else ()) + (NECK_MEASURES if not neck else ())
     return tuple(name for name in FACE_MEASURES if name not in hidden)
 
@@ -274,7 +274,7 @@ def _relief(m: dict[str, float], x: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _eyelids(m: dict[str, float], x: np.ndarray, y: np.ndarray, z: np.ndarray):
     """Skin with lids over the eyeball and an opening between them.
 
-    Returns the new z, the eyeball's centre, the depth inside the opening (cm, below 0 outside) and the height above
+    Returns the new z, the eyeball's centre, the depth inside the opening (cm, negative outside) and the height above
     the upper lid's edge.
     """
     centre_x = m["eye_distance"] / 2
@@ -524,7 +524,7 @@ def _palette(colours: np.ndarray, score: float) -> np.ndarray:
 
 
 def _steps(knots: np.ndarray, counts: np.ndarray, detail: float) -> np.ndarray:
-    """Positions between knots, so many to each interval."""
+    """Positions between knots, ``counts`` per interval."""
     counts = np.maximum(np.rint(counts * detail).astype(int), 2)
     inner = [np.linspace(a, b, n, endpoint=False) for a, b, n in zip(knots[:-1], knots[1:], counts, strict=True)]
     return np.concatenate([*inner, [knots[-1]]])

@@ -1,6 +1,6 @@
-"""Solid shapes: triangles with a normal and an albedo at every vertex, and the parts that they are put together from.
+"""Solid shapes: triangles with a normal and an albedo at every vertex, and the parts that shapes are built from.
 
-Takes numbers, gives arrays; nothing here knows cameras or images. Axes are those of the viewer who looks at the
+Takes numbers, gives arrays; cameras and images are elsewhere (``scene``). Axes are those of a viewer facing the
 object's front: x to the viewer's right, y up, z out of the front towards the viewer. A shape is the union of closed
 parts that may overlap. Bilateral shapes are built as the half with x >= 0 and its mirror image, vertex for vertex.
 """
@@ -37,9 +37,9 @@ __all__ = [
 ]
 
 Numbers = Sequence[float] | np.ndarray
-"""Some numbers in a row."""
+"""A sequence of numbers."""
 Albedo = Numbers | float
-"""Share of the light that a surface gives back: of every vertex, one colour, or a gray level."""
+"""Share of light that a surface reflects: an array with a row per vertex, one colour, or a gray level."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Shape:
 
 
 def shape(vertices: np.ndarray, faces: np.ndarray, albedo: Albedo) -> Shape:
-    """Shape with smooth normals: at every vertex the mean of its triangles' normals, weighed by their areas.
+    """Shape with smooth normals: at every vertex the mean of its triangles' normals, weighted by area.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def bilateral(middle: Iterable[Shape] = (), sides: Iterable[Shape] = ()) -> Shap
     Parameters
     ----------
     middle : iterable of Shape
-        Parts that lie across the mirror plane x = 0 and have a line of edges in it; their half with x >= 0 is used.
+        Parts that cross the mirror plane x = 0 along a line of edges; their half with x >= 0 is used.
     sides : iterable of Shape
         Parts of the right side (x > 0), each of which gets a mirror image on the left.
 
@@ -135,7 +135,7 @@ def _right_half(part: Shape) -> Shape:
 
 
 def in_mirror_plane(part: Shape) -> Shape:
-    """The part with vertices that rounding has put next to the mirror plane x = 0 moved into it."""
+    """The part with vertices within rounding error of the mirror plane x = 0 moved onto it."""
     near = np.abs(part.vertices[:, 0]) < 1e-6 * np.ptp(part.vertices, axis=0).max()
     vertices = part.vertices.copy()
     vertices[near, 0] = 0.0
@@ -174,7 +174,7 @@ def grid(points: np.ndarray, albedo: Albedo, *, wrap: bool = True) -> Shape:
     Parameters
     ----------
     points : array of shape (n_rows, n_columns, 3)
-        With rows from top to bottom and columns counter-clockwise as seen from above, the outside is outside.
+        Rows from top to bottom and columns counter-clockwise seen from above make the normals point outwards.
     albedo : array of shape (n_rows, n_columns, 3), colour or gray level
     wrap : bool
         Whether the last column is joined with the first.
@@ -222,7 +222,7 @@ def superquadric(
     Parameters
     ----------
     centre, radii : sequence of 3 floats
-        Half the extent along each axis is its radius.
+        Centre, and half the extent along each axis.
     albedo : colour or gray level
     roundness : (vertical, horizontal)
         1 is round, towards 0 square: (1, 1) an ellipsoid, (0.1, 1) a cylinder, (0.1, 0.1) a box.
@@ -232,7 +232,7 @@ def superquadric(
         Points around the equator, a multiple of 4.
     """
     vertical, horizontal = roundness
-    # Equal steps of the angle crowd or spread the points of a square section; equal steps of its tangent do not.
+    # Equal steps of the angle space the points of a square section unevenly; equal steps of its tangent do not.
     latitude = _even_angles(resolution // 2 + 1, -np.pi / 2, np.pi / 2)[::-1]
     longitude = _even_angles(resolution + 1, -np.pi, np.pi)[:-1]
     flat, up = _power(np.cos(latitude), vertical), _power(np.sin(latitude), vertical)
@@ -318,7 +318,7 @@ def tube(
     side = np.cross(along, reference)
     side /= np.linalg.norm(side, axis=1, keepdims=True)
     up = np.cross(side, along)
-    ends = np.sin(np.linspace(0, np.pi / 2, 5))[:-1]  # radius of the rounded ends; cos tells how far they reach out
+    ends = np.sin(np.linspace(0, np.pi / 2, 5))[:-1]  # radius of the rounded ends; their cosine is how far they extend
     reach = np.cos(np.linspace(0, np.pi / 2, 5))[:-1]
     centres = np.concatenate(
         [

@@ -1,8 +1,8 @@
-"""Stimulus sets and folders: render a set into one, and read folders of images that have no table.
+"""Renders stimulus sets into folders, and reads folders of images without a table.
 
 A rendered folder holds ``stimulus_set.csv``, ``images/``, ``contact_sheet.png`` and ``provenance.json``. Images are
-written one by one, each whole or not at all; the table comes last, so a folder with a table is complete, and a
-rendering that was stopped goes on where it was.
+written one by one, each whole or not at all, and the table last: a folder with a table is complete, and a rendering
+that was stopped continues where it was.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ def render_set(
     kind : str
         One of :data:`~neurocompare.stimuli.sets.SETS`: ``objects``, ``faces`` or ``training``.
     out : str or Path
-        Folder, made where it does not exist. A rendering of the same set that was stopped there is completed; one that
-        is complete is read and returned.
+        Folder, created if it does not exist. A stopped rendering of the same set is continued; a complete one is read
+        and returned.
     seed : int
     size : int or None
-        Height and width, pixels; None takes the default of the kind.
+        Height and width, pixels; None takes the default of ``kind``.
     n_exemplars : int or None
-        Exemplars per category; None takes the default of the kind.
+        Exemplars per category; None takes the default of ``kind``.
     training : {"symmetric", "chiral", "objects"}
-        Which training set; other kinds do not use it.
+        Which training set, for ``kind="training"``.
     n : int or None
-        Images of a training set, 20,000 by default; other kinds do not use it.
+        Images of a training set, 20,000 by default.
     n_jobs : int
         Worker processes. The files are the same for any number.
     progress : callable or None
@@ -70,7 +70,7 @@ def render_set(
     Raises
     ------
     InputError
-        If an argument is not possible, or the folder cannot be written or holds something else.
+        If an argument is not valid, or the folder cannot be written or holds other files.
     """
     out = Path(out)
     plan = plan_set(
@@ -117,7 +117,7 @@ def _provenance(plan: SetPlan, kind: str, seed: int, table: pd.DataFrame) -> dic
 
 
 def _claim(out: Path, provenance: dict) -> None:
-    """Make the folder ours, or make sure that it is, before anything is rendered."""
+    """Create the folder for this set, or check that it belongs to it, before anything is rendered."""
     path = out / "provenance.json"
     content = (json.dumps(provenance, indent=2) + "\n").encode()
     try:
@@ -179,9 +179,9 @@ def contact_sheet(
     thumbnail : int
         Height and width of each picture, pixels.
     rows_per_category : int
-        Identities shown of each category, the first ones.
+        Identities shown per category, from the first.
     columns : int
-        Views shown of each identity, evenly spread over those it has.
+        Views shown per identity, evenly spaced among its views.
 
     Returns
     -------
@@ -207,21 +207,21 @@ def contact_sheet(
 
 
 def read_folder(folder: str | Path, pattern: str, *, category: str = "", name: str | None = None) -> StimulusSet:
-    """Stimulus set from a folder of images whose names say what they show.
+    """Stimulus set from a folder of images, with labels read from the file names.
 
     Parameters
     ----------
     folder : str or Path
     pattern : str
         Path of an image inside the folder, with fields in braces: ``"{category}/{identity}_{azimuth_deg}.png"``.
-        ``identity``, ``azimuth_deg``, ``category``, ``elevation_deg`` and any other name may occur; a set without
-        identities has one for each image, one without azimuths shows all at 0.
-        Fields of angles hold numbers; ``{azimuth_deg:L45=-45,R45=45,front=0}`` spells out the words that names use.
-        ``*`` stands for any characters within one name.
+        ``identity``, ``azimuth_deg``, ``category``, ``elevation_deg`` and any other name may occur; without
+        identities every image is its own identity; without azimuths all are 0.
+        Fields of angles hold numbers; ``{azimuth_deg:L45=-45,R45=45,front=0}`` translates words to degrees.
+        ``*`` matches any characters within one name.
     category : str
-        Of all images, where the pattern has no such field.
+        Category of all images, if the pattern has no such field.
     name : str or None
-        Of the set; None takes the folder's.
+        Name of the set; None takes the folder's name.
 
     Returns
     -------

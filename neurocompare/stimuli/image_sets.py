@@ -1,6 +1,6 @@
-"""Images without views: noise, and photographs of a folder or of a Parquet file.
+"""Sets of images without views: noise, and photographs from a folder or a Parquet file.
 
-For measures that any image will do for, such as equivariance. Every image is an identity of its own, at azimuth 0.
+For measures that need no particular stimuli, such as equivariance. Every image is its own identity, at azimuth 0.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from neural_data.stimuli import StimulusSet
 __all__ = ["image_set", "noise_images", "read_images"]
 
 ROWS_AT_ONCE = 64
-"""Rows of a Parquet file that are held encoded at a time."""
+"""Rows of a Parquet file that are read at a time."""
 
 
 def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, name: str) -> StimulusSet:
-    """Images in memory as a stimulus set, each an identity of its own.
+    """Images in memory as a stimulus set; each is its own identity.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, na
     categories : sequence of str or None
         Class of each image.
     name : str
-        What tables call the set.
+        Name of the set in tables.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, na
 
 
 def noise_images(n_images: int, size: int = 224, *, colour: bool = True, rng: np.random.Generator) -> StimulusSet:
-    """White noise: every pixel drawn by itself, uniformly from black to white.
+    """White noise: pixels independent and uniform from black to white.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def noise_images(n_images: int, size: int = 224, *, colour: bool = True, rng: np
     size : int
         Height and width, pixels.
     colour : bool
-        Whether the three channels are drawn by themselves.
+        Whether the three channels are drawn independently.
     rng : numpy.random.Generator
         Source of the pixels.
 
@@ -71,28 +71,28 @@ def noise_images(n_images: int, size: int = 224, *, colour: bool = True, rng: np
 def read_images(
     path: str | Path, *, n_images: int | None = None, rng: np.random.Generator | None = None
 ) -> StimulusSet:
-    """Photographs, or any other images, of a folder or a Parquet file.
+    """Photographs, or any other images, from a folder or a Parquet file.
 
     Parameters
     ----------
     path : str or Path
-        A folder, whose subfolders (classes) are read too; or a Parquet file with a column ``image`` that holds encoded
+        A folder, read with its subfolders (classes); or a Parquet file with a column ``image`` that holds encoded
         images (``bytes``, or a struct with ``bytes``), as public data hubs store them.
     n_images : int or None
-        How many to take at random; None takes all.
+        Number of images, drawn at random; None takes all.
     rng : numpy.random.Generator or None
-        Source of the choice; needed with ``n_images``.
+        Source of the draw; required with ``n_images``.
 
     Returns
     -------
     StimulusSet
-        In the order of file names or rows, ``category`` the name of the subfolder or the ``label``. Files of a folder
-        are read when asked for. Images of a Parquet file are decoded at once and must be of one size.
+        In the order of file names or rows, ``category`` is the name of the subfolder or the ``label``. Files of a
+        folder are read when needed. Images of a Parquet file are decoded at once and must be of one size.
 
     Raises
     ------
     InputError
-        If there is no such folder or file, it holds no (or too few) images, or one cannot be read.
+        If there is no such folder or file, it holds too few images, or one cannot be read.
     """
     path = Path(path)
     if not exists(path):
@@ -116,7 +116,7 @@ def read_images(
 def _from_parquet(
     path: Path, n_images: int | None, rng: np.random.Generator | None
 ) -> tuple[list[int], np.ndarray, list[str]]:
-    """Chosen rows, their images and labels, read some rows at a time."""
+    """Selected rows, their images and labels; the file is read in blocks of rows."""
     pixels: np.ndarray | None = None
     labels, place = [], 0
     try:
@@ -182,7 +182,7 @@ def _decoded(content: object, where: str) -> np.ndarray:
 def _table(
     ids: Sequence[str], files: Sequence[str] | None = None, categories: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """Stimulus table in which every image is an identity of its own."""
+    """Stimulus table in which every image is its own identity."""
     return pd.DataFrame(
         {
             "filename": list(ids if files is None else files),

@@ -1,8 +1,8 @@
-"""Brightness and contrast of images: matched over a set, and described image by image.
+"""Luminance and contrast of images: matching over a set, and description of single images.
 
 Matching follows the SHINE toolbox (Willenbockel et al. 2010, Behavior Research Methods 42:671): mean and standard
-deviation, or the whole histogram, of the foreground become the same in every image. All statistics are sums of
-integers, so that they do not depend on the order of pixels: mirror images stay mirror images in every pixel.
+deviation, or the whole histogram, of the foreground are made equal in all images. All statistics are sums of integers,
+so that they do not depend on the order of pixels: mirror images stay exact mirror images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from neurocompare.stimuli.transforms import background_mask
 __all__ = ["describe_images", "foreground_statistics", "image_symmetry", "match_histogram", "match_luminance"]
 
 LEVELS = 65_535
-"""Gray levels in which statistics are computed."""
+"""Number of gray levels in which statistics are computed."""
 ROUNDS = 12
 
 
@@ -27,8 +27,8 @@ def match_luminance(
 ) -> np.ndarray:
     """Images whose foregrounds have the same mean and standard deviation.
 
-    Every image's foreground gets a gain and an offset of its own. Where that would leave 0..1, values are cut and gain
-    and offset adjusted, so that the statistics hold for what is shown.
+    The foreground of each image is scaled by a gain and an offset. Values beyond 0..1 are clipped, and gain and offset
+    adjusted, so that mean and standard deviation hold for the clipped image.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def match_luminance(
     Returns
     -------
     array of shape (n_views, height, width) or (n_views, height, width, 3), uint8
-        Within half a gray level of the wanted mean and standard deviation, unless the foreground is of a single gray
-        or most of it would have to be cut.
+        Within half a gray level of the target mean and standard deviation, unless the foreground has a single gray
+        level or most of it would have to be clipped.
     """
     before = foreground_statistics(rendering.on_background(background), rendering.foreground)
     wanted_mean = before[:, 0].mean() if mean is None else mean
@@ -64,7 +64,7 @@ def _matched(one: Rendering, mean: float, sd: float, background: float) -> np.nd
     for _ in range(ROUNDS):
         changed = np.clip(gain * one.brightness + offset, 0, 1).astype(np.float32)
         shown = Rendering(changed, one.coverage)
-        # Statistics before rounding to 8 bits steer; those after it decide.
+        # Statistics before rounding to 8 bits guide the search; those after rounding decide.
         found_mean, found_sd = foreground_statistics(shown.shown(background), one.foreground)[0]
         image = shown.on_background(background)
         error = np.abs(foreground_statistics(image, one.foreground)[0] - [mean, sd]).max()
@@ -78,7 +78,7 @@ def _matched(one: Rendering, mean: float, sd: float, background: float) -> np.nd
 
 
 def match_histogram(rendering: Rendering, *, background: float = 0.5) -> np.ndarray:
-    """Images whose foregrounds have the same histogram: the average one of the set.
+    """Images whose foregrounds have the same histogram: the average histogram of the set.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def foreground_statistics(images: np.ndarray, foreground: np.ndarray) -> np.ndar
     Returns
     -------
     array of shape (n, 2)
-        Gray levels, 0..1; 0 where there is no foreground. Pixels may be in any order: the sums are exact.
+        Gray levels, 0..1; 0 for an image without foreground. Sums are exact, so the order of pixels has no effect.
     """
     gray = _gray(images)
     statistics = np.zeros((len(images), 2))
@@ -145,21 +145,21 @@ def foreground_statistics(images: np.ndarray, foreground: np.ndarray) -> np.ndar
 
 
 def describe_images(images: Iterable[np.ndarray], ids: Iterable[str]) -> pd.DataFrame:
-    """Low-level description of every image, for finding confounds (Revsine et al. 2024).
+    """Low-level statistics of every image, to detect confounds (Revsine et al. 2024).
 
     Parameters
     ----------
     images : iterable of arrays of shape (3, height, width), (height, width) or (height, width, 3)
         uint8, or float in 0..1. ``itertools.chain.from_iterable(stimuli.batches(64))`` streams a stimulus set.
     ids : iterable of str
-        One stimulus id an image.
+        Stimulus id of each image.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by ``stimulus_id``; ``mean``, ``contrast`` (standard deviation over the mean), both over all pixels;
         ``foreground_mean``, ``foreground_sd``, ``foreground_share`` (NaN where an image has no uniform background;
-        background that the object encloses counts as foreground);
+        background enclosed by the object counts as foreground);
         ``spectral_slope`` (of log amplitude over log spatial frequency, about -1 for natural scenes),
         ``image_symmetry`` and ``symmetry_position`` of its plane (0 left edge, 1 right edge).
     """
@@ -194,15 +194,15 @@ def image_symmetry(image: np.ndarray) -> tuple[float, float]:
     Parameters
     ----------
     image : array of shape (height, width)
-        Gray levels. Beyond its left and right edge, the edge goes on, so that both sides of any plane are as wide as
-        the image.
+        Gray levels. The left and right edge columns are repeated outwards, so that both sides of any plane are as wide
+        as the image.
 
     Returns
     -------
     symmetry : float
-        Pearson r at the best plane, which lies between two columns or on one; NaN for a constant image.
+        Pearson r at the best plane, which lies on a column or between two; NaN for a constant image.
     position : float
-        Where that plane lies: 0 at the left edge, 1 at the right edge.
+        Position of that plane: 0 at the left edge, 1 at the right edge.
     """
     image = np.asarray(image, dtype=float)
     height, width = image.shape
@@ -218,7 +218,7 @@ def image_symmetry(image: np.ndarray) -> tuple[float, float]:
     right = sums // 2 + 1  # columns from this one on lie right of it
     middle = np.where(between, 0.0, (padded[:, sums // 2] ** 2).sum(axis=0))
     product = (pairs[sums] - middle) / 2
-    # The convolution also pairs columns farther than one width from the plane: there both are edges.
+    # The convolution also pairs columns farther than one width from the plane, where both are repeated edges.
     product -= (np.minimum(left, n - right) - width) * (padded[:, 0] @ padded[:, -1])
     total = np.concatenate([[0], np.cumsum(padded.sum(axis=0))])
     square = np.concatenate([[0], np.cumsum((padded**2).sum(axis=0))])
@@ -250,7 +250,7 @@ def _spectral_slope(gray: np.ndarray) -> float:
 
 
 def _gray(images: np.ndarray) -> np.ndarray:
-    """Luminance, float of shape (n, height, width) in 0..1; the same for a pixel wherever it stands."""
+    """Luminance, float of shape (n, height, width) in 0..1; independent of a pixel's position to the last bit."""
     values = images / 255 if images.dtype == np.uint8 else images
     if values.ndim == 4:
         values = LUMINANCE[0] * values[..., 0] + LUMINANCE[1] * values[..., 1] + LUMINANCE[2] * values[..., 2]

@@ -1,14 +1,14 @@
-"""Mesh files: geometry and colours of OBJ, PLY, STL, GLB and GLTF, read from the file and its folder alone.
+"""Mesh files: geometry and colours of OBJ, PLY, STL, GLB and GLTF, read only from the file and its folder.
 
-Geometry is read by ``trimesh``; what a file says of colours is read by each format's own definition:
+Geometry is read by ``trimesh``; colours are read by the definition of each format:
 
-- OBJ: ``Kd`` is a reflectance, linear; ``map_Kd`` an image, displayed colours (sRGB), multiplied by ``Kd``; colours of
-  vertices are displayed ones and take the place of a material without an image;
+- OBJ: ``Kd`` is a reflectance, linear; ``map_Kd`` is an image in displayed colours (sRGB), multiplied by ``Kd``;
+  colours of vertices are sRGB and replace a material without an image;
 - glTF: factors and colours of vertices are linear, images are sRGB; all are multiplied;
 - PLY: colours of vertices and faces, and images, are sRGB.
 
-A file that names materials or images which are missing, damaged or outside its folder is refused: it would be shown in
-colours that it does not have.
+A file that refers to a material or image that is missing, damaged or outside its folder is refused: without it the mesh
+would be rendered in wrong colours.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ log = logging.getLogger(__name__)
 
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".glb", ".gltf")
 PLAIN_ALBEDO = 0.6
-"""Of meshes without colours."""
+"""Albedo of meshes without colours."""
 MOST_CORNERS = 60_000_000
 LARGEST_MESH = 2_000_000_000
 MOST_TEXELS = 1024
-"""Pixels of a texture that are kept along its longer side; a mesh is shown at some hundreds."""
+"""Longer side to which textures are reduced, pixels; meshes are shown at a few hundred pixels."""
 _OPTIONS = {"-blendu": 1, "-blendv": 1, "-bm": 1, "-boost": 1, "-cc": 1, "-clamp": 1, "-imfchan": 1, "-mm": 2}
 _OPTIONS |= {"-o": 3, "-s": 3, "-t": 3, "-texres": 1, "-type": 1}
-"""Options of an MTL's image and how many values follow at most; those with three may have fewer."""
+"""Options of an image in an MTL file, and how many values follow at most; those with three may have fewer."""
 _COMPONENTS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
 
 
 @dataclass(frozen=True)
 class Surface:
-    """Triangles and what colours them.
+    """Triangles with their colours and textures.
 
     Parameters
     ----------
     vertices : array of shape (n_vertices, 3)
     faces : integer array of shape (n_faces, 3)
     base : array of shape (n_vertices, 3)
-        Linear colour, which a texture is multiplied by.
+        Linear colour, multiplied by the texture.
     uv : array of shape (n_vertices, 2)
-        Place in the texture, 0..1 from left to right and from bottom to top; 0 where there is none.
+        Texture coordinates, 0..1 from left to right and from bottom to top; 0 without a texture.
     texture : integer array of shape (n_vertices,)
-        Number of the texture, -1 for none.
+        Index of the texture, -1 for none.
     textures : tuple of arrays of shape (height, width, 3)
         Linear colours.
     """
@@ -80,7 +80,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class _Material:
-    """What an MTL says of one material."""
+    """One material of an MTL file."""
 
     diffuse: tuple[float, float, float] | None = None
     image: str | None = None
@@ -100,12 +100,13 @@ def read_surface(path: Path) -> Surface:
     Returns
     -------
     Surface
-        All meshes of the file, placed as its scene places them.
+        All meshes of the file, at their positions in its scene.
 
     Raises
     ------
     InputError
-        If the file is missing, damaged or no mesh, or names what is missing, damaged or outside its folder.
+        If the file is missing, damaged or not a mesh, or refers to a file that is missing, damaged or outside its
+        folder.
     """
     checked_file(path, "mesh")
     if path.stat().st_size > LARGEST_MESH:
@@ -115,7 +116,7 @@ def read_surface(path: Path) -> Surface:
         parts, textures = reader(path)
     except InputError:
         raise
-    except Exception as error:  # trimesh raises whatever its parsers meet
+    except Exception as error:  # trimesh's parsers raise many types
         raise InputError(
             f"{path}: not readable as a mesh ({type(error).__name__}: {one_line(error)}); export it anew"
         ) from error
@@ -131,7 +132,7 @@ def read_surface(path: Path) -> Surface:
 
 
 def linear(displayed: np.ndarray) -> np.ndarray:
-    """Linear colours of displayed ones (sRGB, IEC 61966-2-1), both 0..1."""
+    """Linear colours from displayed colours (sRGB, IEC 61966-2-1), both 0..1."""
     displayed = np.asarray(displayed, dtype=float)
     return np.where(displayed <= 0.04045, displayed / 12.92, ((displayed + 0.055) / 1.055) ** 2.4)
 
@@ -168,12 +169,12 @@ def _plain(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
 
 
 def _coloured(mesh: trimesh.Trimesh, *, displayed: bool) -> Surface:
-    """A mesh with the colours of its vertices or faces, or plain."""
+    """Surface of a mesh with the colours of its vertices or faces, or with the default colour."""
     visual = mesh.visual
     if not isinstance(visual, ColorVisuals):
         return _part(mesh, PLAIN_ALBEDO)
     if visual.kind == "face":
-        # Every triangle gets vertices of its own, so that its colour has an edge.
+        # Triangles do not share vertices, so that colours do not blend across their edges.
         vertices = np.asarray(mesh.vertices)[mesh.faces].reshape(-1, 3)
         colours = np.repeat(np.asarray(visual.face_colors, dtype=float)[:, :3] / 255, 3, axis=0)
         mesh = trimesh.Trimesh(vertices, np.arange(len(vertices)).reshape(-1, 3), process=False)
@@ -202,7 +203,7 @@ def _texture(path: Path, name: str, of: str) -> np.ndarray:
 
 
 def _linear_pixels(pixels: np.ndarray) -> np.ndarray:
-    """Linear colours of a texture, float32; one of more than 1,024 pixels is averaged down to that."""
+    """Linear colours of a texture, float32; textures of more than 1,024 pixels are averaged down to that size."""
     block = -(-max(pixels.shape[:2]) // MOST_TEXELS)
     if block == 1:
         shades = _linear_shades(pixels)
@@ -221,7 +222,7 @@ def _linear_shades(pixels: np.ndarray) -> np.ndarray:
 
 
 def _in_another_case(folder: Path, name: str) -> str:
-    """The one file whose name differs in upper and lower case only; disks of Windows and Mac do not see it."""
+    """Name of the file that differs from ``name`` only in case, as Windows and macOS would find it."""
     place = folder / Path(name).parent
     if not place.is_dir() or ".." in Path(name).parts:
         return name
@@ -284,20 +285,20 @@ def _obj(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
             )
         uv = np.asarray(uv)[:, :2] * material.scale + material.offset
         uv = np.clip(uv, 0, 1) if material.clamp else uv
-        # Many exporters write Kd 0 beside an image, which multiplied would be black.
+        # Many exporters write Kd 0 with an image; multiplied, the texture would be black.
         base = (1.0, 1.0, 1.0) if base is None or not any(base) else base
         surfaces.append(_part(mesh, base, uv, images.index(material.image)))
     return surfaces, textures
 
 
 class _Served:
-    """Gives trimesh the names of the materials and nothing from the disk."""
+    """Resolver that gives trimesh the names of the materials and reads nothing from disk."""
 
     def __init__(self, materials: str):
         self.materials = materials
 
     def get(self, name: str) -> bytes:
-        """The materials, whatever file is asked for."""
+        """The materials, whatever the file name."""
         del name
         return self.materials.encode("utf-8", "surrogateescape")
 
@@ -306,7 +307,7 @@ class _Served:
 
 
 def _library_files(path: Path, line: str) -> list[Path]:
-    """Files of an ``mtllib`` line: one name with blanks in it, or several names."""
+    """Material files of an ``mtllib`` line, which holds one name with blanks in it, or several names."""
     line = line.replace("\\", "/").strip('"')
     whole = (path.parent / line).is_file()
     found = []
@@ -324,7 +325,7 @@ def _library_files(path: Path, line: str) -> list[Path]:
 
 
 def _materials(file: Path, mesh: Path) -> dict[str, _Material]:
-    """Materials of an MTL by name."""
+    """Materials of an MTL file by name."""
     found: dict[str, _Material] = {}
     name = None
     for line in _lines(file):
@@ -355,7 +356,7 @@ def _reflectance(text: str, where: str) -> tuple[float, float, float]:
 
 
 def _with_image(material: _Material, text: str, where: str) -> _Material:
-    """A material with the image of a ``map_Kd`` line, whose name may have blanks, and how it lies on the surface."""
+    """The material with the image of a ``map_Kd`` line and its options; the image's name may have blanks."""
     words = re.findall(r"\S+", text)
     place = 0
     while place < len(words) and words[place].lower() in _OPTIONS:
@@ -380,7 +381,7 @@ def _with_image(material: _Material, text: str, where: str) -> _Material:
             option == "-t" and any(float(value) for value in values)
         ):
             raise InputError(f"{where}: the option {option} is not read; apply it to the image, and export without")
-    # The rest of the line as it stands: names may hold several blanks.
+    # The rest of the line unchanged: names may hold several blanks.
     starts = [match.start() for match in re.finditer(r"\S+", text)]
     if place >= len(words):
         raise InputError(f"{where} names no image")
@@ -451,13 +452,13 @@ def _gltf(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
 
 
 class _FolderOnly:
-    """Gives trimesh the files of a glTF's folder and no others."""
+    """Resolver that gives trimesh files of the glTF's folder and no others."""
 
     def __init__(self, path: Path):
         self.path = path
 
     def get(self, name: str) -> bytes:
-        """Bytes of a file that the glTF names."""
+        """Bytes of a file that the glTF refers to."""
         name = unquote(name)
         return read_bytes(inside(self.path.parent, name, f"{self.path}: its file {name!r}"), largest=LARGEST_MESH)
 
@@ -489,7 +490,7 @@ def _gltf_tree(path: Path) -> tuple[dict, bytes]:
 
 
 def _gltf_images(tree: Mapping, binary: bytes, path: Path) -> int:
-    """How many images a glTF has, all of them decoded once: readers would silently leave out a broken one."""
+    """Number of images of a glTF. Each is decoded once: trimesh would silently skip a damaged one."""
     views = tree.get("bufferViews", [])
     for number, image in enumerate(tree.get("images", [])):
         uri, view = image.get("uri"), image.get("bufferView", -1)
@@ -514,7 +515,7 @@ def _names_a_texture(tree: Mapping, name: str | None) -> bool:
 
 
 def _check_gltf(tree: Mapping, path: Path) -> None:
-    """Refuse what a glTF claims beyond memory, files outside its folder, and what of its textures is not read."""
+    """Refuse a glTF that would not fit into memory, names files outside its folder, or has unsupported textures."""
     for buffer in tree.get("buffers", []):
         uri = buffer.get("uri")
         if uri is not None and not uri.startswith("data:"):

@@ -1,4 +1,4 @@
-"""Surfaces made fit for light: triangles wound alike and outwards, normals, and detail as fine as the texture.
+"""Prepares meshes for shading: consistent winding, normals, and triangles as fine as the texture.
 
 Takes arrays of vertices and faces; gives arrays.
 """
@@ -14,17 +14,17 @@ from neurocompare.stimuli.mesh_files import Surface
 __all__ = ["places_of", "refined", "sampled", "vertex_normals", "wound_outwards"]
 
 CREASE_DEG = 25.0
-"""A triangle that leans farther from the mean normal of its corner than this keeps its own: edges stay sharp."""
+"""A triangle keeps its own normal at a corner if it differs from the mean there by more: edges stay sharp."""
 INWARD = -0.5
-"""An open surface is turned where it faces its own middle by more than this share."""
+"""An open surface is turned inside out if it faces its own middle by more than this share."""
 FINEST_EDGE = 0.012
-"""Edges that are shorter than this, of a mesh of extent 2, are not split for a texture: about a pixel of 224."""
+"""Edges shorter than this (in a mesh of extent 2) are not split for a texture: about one of 224 pixels."""
 MOST_REFINED = 400_000
-"""Triangles that a mesh is split into at most for its texture."""
+"""Most triangles that a mesh is split into for its texture."""
 
 
 def places_of(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct positions, to one millionth: the number of each vertex's, and a vertex of each.
+    """Distinct positions, to one millionth: the index of each vertex's position, and one vertex per position.
 
     Parameters
     ----------
@@ -38,21 +38,21 @@ def places_of(vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def wound_outwards(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """Faces turned so that neighbours are wound alike, and closed surfaces outwards.
+    """Faces with consistent winding: neighbours agree, and closed surfaces face outwards.
 
     Parameters
     ----------
     vertices : array of shape (n_vertices, 3)
-        Within -1..1; vertices at one position are one.
+        Within -1..1; vertices at the same position count as one.
     faces : integer array of shape (n_faces, 3)
 
     Returns
     -------
     faces : integer array of shape (n_faces, 3)
-        Closed surfaces enclose a positive volume each. An open one is turned where it clearly faces its own middle.
+        Each closed surface encloses a positive volume. An open one is turned if it clearly faces its own middle.
     n_turned : int
     n_conflicts : int
-        Edges whose two triangles cannot be wound alike: the surface has one side only, or is damaged there.
+        Edges whose two triangles cannot agree: the surface is one-sided (like a Moebius strip) or damaged there.
     """
     place, _ = places_of(vertices)
     at = place[faces]
@@ -97,7 +97,7 @@ def _parities(
         reached, before = breadth_first_order(graph, roots[number], directed=False)
         for face in reached[1:].tolist():
             turn[face] = turn[before[face]] ^ flips[int(before[face]), face]
-    # The larger part of a shell is taken for right.
+    # The winding of the larger part of a shell is taken as correct.
     for number in mixed.tolist():
         members = shell == number
         if 2 * turn[members].sum() > members.sum():
@@ -108,7 +108,7 @@ def _parities(
 def _inward(
     vertices: np.ndarray, faces: np.ndarray, shell: np.ndarray, n_shells: int, is_open: np.ndarray
 ) -> np.ndarray:
-    """Which shells face inwards: closed ones by their volume, open ones by how they face their middle."""
+    """Which shells face inwards: closed ones by the sign of their volume, open ones by facing their middle."""
     corners = vertices[faces]
     middle = corners.mean(axis=1)
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
@@ -125,7 +125,7 @@ def _inward(
 def vertex_normals(
     vertices: np.ndarray, faces: np.ndarray, attributes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Smooth normals where the surface is smooth, and a normal of its own for each corner at creases.
+    """Vertex normals: shared where the surface is smooth, separate for each corner at creases.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def vertex_normals(
     faces : integer array of shape (n_faces, 3)
         Triangles without area are left out.
     attributes : array of shape (n_vertices, n)
-        What travels with each vertex, such as its colour.
+        Values that belong to each vertex, such as its colour.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def vertex_normals(
     """
     place, first = places_of(vertices)
     if np.array_equal(attributes, attributes[first][place]):
-        # Files that repeat a vertex for every triangle (STL) share it from here on.
+        # Repeated vertices (STL repeats them for every triangle) are merged here.
         vertices, attributes, faces, place = vertices[first], attributes[first], place[faces], np.arange(len(first))
     corners = vertices[faces]
     flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -159,7 +159,7 @@ def vertex_normals(
     own = flat / area[:, None]
     soft = np.einsum("fcx,fx->fc", smooth[at_place], own) >= np.cos(np.deg2rad(CREASE_DEG))
     creased = ~soft.all(axis=1)
-    # A creased triangle gets corners of its own; all others share theirs.
+    # Triangles at a crease get separate vertices; all others share theirs.
     split = faces[creased].ravel()
     normals = np.where(soft[creased].ravel()[:, None], smooth[place[split]], np.repeat(own[creased], 3, axis=0))
     new = np.arange(len(split)).reshape(-1, 3) + len(vertices)
@@ -181,14 +181,14 @@ def refined(
     attributes: np.ndarray,
     texels: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles split until their vertices are as close as the pixels of the texture, or of an image.
+    """Triangles split until their vertices are as close as the pixels of the texture, or of the rendered image.
 
     Parameters
     ----------
     vertices, faces, normals, attributes
-        From :func:`vertex_normals`; the first two attributes are the place in the texture.
+        From :func:`vertex_normals`; the first two attributes are the texture coordinates.
     texels : array of shape (n_vertices, 2)
-        Width and height of each vertex's texture, pixels; 0 where there is none.
+        Width and height of each vertex's texture, pixels; 0 without one.
 
     Returns
     -------
@@ -197,7 +197,7 @@ def refined(
     """
     while len(faces) < MOST_REFINED:
         edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
-        # One number per edge: far quicker to sort than rows.
+        # Edges as single numbers sort far faster than rows of two.
         keys, number = np.unique(edges[:, 0] * np.int64(len(vertices)) + edges[:, 1], return_inverse=True)
         edges = np.column_stack(np.divmod(keys, len(vertices)))
         length = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1)
@@ -231,7 +231,7 @@ def _split(faces: np.ndarray, middle: np.ndarray) -> np.ndarray:
     made = [faces[(middle < 0).all(axis=1)]]
     n_split = (middle >= 0).sum(axis=1)
     for turn in range(3):
-        # With the corners rolled, every pattern of one or two split edges begins at the first edge.
+        # Corners are rotated so that every pattern of one or two split edges begins at the first edge.
         corners, edges = np.roll(faces, -turn, axis=1), np.roll(middle, -turn, axis=1)
         one = (n_split == 1) & (edges[:, 0] >= 0)
         (a, b, c), m = corners[one].T, edges[one, 0]
@@ -246,7 +246,7 @@ def _split(faces: np.ndarray, middle: np.ndarray) -> np.ndarray:
 
 
 def sampled(surface: Surface, uv: np.ndarray, texture: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Albedo of vertices: their own colour times that of the texture at their place, between its pixels linearly.
+    """Albedo of vertices: their colour times the texture at their coordinates, interpolated linearly.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def sampled(surface: Surface, uv: np.ndarray, texture: np.ndarray, base: np.ndar
     Returns
     -------
     array of shape (n_vertices, 3)
-        Places outside 0..1 repeat the texture; at its edges its own pixels count, not those of the opposite edge.
+        Coordinates outside 0..1 repeat the texture; at its edges, no pixel of the opposite edge is mixed in.
     """
     albedo = base.copy()
     for number, image in enumerate(surface.textures):

@@ -1,6 +1,6 @@
-"""Users' own meshes: read, checked, turned upright, rendered like the shapes of this package.
+"""Users' own meshes: read, checked, oriented, and rendered like the shapes of this package.
 
-OBJ, PLY, STL, GLB and GLTF, through ``trimesh``. Nothing is fetched from elsewhere and no code in a file is run.
+OBJ, PLY, STL, GLB and GLTF, through ``trimesh``. Nothing is downloaded and no code in a file is run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 MESH_AXES = {"x": (1, 0, 0), "y": (0, 1, 0), "z": (0, 0, 1), "-x": (-1, 0, 0), "-y": (0, -1, 0), "-z": (0, 0, -1)}
 MAX_FACES = 20_000_000
 MOST_CONFLICTS = 0.05
-"""Share of edges whose two triangles cannot be wound alike, past which a surface has no outside."""
+"""Largest share of edges whose triangles disagree in winding; beyond it the surface has no defined outside."""
 
 
 def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
@@ -37,24 +37,24 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
     Parameters
     ----------
     path : str or Path
-        OBJ, PLY, STL, GLB or GLTF. Colours of vertices and faces, materials and textures become albedo, by each
-        format's own definition (see ``mesh_files``); triangles are split where a texture is finer than they are.
+        OBJ, PLY, STL, GLB or GLTF. Colours of vertices and faces, materials and textures become albedo, by the
+        definition of each format (see ``mesh_files``); triangles are split where a texture is finer than they are.
     up : {"x", "y", "z", "-x", "-y", "-z"}
         Axis of the file that points up.
     front : {"x", "y", "z", "-x", "-y", "-z"}
-        Axis of the file along which the object looks: at azimuth 0 it points to the viewer.
+        Axis of the file that points to the front of the object: at azimuth 0 it points to the viewer.
 
     Returns
     -------
     Shape
-        Its largest extent is 2, and the middle of its extent the origin. Not marked as bilateral. Triangles that wind
-        the other way than their neighbours, and closed surfaces that are inside out, are turned; the log says so.
+        Largest extent 2, centred on the origin; not marked as bilateral. Triangles wound against their neighbours, and
+        closed surfaces that are inside out, are turned; the log reports it.
 
     Raises
     ------
     InputError
-        If the file is missing, no mesh, empty, has no triangles, vertices that are no numbers, no extent or no
-        outside, names a material or texture that is missing, damaged or outside its folder, or the axes do not fit.
+        If the file is missing, empty or not a mesh; has no triangles, vertices that are not finite, no extent or no
+        outside; refers to a material or texture that is missing, damaged or outside its folder; or the axes coincide.
     """
     path = Path(path)
     if path.suffix.lower() not in MESH_SUFFIXES:
@@ -103,7 +103,7 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
 
 
 def _with_light(vertices: np.ndarray, faces: np.ndarray, surface: Surface) -> Shape:
-    """Shape with normals, and albedo as fine as the textures are."""
+    """Shape with normals, and albedo at the resolution of the textures."""
     attributes = np.column_stack([surface.uv, surface.texture, surface.base])
     vertices, faces, normals, attributes = vertex_normals(vertices, faces, attributes)
     if surface.textures and len(faces):
@@ -130,7 +130,7 @@ def mesh_views(
     Parameters
     ----------
     meshes : mapping from identity to path, or folder
-        In a folder every mesh file is an identity, named by its file: without its ending where that tells all apart.
+        In a folder every mesh file is an identity, named by its file, without the extension if that is unique.
     azimuths_deg : sequence of float
         0 shows the front; below 0 the front points to the viewer's left.
     up, front : str
@@ -172,7 +172,7 @@ def mesh_views(
 
 
 def _identities(folder: Path) -> dict[str, Path]:
-    """Mesh files of a folder by identity; files that differ in their ending only are two identities."""
+    """Mesh files of a folder by identity; files that differ only in extension are two identities."""
     names = visible_files(folder, suffixes=MESH_SUFFIXES)
     stems = [Path(name).stem for name in names]
     clashing = {stem for stem in stems if stems.count(stem) > 1}

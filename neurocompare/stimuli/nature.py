@@ -1,4 +1,4 @@
-"""Animals (bilateral), fruits and flowers (radial): families of shapes like those of ``vehicles``.
+"""Animals (bilateral), fruits and flowers (radial): shape families, declared as in ``vehicles``.
 
 Fruits and flowers repeat every 45 degrees about the upright axis and have a mirror plane every 22.5 degrees, so that
 all views at multiples of 22.5 degrees are mirror-symmetric images.
@@ -168,7 +168,7 @@ FRUIT = {
 
 
 def fruit(m: dict[str, float]) -> Shape:
-    """Fruit on its stalk: apple, pear, melon, pumpkin, tomato, berry with a rosette of leaves, and between."""
+    """Fruit on its stalk: apple, pear, melon, pumpkin, tomato, berry with a rosette of leaves, and shapes between."""
     angle = np.linspace(0, np.pi, 61)
     height = m["height"]
     radius = np.sin(angle) ** m["squareness"]
@@ -338,7 +338,7 @@ class _Leaf:
 def _around(
     leaf: Shape, at: tuple[float, float], n: int, *, half_step: bool = False
 ) -> tuple[list[Shape], list[Shape]]:
-    """Copies of a leaf all around the y axis: those in the mirror plane, and those to its right."""
+    """Copies of a leaf around the y axis: those in the mirror plane, and those to the right of it."""
     angles = (np.arange(n) + 0.5 * half_step) * 360 / n
     placed = {a: moved(leaf, turn=rotation("y", a), to=_outwards(at, a)) for a in angles if a <= 180}
     middle = [in_mirror_plane(part) for a, part in placed.items() if a in (0, 180)]

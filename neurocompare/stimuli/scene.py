@@ -1,10 +1,10 @@
-"""Pictures of a shape: one camera, one light, rays.
+"""Renders views of a shape by ray casting, with one camera and one light.
 
 Takes a :class:`~neurocompare.stimuli.geometry.Shape`, gives arrays of foreground brightness and coverage. Background
 and luminance matching come later (``luminance``). The camera looks at the object's middle in perspective; the light
-stands in the camera's mirror plane and goes with the camera, and faint light comes from all sides, more from above,
-as far as the object itself does not block it. So opposite views of a bilateral shape are mirror images; they are
-computed once and mirrored, which makes them so in every pixel.
+stands in the camera's mirror plane and moves with the camera; faint ambient light comes from all sides, more from
+above, unless the object blocks it. Opposite views of a bilateral shape are therefore mirror images; one of them is
+computed and mirrored, so that they agree in every pixel.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from neurocompare.stimuli.geometry import Numbers, Shape, rotation
 __all__ = ["Placement", "Rendering", "Scene", "render_views"]
 
 CAMERA_DISTANCE = 7.0
-"""Distance of the camera from the object's middle, in half object extents: a face at 80 cm."""
+"""Distance of the camera from the object's middle, in half object extents; for a face about 80 cm."""
 LIGHT = np.array([0.0, 0.57, 0.82])
 """Direction towards the light in camera axes: 35 degrees above the line of sight."""
 DIFFUSE, AMBIENT = 0.62, 0.50
@@ -38,12 +38,12 @@ VERTICES_AT_ONCE = 50_000
 
 @dataclass(frozen=True)
 class Rendering:
-    """Views of one object before they are put on a background.
+    """Views of one object without background.
 
     Parameters
     ----------
     brightness : array of shape (n_views, height, width) or (n_views, height, width, 3), float32
-        Gray level of the foreground, 0..1; 0 where there is none.
+        Gray level of the foreground, 0..1; 0 outside it.
     coverage : array of shape (n_views, height, width), float32
         Share of each pixel that the object covers.
     """
@@ -114,11 +114,11 @@ def render_views(
         Red, green and blue instead of gray.
     placement : Placement
     use_symmetry : bool
-        Compute opposite views of a bilateral shape once. With False every view is traced by itself, and opposite
-        views are mirror images up to rounding in the rays.
+        Compute one of two opposite views of a bilateral shape and mirror it. With False every view is computed, and
+        opposite views are mirror images up to rounding.
     light_deg : float
-        Where the light stands to the side of the camera, with which it goes: 0 in the camera's mirror plane, above 0 to
-        its right. Lit from the side, opposite views are no mirror images.
+        Angle of the light to the side of the camera: 0 in the camera's mirror plane, above 0 to its right. The light
+        moves with the camera. With light from the side, opposite views are not mirror images.
 
     Returns
     -------
@@ -152,13 +152,13 @@ def render_views(
 
 
 class Scene:
-    """One object, its light, and a camera that goes around it.
+    """One object, its light, and a camera that moves around it.
 
     Parameters
     ----------
     shape : Shape
-        Centred and scaled here: the middle of its extent comes to the origin, and of all views around it, at the
-        given elevations, the largest fills ``fill`` of the image.
+        Centred on the middle of its extent, and scaled so that the largest of all views around it, at the given
+        elevations, fills ``fill`` of the image.
     elevations_deg : collection of float
     fill : float
     light_deg : float
@@ -231,7 +231,7 @@ class Scene:
         return image
 
     def _trace(self, x: np.ndarray, y: np.ndarray, camera: np.ndarray, zoom: float, light: np.ndarray) -> np.ndarray:
-        """Brightness and coverage (0 or 1) along rays through points of the image plane, each -1..1."""
+        """Brightness and coverage (0 or 1) of rays through points of the image plane (coordinates -1..1)."""
         n = x.size
         directions = np.stack([x.ravel() / zoom, y.ravel() / zoom, np.full(n, -1.0)], axis=1) @ camera
         origins = np.broadcast_to((camera.T @ [0.0, 0.0, CAMERA_DISTANCE]).astype(np.float32), (n, 3))
@@ -250,7 +250,7 @@ class Scene:
         return seen[:, :2] / (CAMERA_DISTANCE - seen[:, 2:])
 
     def _exposure(self, mirrored: bool) -> np.ndarray:
-        """Share of light from all around that reaches each vertex, 0..1; the object blocks the rest."""
+        """Share of ambient light that reaches each vertex, 0..1; the object blocks the rest."""
         n = len(self.vertices) // (2 if mirrored else 1)
         directions = _sphere(SKY_DIRECTIONS)
         parts = (slice(start, start + VERTICES_AT_ONCE) for start in range(0, n, VERTICES_AT_ONCE))
@@ -261,7 +261,7 @@ class Scene:
         return np.tile(exposure, 2) if mirrored else exposure
 
     def _exposure_of(self, vertices: np.ndarray, normals: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Exposure of vertices, and the share of what they see that is surfaces from behind, (2, n_vertices)."""
+        """Exposure of vertices, and the share of their rays that hit a surface from behind, (2, n_vertices)."""
         weights = np.maximum(normals @ directions.T, 0.0) * (1 + 0.5 * directions[:, 1])
         total = weights.sum(axis=1)
         vertex, direction = np.nonzero(weights > 0.05)
@@ -269,7 +269,7 @@ class Scene:
         hits = self.embree.run(origins, directions.astype(np.float32)[direction], output=True)
         hit = hits["primID"] >= 0
         weight = weights[vertex, direction][hit]
-        # What lies farther away than the object's own size does not darken; near things darken most.
+        # Surfaces farther away than the object's size do not darken; near surfaces darken most.
         lost = np.bincount(vertex[hit], weights=np.exp(-hits["tfar"][hit] / 0.35) * weight, minlength=len(vertices))
         behind = np.einsum("ij,ij->i", self.face_normals[hits["primID"][hit]], directions[direction[hit]]) > 0
         inside = np.bincount(vertex[hit], weights=behind * weight, minlength=len(vertices))
@@ -278,9 +278,9 @@ class Scene:
 
 
 def _filled_in(exposure: np.ndarray, known: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Exposure with that of vertices inside another part (not known) replaced by their neighbours'.
+    """Exposure, with vertices inside another part (not ``known``) taking the exposure of their neighbours.
 
-    Otherwise triangles that pass through a surface would carry the darkness of the inside out of it.
+    Otherwise triangles that cross a surface would be dark outside of it, like their vertices inside.
     """
     start, end = faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()
     start, end = np.concatenate([start, end]), np.concatenate([end, start])
@@ -299,7 +299,7 @@ def _camera(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
 
 
 def _within(steps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Indices of the pixels that the positions span, and one more on either side."""
+    """Indices of the pixels that the positions span, and one more on each side."""
     margin = 2 / len(steps)
     return np.flatnonzero((steps > positions.min() - margin) & (steps < positions.max() + margin))
 

@@ -1,7 +1,7 @@
-"""The stimulus sets as one-liners, in memory or rendered into a folder.
+"""The built-in stimulus sets (objects, faces, training images), rendered in memory or into a folder.
 
-Everything follows from the seed: the same call gives the same pixels on any number of workers, and exemplar k of a
-category is the same whatever else the set holds.
+The seed determines everything: the same call gives the same pixels with any number of workers, and exemplar k of a
+category does not depend on the other contents of the set.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = [
 VIEWS_DEG = (-90.0, -67.5, -45.0, -22.5, 0.0, 22.5, 45.0, 67.5, 90.0)
 FACE_VIEWS_DEG = (-90.0, -45.0, 0.0, 45.0, 90.0)
 FOREGROUND_MEAN, FOREGROUND_SD = 0.5, 0.2
-"""Gray level that every foreground is matched to: the background's own, so that outlines are no steps in luminance."""
+"""Mean gray level of every matched foreground: that of the background, so that outlines are not luminance steps."""
 TRAINING_IMAGES = 20_000
 ImageProgress = Callable[[int, int], None]
 Finished = TypeVar("Finished")
@@ -60,12 +60,12 @@ def _matched(rendering: Rendering) -> np.ndarray:
 
 
 LUMINANCE_BY_IMAGE: dict[str, Callable[[Rendering], np.ndarray]] = {"match": _matched, "none": Rendering.on_background}
-"""How the luminance of foregrounds is matched image by image: all to one mean and deviation, or not."""
+"""Luminance matching that works image by image: to one mean and standard deviation, or none."""
 
 
 @dataclass(frozen=True)
 class ExemplarViews:
-    """What is rendered of one exemplar: its measures, and one entry of every other array a view."""
+    """Parameters for rendering one exemplar: its measures; every other array has one entry per view."""
 
     category: str
     identity: str
@@ -83,7 +83,7 @@ class RenderedSet:
     Parameters
     ----------
     name : str
-        As studies and the command line name it.
+        Name in studies and on the command line.
     about : str
         What it shows.
     size : int
@@ -91,10 +91,10 @@ class RenderedSet:
     n_exemplars : int
         Exemplars per category by default.
     categories : tuple of str
-        Those that it shows by default; a training set has those of its own kind.
+        Categories shown by default; training sets have their own (:data:`TRAINING_SETS`).
     views_deg : tuple of float, or None
-        Azimuths by default. None: every image has a view, place and size drawn at random, as training sets do; a set
-        without views cannot be shown by a study.
+        Default azimuths. None: every image has a random view, position and size, as in training sets; such a set cannot
+        be the stimuli of a study.
     """
 
     name: str
@@ -127,13 +127,13 @@ SETS = {
         RenderedSet("training", "images to train on", size=32, n_exemplars=40),
     )
 }
-"""Every kind of rendered set by its name."""
+"""Every kind of rendered set, by name."""
 TRAINING_SETS: dict[str, tuple[Family, ...]] = {"symmetric": SYMMETRIC_TWINS, "chiral": CHIRAL, "objects": CATEGORIES}
-"""Classes of every training set by its name."""
+"""Classes of every training set, by name."""
 
 
 def find_set(name: str) -> RenderedSet:
-    """A kind of rendered set.
+    """The kind of rendered set with this name.
 
     Raises
     ------
@@ -173,7 +173,7 @@ AS_RENDERED = Appearance()
 
 @dataclass(frozen=True)
 class SetPlan:
-    """A set before it is rendered.
+    """All parameters of a set, before it is rendered.
 
     Parameters
     ----------
@@ -191,11 +191,11 @@ class SetPlan:
 
     @property
     def n_images(self) -> int:
-        """How many images it holds."""
+        """Number of images."""
         return sum(len(exemplar.azimuths_deg) for exemplar in self.exemplars)
 
     def table(self) -> pd.DataFrame:
-        """One row per image, in the order of rendering; jittered sets also say where each view stands."""
+        """One row per image, in the order of rendering; training sets also have the position and size of each view."""
         rows = []
         for e in self.exemplars:
             views = zip(e.azimuths_deg, e.elevations_deg, e.offsets, e.scales, strict=True)
@@ -249,12 +249,12 @@ def face_views(
     colour : bool
         Red, green and blue instead of gray.
     luminance : {"match", "histogram", "none"}
-        Whether every foreground gets the same mean and standard deviation, the same histogram, or stays as it is.
+        Whether all foregrounds get the same mean and standard deviation, the same histogram, or are unchanged.
     hair, neck : bool
-        Whether faces have them; without, identities and views must be told by the face alone.
+        Whether faces have them; without, only the face itself shows identity and view.
     light_deg : float
-        Where the light stands to the side of the camera, degrees: 0 in the camera's mirror plane, above 0 to its right.
-        Lit from the side, opposite views are no mirror images.
+        Angle of the light to the side of the camera, degrees: 0 in the camera's mirror plane, above 0 to its right.
+        With light from the side, opposite views are not mirror images.
     n_jobs : int
         Worker processes.
     progress : callable or None
@@ -269,7 +269,7 @@ def face_views(
     Raises
     ------
     InputError
-        If a number or a name is not possible.
+        If an argument is not valid.
     """
     plan = plan_set(
         "faces",
@@ -335,7 +335,7 @@ def training_set(
     n_jobs: int = 1,
     progress: ImageProgress | None = None,
 ) -> StimulusSet:
-    """Labelled images for training: random views, places and sizes of ten classes of objects.
+    """Labelled images for training: classes of objects in random views, positions and sizes.
 
     Parameters
     ----------
@@ -343,7 +343,7 @@ def training_set(
         ``"symmetric"`` and ``"chiral"`` show the same parts in the same views, see ``stimuli.chiral``: image k of
         one is the twin of image k of the other. ``"objects"`` shows the nine categories.
     n : int
-        Images; classes are equally frequent (to one image).
+        Number of images; numbers per class differ by at most one.
     n_exemplars : int
         Exemplars per class.
     size, seed, luminance, n_jobs, progress
@@ -352,8 +352,8 @@ def training_set(
     Returns
     -------
     StimulusSet
-        In memory; ``category`` is the label. Azimuths are even over -90..90 degrees, elevations normal with 8 degrees;
-        sorted by class and exemplar, so shuffle before training.
+        In memory; ``category`` is the label. Azimuths are uniform over -90..90 degrees, elevations normal with a
+        standard deviation of 8 degrees. Sorted by class and exemplar, so shuffle before training.
     """
     plan = plan_set(
         "training",
@@ -379,14 +379,14 @@ def plan_set(
     n: int | None = None,
     appearance: Appearance = AS_RENDERED,
 ) -> SetPlan:
-    """What a set will hold; arguments as in the one-liners, where None takes the default of the kind.
+    """Plan of a set. Arguments are those of :func:`face_views`; None takes the default of ``kind``.
 
     Parameters
     ----------
     kind : str
         One of :data:`SETS`.
     training : str
-        Which training set, one of :data:`TRAINING_SETS`; other kinds do not use it.
+        Which training set, one of :data:`TRAINING_SETS`, for ``kind="training"``.
     n : int or None
         Images of a training set, 20,000 by default; other kinds do not use it.
     appearance : Appearance
@@ -398,7 +398,7 @@ def plan_set(
     Raises
     ------
     InputError
-        If a number or a name is not possible.
+        If an argument is not valid.
     """
     chosen = find_set(kind)
     size = chosen.size if size is None else size
@@ -471,11 +471,11 @@ def render_plan(
     Parameters
     ----------
     plan : SetPlan
-        Whose luminance is matched image by image, or not at all.
+        With luminance matched image by image, or not at all.
     n_jobs : int
         Worker processes.
     skip : frozenset of int
-        Exemplars, by position, that are not rendered.
+        Positions of exemplars that are not rendered.
 
     Yields
     ------
@@ -486,7 +486,7 @@ def render_plan(
     Raises
     ------
     InputError
-        If the luminance is to be matched in a way that there is not, or over the whole set.
+        If the way of matching luminance is not known, or needs the whole set.
     """
     if plan.appearance.luminance not in LUMINANCE_BY_IMAGE:
         known = closest(plan.appearance.luminance, LUMINANCE_BY_IMAGE)
@@ -517,7 +517,7 @@ def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress 
     Raises
     ------
     InputError
-        If the luminance is to be matched in a way that there is not.
+        If the way of matching luminance is not known.
     """
     luminance = plan.appearance.luminance
     if luminance not in (known := (*LUMINANCE_BY_IMAGE, "histogram")):
@@ -539,7 +539,7 @@ def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress 
 def _in_order(
     plan: SetPlan, finish: Callable[[Rendering], Finished], n_jobs: int, skip: frozenset[int] = frozenset()
 ) -> Iterator[tuple[int, Finished]]:
-    """Position of every exemplar and what is made of its rendering."""
+    """Position of every exemplar, and the result of ``finish`` for its rendering."""
     todo = [k for k in range(len(plan.exemplars)) if k not in skip]
     jobs = (delayed(_render)(plan.exemplars[k], plan, finish) for k in todo)
     yield from zip(todo, joblib.Parallel(n_jobs=n_jobs, return_as="generator")(jobs), strict=True)
@@ -567,7 +567,7 @@ def _render(exemplar: ExemplarViews, plan: SetPlan, finish: Callable[[Rendering]
 def _told(
     plan: SetPlan, rendered: Iterator[tuple[int, Finished]], progress: ImageProgress | None
 ) -> Iterator[tuple[int, Finished]]:
-    """What is rendered as it comes, with progress told."""
+    """The renderings as they come, with progress reported."""
     done = 0
     for position, finished in rendered:
         done += len(plan.exemplars[position].azimuths_deg)
@@ -577,5 +577,5 @@ def _told(
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """Generator of its own for every seed and name."""
+    """Random generator for a seed and a name."""
     return np.random.default_rng([seed, *name.encode()])

@@ -1,7 +1,7 @@
-"""Families of shapes: which there are, how their exemplars are drawn, and which symmetry they have.
+"""The shape families: their categories, their symmetry, and how exemplars are drawn.
 
-A family is a function from a vector of measures to a shape. Exemplars are drawn one after the other from a seed; one
-that is too near to an earlier exemplar is drawn anew (:func:`draw_exemplars`).
+A family is a function from a vector of measures to a shape. Exemplars are drawn one after the other; an exemplar that
+is too similar to an earlier one is drawn again (:func:`draw_exemplars`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from neurocompare.stimuli.geometry import Shape
 __all__ = ["CATEGORIES", "CHIRAL", "SYMMETRIC_TWINS", "Family", "draw_exemplars", "family"]
 
 LEAST_DISTANCE = 0.8
-"""Exemplars nearer than this to an earlier one are drawn anew: root mean square difference of their measures, each in
+"""Exemplars closer than this to an earlier one are drawn again: root mean square difference of their measures, each in
 units of its standard deviation over the family (two independent exemplars: 1.41 on average)."""
 
 
@@ -32,12 +32,12 @@ class Family:
     symmetry : str
         ``"left-right"``, ``"left-right, nearly front-back"``, ``"radial"`` or ``"none"``.
     n_measures : int
-        Length of the vector that makes an exemplar.
+        Length of the vector of measures of an exemplar.
     normal : bool
-        Whether measures are standard normal scores; otherwise they lie in 0..1, evenly.
+        Whether measures are standard normal scores; otherwise they are uniform in 0..1.
     build : callable
-        From the vector, and the detail (1 for 224 pixels, less for small images), to the shape; and, by name, whether
-        each of ``removable`` is there.
+        ``build(measures, detail, **parts)`` gives the shape; ``detail`` is 1 for 224 pixels, less for small images, and
+        ``parts`` say by name whether each of ``removable`` is shown.
     removable : tuple of str
         Parts that exemplars can be shown without.
     """

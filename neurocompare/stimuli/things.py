@@ -1,4 +1,4 @@
-"""Chairs (metres) and hand tools (decimetres): bilateral families of shapes like those of ``vehicles``."""
+"""Chairs (metres) and hand tools (decimetres): bilateral shape families, declared as in ``vehicles``."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ TOOL = {
 
 
 def tool(m: dict[str, float]) -> Shape:
-    """Hand tool, upright, its working side to the front: hammer, axe, pick, spade, screwdriver or brush."""
+    """Hand tool, upright, with its working side to the front: hammer, axe, pick, spade, screwdriver or brush."""
     long, wide = m["handle_length"], m["handle_width"]
     share = np.linspace(0, 1, 24)
     swell = 1 - m["handle_waist"] * np.sin(np.pi * share) + (m["handle_end"] - 1) * share**3

@@ -1,8 +1,8 @@
 """Image transforms: arrays of shape (n, channels, height, width) in, new arrays of that form out.
 
-The reflections, rotations and shifts are what equivariance and invariance are measured under; they move pixels and
-never interpolate. :class:`GrayBackground` and :class:`Shifted` are callables for ``StimulusSet.with_transform``: they
-change images one by one and their ``repr`` says everything that they do, so that checksums hold it.
+Equivariance and invariance are measured under the reflections, rotations and shifts, which move pixels without
+interpolation. :class:`GrayBackground` and :class:`Shifted` are callables for ``StimulusSet.with_transform``: they
+process images independently, and their ``repr`` holds all of their parameters, so that checksums include them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def rotate90(images: np.ndarray, turns: int = 1) -> np.ndarray:
 
 
 def shift(images: np.ndarray, dx: int, dy: int = 0) -> np.ndarray:
-    """Translation by whole pixels; what comes in from outside repeats the edge.
+    """Translation by whole pixels; edge pixels are repeated into the space that becomes free.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def shift(images: np.ndarray, dx: int, dy: int = 0) -> np.ndarray:
 class Shifted:
     """Shifts every image of a set by a share of its width and height, for tests of position tolerance.
 
-    What comes in from outside repeats the edge, which on a uniform background is background.
+    Edge pixels are repeated into the space that becomes free; on a uniform background that is background.
 
     Parameters
     ----------
@@ -105,15 +105,15 @@ class Shifted:
 
 @dataclass(frozen=True)
 class GrayBackground:
-    """Replaces the uniform background of an image, as far as it is connected with the border, by gray.
+    """Replaces the uniform background of an image, where it is connected with the border, by gray.
 
-    The background's colour is the median of the border pixels, each channel by itself. Pixels of that colour inside
-    the foreground (the white of an eye, a gap that the foreground closes) stay as they are.
+    The background's colour is the median of the border pixels, per channel. Pixels of that colour inside
+    the foreground (the white of an eye, an enclosed gap) are not changed.
 
     Parameters
     ----------
     level : float
-        Gray level put there, 0 (black) to 1 (white).
+        Gray level of the new background, 0 (black) to 1 (white).
     tolerance : float
         Largest difference from the background's colour, in any channel, that still counts as background; images
         that went through JPEG need about 0.05.
@@ -123,7 +123,7 @@ class GrayBackground:
     ValueError
         When made with a level outside 0..1 or a tolerance that is not positive.
     InputError
-        When called on an image with less than half of its border in one colour: it has no uniform background.
+        When called on an image with less than half of its border in one colour, which has no uniform background.
 
     Examples
     --------
@@ -155,7 +155,7 @@ class GrayBackground:
 
 
 def background_mask(image: np.ndarray, *, tolerance: float = 0.02) -> tuple[np.ndarray, float]:
-    """Where an image shows its uniform background: the border's colour, as far as it is connected with the border.
+    """Mask of an image's uniform background: pixels of the border's colour that are connected with the border.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Cars, boats and airplanes, in metres: bilateral; cars and boats also nearly the same at both ends.
 
-Every family is a table of measures, each with the range that exemplars are drawn from, and a function that makes a
-shape of one value for each.
+A family is a table of measures, each with the range from which exemplars are drawn, and a function that makes a shape
+from one value of each measure.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ FRUIT = {
 
 
 def fruit(m: dict[str, float]) -> Shape:
-    """Fruit on its stalk: apple, pear, melon, pumpkin, tomato, berry with a rosette of leaves, and shapes between."""
+    """Fruit on its stalk: apple, pear, melon, pumpkin, tomato, berry with a rosette of leaves, and intermediates."""
     angle = np.linspace(0, np.pi, 61)
     height = m["height"]
     radius = np.sin(angle) ** m["squareness"]

@@ -264,7 +264,7 @@ def face_views(
     -------
     StimulusSet
         One image per identity and azimuth, in memory, sorted by identity and azimuth. The columns ``measure_...`` of
-        its table hold what each face was made from, standard scores.
+        its table hold the parameters of each face, as standard scores.
 
     Raises
     ------

@@ -170,7 +170,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
 
 
 def _check_png_sums(content: bytes) -> None:
-    """Compare the checksums of a PNG's pixels, palette and transparency: Pillow passes over that of the pixels."""
+    """Verify the checksums of a PNG's pixels, palette and transparency; Pillow does not verify that of the pixels."""
     place = len(_PNG)
     while place + 12 <= len(content):
         length, kind = struct.unpack_from(">I4s", content, place)

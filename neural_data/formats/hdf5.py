@@ -24,7 +24,7 @@ __all__ = ["SIGNATURE", "UNREADABLE", "array_of", "closed_hdf5", "dataset_shapes
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _HEAP = b"GCOL"
 LARGEST_SEARCHED = 2_000_000_000
-"""Bytes of a file that is searched for damaged heaps."""
+"""Largest file, bytes, that is searched for damaged heaps."""
 MOST_OBJECTS = 200_000
 UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError, MemoryError)
 """Exceptions that h5py, h5netcdf and pynwb raise on damaged files."""

@@ -431,7 +431,7 @@ def _from_wide(
 
 
 def _neurons_of(cells: Cells, options: ReadOptions, path: Path) -> list[str]:
-    """Heads of the neurons of a wide table, by the rules in the module's docstring."""
+    """Column names of the neurons of a wide table, by the rules in the module's docstring."""
     others = [str(n) for n in cells.table.columns if n not in {*LABEL_COLUMNS, *NUMBER_COLUMNS, "response"}]
     numeric = [name for name in others if _mostly_numbers(cells.table[name])]
     if "response" in cells.table.columns or "neuroid_id" in cells.table.columns:

@@ -1,1 +1,1 @@
-"""Gives networks: any PyTorch module, small networks of our own, training regimes."""
+"""Networks: any PyTorch module, model zoos, the package's own networks, and their training."""

@@ -1,7 +1,7 @@
-"""Official archives of labelled images, fetched with their checksums, and read without unpacking them to disk.
+"""Official archives of labelled images: downloaded with checksums, and read without unpacking them to disk.
 
 CIFAR-10 in its binary version (Krizhevsky 2009) and SVHN's cropped digits (Netzer et al. 2011). Gives arrays of pixels
-and labels; what networks are trained on is the business of ``datasets``.
+and labels; ``datasets`` turns them into training sets.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ __all__ = ["ARCHIVES", "CIFAR10_CLASSES", "Archive", "fetch_archives", "is_archi
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SVHN_CLASSES = tuple(str(digit) for digit in range(10))
 RECORD_BYTES = 1 + 3 * 32 * 32
-"""Of one CIFAR-10 image: its label, then the red, green and blue plane."""
+"""Bytes of one CIFAR-10 image: its label, then the red, green and blue plane."""
 LARGEST_BATCH_BYTES = 100_000 * RECORD_BYTES
 LARGEST_MEMBER_BYTES = 10_000_000
-"""Of anything else in the archive."""
+"""Largest size of any other file in the archive, bytes."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Archive:
     ----------
     url : str
     checksum : str
-        As pooch writes it: ``md5:...`` or ``sha256:...``; the one that the data set's authors or torchvision publish.
+        ``md5:...`` or ``sha256:...``, as published by the data set's authors or torchvision.
     n_bytes : int
-        For the message of a user who is offline.
+        Size of the download, for the message to a user who is offline.
     """
 
     url: str
@@ -53,7 +53,7 @@ class Archive:
 
     @property
     def file_name(self) -> str:
-        """Last part of the address."""
+        """File name: the last part of the URL."""
         return self.url.rpartition("/")[2]
 
 
@@ -81,7 +81,7 @@ ARCHIVES: dict[str, tuple[Archive, ...]] = {
 
 
 class _Downloads:
-    """The progress bar that pooch wants, as calls of a function with the share that is done."""
+    """Adapter: pooch's progress bar as calls of a function with the share downloaded."""
 
     def __init__(self, tell: Callable[[float], None]):
         self.total, self.done, self.tell = 0, 0, tell
@@ -98,7 +98,7 @@ class _Downloads:
 
 
 def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Progress | None = None) -> list[Path]:
-    """Files of an official data set, from the folder where they are kept, or downloaded into it.
+    """Files of an official data set; downloaded into the folder if they are not there.
 
     Parameters
     ----------
@@ -106,12 +106,12 @@ def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Pro
     folder : str, Path or None
         None: ``datasets`` in the cache folder.
     progress : callable or None
-        Called with the file's name and the share of it that is there.
+        Called with the file's name and the share downloaded.
 
     Returns
     -------
     list of pathlib.Path
-        In the order of :data:`ARCHIVES`; their checksums are right.
+        In the order of :data:`ARCHIVES`, with verified checksums.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Pro
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path looks like an archive that :func:`read_archive` reads: by its name alone."""
+    """Whether a path has the name of an archive that :func:`read_archive` reads."""
     if path.is_dir():
         return any(path.glob("data_batch_*.bin"))
     return path.name.endswith((".tar.gz", ".tgz", ".mat", ".bin"))
@@ -169,13 +169,13 @@ def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tu
     Returns
     -------
     dict
-        ``"train"`` and, where the archive holds one, ``"test"``: images (n, 32, 32, 3) uint8, labels (n,) int64 from
+        ``"train"`` and, if the archive has one, ``"test"``: images (n, 32, 32, 3) uint8, labels (n,) int64 from
         0, and the classes' names.
 
     Raises
     ------
     InputError
-        If it is damaged, cut off, or holds a label that no class has.
+        If it is damaged, truncated, or holds a label without a class.
     """
     path = Path(path)
     if path.suffix == ".mat":
@@ -214,7 +214,7 @@ def _cifar_batches(path: Path) -> dict[str, bytes]:
 
 
 def _packed_batches(path: Path) -> dict[str, bytes]:
-    """Batches of an archive that is read to its end: only there stand gzip's checksum and the end mark of a tar."""
+    """Batches of an archive, read to its end, where gzip's checksum and the end mark of a tar are."""
     batches: dict[str, bytes] = {}
     with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r:") as archive:
         for member in archive:
@@ -235,7 +235,7 @@ def _packed_batches(path: Path) -> dict[str, bytes]:
 
 
 def _missing_batches(names: Iterable[str]) -> list[str]:
-    """Batches between the first and the last that are there: those of CIFAR-10 count from 1."""
+    """Names of missing batches between those present; CIFAR-10 numbers its batches from 1."""
     found = [re.fullmatch(r"data_batch_(\d{1,3})\.bin", name) for name in names]
     numbers = {int(match[1]) for match in found if match}
     return [f"data_batch_{n}.bin" for n in range(1, max(numbers, default=0)) if n not in numbers]

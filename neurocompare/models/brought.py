@@ -1,6 +1,6 @@
-"""Modules that someone brings: made by a function that an import path names, or held already.
+"""Users' own modules: made by a function named by an import path, or given as objects.
 
-Only functions and classes written in Python are called, and none of Python's own library: a study file is data, and
+Only functions and classes written in Python are called, and none of the standard library: a study file is data, and
 ``os:abort`` in it must not end the program.
 """
 
@@ -33,8 +33,8 @@ def from_import_path(path: str) -> nn.Module:
     Parameters
     ----------
     path : str
-        ``package.module:callable``; the current folder counts among the places where packages are looked for. The
-        callable is called without arguments. A ``torch.nn.Module`` in its place is copied.
+        ``package.module:callable``; packages are also searched in the current folder. The callable is called without
+        arguments. If the path names a ``torch.nn.Module`` instead, the module is copied.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def from_import_path(path: str) -> nn.Module:
 
 @dataclass(frozen=True)
 class NamedTransform:
-    """A transform of images that an import path names; its ``repr`` is the same in every run."""
+    """A transform of images named by an import path; its ``repr`` is the same in every run."""
 
     path: str
 
@@ -80,7 +80,7 @@ class NamedTransform:
         return self.path.partition(":")[0]
 
     def __call__(self, image: Image.Image) -> object:
-        """What the named callable gives for an image."""
+        """Result of the named callable for an image."""
         return _callable_at(self.path)(image)
 
 
@@ -90,7 +90,7 @@ def named_transform(path: str) -> NamedTransform:
     Raises
     ------
     InputError
-        If it cannot be imported or is no callable.
+        If it cannot be imported or is not callable.
     """
     _callable_at(path)
     return NamedTransform(path)
@@ -106,14 +106,14 @@ def _callable_at(path: str) -> Callable[[Image.Image], object]:
 
 
 def copied(module: nn.Module) -> nn.Module:
-    """A copy of a module, so that nothing that is done to it is done to the one that someone holds.
+    """A copy of a module, so that the user's own module is not changed.
 
     Raises
     ------
     InputError
         If it holds something that cannot be copied.
     """
-    # A tensor that was computed from parameters, as older weight normalisation keeps one, cannot be copied as it is.
+    # Tensors computed from parameters, such as those of older weight normalisation, cannot be copied directly.
     memo = {
         id(value): value.detach().clone()
         for part in module.modules()
@@ -130,7 +130,7 @@ def copied(module: nn.Module) -> nn.Module:
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The network inside of what runs it on several devices or compiles it: its layers have their own names."""
+    """The network inside a wrapper (DataParallel, torch.compile), so that layers have their own names."""
     while True:
         if isinstance(module, _PARALLEL):
             module = module.module
@@ -141,7 +141,7 @@ def unwrapped(module: nn.Module) -> nn.Module:
 
 
 def _found(path: str, *, where: str, wanted: str) -> object:
-    """What an import path names."""
+    """The object that an import path names."""
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
         raise InputError(f"{where} is no import path; write 'package.module:callable'")
@@ -171,7 +171,7 @@ def _is_written_in_python(make: object) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """What a user's code raised, and where in it."""
+    """Exception raised by a user's code, and its place in that code."""
     text = str(error).splitlines()[0] if str(error) else ""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
     last = frames[-1] if frames else None

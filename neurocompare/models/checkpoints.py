@@ -1,4 +1,4 @@
-"""Weights of a network, from a file that is safe to read into the network it belongs to."""
+"""Checkpoints: reads weights without unpickling, loads them into a network, and writes them."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ __all__ = [
 log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("pretrained")
 _ENTRIES = ("state_dict", "model_state_dict", "model", "net")
-"""Keys under which training scripts keep the state dictionary."""
+"""Keys under which training scripts save the state dictionary."""
 _DEEPEST = 4
-"""Dictionaries within dictionaries that are looked into."""
+"""Largest depth of nested dictionaries that is searched."""
 _WHOLE = ("model.safetensors", "pytorch_model.bin")
-"""Names of a checkpoint in a folder of its own."""
+"""File names of a checkpoint in a folder."""
 _UNREADABLE = (
     SafetensorError,
     pickle.UnpicklingError,
@@ -61,7 +61,7 @@ _UNREADABLE = (
 
 
 def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
-    """State dictionary of a checkpoint file; never runs code that the file brings.
+    """State dictionary of a checkpoint file; never executes code in the file.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def read_checkpoint(path: str | Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        If there is no such file, it is damaged, a pickle of anything but tensors, or no state dictionary.
+        If there is no such file, it is damaged, pickles other objects than tensors, or holds no state dictionary.
     """
     entries = read_entries(path)
     key = ""
@@ -100,7 +100,7 @@ def read_entries(path: str | Path) -> dict[str, dict[str, torch.Tensor]]:
     Returns
     -------
     dict of str to dict
-        Tensors on the CPU. What is no tensor (numbers of epochs, settings) is left out.
+        Tensors on the CPU; other entries (numbers of epochs, settings) are left out.
 
     Raises
     ------
@@ -122,13 +122,13 @@ def read_entries(path: str | Path) -> dict[str, dict[str, torch.Tensor]]:
 
 
 def _read_file(path: Path) -> Any:
-    """What one file holds, unpickled no further than tensors and plain containers."""
+    """Content of one file; only tensors and plain containers are unpickled."""
     checked_file(path, "checkpoint")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
         with warnings.catch_warnings():
-            # Said of files that torch did not write; they are refused below anyway.
+            # torch warns of files that it did not write; they are refused below.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             _check_zip_sums(path)
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -141,7 +141,7 @@ def _read_file(path: Path) -> Any:
 
 
 def _check_zip_sums(path: Path) -> None:
-    """Compare the checksums of a zip, which torch passes over."""
+    """Verify the checksums of a zip, which torch does not."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -150,7 +150,7 @@ def _check_zip_sums(path: Path) -> None:
 
 
 def _in_folder(folder: Path) -> Path:
-    """The checkpoint in a folder: the index of a sharded one, or the file."""
+    """The checkpoint in a folder: its index if it is sharded, else the file."""
     indices = sorted(folder.glob("*.index.json"))
     files = [folder / name for name in _WHOLE if (folder / name).is_file()]
     if len(indices) > 1 or not (indices or files):
@@ -162,7 +162,7 @@ def _in_folder(folder: Path) -> Path:
 
 
 def _read_shards(index: Path) -> dict[str, torch.Tensor]:
-    """Tensors of all files that an index names; each beside it, and each tensor in the file that the index says."""
+    """Tensors of all files of a sharded checkpoint, checked to be in the files that the index gives."""
     checked_file(index, "index")
     try:
         where = json.loads(read_bytes(index, what="index"))["weight_map"]
@@ -188,7 +188,7 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
 
 
 def _tensors_within(held: object, key: str = "", depth: int = 0) -> dict[str, dict[str, torch.Tensor]]:
-    """Dictionaries of tensors in what a file holds, the outer ones first."""
+    """Dictionaries of tensors in the content of a file, outermost first."""
     if not isinstance(held, dict) or depth > _DEEPEST:
         return {}
     named = {name: value for name, value in held.items() if isinstance(name, str)}
@@ -205,14 +205,14 @@ def _within(entries: Mapping[str, object], key: str, name: str) -> bool:
 
 
 def shipped_checkpoint(name: str, regime: str | None) -> Path:
-    """Weights of a network that come with the package, in half precision.
+    """Path of the pretrained weights that ship with the package, in half precision.
 
     Parameters
     ----------
     name : str
-        Of one of the package's own networks.
+        Name of one of the package's own networks.
     regime : str or None
-        How it was trained; ``README.md`` beside the files says with which command.
+        Training regime; ``README.md`` in the weights folder gives the training command.
 
     Returns
     -------
@@ -221,7 +221,7 @@ def shipped_checkpoint(name: str, regime: str | None) -> Path:
     Raises
     ------
     InputError
-        If there are none for this network and regime.
+        If the package has none for this network and regime.
     """
     regimes = sorted(path.stem.partition("_")[2] for path in SHIPPED.glob(f"{name}_*.safetensors"))
     if not regimes:
@@ -235,24 +235,24 @@ def shipped_checkpoint(name: str, regime: str | None) -> Path:
 
 
 def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.Tensor], *, name: str) -> None:
-    """Put the weights of a checkpoint into a network, all of them or none.
+    """Load the weights of a checkpoint into a network, all of them or none.
 
     Parameters
     ----------
     module : torch.nn.Module
         Changed in place.
     source : str, Path or mapping
-        A file, see :func:`read_checkpoint`, or a state dictionary. How names are matched, and what is taken where a
-        file holds several sets of weights, says :func:`~neurocompare.models.fitting_weights.fit_entries`; what was
-        chosen and left out goes to the log. The last linear layer takes the number of classes of the checkpoint.
+        A file, see :func:`read_checkpoint`, or a state dictionary. Names are matched, and one of several sets of
+        weights is chosen, as in :func:`~neurocompare.models.fitting_weights.fit_entries`; the log reports what was
+        chosen and left out. The last linear layer takes the number of classes of the checkpoint.
     name : str
         Of the network, for the message.
 
     Raises
     ------
     InputError
-        If weights are missing, unexpected, of another shape or of another kind (complex, sparse, whole numbers): how
-        many of each, and which; or if one is not finite.
+        If weights are missing, unexpected, of another shape or of another type (complex, sparse, integer), with their
+        numbers and names; or if a weight is not finite.
     """
     if isinstance(source, Mapping):
         path = "the state dictionary"
@@ -275,7 +275,7 @@ def load_checkpoint(module: nn.Module, source: str | Path | Mapping[str, torch.T
         )
     for text in fitting.said:
         log.warning("%s: %s: %s", name, path, text)
-    # What a module keeps beside tensors stays its own.
+    # Extra state that is not a tensor is not loaded.
     module.load_state_dict({**own, **fitting.state})
 
 
@@ -294,14 +294,14 @@ def write_checkpoint(module: nn.Module, path: str | Path) -> Path:
     Parameters
     ----------
     module : torch.nn.Module
-        Any.
+        Any network.
     path : str or Path
-        Should end in ``.safetensors``; its folder is made where it does not exist.
+        Should end in ``.safetensors``; its folder is created if needed.
 
     Returns
     -------
     pathlib.Path
-        Where it lies.
+        The file.
     """
     # Shared weights are written under each of their names: safetensors refuses tensors that overlap.
     state = {key: value.detach().cpu().clone().contiguous() for key, value in module.state_dict().items()}
@@ -314,16 +314,16 @@ def write_state(path: str | Path, tensors: Mapping[str, torch.Tensor], about: Ma
     Parameters
     ----------
     path : str or Path
-        Its folder is made where it does not exist. A file that is there stays until the new one is whole.
+        Its folder is created if needed. An existing file is replaced only when the new one is complete.
     tensors : mapping of str to torch.Tensor
-        On the CPU, contiguous, each with memory of its own.
+        On the CPU, contiguous, without shared memory.
     about : mapping of str to str, or None
-        Kept in the file's header.
+        Text for the file's header.
 
     Returns
     -------
     pathlib.Path
-        Where it lies.
+        The file.
 
     Raises
     ------
@@ -354,22 +354,22 @@ def read_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str
 
 
 def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str = "network") -> None:
-    """Give a network as many outputs as there are classes.
+    """Replace the last linear layer so that a network has one output per class.
 
     Parameters
     ----------
     module : torch.nn.Module
-        Changed in place: its last linear layer is replaced, where it has another number of outputs.
+        Changed in place, unless it has ``n_classes`` outputs already.
     n_classes : int
     seed : int
-        Of the new layer's weights (He-uniform); its biases are zero.
+        Seed of the new layer's weights (He-uniform); its biases are zero.
     where : str
         Name of the network, for the message.
 
     Raises
     ------
     InputError
-        If the network has no linear layer inside.
+        If the network contains no linear layer.
     """
     linear = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear) and name]
     if not linear:
@@ -386,7 +386,7 @@ def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str
 
 
 def _match_classes(module: nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
-    """Give the last linear layer the number of classes of a checkpoint that differs in nothing else."""
+    """Adapt the last linear layer to the number of classes of a checkpoint, if nothing else differs."""
     own = module.state_dict()
     others = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
     linear = [key for key, part in module.named_modules() if isinstance(part, nn.Linear) and key]

@@ -1,7 +1,7 @@
-"""Labelled images to train networks on: rendered, or of a user's files; their splits, and their mirrored variants.
+"""Labelled images for training: rendered or read from files, split, and transformed by a training regime.
 
-Takes names and paths; gives arrays in memory. A variant says what the task asks of reflections: ``mirror-same`` makes
-an image and its mirror image one class, ``mirror-distinct`` two.
+Takes names and paths; gives arrays in memory. The mirrored regimes set what the task requires of reflections:
+``mirror-same`` puts an image and its mirror image into one class, ``mirror-distinct`` into two.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from neurocompare.stimuli.sets import TRAINING_IMAGES, TRAINING_SETS, training_s
 __all__ = ["BUILT_IN_DATASETS", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
 
 BUILT_IN_DATASETS = tuple(TRAINING_SETS)
-"""Rendered by the package, see :func:`neurocompare.stimuli.sets.training_set`."""
+"""Names of rendered sets, see :func:`neurocompare.stimuli.sets.training_set`."""
 HELD_OUT = 0.1
-"""Share of the images (or exemplars) that validates, and that tests where there is no test set."""
+"""Share of the images (or exemplars) used for validation; and as many for the test, if there is no test set."""
 BATCH = 1000
 
 
@@ -42,9 +42,9 @@ class LabelledImages:
         Positions in ``classes``.
     classes : tuple of str
     name : str
-        What tables call the set.
+        Name of the set in tables.
     exemplars : array of shape (n,), or None
-        The object that each image shows; its images stay together when the set is split.
+        The object that each image shows; images of one object go to the same split.
     """
 
     images: np.ndarray
@@ -74,7 +74,7 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images to train on, to watch training by, and to test a finished network with."""
+    """Images for training, for validation during training, and for the test of the trained network."""
 
     train: LabelledImages
     validation: LabelledImages
@@ -90,7 +90,7 @@ def read_dataset(
     n_jobs: int = 1,
     progress: Progress | None = None,
 ) -> tuple[LabelledImages, LabelledImages | None]:
-    """Labelled images, and the test images where the source brings them.
+    """Labelled images, and test images if the source has them.
 
     Parameters
     ----------
@@ -101,14 +101,14 @@ def read_dataset(
     size : int
         Height and width that images are resized to, pixels.
     n_images : int or None
-        How many to render (20,000 by default), or to take at random, equally of all classes as far as they go; None
-        takes all. Test images are always all taken.
+        Number of images to render (20,000 by default), or to draw at random, balanced over classes as far as possible;
+        None takes all. All test images are always taken.
     seed : int
-        Of rendering and of the choice.
+        Seed of rendering and of the draw.
     n_jobs : int
         Worker processes for rendering.
     progress : callable or None
-        Told of downloads.
+        Called during downloads with the file's name and the share downloaded.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def read_dataset(
     Raises
     ------
     InputError
-        If there is no such source, it is damaged, holds one class alone, or labels are missing.
+        If there is no such source, it is damaged, has only one class, or labels are missing.
     """
     if str(source) in BUILT_IN_DATASETS:
         rendered = training_set(str(source), n_images or TRAINING_IMAGES, size=size, seed=seed, n_jobs=n_jobs)
@@ -142,13 +142,13 @@ def read_dataset(
 
 
 def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, seed: int = 0) -> Splits:
-    """Training, validation and test images; every class in each.
+    """Training, validation and test images, with every class in each.
 
     Parameters
     ----------
     data : LabelledImages
-        A tenth of each class validates; another tenth tests where ``test`` is None. Exemplars stay together, so that
-        validation and test show objects that training did not.
+        A tenth of each class is for validation; another tenth for the test, if ``test`` is None. Images of one exemplar
+        stay together, so that validation and test show new objects.
     test : LabelledImages or None
         Must have the classes of ``data``.
     seed : int
@@ -188,17 +188,17 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
 
 
 def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> LabelledImages:
-    """The images as a training regime shows them.
+    """The images and labels under a training regime.
 
     Parameters
     ----------
     data : LabelledImages
     regime : str
         One of :data:`~neurocompare.models.regimes.REGIMES`. ``mirror-same``: a random half of each class is flipped
-        left to right and keeps its labels. ``mirror-distinct``: the same half is flipped, and its images are classes of
-        their own. The others: images as they are.
+        left to right and keeps its labels. ``mirror-distinct``: the same half is flipped and gets new classes. Other
+        regimes: images unchanged.
     seed : int
-        Of the choice of halves; equal for both mirrored regimes, so that they show the same images.
+        Seed of the random halves, which are the same in both mirrored regimes, so that they show the same images.
 
     Returns
     -------
@@ -223,7 +223,7 @@ def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> Labelle
 
 
 def _labelled(path: Path) -> StimulusSet:
-    """Images of a folder of class folders or of a Parquet, each with a class."""
+    """Labelled images of a folder of class folders or of a Parquet file."""
     stimuli = read_images(path)
     categories = stimuli.table["category"]
     if path.is_dir():
@@ -269,7 +269,7 @@ def _from_arrays(
 
 
 def _thinned(data: LabelledImages, n_images: int | None, seed: int) -> LabelledImages:
-    """As many images as asked for, as equally many of each class as there are."""
+    """A random subset of ``n_images``, balanced over classes as far as possible."""
     if n_images is None or n_images >= len(data):
         return data
     rng = np.random.default_rng([seed, 3])

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0: a network trained on ImageNet by others, whose weights install from the package index.
+"""EfficientNet-Lite0, with published ImageNet weights that install as a Python package.
 
-The architecture is written here, so that its layers have names that can be read and nothing of the weights' package is
-run: its file is read as tensors alone.
+The architecture is defined here, so that its layers have readable names and no code of the weights' package is run:
+only tensors are read from its file.
 
 References
 ----------
@@ -39,9 +39,9 @@ BLOCKS_BY_STAGE = (
     (4, 192, 5, 2),
     (1, 320, 3, 1),
 )
-"""Of each stage: blocks, channels, height and width of the depthwise kernels, stride of the first block."""
+"""Per stage: blocks, channels, size of the depthwise kernels, stride of the first block."""
 EXPANSION = 6
-"""Channels within a block by those that enter it; the first stage does not expand."""
+"""Expansion factor of the channels within a block; the first stage does not expand."""
 NORM_EPSILON, NORM_MOMENTUM = 1e-3, 0.01
 _PARTS = {"_expand_conv": "expand", "_depthwise_conv": "depthwise", "_project_conv": "project"}
 
@@ -49,8 +49,8 @@ _PARTS = {"_expand_conv": "expand", "_depthwise_conv": "depthwise", "_project_co
 class EfficientNetLite0(nn.Module):
     """Stem, sixteen inverted residual blocks in seven stages, head, average pooling and class scores.
 
-    Images of 224 x 224 pixels. Convolutions pad as TensorFlow's ``SAME`` does: where a row or column is left over, it
-    is added at the end.
+    For images of 224 x 224 pixels. Convolutions pad like TensorFlow's ``SAME``: an odd row or column of padding goes to
+    the end.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class EfficientNetLite0(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Wider, filtered channel by channel, and narrow again; added to what entered, where that has the same shape."""
+    """Expansion, depthwise convolution and projection, plus the input if it has the same shape."""
 
     def __init__(self, n_in: int, n_out: int, size: int, stride: int, *, expansion: int):
         super().__init__()
@@ -110,7 +110,7 @@ class InvertedResidual(nn.Module):
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution that gives a value for every ``stride`` pixels, padded with zeros as evenly as can be."""
+    """Convolution with zero padding like TensorFlow's ``SAME``: output size is ceil(input size / stride)."""
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps of ceil(height / stride) x ceil(width / stride)."""
@@ -131,7 +131,7 @@ def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:
     Raises
     ------
     InputError
-        If the package that holds them is not installed, or its file is another one.
+        If the package that holds them is not installed, or the checksum of its file differs.
     """
     found = importlib.util.find_spec(PACKAGE)
     if found is None or not found.submodule_search_locations:
@@ -147,7 +147,7 @@ def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:
 
 
 def _own_name(name: str) -> str:
-    """Name here of a weight of the file, such as ``_blocks.3._bn1.weight``."""
+    """Name in :class:`EfficientNetLite0` of a weight of the file, such as ``_blocks.3._bn1.weight``."""
     *place, part, last = name.split(".")
     if part == "_fc":
         return f"fc.{last}"

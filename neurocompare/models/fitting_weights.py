@@ -1,8 +1,8 @@
-"""Which weights of a checkpoint belong to a network, under whatever names they lie in the file.
+"""Matches the weights of a checkpoint to a network, whatever prefixes their names have in the file.
 
-Takes the entries of a file (dictionaries of tensors, by the keys that lead to them) and a module; gives a state
-dictionary that fits the module whole, and what has to be said about it. Nothing is cast: weights that are complex,
-sparse or whole numbers must meet their like.
+Takes the entries of a file (dictionaries of tensors, by their keys) and a module; gives a complete state dictionary for
+the module, and notes for the log. Weights are not converted between types: complex, sparse and integer weights must
+have the type of the network's.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Entries", "Fitting", "fit_entries"]
 Entries = Mapping[str, Mapping[str, torch.Tensor]]
 """Dictionaries of tensors of a checkpoint; the key is empty for the file itself, else ``state_dict``, ``ema.model``."""
 WRAPPERS = ("module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-"""What DataParallel, torch.compile and others put into names, at the front or in the middle."""
+"""Parts that DataParallel, torch.compile and others add to names, at the front or in the middle."""
 COUNTERS = ("num_batches_tracked", "total_ops", "total_params", "n_averaged")
-"""What no response depends on: it may be missing or be there without need."""
+"""Entries that no response depends on; they may be missing or superfluous."""
 _AVERAGED = re.compile(
     r"(^|[._])(ema|avg|averaged?|average|swa|shadow|teacher|momentum|target|encoder_k|key_encoder)([._]|$)",
     re.IGNORECASE,
 )
-"""Names under which an average of the weights over training is kept beside the weights themselves."""
+"""Keys under which checkpoints save weights averaged over training."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Fitting:
     Parameters
     ----------
     state : dict of str to torch.Tensor
-        By the network's own names, every one of them.
+        All weights, by the network's own names.
     said : tuple of str
-        What was chosen and left out.
+        Notes for the log: what was chosen and left out.
     """
 
     state: dict[str, torch.Tensor]
@@ -49,12 +49,12 @@ class Fitting:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """One place in a file from which all of a network's weights can be taken."""
+    """One set of weights in a file that is complete for the network."""
 
     entry: str
     prefix: str
     keys: dict[str, str]
-    """Name in the entry by the network's own name."""
+    """The network's own names, and the names in the entry."""
 
     @property
     def label(self) -> str:
@@ -66,7 +66,7 @@ class _Candidate:
 
 
 def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) -> Fitting:
-    """The weights of a checkpoint that belong to a network.
+    """Match the weights of a checkpoint to a network.
 
     Parameters
     ----------
@@ -80,14 +80,14 @@ def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) 
     Returns
     -------
     Fitting
-        Prefixes (``module.``, ``_orig_mod.``, ``model.``, any that all weights of the network have in common) are taken
-        off in any order, and also in the middle of names. Of weights that the network has under two names one is
-        enough. Where a file holds averaged weights (EMA) beside plain ones, the plain ones are taken.
+        Prefixes (``module.``, ``_orig_mod.``, ``model.``, and any that all weights of the network share) are removed in
+        any order, also in the middle of names. A weight that the network has under two names is needed only once. If a
+        file holds both plain and averaged weights (EMA), the plain ones are taken.
 
     Raises
     ------
     InputError
-        If weights are missing, unexpected or of another shape or kind; several places of the file fit; or a value is
+        If weights are missing, unexpected or of another shape or type; if several sets of weights fit; or if a value is
         not finite.
     """
     wanted = {own: value for own, value in module.state_dict().items() if isinstance(value, torch.Tensor)}
@@ -129,7 +129,7 @@ def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) 
 def _candidates(
     entry: str, state: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor], module: nn.Module
 ) -> list[_Candidate]:
-    """Places of one entry that hold all that the network must have."""
+    """Complete sets of weights in one entry, one per prefix."""
     plain_names = _without_wrappers(state)
     own_names = _without_wrappers(wanted)
     own_prefix = _common_prefix(list(own_names))
@@ -158,7 +158,7 @@ def _candidates(
 
 
 def _needed(wanted: Mapping[str, torch.Tensor], module: nn.Module) -> list[list[str]]:
-    """Names of every weight without which there is no fit: any one of those that a weight has will do."""
+    """Required weights, each as the list of its names, of which one must be present."""
     tied = {mate: mates for mates in _tied(module) for mate in mates}
     groups = [tied.get(own, [own]) for own in wanted if not _is_counter(own)]
     return list({id(names) if len(names) > 1 else names[0]: names for names in groups}.values())
@@ -167,7 +167,7 @@ def _needed(wanted: Mapping[str, torch.Tensor], module: nn.Module) -> list[list[
 def _refuse_unexpected(
     state: Mapping[str, torch.Tensor], chosen: _Candidate, candidates: Sequence[_Candidate], source: str, name: str
 ) -> list[str]:
-    """Refuse weights beside those that are taken, where the network should have them; else name what is left out."""
+    """Refuse surplus weights that seem to belong to the network; return a note on other entries left out."""
     used = set(chosen.keys.values())
     used |= {key for other in candidates if other.entry == chosen.entry for key in other.keys.values()}
     rest = [key for key in state if key not in used and not _is_counter(key)]
@@ -181,7 +181,7 @@ def _refuse_unexpected(
 
 
 def _mismatch(entries: Entries, wanted: Mapping[str, torch.Tensor], source: str, name: str) -> str:
-    """What is missing, unexpected and of another shape, in the entry and under the prefix that come nearest."""
+    """Message: weights missing, unexpected and of another shape, for the entry and prefix that fit best."""
     best: tuple[int, dict[str, torch.Tensor]] = (-1, {})
     own_names = _without_wrappers(wanted)
     for state in entries.values():
@@ -209,7 +209,7 @@ def _mismatch(entries: Entries, wanted: Mapping[str, torch.Tensor], source: str,
 
 
 def _refuse_other_kind(own: str, value: torch.Tensor, wanted: torch.Tensor, source: str) -> None:
-    """Refuse weights that could only be put in by a cast that loses something, and values that are not finite."""
+    """Refuse weights whose conversion would lose information, and values that are not finite."""
     kinds = _kind(value), _kind(wanted)
     lossless = kinds == ("real", "whole") and value.numel() and _equal(value.to(wanted.dtype).to(value.dtype), value)
     if kinds[0] != kinds[1] and not lossless:
@@ -234,7 +234,7 @@ def _kind(value: torch.Tensor) -> str:
 
 
 def _small(value: torch.Tensor) -> bool:
-    """Whether it is of a type of eight bits, of which torch knows little more than how to make it larger."""
+    """Whether a tensor has an 8-bit floating type, which torch can do little with but convert."""
     return value.is_floating_point() and value.itemsize == 1
 
 
@@ -243,14 +243,14 @@ def _dtype(value: torch.Tensor) -> str:
 
 
 def _without_wrappers(names: Mapping[str, object]) -> dict[str, str]:
-    """Names without the parts that wrappers put in, and the names themselves; kept where two would become one."""
+    """Names without wrappers' parts, and the original names; unchanged if two would become equal."""
     short = {name: ".".join(part for part in name.split(".") if part not in WRAPPERS) for name in names}
     unique = len(set(short.values())) == len(short) and all(short.values())
     return {short[name] if unique else name: name for name in names}
 
 
 def _common_prefix(names: Sequence[str]) -> str:
-    """What all names have before a dot, such as ``model.``."""
+    """Prefix up to a dot that all names share, such as ``model.``."""
     split = [name.split(".")[:-1] for name in names]
     common = []
     for parts in zip(*split, strict=False):
@@ -261,13 +261,13 @@ def _common_prefix(names: Sequence[str]) -> str:
 
 
 def _own_prefixes(prefix: str) -> list[str]:
-    """The beginnings of the network's own names that a checkpoint may lack: none, ``model.``, ``model.net.``, ..."""
+    """Prefixes of the network's own names that a checkpoint may omit: none, ``model.``, ``model.net.``, ..."""
     parts = prefix.split(".")[:-1]
     return ["".join(part + "." for part in parts[:n]) for n in range(len(parts) + 1)]
 
 
 def _tied(module: nn.Module) -> list[list[str]]:
-    """Names of weights that are one and the same tensor, in groups."""
+    """Groups of names that share one tensor (tied weights)."""
     groups: dict[tuple, list[str]] = {}
     for name, value in module.state_dict(keep_vars=True).items():
         if isinstance(value, torch.Tensor):

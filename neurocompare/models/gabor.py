@@ -1,7 +1,7 @@
-"""Simple and complex cells of primary visual cortex: the control without learning.
+"""Model of V1 simple and complex cells: a control without learning.
 
-Filters, scales and pooling are those of HMAX's S1 and C1 layers. Where HMAX takes the absolute response of an even
-filter, the energy of a quadrature pair (even and odd) stands here, as in complex cells.
+Filters, scales and pooling are those of HMAX's S1 and C1 layers. Instead of HMAX's absolute response of an even filter,
+the response is the energy of a quadrature pair (even and odd), as in models of complex cells.
 
 References
 ----------
@@ -21,13 +21,13 @@ from neurocompare.models.preprocessing import Preprocessing
 __all__ = ["GaborC1", "gabor_filters"]
 
 FILTER_SIZES = tuple(range(7, 39, 2))
-"""Height and width of the filters of each scale, pixels; two neighbouring scales make a band."""
+"""Height and width of the filters of each scale, pixels; two neighbouring scales form a band."""
 SIGMAS = (2.8, 3.6, 4.5, 5.4, 6.3, 7.3, 8.2, 9.2, 10.2, 11.3, 12.3, 13.4, 14.6, 15.8, 17.0, 18.2)
 WAVELENGTHS = (3.5, 4.6, 5.6, 6.8, 7.9, 9.1, 10.3, 11.5, 12.7, 14.1, 15.4, 16.8, 18.2, 19.7, 21.2, 22.8)
 ASPECT = 0.3
 ORIENTATIONS_DEG = (0.0, 45.0, 90.0, 135.0)
 POOLING_SIZES = tuple(range(8, 24, 2))
-"""Height and width of a complex cell's field in each band, pixels; neighbours overlap by half."""
+"""Height and width of a complex cell's receptive field in each band, pixels; neighbours overlap by half."""
 _GRAY = (0.299, 0.587, 0.114)
 _SMALLEST_NORM = 1e-6
 
@@ -35,10 +35,10 @@ _SMALLEST_NORM = 1e-6
 class GaborC1(nn.Module):
     """Gabor energy at 16 scales and 4 orientations, pooled over position and neighbouring scales.
 
-    A simple cell's response is divided by the root sum of squares of the image patch under it. A complex cell takes
-    the maximum over its field and over the two scales of its band. Fields are placed symmetrically about the image's
-    centre, so that the mirror image gives mirrored maps with the 45 and 135 degree orientations exchanged (for images
-    whose sides are even, as the 128 pixels shown here).
+    A simple cell's response is divided by the root sum of squares of the pixels in its receptive field. A complex cell
+    takes the maximum over its field and over the two scales of its band. Fields are placed symmetrically about the
+    image's centre, so that a mirror image gives mirrored maps with the 45 and 135 degree orientations exchanged (for
+    images of even height and width, such as the 128 pixels shown here).
     """
 
     layer_names = ("c1",)
@@ -53,7 +53,7 @@ class GaborC1(nn.Module):
         self.c1 = nn.Identity()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Complex-cell responses (n, n_units) of images (n, 3, height, width) in 0..1; bands one after the other."""
+        """Complex-cell responses (n, n_units) of images (n, 3, height, width) in 0..1; bands concatenated."""
         return self.c1(torch.cat([maps.flatten(1) for maps in self.bands(images)], dim=1))
 
     def bands(self, images: torch.Tensor) -> list[torch.Tensor]:
@@ -67,11 +67,11 @@ class GaborC1(nn.Module):
         return maps
 
     def _energy(self, gray: torch.Tensor, size: int) -> torch.Tensor:
-        """Normalised energy (n, 4, height, width) of one scale; 0 where the filter reaches over the border."""
+        """Normalised energy (n, 4, height, width) of one scale; 0 where the filter crosses the border."""
         filters = getattr(self, f"filters{size}").to(gray.dtype)
         if min(gray.shape[2:]) < size:
             return gray.new_zeros(len(gray), len(ORIENTATIONS_DEG), *gray.shape[2:])
-        # Down and then across: as many additions as the field has sides, not pixels.
+        # A box sum is separable: down, then across.
         down = functional.avg_pool2d(gray**2, (size, 1), stride=1)
         power = functional.avg_pool2d(down, (1, size), stride=1) * size**2
         response = functional.conv2d(gray, filters) / power.clamp(min=_SMALLEST_NORM**2).sqrt()
@@ -111,7 +111,7 @@ def gabor_filters(size: int, sigma: float, wavelength: float) -> torch.Tensor:
 
 
 def _pool_centred(maps: torch.Tensor, field: int) -> torch.Tensor:
-    """Maximum over fields that overlap by half; the zeros added at the border are the same on both sides."""
+    """Maximum over fields that overlap by half; zero padding is equal on opposite sides."""
     stride = field // 2
     added = []
     for length in (maps.shape[3], maps.shape[2]):

@@ -1,7 +1,7 @@
-"""Preprocessing from what comes with weights: a recipe of torchvision, timm, open_clip or transformers.
+"""Reads the preprocessing that comes with weights: recipes of torchvision, timm, open_clip and transformers.
 
-Each kind of recipe is a record: how it is recognised, and how it is read. None of these packages is imported; recipes
-are known by what they hold.
+Each type of recipe is a record: how to recognise it and how to read it. None of these packages is imported; recipes are
+recognised by their attributes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Found:
     ----------
     preprocessing : Preprocessing
     source : str
-        ``given``, ``of ...``, or beginning with ``assumed``.
+        ``given``, ``of ...``, or text that begins with ``assumed``.
     """
 
     preprocessing: Preprocessing
@@ -35,22 +35,22 @@ class Found:
 
     @property
     def assumed(self) -> bool:
-        """Whether nothing said what these weights want to see, or not all of it."""
+        """Whether all or part of the preprocessing is assumed, because nothing states it."""
         return "assumed" in self.source
 
 
 @dataclass(frozen=True)
 class ImageRecipe:
-    """A kind of recipe.
+    """A type of recipe.
 
     Parameters
     ----------
     name : str
-        Whose it is.
+        Package it comes from.
     is_one : callable
         Whether an object is such a recipe.
     read : callable
-        The preprocessing that it means.
+        Converts such a recipe to a :class:`Preprocessing`.
     """
 
     name: str
@@ -59,18 +59,18 @@ class ImageRecipe:
 
 
 _SAID = ("size", "aspect", "interpolation", "mean", "sd", "value_range", "channels")
-"""What says how images are shown: where all of it is given, nothing is assumed."""
+"""Parameters of preprocessing; if all of them are given, nothing is assumed."""
 
 
 def as_preprocessing(given: object, own: Found) -> Found:
-    """The preprocessing that a user gives, in any of its forms.
+    """Preprocessing from any of the forms in which a user can give it.
 
     Parameters
     ----------
     given : Preprocessing, mapping, recipe, callable or None
-        A mapping of parameters of :class:`Preprocessing` changes the network's own. None leaves it.
+        A mapping of parameters of :class:`Preprocessing` changes the network's own. None keeps the network's own.
     own : Found
-        The network's own.
+        The network's own preprocessing.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def as_preprocessing(given: object, own: Found) -> Found:
 
 
 def found_with(module: object) -> Found:
-    """The preprocessing that a module carries; else the default, as assumed."""
+    """The preprocessing stored in a module; else the default, marked as assumed."""
     own = getattr(module, "preprocessing", None)
     if isinstance(own, Preprocessing):
         return Found(own, "of the network")
@@ -142,7 +142,7 @@ def _of_timm(recipe: Mapping) -> Preprocessing:
     mode = recipe.get("crop_mode") or "center"
     if mode not in modes:
         raise InputError(f"timm's crop_mode {mode!r} is not known: {closest(mode, modes)}")
-    # timm rounds down, and takes 0.875 where a recipe says nothing.
+    # timm rounds down, and uses 0.875 if a recipe does not state it.
     resize = int(min(size) / (recipe.get("crop_pct") or 0.875))
     return Preprocessing(
         size=_one_or_two(size),
@@ -197,7 +197,7 @@ def _of_transformers(recipe: Any) -> Preprocessing:
 
 
 def _sides(size: object) -> dict[str, int]:
-    """Height, width and shortest edge that a processor of transformers names, those that are there."""
+    """Height, width and shortest edge of an image processor of transformers, as far as it has them."""
     if size is None:
         return {}
     if isinstance(size, int):

@@ -1,8 +1,8 @@
-"""What a network does with images, seen by running it a few times: its outputs, and whether they can be trusted.
+"""Runs a network a few times to find its outputs and to check that responses depend on the image alone.
 
-Takes a module and a few example images; gives every output with a name, those that are layers, and what the passes that
-follow must heed. A response to an image must depend on that image alone: not on the images beside it, not on what was
-shown before, and not on chance. Where it does, the log says why, or the network is refused.
+Takes a module and a few example images; gives every output with its name, and how later passes must present images. The
+response to an image must not depend on the other images of the batch, on images shown earlier, or on chance. If it
+does, images are presented so that it does not and the log says why, or the network is refused.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from neurocompare.models.layers import Layer, kind_of, output_name, tensors_in
 __all__ = ["N_EXAMPLES", "Call", "Inspection", "Manner", "inspect_network", "manner_of_showing"]
 
 N_EXAMPLES = 3
-"""Images that are looked at: enough to be shown in another grouping."""
+"""Number of example images: enough to present them in another grouping."""
 _SAMPLED = 512
-"""Units of an output that are compared."""
+"""Most units of an output that are compared."""
 _SEEDS = (1, 2)
 _TOLERANCES = {torch.float64: (1e-9, 1e-6), torch.float32: (1e-4, 1e-2)}
-"""Largest relative difference of the same batch shown twice, and of another grouping; half precision: see below."""
+"""Largest relative difference between two passes of a batch, and between groupings; half precision: see below."""
 _HALF_TOLERANCES = (1e-2, 5e-2)
 _OTHER_SIZES = (1, 2, 4, 8, 16, 32, 64)
 _NOT_ONE = "it cannot be shown a single image; one that is left over is shown twice"
 _FAILURES = (Exception, SystemExit)
-"""What a module raises at images that it cannot process: it is anybody's code, and may raise anything."""
+"""Exceptions of a module that cannot process images: user code may raise any of them."""
 _DROPOUTS = tuple(
     getattr(functional, name)
     for name in ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
@@ -47,18 +47,18 @@ _DROPOUTS = tuple(
 
 @dataclass(frozen=True)
 class Manner:
-    """How a network must be shown images so that its responses are those to each image.
+    """How images must be presented so that each response depends on its own image only.
 
     Parameters
     ----------
     one_at_a_time : bool
-        Its responses depend on the images beside, or it takes no more than one.
+        Responses depend on the other images of the batch, or the network takes only one image.
     at_least_two : bool
-        It cannot be shown a single image.
+        The network cannot process a single image.
     without_dropout : bool
-        It drops units at random by a function that it does not tell of evaluation mode.
+        The network calls dropout as a function that ignores evaluation mode; it is switched off.
     seeded : bool
-        It draws random numbers.
+        The network draws random numbers, so they are seeded.
     """
 
     one_at_a_time: bool = False
@@ -72,32 +72,32 @@ _SEEDED = Manner(seeded=True)
 
 @dataclass
 class Call:
-    """What was seen of one tensor that one call of one module returned."""
+    """One tensor that one call of one module returned."""
 
     layer: Layer
     address: tuple[int, int, int]
-    """Address, size and version of the tensor: equal for two modules that return the very same values."""
+    """Address, size and version of the tensor: equal if two modules return the same tensor."""
     sample: torch.Tensor
-    """Of the responses, shape (n_images, at most 512), where the tensor can be read."""
+    """Sample of the responses, shape (n_images, at most 512), if the tensor can be read."""
     whole: tuple[int, ...]
-    """Shape of the tensor, images and all."""
+    """Shape of the tensor, including the dimension of images."""
     rank: int = 0
     unreadable: str = ""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was seen.
+    """Result of inspecting a network.
 
     Parameters
     ----------
     calls : list of Call
         Every output, in execution order.
     staged : set
-        Identities of the tensors that normalisations and activations took in.
+        Address, size and version of the tensors that were inputs of normalisations and activations.
     manner : Manner
     notes : tuple of str
-        What was found out of the ordinary, in words.
+        Unusual findings, for the log.
     """
 
     calls: list[Call]
@@ -107,7 +107,7 @@ class Inspection:
 
 
 class _WithoutDropout(TorchFunctionMode):
-    """Within, functions that drop units at random leave them, as they do where they are told of evaluation mode."""
+    """Context in which functional dropout does nothing, as in evaluation mode."""
 
     def __torch_function__(self, func: Callable, _types: tuple, args: tuple = (), kwargs: dict | None = None) -> object:
         kwargs = dict(kwargs or {})
@@ -121,7 +121,7 @@ class _WithoutDropout(TorchFunctionMode):
 
 @contextlib.contextmanager
 def manner_of_showing(manner: Manner, device: torch.device, seed: int = _SEEDS[0]) -> Iterator[None]:
-    """Within the context, one forward pass is made as a network's manner demands."""
+    """Context for one forward pass as a network's :class:`Manner` requires."""
     with contextlib.ExitStack() as stack:
         if manner.seeded:
             stack.enter_context(torch.random.fork_rng(devices=[device] if device.type == "cuda" else []))
@@ -132,14 +132,14 @@ def manner_of_showing(manner: Manner, device: torch.device, seed: int = _SEEDS[0
 
 
 def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) -> Inspection:
-    """Run a network on a few images: once, again, and in other groups.
+    """Run a network on a few images: once, again, and in other batches.
 
     Parameters
     ----------
     module : torch.nn.Module
         In evaluation mode; run without gradients.
     examples : torch.Tensor of shape (3, channels, height, width)
-        Different images that it accepts.
+        Three different images that the network accepts.
     where : str
         Name of the network, for messages.
 
@@ -150,8 +150,8 @@ def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) ->
     Raises
     ------
     InputError
-        If the network cannot process such images, takes only one number of them, keeps state between calls, or is a
-        script whose layers cannot be watched.
+        If the network cannot process such images, works with one fixed batch size only, keeps state between calls, or
+        is a TorchScript module, whose layers cannot be hooked.
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError(
@@ -177,7 +177,7 @@ class _Looking:
         self.module, self.where = module, where
 
     def first(self, examples: torch.Tensor) -> tuple[list[Call], set[tuple[int, int, int]], Manner, list[str]]:
-        """The first look, with as many images as the network takes."""
+        """The first pass, with as many images as the network takes."""
         try:
             calls, staged = self.run(examples, _SEEDED)
         except _FAILURES as error:
@@ -188,7 +188,7 @@ class _Looking:
         return calls, staged, Manner(), []
 
     def _refuse_fixed(self, examples: torch.Tensor, error: BaseException) -> None:
-        """Refuse a network that does not take images; return where it takes one at a time."""
+        """Raise if the network does not take images; return if it takes one image at a time."""
         taken = [n for n in _OTHER_SIZES if self._takes(examples[torch.arange(n) % len(examples)])]
         if 1 in taken:
             return
@@ -216,7 +216,7 @@ class _Looking:
     def again(
         self, calls: list[Call], examples: torch.Tensor, manner: Manner, notes: list[str]
     ) -> tuple[list[Call], Manner, list[str]]:
-        """The same images once more: a network that answers otherwise remembers, or throws dice."""
+        """The same images again: a network whose responses differ keeps state or is random."""
         images = examples[:1] if manner.one_at_a_time else examples
         seeded = dataclasses.replace(manner, seeded=True)
         other, _ = self.run(images, seeded, _SEEDS[1])
@@ -253,7 +253,7 @@ class _Looking:
     def in_groups(
         self, calls: list[Call], examples: torch.Tensor, manner: Manner, notes: list[str]
     ) -> tuple[Manner, list[str]]:
-        """The same images in other groups: fewer must give the same answers, each in its own row."""
+        """The same images in smaller batches: the responses must be the same, row by row."""
         if manner.one_at_a_time:
             return manner, notes
         for n in (2, 1):
@@ -308,7 +308,7 @@ class _Looking:
         counts: Counter[str] = Counter()
         calls: list[Call] = []
         staged: set[tuple[int, int, int]] = set()
-        alive: list[torch.Tensor] = []  # or an address would be used again, and two outputs look like one
+        alive: list[torch.Tensor] = []  # keeps tensors alive, as a reused address would make two outputs look like one
 
         def look(name: str, part: nn.Module, output: object) -> None:
             counts[name] += 1
@@ -317,7 +317,7 @@ class _Looking:
                 alive.append(tensor)
 
         def enter(inputs: tuple) -> None:
-            # Taken before the module runs: one that works in place makes a new version of its input.
+            # Recorded before the module runs: an in-place module changes the version of its input.
             entering = [tensor for _, tensor in tensors_in(inputs)]
             alive.extend(entering)
             staged.update(map(_address, entering))
@@ -332,8 +332,8 @@ class _Looking:
                 part.register_forward_hook(lambda part, _inputs, output, name=name: look(name, part, output))
             )
         try:
-            # Not inference_mode, also where a caller is in it: its tensors carry no version, which tells an output from
-            # what was done to it in place.
+            # Not inference_mode, even if the caller is in it: its tensors have no version, which tells an output from a
+            # later in-place change of it.
             with torch.inference_mode(False), torch.no_grad(), manner_of_showing(manner, images.device, seed):
                 self.module(images.clone())
         finally:
@@ -343,7 +343,7 @@ class _Looking:
 
 
 def _seen(name: str, count: int, path: tuple, part: nn.Module, tensor: torch.Tensor, n_images: int) -> Call:
-    """One output: where the images are counted in it, and a sample of it."""
+    """One output: its dimension of images, and a sample of its values."""
     batch_dim = next((d for d in range(tensor.dim()) if tensor.shape[d] == n_images), None)
     unreadable = ""
     if tensor.layout != torch.strided:
@@ -374,7 +374,7 @@ def _without(shape: Sequence[int], batch_dim: int | None) -> tuple[int, ...]:
 
 
 def _sample(tensor: torch.Tensor, batch_dim: int | None, unreadable: str) -> torch.Tensor:
-    """Evenly spaced units of every image (n_images, at most 512); empty where an output cannot be read."""
+    """Evenly spaced units of every image (n_images, at most 512); empty if an output cannot be read."""
     if unreadable or batch_dim is None:
         return torch.empty(0, 0)
     rows = tensor.movedim(batch_dim, 0).reshape(tensor.shape[batch_dim], -1)
@@ -383,9 +383,9 @@ def _sample(tensor: torch.Tensor, batch_dim: int | None, unreadable: str) -> tor
 
 
 def _misread(call: Call, fewer: Call | None, n_images: int) -> str:
-    """Why an output cannot be read although one pass looked as if it could; empty where it can.
+    """Why an output cannot be read although the first pass suggested it can; empty if it can be read.
 
-    Two passes with different numbers of images tell which dimension counts them, where several have that length.
+    If several dimensions have the length of the batch, a second batch size shows which one counts the images.
     """
     if fewer is None:
         return f"it is not computed for {n_images} images"
@@ -409,7 +409,7 @@ def _same_calls(first: list[Call], second: list[Call]) -> bool:
 
 
 def _first_difference(calls: list[Call], others: list[Call], *, repeated: bool) -> Call | None:
-    """The first output that answers the same images otherwise, among those that both passes could read."""
+    """The first output whose responses to the same images differ, among those read in both passes."""
     found = {_key(call): call for call in others}
     for call in calls:
         other = found.get(_key(call))

@@ -1,7 +1,7 @@
-"""Which outputs of a network are its layers: all that one may mean, and the main ones, found from its structure.
+"""Chooses a network's layers from its outputs, by structure: all layers and the main layers.
 
-Takes what :mod:`~neurocompare.models.inspection` saw; gives :class:`~neurocompare.models.layers.Layer` objects with
-``listed`` and ``main`` set.
+Takes the result of :mod:`~neurocompare.models.inspection`; gives :class:`~neurocompare.models.layers.Layer` objects
+with ``listed`` and ``main`` set.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from neurocompare.models.layers import CLASS_TOKEN, LAYER_KINDS, Layer, derived_
 __all__ = ["FEWEST_MAIN", "MOST_MAIN", "choose_layers"]
 
 FEWEST_MAIN, MOST_MAIN = 8, 25
-"""Layers that ``main`` means in a network that has so many."""
+"""Smallest and largest number of main layers, in a network with enough layers."""
 _BLOCK = -1
-"""Rank of blocks among modules that return the same tensor; the lowest gives it its name."""
+"""Rank of blocks among modules that return the same tensor; the lowest rank gives its name."""
 _SHELLS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
 
@@ -39,25 +39,25 @@ def choose_layers(module: nn.Module, seen: Inspection) -> tuple[list[Layer], lis
     layers : list of Layer
         With unique names. ``listed`` are
 
-        - the names in ``module.layer_names``, where it has them; in any other network
+        - the names in ``module.layer_names``, if it has them; in any other network
         - the outputs of activation, pooling, normalisation, linear, recurrent and (multi-head) attention modules,
-        - convolutions that no normalisation or activation module follows,
-        - blocks: composite modules that are repeated, or that return something none of their parts returned, such as
-          a sum of branches; a block that ends in an activation stands for both,
-        - of transformers the blocks without their insides, and the class token of each where there is one,
-        - what the network returns, if no module in it returned that.
+        - convolutions that are not followed by a normalisation or activation module,
+        - blocks: composite modules that are repeated, or that return a tensor that none of their parts returned, such
+          as a sum of branches; if a block ends in an activation, the two are one layer,
+        - in transformers the blocks but not their parts, and the class token of each block if there is one,
+        - the output of the network, if no module in it returned that tensor.
 
-        ``main`` are, of these, at most :data:`MOST_MAIN` (all of ``module.layer_names``, where it has them):
+        ``main`` are at most :data:`MOST_MAIN` of these (all of ``module.layer_names``, if it has them), in this order:
 
-        - the ends of stages (timm's ``feature_info``, else the last of the blocks that stand in one container), global
-          pooling, fully connected layers outside of blocks, and the last class token;
-        - outermost blocks, and the class tokens of them;
-        - what is computed outside of blocks, as far as no normalisation or activation follows it;
-        - blocks within blocks; and anything else only where there are fewer than :data:`FEWEST_MAIN`.
+        - the ends of stages (timm's ``feature_info``, else the last block of each container), global pooling, fully
+          connected layers outside of blocks, and the last class token;
+        - outermost blocks, and their class tokens;
+        - layers outside of blocks that are not followed by a normalisation or activation;
+        - blocks within blocks; and other layers only if there are fewer than :data:`FEWEST_MAIN`.
 
-        Where a group has more than there is room for, every second of it is taken, or every third, from its end on.
+        If a group has too many layers, every second (or third, ...) of it is taken, counted from its end.
     left_out : list of str
-        Outputs that would be layers and cannot be read, each with the reason.
+        Outputs that would be layers but cannot be read, each with the reason.
 
     Raises
     ------
@@ -104,14 +104,14 @@ def _marked(layer: Layer, listed: bool, main: bool) -> Layer:
 
 
 def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, int]]) -> list[Call]:
-    """The outputs that ``layers="all"`` means in a network that does not say so itself, in execution order."""
+    """The outputs of ``layers="all"`` in a network without ``layer_names``, in execution order."""
     modules = dict(module.named_modules())
     classes = Counter(type(part) for part in modules.values())
     candidates: list[Call] = []
     for position, call in enumerate(outputs):
         layer, part = call.layer, modules[call.layer.module]
         if layer.module and layer.path and isinstance(layer.path[0], int) and any(step != 0 for step in layer.path):
-            continue  # of a tuple the first tensor is the response; states and attention weights come after it
+            continue  # the first tensor of a tuple is the response; states and attention weights follow
         if not layer.module:
             call.rank = 2
         elif layer.kind == "convolution":
@@ -132,8 +132,8 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
         if _inside(call.layer.module, transformers):
             continue
         first = best.get(call.address)
-        # A convolution with its normalisation that ends a block is no block of its own; a stage that ends in a block is
-        # known by that.
+        # A convolution with its normalisation at the end of a block is not a block; a stage that ends in a block has
+        # that block's output.
         wraps = first is not None and call.rank == first.rank == _BLOCK and _n_weighted(outputs, first) <= 1
         if first is None or call.rank < first.rank or wraps:
             best[call.address] = call
@@ -142,13 +142,13 @@ def _meant(module: nn.Module, outputs: list[Call], staged: set[tuple[int, int, i
 
 
 def _n_weighted(outputs: Sequence[Call], call: Call) -> int:
-    """Convolutions and linear modules inside of a composite one."""
+    """Number of convolutions and linear modules in a composite module."""
     kinds = ("convolution", "linear", "recurrent")
     return sum(other.layer.kind in kinds and _inside(other.layer.module, {call.layer.module}) for other in outputs)
 
 
 def _block_kind(part: nn.Module, call: Call, inner: list[Call], *, repeated: bool) -> str | None:
-    """``block`` or ``transformer block`` for a composite module that is one; None for any other module."""
+    """``block`` or ``transformer block``; None for other modules."""
     if type(part) in _SHELLS or _attends(part) or not any(True for _ in part.children()):
         return None
     attends = any(_attends(inside) for inside in part.modules())
@@ -182,7 +182,7 @@ def _main(module: nn.Module, listed: Sequence[Layer], meant: Sequence[Call], see
         left = [layer for name, layer in {layer.name: layer for layer in group}.items() if name not in chosen]
         room = MOST_MAIN - len(chosen)
         if position >= 4 and len(left) > room and len(chosen) >= FEWEST_MAIN:
-            continue  # a part of what stands inside blocks says little where blocks themselves are there
+            continue  # parts of blocks are not main layers if the blocks are layers
         chosen |= {layer.name: layer for layer in _thinned(left, room)}
     if len(chosen) < FEWEST_MAIN:
         left = [layer for layer in listed if layer.name not in chosen]
@@ -192,7 +192,7 @@ def _main(module: nn.Module, listed: Sequence[Layer], meant: Sequence[Call], see
 
 
 def _stage_ends(module: nn.Module, outermost: Sequence[Layer], meant: Sequence[Call], seen: Inspection) -> list[Layer]:
-    """The last blocks of the stages: as timm says, else those that end a container of several."""
+    """The last block of each stage: from timm's ``feature_info``, else the last of several in a container."""
     info = getattr(module, "feature_info", None)
     if (
         isinstance(info, (list, tuple))
@@ -212,14 +212,14 @@ def _stage_ends(module: nn.Module, outermost: Sequence[Layer], meant: Sequence[C
 
 
 def _ends(outside: Sequence[Layer], last: Sequence[Layer]) -> list[Layer]:
-    """Pooling to one place and fully connected layers, outside of blocks."""
+    """Global pooling and fully connected layers, outside of blocks."""
     pooled = [layer for layer in outside if layer.kind == "pooling" and all(side == 1 for side in layer.shape[1:])]
     flat = [layer for layer in last if len(layer.shape) == 1 and layer.kind in ("linear", "activation", "output")]
     return [*pooled, *flat]
 
 
 def _thinned(layers: Sequence[Layer], room: int) -> list[Layer]:
-    """All layers where there is room, else every second or third ..., counted from the end."""
+    """All layers if they are at most ``room``, else every second (or third, ...), counted from the end."""
     if room <= 0:
         return []
     step = -(-len(layers) // room)
@@ -227,7 +227,7 @@ def _thinned(layers: Sequence[Layer], room: int) -> list[Layer]:
 
 
 def _inside(name: str, outer: Iterable[str]) -> bool:
-    """Whether a module is a true part of one of the others; the network itself (empty name) holds every other."""
+    """Whether a module is inside one of the others; every module is inside the network itself (empty name)."""
     return any(name != other and (not other or name.startswith(other + ".")) for other in outer)
 
 

@@ -1,7 +1,7 @@
-"""One output of a network as a layer: its name, how it is read, and what names and patterns mean.
+"""Layers of a network: their names, how their responses are read, and selection by name or pattern.
 
-Every tensor that a module returns can be asked for by name; ``listed`` and ``main`` mark those that ``layers="all"``
-and ``layers="main"`` mean, which :mod:`~neurocompare.models.layer_choice` finds.
+Every tensor that a module returns can be selected by name; ``listed`` and ``main`` mark the layers of ``layers="all"``
+and ``layers="main"``, which :mod:`~neurocompare.models.layer_choice` chooses.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from neural_data.errors import InputError, closest
 __all__ = ["GROUPS", "LAYER_KINDS", "POOLINGS", "Layer", "kind_of", "output_name", "select_layers", "tensors_in"]
 
 POOLINGS = ("avgpool", "maxpool")
-"""Global pooling of a layer's map over space, as a layer of its own: ``avgpool(conv4)``."""
+"""Global pooling of a layer's map over space, as a separate layer: ``avgpool(conv4)``."""
 CLASS_TOKEN = "class_token"
 OUTPUT = "output"
-"""Name of what the network itself returns, where no module inside it returned that."""
+"""Name of the network's own output, if no module inside it returned that tensor."""
 GROUPS: dict[str, Callable[[Layer], bool]] = {"main": lambda layer: layer.main, "all": lambda layer: layer.listed}
-"""Words that mean many layers at once."""
+"""Words that select groups of layers."""
 _DERIVED = re.compile(rf"({'|'.join((*POOLINGS, CLASS_TOKEN))})\((.+)\)")
 
 _ACTIVATIONS = tuple(
@@ -50,7 +50,7 @@ LAYER_KINDS: dict[str, tuple[type, ...]] = {
     "attention": (nn.MultiheadAttention,),
 }
 Path = tuple[int | str, ...]
-"""Keys that lead to a tensor in what a module returned."""
+"""Keys that lead to a tensor in the nested output of a module."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +60,27 @@ class Layer:
     Parameters
     ----------
     name : str
-        ``module``, with ``:2`` for its second call, ``[1]`` or ``[logits]`` for a part of what it returns, and
-        ``avgpool(...)``, ``maxpool(...)`` or ``class_token(...)`` around it for what is made from it.
+        ``module``, with ``:2`` for its second call, ``[1]`` or ``[logits]`` for one of several tensors, and
+        ``avgpool(...)``, ``maxpool(...)`` or ``class_token(...)`` around it for a layer derived from it.
     module : str
-        As in ``named_modules()``; empty for the network itself.
+        Name in ``named_modules()``; empty for the network itself.
     call : int
         Which call of the module in one forward pass, from 1.
     path : tuple of int or str
-        Where the tensor stands in what the module returns; empty for the tensor itself.
+        Keys of the tensor in the module's output; empty if the output is the tensor.
     kind : str
         ``activation, pooling, normalisation, linear, recurrent, convolution, attention, block, transformer block,
         class token, output`` or the name of the module's class.
     shape : tuple of int
-        Of the response to one image.
+        Shape of the response to one image.
     batch_dim : int
         Dimension of the tensor that counts images.
     made : str or None
-        ``avgpool``, ``maxpool`` or ``class_token``.
+        ``avgpool``, ``maxpool`` or ``class_token`` for a derived layer.
     listed : bool
-        Whether ``layers="all"`` means it.
+        Whether it is in ``layers="all"``.
     main : bool
-        Whether ``layers="main"`` means it.
+        Whether it is in ``layers="main"``.
     """
 
     name: str
@@ -96,21 +96,21 @@ class Layer:
 
     @property
     def n_units(self) -> int:
-        """Units of the response to one image."""
+        """Number of units of the response to one image."""
         return math.prod(self.shape)
 
     @property
     def made_from(self) -> str:
-        """Name of the layer that this one is made from; its own where it is not made from another."""
+        """Name of the layer that this one is derived from; its own name if it is not derived."""
         return self.name[len(self.made) + 1 : -1] if self.made else self.name
 
     def tensor(self, output: Any) -> torch.Tensor:
-        """Responses (n_images, *shape) in what the module returned.
+        """Responses (n_images, *shape) from the output of the module.
 
         Parameters
         ----------
         output : object
-            What a forward hook on ``module`` is given at call ``call``.
+            Output that a forward hook on ``module`` receives at call ``call``.
 
         Returns
         -------
@@ -128,7 +128,7 @@ class Layer:
         return maps if maps.dim() > 1 else maps[:, None]
 
     def responses(self, output: Any) -> torch.Tensor:
-        """Responses (n_images, n_units) in what the module returned, see :meth:`tensor`."""
+        """Responses (n_images, n_units) from the output of the module, see :meth:`tensor`."""
         return self.tensor(output).flatten(1)
 
 
@@ -140,32 +140,32 @@ def select_layers(
     also_called: Mapping[str, str] | None = None,
     unreadable: Mapping[str, str] | None = None,
 ) -> list[Layer]:
-    """Layers that are meant by names and patterns, in execution order.
+    """Layers selected by names and patterns, in execution order.
 
     Parameters
     ----------
     layers : sequence of Layer
         Every output that can be read.
     wanted : "main", "all", str or iterable of str
-        Names; patterns, in which ``*`` means anything up to the next dot, ``**`` anything, ``?`` one character and
-        ``[0-3]`` one of several: they mean listed layers where any matches and else every output; ``avgpool(...)`` and
-        ``maxpool(...)`` around either.
+        Names, or patterns, in which ``*`` matches anything up to the next dot, ``**`` anything, ``?`` one character and
+        ``[0-3]`` one of several. A pattern selects the listed layers that match; if none does, every output that
+        matches. ``avgpool(...)`` and ``maxpool(...)`` can be put around names and patterns.
     where : str
-        Of which network, for the message.
+        Name of the network, for messages.
     also_called : mapping of str to str, or None
-        Other names of layers, such as a paper's, and the names here.
+        Other names of layers, such as those of a paper, and the layers they mean.
     unreadable : mapping of str to str, or None
-        Outputs that cannot be read, and why, for the message.
+        Outputs that cannot be read, and the reasons, for messages.
 
     Returns
     -------
     list of Layer
-        Each once; a pooled layer comes right after the one it is made from.
+        Without repeats; a pooled layer follows the layer it is derived from.
 
     Raises
     ------
     InputError
-        If a name or pattern means no layer, or a layer without a map is to be pooled.
+        If a name or pattern matches no layer, or a layer without a map is to be pooled.
     """
     if isinstance(wanted, str):
         wanted = [wanted]
@@ -181,7 +181,7 @@ def select_layers(
         inner = inner if inner in positions else aliases.get(inner, inner)
         for layer in _matching(layers, inner, where=where):
             if making and len(layer.shape) < 2 and layer.name != inner:
-                continue  # a pattern means the layers that have a map
+                continue  # a pattern skips layers without a map
             if making:
                 rank = 1 + (*POOLINGS, CLASS_TOKEN).index(making)
                 chosen[positions[layer.name], rank] = derived_layer(layer, making)
@@ -191,7 +191,7 @@ def select_layers(
 
 
 def derived_layer(layer: Layer, made: str) -> Layer:
-    """The layer that pooling, or taking the class token, makes from another one; see :data:`POOLINGS`."""
+    """Layer derived from another by pooling or by taking the class token; see :data:`POOLINGS`."""
     shape: tuple[int, ...]
     if made == CLASS_TOKEN:
         if len(layer.shape) != 2:
@@ -208,7 +208,7 @@ def derived_layer(layer: Layer, made: str) -> Layer:
 
 
 def tensors_in(output: object, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
-    """Tensors in what a module returned, with the keys that lead to them through tuples, lists and dictionaries."""
+    """Tensors in a module's output, with their keys through tuples, lists and dictionaries."""
     if isinstance(output, torch.Tensor):
         yield path, output
     elif isinstance(output, dict):
@@ -220,7 +220,7 @@ def tensors_in(output: object, path: Path = ()) -> Iterator[tuple[Path, torch.Te
 
 
 def output_name(module: str, call: int, path: Path) -> str:
-    """Name of one tensor that one call of a module returned."""
+    """Name of one tensor in the output of one call of a module."""
     name = module or OUTPUT
     if call > 1:
         name += f":{call}"
@@ -231,7 +231,7 @@ def output_name(module: str, call: int, path: Path) -> str:
 def kind_of(part: nn.Module) -> str:
     """What kind of module it is, one of :data:`LAYER_KINDS`; else the name of its class."""
     kind = next((kind for kind, types in LAYER_KINDS.items() if isinstance(part, types)), type(part).__name__)
-    # timm keeps an activation inside of some normalisations.
+    # Some of timm's normalisations contain an activation.
     acts = kind == "normalisation" and isinstance(getattr(part, "act", None), nn.Module)
     if acts and not isinstance(part.act, nn.Identity):
         return "activation"
@@ -261,7 +261,7 @@ def _matching(layers: Sequence[Layer], pattern: str, *, where: str) -> list[Laye
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """What a pattern means, as a regular expression."""
+    """Regular expression of a pattern."""
     parts = []
     for piece in re.split(r"(\*\*|\*|\?|\[[^\[\]]+\])", pattern):
         if piece == "**":

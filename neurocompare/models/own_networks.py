@@ -1,4 +1,4 @@
-"""The networks that the package brings: one record each, found by name."""
+"""The package's own networks: one record each, found by name."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class OwnNetwork:
     Parameters
     ----------
     name : str
-        As :func:`~neurocompare.models.registry.load_model` takes it.
+        Name for :func:`~neurocompare.models.registry.load_model`.
     about : str
         One line, for lists and help texts.
     make : callable
         Gives the module, with ``layer_names`` and ``preprocessing``.
     fit : callable or None
-        ``fit(seed)`` gives the module as it is without a checkpoint, where that is no random start.
+        ``fit(seed)`` gives the fitted module, for networks that are fitted to images instead of starting at random.
     pretrained : callable or None
-        ``pretrained(regime)`` gives the weights that ``weights="pretrained"`` means, or their path; None where the
-        network has none to be trained.
+        ``pretrained(regime)`` gives the weights of ``weights="pretrained"``, or their path; None for networks without
+        trainable weights.
     """
 
     name: str
@@ -47,12 +47,12 @@ class OwnNetwork:
 
 
 def find_own_network(name: str) -> OwnNetwork:
-    """The network of that name.
+    """The network with this name.
 
     Raises
     ------
     InputError
-        If there is none; the nearest right spelling is suggested.
+        If there is none; the closest known name is suggested.
     """
     if name not in OWN_NETWORKS:
         raise InputError(f"no network of the package is called {name!r}: {closest(name, OWN_NETWORKS)}")

@@ -1,6 +1,6 @@
-"""What papers call the layers of well-known networks: AlexNet's conv1 to fc8, VGG's conv1_1 to fc8.
+"""Names of layers in the literature: AlexNet's conv1 to fc8, VGG's conv1_1 to fc8.
 
-The names hold for torchvision's classes, by name or live; they can be asked for like any other.
+The names apply to torchvision's classes, loaded by name or given as modules, and select layers like any other name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["PAPER_NAMES", "paper_names"]
 
 
 def paper_names(module: nn.Module, layers: Sequence[Layer]) -> dict[str, str]:
-    """Names that papers use, and the names of the layers here; empty for a network that has no such names.
+    """Names in the literature, and the layers they mean; empty for a network without such names.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def paper_names(module: nn.Module, layers: Sequence[Layer]) -> dict[str, str]:
 
 
 def _numbered(layers: Sequence[Layer]) -> dict[str, str]:
-    """Convolutions numbered through, pooling named after the convolution before it, full layers numbered on."""
+    """Convolutions numbered in order, pooling by the convolution before it, fully connected layers continuing."""
     names, count = {}, 0
     for layer in layers:
         if layer.module == "avgpool":
@@ -42,7 +42,7 @@ def _numbered(layers: Sequence[Layer]) -> dict[str, str]:
 
 
 def _by_block(layers: Sequence[Layer]) -> dict[str, str]:
-    """Convolutions numbered within the blocks that pooling ends; full layers numbered on from the blocks."""
+    """Convolutions numbered within blocks that end in pooling; fully connected layers continuing after the blocks."""
     names, block, within = {}, 1, 0
     for layer in layers:
         if layer.module == "avgpool":

@@ -1,8 +1,8 @@
-"""Principal components of rotating faces: mirror symmetry from the stimuli alone, without a network.
+"""Principal components of rotating faces: mirror symmetry from the stimuli, without a network.
 
 A set of views that holds each image's mirror image has principal components that are even or odd under reflection, so
 that the square of a component's score is the same for an image and its mirror image. This needs faces that stay in
-place: the components of centred faces are no longer even or odd about the middle of a shifted one.
+place: components of centred faces are neither even nor odd about the midline of a shifted face.
 
 References
 ----------
@@ -31,7 +31,7 @@ N_COMPONENTS = 50
 TRAINING_VIEWS_DEG = tuple(np.arange(-90.0, 91.0, 22.5))
 TRAINING_IDENTITIES = 12
 TRAINING_SEED = 70_000
-"""Added to the seed, so that the faces that components are fitted to are not those that a study shows."""
+"""Added to the seed, so that components are fitted to other faces than those of a study."""
 _BATCH = 32
 
 
@@ -41,13 +41,13 @@ class PrincipalComponents(nn.Module):
     Parameters
     ----------
     features : {"pixels", "c1"}
-        What the components are of: gray images of 64 x 64 pixels, or complex cells (:class:`GaborC1`).
+        Input of the analysis: gray images of 64 x 64 pixels, or responses of complex cells (:class:`GaborC1`).
     n_components : int
         Units of each layer.
 
     Notes
     -----
-    Layers: ``scores``, and ``energy``, the squared scores, as the complex cells of Leibo et al. (2017) have them.
+    Layers: ``scores``, and ``energy``, the squared scores, as in the complex cells of Leibo et al. (2017).
     The weights are buffers that :func:`fit_components` or a checkpoint fills.
     """
 
@@ -87,7 +87,7 @@ def fit_components(
     features : {"pixels", "c1"}
         See :class:`PrincipalComponents`.
     n_components : int
-        Components kept, by falling variance.
+        Number of components, those of the largest variance.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def fit_components(
     Raises
     ------
     InputError
-        If there are too few different images for that many components.
+        If there are too few different images for this number of components.
     """
     module = PrincipalComponents(features, n_components).eval()
     size = module.preprocessing.side
@@ -121,13 +121,13 @@ def fit_components(
 
 
 def fit_to_rendered_faces(features: str, seed: int) -> PrincipalComponents:
-    """Components of 12 rendered faces in nine views from left to right profile; other faces than any study's."""
+    """Components of 12 rendered faces in nine views from left to right profile; never the faces of a study."""
     return fit_components(_training_faces(seed), features=features)
 
 
 @functools.lru_cache(maxsize=1)
 def _training_faces(seed: int) -> StimulusSet:
-    """Rendered once for components of pixels and of complex cells."""
+    """Faces that components are fitted to, rendered once for pixels and complex cells."""
     return face_views(TRAINING_IDENTITIES, TRAINING_VIEWS_DEG, size=128, seed=TRAINING_SEED + seed)
 
 

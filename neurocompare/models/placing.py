@@ -1,4 +1,4 @@
-"""A module on its device, in its precision and in evaluation mode, with nothing of its weights lost on the way."""
+"""Moves a module to a device and precision and into evaluation mode, without losing information of its weights."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ log = logging.getLogger(__name__)
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` takes a CUDA device where there is one.
+    """The device with this name; ``auto`` takes a CUDA device if there is one.
 
     Raises
     ------
     InputError
-        If it does not exist here.
+        If this machine does not have it.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -45,7 +45,7 @@ def find_device(name: str) -> torch.device:
 
 
 def placed(module: nn.Module, device: torch.device, precision: str | None, *, where: str) -> nn.Module:
-    """A module on a device, its floating weights in a precision.
+    """The module moved to a device, with floating-point weights in the given precision.
 
     Parameters
     ----------
@@ -53,20 +53,20 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
         Changed in place, as ``module.to`` does.
     device : torch.device
     precision : str or None
-        One of :data:`PRECISIONS`; None leaves every weight in its own.
+        One of :data:`PRECISIONS`; None keeps the precision of every weight.
     where : str
         Name of the network, for the message.
 
     Returns
     -------
     torch.nn.Module
-        Complex weights stay complex, in the precision's own complex type; whole numbers and truth values stay.
+        Complex weights take the complex type of that precision; integers and booleans are unchanged.
 
     Raises
     ------
     InputError
-        If complex weights are wanted in half precision, in which torch does not compute with them, or a weight cannot
-        be moved or has no value yet.
+        For complex weights in half precision, which torch does not support; or if a weight cannot be moved or is not
+        initialised (lazy module).
     """
     lazy = [name for name, weight in (*module.named_parameters(), *module.named_buffers()) if is_lazy(weight)]
     if lazy:
@@ -93,10 +93,10 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
 
 
 def evaluated(module: nn.Module, *, where: str) -> nn.Module:
-    """A module in evaluation mode, every part of it.
+    """The module with every part in evaluation mode.
 
-    A module whose own ``train`` keeps parts in training mode would answer with dropout and with the statistics of the
-    batch; its parts are set one by one, and the log says so.
+    If the module's own ``train`` method keeps parts in training mode (active dropout, batch statistics), those parts
+    are set to evaluation mode one by one, and the log reports it.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def evaluated(module: nn.Module, *, where: str) -> nn.Module:
     Returns
     -------
     torch.nn.Module
-        The same.
+        The same module.
     """
     module.eval()
     kept = [name or type(module).__name__ for name, part in module.named_modules() if part.training]

@@ -1,4 +1,4 @@
-"""What is done to an image before a network sees it: it belongs to the weights."""
+"""Preprocessing of images for a network: size, value range, channel order, mean and standard deviation."""
 
 from __future__ import annotations
 
@@ -22,42 +22,42 @@ CHANNELS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "bgr": lambda images: images.flip(1),
     "gray": lambda images: (images * images.new_tensor(_GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True),
 }
-"""Order of the channels that a network takes, from red, green and blue; ``gray`` is their luma, one channel."""
+"""Channel order of a network's input, as indices into red, green, blue; ``gray`` is their luma, one channel."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done to an image before a network sees it.
+    """Preprocessing of images for a network; it depends on the weights.
 
     Parameters
     ----------
     size : int or (int, int) or None
-        Height and width of what the network sees, pixels; one number for both. None, with a ``transform``: images come
-        to it at their own size, which must then be one.
+        Height and width of the network's input, pixels; one number for both. None, with a ``transform``: the transform
+        gets images at their own size, which must be the same for all.
     mean, sd : tuple of three floats
-        Subtracted from, and divided into, the channels, in the order in which the network takes them and in the units
-        of ``value_range``; one value of each for gray. The default puts the uniform gray background (0.5) at zero,
-        where it equals the padding of convolutions.
+        Mean subtracted from each channel, and standard deviation that it is divided by, in the network's channel order
+        and in units of ``value_range``; one value each for gray. By default the uniform gray background (0.5) becomes
+        zero, like the zero padding of convolutions.
     crop_from : int or None
-        Images are brought to this height and width first (their shorter side, where ``size`` is not square), and the
-        central ``size`` is shown; None shows all of an image.
+        Images are first resized to this height and width (their shorter side, if ``size`` is not square); the central
+        ``size`` is then cut out. None: no crop.
     aspect : {"crop", "pad", "squash"}
-        What becomes of images that are not of the shape of ``size``: their shorter side fits and the ends are cut off;
-        their longer side fits and the rest is gray; or they are squashed. See :data:`neural_data.resizing.ASPECTS`.
+        For images of other proportions than ``size``: fit the shorter side and crop the longer one; fit the longer side
+        and fill the rest with ``fill``; or distort. See :data:`neural_data.resizing.ASPECTS`.
     interpolation : str
         ``bilinear``, ``bicubic``, ``nearest``, ``lanczos``, ``box`` or ``hamming``; see
         :data:`neural_data.resizing.INTERPOLATIONS`.
     value_range : (float, float)
-        Black and white, before ``mean`` is subtracted: (0, 255) for networks that take pixel values.
+        Values of black and white, before ``mean`` is subtracted: (0, 255) for networks that take pixel values.
     channels : {"rgb", "bgr", "gray"}
-        Order of the channels that the network takes.
+        Channel order of the network's input.
     fill : float or tuple of three floats
-        Red, green and blue, 0..1, of what ``aspect="pad"`` adds.
+        Red, green and blue, 0..1, of the border that ``aspect="pad"`` adds.
     transform : callable or None
-        Does all of the above by itself, but for ``size`` and what goes with it: ``transform(image)`` takes a
-        ``PIL.Image`` (RGB, 8 bits a channel) and gives an array or tensor (channels, height, width), as a transform of
-        torchvision, timm or open_clip does, or a mapping with ``pixel_values``, as a processor of transformers does.
-        Give ``size=None`` with it, so that it sees images at their own size.
+        Replaces all of the above except ``size`` and its options: ``transform(image)`` takes a ``PIL.Image`` (RGB, 8
+        bits per channel) and gives an array or tensor (channels, height, width), like transforms of torchvision, timm
+        or open_clip, or a mapping with ``pixel_values``, like image processors of transformers. Use ``size=None`` with
+        it, so that it gets images at their own size.
 
     Examples
     --------
@@ -105,17 +105,17 @@ class Preprocessing:
 
     @property
     def height_and_width(self) -> tuple[int, int] | None:
-        """Of what the network sees, pixels; None where a transform takes images at their own size."""
+        """Height and width of the network's input, pixels; None if a transform takes images at their own size."""
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @property
     def side(self) -> int:
-        """Height and width of what the network sees, where they are one number.
+        """Side of the network's square input, pixels.
 
         Raises
         ------
         InputError
-            If they are not, or a transform decides.
+            If the input is not square, or a transform determines its size.
         """
         size = self.height_and_width
         if size is None or size[0] != size[1]:
@@ -124,7 +124,7 @@ class Preprocessing:
 
     @property
     def shown_at(self) -> Resizing | None:
-        """How stimuli come to the size that the network sees: ask ``StimulusSet.images`` for this."""
+        """Resizing of stimuli to the network's input, the argument of ``StimulusSet.images``."""
         size = self.height_and_width
         if size is None:
             return None
@@ -138,15 +138,15 @@ class Preprocessing:
     def __call__(
         self, images: np.ndarray, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
     ) -> torch.Tensor:
-        """Tensor that a network takes.
+        """Input tensor of the network.
 
         Parameters
         ----------
         images : array of shape (n, 3, height, width)
-            Values in 0..1, as ``StimulusSet.images(preprocessing.shown_at)`` gives them: no pixel is moved here, unless
-            by ``transform``.
+            Values in 0..1, as ``StimulusSet.images(preprocessing.shown_at)`` gives them; they are not
+            resized here, unless by ``transform``.
         device, dtype
-            Of the network's weights. Channels are normalised in float32 at least.
+            Those of the network's weights. Channels are normalised in float32 or float64.
 
         Returns
         -------
@@ -155,8 +155,7 @@ class Preprocessing:
         Raises
         ------
         InputError
-            If images are not of the size that the network sees, or ``transform`` fails or gives something else than an
-            image.
+            If images do not have the size of the network's input, or ``transform`` fails or does not return an image.
         """
         if self.transform is not None:
             return torch.stack([_transformed(self.transform, image) for image in images]).to(device, dtype)
@@ -166,12 +165,12 @@ class Preprocessing:
                 "stimuli.images(preprocessing.shown_at)"
             )
         working = dtype if dtype == torch.float64 else torch.float32
-        # A copy: the images that were given stay as they are.
+        # A copy, so that the given images are not changed.
         shown = torch.from_numpy(images).to(device, working, copy=True)
         return self.normalised(shown).to(dtype)
 
     def normalised(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (n, 3, height, width) in 0..1 in the network's channels and units; the memory is used again."""
+        """Images (n, 3, height, width) in 0..1 in the network's channels and units; changes ``images`` in place."""
         shown = CHANNELS[self.channels](images)
         black, white = self.value_range
         if (black, white) != (0.0, 1.0):
@@ -180,12 +179,12 @@ class Preprocessing:
         return shown.sub_(mean).div_(sd)
 
     def changed(self, **changes: Any) -> Preprocessing:
-        """The same with some of its parameters changed.
+        """Copy with some parameters changed.
 
         Raises
         ------
         InputError
-            If there is no such parameter; the nearest right spelling is suggested.
+            If there is no such parameter; the closest known name is suggested.
         """
         known = [field.name for field in dataclasses.fields(self)]
         for name in changes:
@@ -194,7 +193,7 @@ class Preprocessing:
         return dataclasses.replace(self, **changes)
 
     def in_words(self) -> str:
-        """One line that says all of it."""
+        """All parameters in one line of text."""
         if self.transform is not None:
             return f"by {getattr(self.transform, '__qualname__', type(self.transform).__name__)}"
         height_and_width = self.height_and_width

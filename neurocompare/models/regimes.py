@@ -1,7 +1,7 @@
-"""Training regimes: what each does to labelled images, and what the regime of a network is called without a name.
+"""Training regimes: what each does to labelled images; and default labels of networks without a named regime.
 
-Takes and gives :class:`~neurocompare.models.datasets.LabelledImages`' arrays; needs no torch, so that the grammar of
-study files can list the family.
+Takes and gives the arrays of :class:`~neurocompare.models.datasets.LabelledImages`; does not import torch, so that the
+grammar of study files can list the regimes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UNTRAINED = "untrained"
 TRAINED = "trained"
 FITTED = "fitted"
 AS_GIVEN = "as given"
-"""Label of a network whose module came with its weights, trained or not: only its maker knows."""
+"""Label of a user's own module that keeps its weights, which may be trained or not."""
 
 TaskImages = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
 """Images (n, 3, size, size), labels (n,) and names of the classes."""
@@ -32,16 +32,16 @@ class Regime:
     Parameters
     ----------
     name : str
-        As studies and the command line write it.
+        Name in studies and on the command line.
     about : str
-        What the task asks of reflections, for help texts.
+        What training shows, for help texts.
     show : callable
         ``show(images, labels, classes, flipped)`` gives images, labels and classes as training sees them; ``flipped``
         (n,) marks a random half of every class. Its arguments are not changed.
     mirrors : bool
-        Whether ``show`` looks at ``flipped``.
+        Whether ``show`` uses ``flipped``.
     recipe : str
-        Which of the paper's two recipes is its own: ``photographs`` or ``digits``.
+        Which of the paper's two recipes applies: ``photographs`` or ``digits``.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Regime:
 
 
 def find_regime(name: str) -> Regime:
-    """The regime of that name.
+    """The regime with this name.
 
     Raises
     ------
     InputError
-        If there is none; the nearest right spelling is suggested.
+        If there is none; the closest known name is suggested.
     """
     if name == UNTRAINED:
         raise InputError(f"regime {UNTRAINED!r} is not trained; leave training out")

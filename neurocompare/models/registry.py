@@ -1,8 +1,8 @@
-"""From the name of a network to the network: our own, an import path, a model zoo, or a module that someone holds.
+"""Loads networks: the package's own, from an import path, from a model zoo, or a module given as an object.
 
 Gives a :class:`Network`: the module in evaluation mode, with the preprocessing that belongs to its weights and with
-names for its layers. Weights that come with a module are never changed unless a start is asked for. Nothing here looks
-at a study's stimuli.
+names for its layers. Weights that come with a module are changed only if ``start`` requests it. Nothing here depends on
+a study's stimuli.
 """
 
 from __future__ import annotations
@@ -47,26 +47,26 @@ __all__ = [
 ]
 
 EXAMPLE_SIDE = 224
-"""Height and width of an image that is shown to a transform of whole images to see what comes out, pixels."""
+"""Height and width, pixels, of the test image with which the output of a user's transform is checked."""
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a few forward passes showed of a network.
+    """Results of the test passes through a network.
 
     Parameters
     ----------
     layers : tuple of Layer
         Every output that can be read, in execution order.
     unreadable : dict of str to str
-        Outputs that cannot be read, and why.
+        Outputs that cannot be read, and the reasons.
     also_called : dict of str to str
         Names in the literature, and the layers that they mean.
     manner : Manner
-        How the network must be shown images.
+        How images must be presented to the network.
     notes : tuple of str
-        What was found out of the ordinary.
+        Unusual findings, for the log.
     """
 
     layers: tuple[Layer, ...]
@@ -87,15 +87,15 @@ class Network:
     module : torch.nn.Module
         In evaluation mode.
     preprocessing : Preprocessing
-        Belongs to the weights.
+        Preprocessing that belongs to the weights.
     regime : str
-        How the weights came about: ``untrained``, a training regime, or the weights' own name.
+        Origin of the weights: ``untrained``, a training regime, or a label of the weights.
     seed : int
-        Of the random start.
+        Seed of the random start.
     preprocessing_source : str
-        Where the preprocessing comes from: ``given``, ``of ...``, or with ``assumed`` where nothing said it.
+        Where the preprocessing comes from: ``given``, ``of ...``, or ``assumed ...`` if nothing states it.
     seen : Inspected or None
-        What forward passes of this very network showed before; None: they are made at first use.
+        Results of earlier test passes through this network; None: they are made at first use.
     """
 
     name: str
@@ -115,7 +115,7 @@ class Network:
 
     @functools.cached_property
     def inspected(self) -> Inspected:
-        """What a few forward passes on noise showed; made once, at first use."""
+        """Results of test passes with noise images; made once, at first use."""
         if self.seen is not None:
             return self.seen
         seen = inspect_network(self.module, self.example(N_EXAMPLES), where=self.name)
@@ -137,24 +137,24 @@ class Network:
 
     @property
     def outputs(self) -> tuple[Layer, ...]:
-        """Every output that can be asked for, in execution order."""
+        """Every output that can be selected, in execution order."""
         return self.inspected.layers
 
     @property
     def manner(self) -> Manner:
-        """How it must be shown images, see :class:`~neurocompare.models.inspection.Manner`."""
+        """How images must be presented, see :class:`~neurocompare.models.inspection.Manner`."""
         return self.inspected.manner
 
     def example(self, n_images: int) -> torch.Tensor:
-        """Noise as the module takes it, the same each time, to see what it does with images."""
+        """Noise images in the module's input format, the same in every call."""
         sides = self.preprocessing.height_and_width or (EXAMPLE_SIDE, EXAMPLE_SIDE)
         noise = np.random.default_rng(0).random((n_images, 3, *sides), dtype=np.float32)
         return self.preprocessing(noise, self.device, self.dtype)
 
     def layer_names(self, group: str = "all") -> list[str]:
-        """Names of the layers that ``layers="all"`` or ``layers="main"`` means, in execution order.
+        """Names of the layers of ``layers="all"`` or ``layers="main"``, in execution order.
 
-        Our own networks name theirs. For any other see :func:`~neurocompare.models.layer_choice.choose_layers`.
+        The package's own networks list theirs; for others see :func:`~neurocompare.models.layer_choice.choose_layers`.
         """
         return [layer.name for layer in self.select(group)]
 
@@ -166,23 +166,23 @@ class Network:
         )
 
     def layer_index(self, layer: Layer) -> int:
-        """Position in :meth:`layer_names` of a layer, or of the last one that is computed before it (at least 0)."""
+        """Position of a layer in :meth:`layer_names`, or of the last listed layer before it (at least 0)."""
         names = [output.name for output in self.outputs]
         place = names.index(layer.name if layer.name in names else layer.made_from)
         return max(sum(output.listed for output in self.outputs[: place + 1]) - 1, 0)
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are; the CPU for a network without weights."""
+        """Device of the weights; the CPU for a network without weights."""
         return next((weight.device for weight in self._weights()), torch.device("cpu"))
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating type of the weights (of their parts, where they are complex); float32 without weights."""
+        """Floating-point type of the weights (of real and imaginary parts, if complex); float32 without weights."""
         return next((weight.dtype.to_real() for weight in self._weights()), torch.float32)
 
     def forward(self, images: np.ndarray) -> object:
-        """What the module returns for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
+        """Output of the module for images (n, 3, height, width) in 0..1, after preprocessing, without gradients."""
         manner = self.manner
         with torch.inference_mode(), manner_of_showing(manner, self.device):
             return self.module(self.preprocessing(images, self.device, self.dtype))
@@ -205,10 +205,10 @@ def layer_table(network: Network, group: str = "all") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per layer in execution order: ``layer`` (name), ``main`` (whether ``layers="main"`` means it), ``kind``,
+        One row per layer in execution order: ``layer`` (name), ``main`` (whether it is in ``layers="main"``), ``kind``,
         ``shape`` (of the response to one image, as ``64 x 55 x 55``), ``n_units``, ``depth`` (share of the network's
         convolutions, linear and recurrent modules that have been computed by then, 0..1), ``paper`` (name in the
-        literature, where there is one).
+        literature, if there is one).
     """
     layers = network.select(group)
     weighted = [layer.kind in ("convolution", "linear", "recurrent") for layer in network.outputs]
@@ -240,45 +240,45 @@ def load_model(
     device: str = "auto",
     precision: str | None = None,
 ) -> Network:
-    """Load a network by name, or take a module that is there.
+    """Load a network by name, or wrap a given module.
 
     Parameters
     ----------
     model : str or torch.nn.Module
         ``"cnn-small"`` or another of :data:`OWN_NETWORKS`; ``"torchvision:alexnet"`` or ``"timm:resnet50.a1_in1k"``
         (extra ``zoo``); ``"package.module:callable"``, called without arguments, that returns a ``torch.nn.Module``
-        (the current folder counts among the places where packages are looked for); or a module itself, of which a copy
-        is taken: the module that is given stays as it is, in whatever mode and place.
+        (packages are also searched in the current folder); or a module, which is copied: the given module, its mode and
+        its device are not changed.
     weights : str, Path, mapping or None
         A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads), or the
-        state dictionary itself; ``"pretrained"`` for a zoo's own weights, or for a network that is shipped with the
-        package, see :func:`~neurocompare.models.checkpoints.shipped_checkpoint`. None: a network by name is untrained
-        (``pca`` and ``pca-c1`` are fitted to rendered faces, which the seed chooses), and a module that was brought
-        keeps the weights that it came with.
+        state dictionary itself; ``"pretrained"`` for a zoo's weights, or for those that ship with this package, see
+        :func:`~neurocompare.models.checkpoints.shipped_checkpoint`. None: a network loaded by name is untrained
+        (``pca`` and ``pca-c1`` are fitted to rendered faces, which depend on the seed), and a user's own module keeps
+        its weights.
     regime : str or None
-        Kept as a label. None says what was done: ``trained`` with weights, ``untrained`` after a start, ``fitted``, or
-        ``as given`` for a module that keeps the weights it came with.
+        Label for tables. None: ``trained`` with weights, ``untrained`` after a random start, ``fitted``, or ``as
+        given`` for a user's own module that keeps its weights.
     seed : int
-        Seed of the random start; a callable is called under it too.
+        Seed of the random start, also set when an imported callable makes the network.
     start : {"gaussian", "own"} or None
-        Start of the weights, where none are given. ``"gaussian"``: see
-        :func:`~neurocompare.models.starts.gaussian_start`, and it replaces the weights of a module that was brought.
-        ``"own"``: what the network gives itself. None: gaussian for a network by name, own for a module that was
-        brought.
+        Random start, if no weights are given. ``"gaussian"``: see
+        :func:`~neurocompare.models.starts.gaussian_start`; this replaces the weights of a user's own module. ``"own"``:
+        the weights with which the network is constructed. None: gaussian for a network loaded by name, own for a
+        user's own module.
     name : str or None
-        What tables call a network; None takes the name that it was loaded by, or the class of the module.
+        Name of the network in tables; None takes the name it was loaded by, or the class of the module.
     preprocessing : Preprocessing, mapping, recipe, callable or None
-        None takes what belongs to the weights: the recipe of a zoo's weights, or what a module carries; where nothing
-        says it, the default of :class:`~neurocompare.models.preprocessing.Preprocessing` is assumed and the log says
+        None takes what belongs to the weights: the recipe of a zoo's weights, or the one stored in the module; without
+        either, the default of :class:`~neurocompare.models.preprocessing.Preprocessing` is assumed and the log says
         so. A mapping of its parameters (``{"size": 128}``) changes the network's own. A recipe is one of torchvision
         (``weights.transforms()``), timm, open_clip or transformers (an image processor). A callable takes a
         ``PIL.Image`` and gives (channels, height, width).
     device : str
-        ``"auto"`` takes a CUDA device where there is one, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
+        ``"auto"`` takes a CUDA device if there is one, else the CPU; ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``.
     precision : {"float32", "float64", "float16", "bfloat16"} or None
-        Of weights and responses. Half precision is faster on a GPU and costs three digits (bfloat16: two). None:
-        float32 for a network by name, and for a module that was brought what it came in. Complex weights stay complex
-        and whole numbers stay whole.
+        Precision of weights and responses. Half precision is faster on a GPU and keeps about three digits (bfloat16:
+        two to three). None: float32 for a network loaded by name, unchanged for a user's own module. Complex weights
+        stay complex, integers stay integers.
 
     Returns
     -------
@@ -288,8 +288,8 @@ def load_model(
     Raises
     ------
     InputError
-        If there is no such network or device, the network cannot be made without arguments, it is no module, the
-        checkpoint does not fit it or is a pickle, or weights and a gaussian start are both asked for.
+        If there is no such network or device, the callable needs arguments or does not return a module, the checkpoint
+        does not fit or is a pickle, or both weights and a gaussian start are given.
     """
     if start is not None and start not in STARTS:
         raise InputError(f"start must be one of {', '.join(STARTS)}; got {start!r}")
@@ -331,7 +331,7 @@ def load_model(
 def default_label(
     model: str | nn.Module, weights: str | Path | Mapping[str, torch.Tensor] | None, start: str | None
 ) -> str:
-    """What the regime of a network is called without a name: what :func:`load_model` does with its weights."""
+    """Default label of a network's regime, from what :func:`load_model` does with its weights."""
     if weights is not None:
         return TRAINED
     if isinstance(model, str) and (":" not in model or model.partition(":")[0] in ZOOS):
@@ -340,18 +340,18 @@ def default_label(
 
 
 def is_import_path(model: str) -> bool:
-    """Whether a name is an import path, so that loading it runs code that is not of this package."""
+    """Whether a name is an import path, so that loading it runs code from outside this package."""
     return ":" in model and model.partition(":")[0] not in ZOOS
 
 
 def as_network(network: Network | nn.Module) -> Network:
-    """A network, loaded by :func:`load_model` where a module is given."""
+    """The network; a module is first wrapped by :func:`load_model`."""
     return load_model(network) if isinstance(network, nn.Module) else network
 
 
 @dataclass(frozen=True)
 class _Made:
-    """A module before its weights are put in: where they come from, and what it is called without a regime."""
+    """A module before its weights are loaded, with their source and its default regime label."""
 
     module: nn.Module
     preprocessing: Found

@@ -1,4 +1,4 @@
-"""Small networks of our own. Each names the outputs that its layers mean in ``layer_names``."""
+"""The package's own small networks. Each lists its layers in ``layer_names``."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class CnnSmall(nn.Module):
 
 
 class Pixels(nn.Module):
-    """The image itself as the only layer: the control that every claim about a network needs."""
+    """The image itself as the only layer: a control for every claim about a network."""
 
     layer_names = ("pixels",)
     input_size = 64
@@ -69,7 +69,7 @@ class Pixels(nn.Module):
         self.pixels = nn.Identity()
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images as they came."""
+        """Images, unchanged."""
         return self.pixels(images)
 
 

@@ -1,7 +1,7 @@
-"""Random starts of a network: what an untrained one is, parameter by parameter.
+"""Random starts: the weights of an untrained network, by type of parameter.
 
-``gaussian`` (eLife 90256) gives every kind of parameter a distribution, so that no block is dead and nothing of an
-earlier training stays; ``own`` leaves what the network gave itself.
+``gaussian`` (eLife 90256) draws every type of parameter from a distribution, so that no block is silent and nothing of
+earlier training remains; ``own`` keeps the weights with which the network was constructed.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from neural_data.errors import InputError, closest
 __all__ = ["STARTS", "apply_start", "gaussian_start"]
 
 EMBEDDING_SD = 0.02
-"""Of tokens and position embeddings, as vision transformers start them (Dosovitskiy et al. 2021)."""
+"""Standard deviation of class tokens and position embeddings, as in vision transformers (Dosovitskiy et al. 2021)."""
 SLOPE = 0.25
-"""Of learnt rectifiers below zero (He et al. 2015)."""
+"""Slope of learnt rectifiers (PReLU) below zero (He et al. 2015)."""
 _EMBEDDED = re.compile(r"(^|_)(token|embed|pos|cls|latent)")
-"""Names of parameters that are added to activations, or joined to them, and multiply nothing."""
+"""Names of parameters that are added or concatenated to activations."""
 _ADDED = ("beta", "b", "shift", "offset")
-"""Names, beside those with ``bias``, of what is added."""
+"""Names of additive parameters other than those with ``bias``."""
 _KERNELS = (nn.Linear, nn.Bilinear, nn.modules.conv._ConvNd, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
 def gaussian_start(module: nn.Module, seed: int) -> None:
-    """Give every parameter of a network a fresh start, in the module's own order.
+    """Draw every parameter of a network anew, in the module's own order.
 
     - Kernels and weight matrices: N(0, 1 / fan-in); complex ones have half of that variance in each part.
     - Biases: 0.
-    - Gains, of normalisations, of weight normalisation and of scaled branches: 1, also where the network starts them
-      at 0 so that a residual block begins as the identity: such blocks would answer nothing.
+    - Gains of normalisations, of weight normalisation and of scaled branches: 1, even if the network starts them at 0
+      so that a residual block begins as the identity: such blocks would be silent.
     - Slopes of learnt rectifiers: 0.25.
     - Embeddings, class tokens and position embeddings: N(0, 0.02^2).
     - Running means 0 and variances 1.
 
-    Buffers that a network computes once (Gabor filters, attention masks) are no parameters and stay.
+    Buffers that a network computes once (Gabor filters, attention masks) are not parameters and are not changed.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def gaussian_start(module: nn.Module, seed: int) -> None:
 
 
 def apply_start(module: nn.Module, start: str, seed: int) -> None:
-    """Start a network's weights by name.
+    """Apply a random start by name.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def apply_start(module: nn.Module, start: str, seed: int) -> None:
 
 
 def _leave(_module: nn.Module, _seed: int) -> None:
-    """What the network gave itself stays."""
+    """Keep the weights with which the network was constructed."""
 
 
 STARTS: dict[str, Callable[[nn.Module, int], None]] = {"gaussian": gaussian_start, "own": _leave}
@@ -98,7 +98,7 @@ _Fill = Callable[[torch.Tensor, nn.Module, torch.Generator], None]
 
 
 def _start_of(part: nn.Module, name: str, weight: torch.Tensor) -> _Fill:
-    """Which start a parameter has."""
+    """The start of a parameter, by type and name."""
     lower = name.lower()
     if "bias" in lower or lower in _ADDED:
         return _zero
@@ -108,7 +108,7 @@ def _start_of(part: nn.Module, name: str, weight: torch.Tensor) -> _Fill:
         return _embedding
     if isinstance(part, _KERNELS) and weight.dim() >= 2 and not lower.endswith("_g"):
         return _kernel
-    # A vector that multiplies: a gain, whatever it is called and however many dimensions of length 1 it has.
+    # A vector that multiplies is a gain, whatever its name and number of singleton dimensions.
     return _one if sum(length > 1 for length in weight.shape) <= 1 else _kernel
 
 
@@ -136,7 +136,7 @@ def _kernel(weight: torch.Tensor, part: nn.Module, generator: torch.Generator) -
 
 
 def _normal(weight: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Standard normal values of the weight's shape: of unit variance in all, where they are complex."""
+    """Standard normal values of the weight's shape; complex values have unit variance in total."""
     if not weight.is_complex():
         return torch.randn(weight.shape, generator=generator)
     real, imaginary = (torch.randn(weight.shape, generator=generator) for _ in range(2))

@@ -1,8 +1,8 @@
-"""Training of a network: recipes, the loop, and states from which a stopped training goes on.
+"""Training of a network: recipes, the training loop, and saved states from which a stopped training continues.
 
 Takes labelled images in memory and the name of a network; gives the trained module and its learning curve. On a CPU
-the same seed gives the same weights, whether or not training was stopped in between; the order of images follows from
-seed and epoch alone, so that regimes of one data set are shown the same images in the same order.
+the same seed gives the same weights, whether or not training was interrupted. The order of images depends only on seed
+and epoch, so that regimes of one data set see the same images in the same order.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 TRAINING_VERSION = 1
-"""Raised when a change of this package alters the weights that a recipe gives: trained networks are kept under it."""
+"""Part of the cache key of trained networks; increased when a change of this package alters the trained weights."""
 RECIPES = ("fast", "paper")
 TRAINING_COLUMNS = (
     *("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy"),
@@ -50,13 +50,13 @@ TRAINING_PRECISIONS = ("float32", "bfloat16")
 STATE_NAME = "unfinished.safetensors"
 EVALUATION_BATCH = 1000
 RISE, START_DIVISOR = 0.25, 25.0
-"""Share of a one-cycle training in which the learning rate rises, and what the peak is divided by at its start."""
+"""Share of one-cycle training in which the learning rate rises, and the ratio of its peak to its first value."""
 TELL_STEPS = 10
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """Recipe for training a network.
 
     Parameters
     ----------
@@ -65,21 +65,21 @@ class Recipe:
     batch_size : int
     optimizer : {"sgd", "adam"}
     learning_rate : float
-        At the start (``halving``) or at the peak (``one-cycle``).
+        Learning rate at the start (``halving``) or at the peak (``one-cycle``).
     schedule : {"halving", "one-cycle"}
         ``halving``: halved every ``halve_every`` epochs. ``one-cycle``: from 1/25 of the peak up to it in a quarter of
         the steps, then down to 0 (cosine; Smith & Topin 2018).
     halve_every : int
-        Epochs; of ``halving``.
+        Epochs between halvings, for ``halving``.
     momentum, weight_decay : float
-        Of ``sgd``, with Nesterov's momentum in a one-cycle schedule.
+        Used by ``sgd``; with Nesterov momentum in a one-cycle schedule.
     shift : int
-        Each image is shown shifted at random by up to so many pixels, its edges gray. Never flipped: reflections
-        belong to the regime.
+        Largest random shift of each image, pixels; gray comes in at the edges. Images are never flipped as
+        augmentation: reflections belong to the regime.
     dropout : float or None
-        Share of units that each dropout layer leaves out while training; None leaves it as the network has it.
+        Dropout rate of every dropout layer during training; None keeps the network's own.
     precision : {"float32", "bfloat16"}
-        Of the products in forward and backward passes; weights are float32 throughout.
+        Precision of the products in forward and backward passes; weights are float32.
     """
 
     epochs: int
@@ -109,7 +109,7 @@ class Recipe:
             raise InputError(f"training: precision {self.precision!r}; {closest(self.precision, TRAINING_PRECISIONS)}")
 
     def rate(self, epoch: int, share: float) -> float:
-        """Learning rate at a share (0..1) of an epoch, which counts from 0."""
+        """Learning rate at a fraction (``share``, 0..1) of an epoch; epochs count from 0."""
         if self.schedule == "halving":
             return self.learning_rate / 2 ** (epoch // self.halve_every)
         over = (epoch + share) / self.epochs
@@ -123,23 +123,23 @@ PAPER = {
     "photographs": Recipe(250),
     "digits": Recipe(250, optimizer="adam", learning_rate=1e-5, halve_every=50),
 }
-"""The recipes of eLife 90256, by the kind of regime that they are for."""
+"""The recipes of eLife 90256, by the ``recipe`` of a regime."""
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A network after its training.
+    """Result of training a network.
 
     Parameters
     ----------
     state : dict of str to torch.Tensor
         Weights, on the CPU.
     curve : pandas.DataFrame
-        Columns :data:`TRAINING_COLUMNS`, one row per epoch. Accuracies are shares (0..1); those of training are taken
-        while weights change and units drop out. ``test_accuracy`` stands in the last row.
+        Columns :data:`TRAINING_COLUMNS`, one row per epoch. Accuracies are shares (0..1); training accuracy is
+        measured during the epoch, with dropout. ``test_accuracy`` is in the last row.
     n_classes : int
     kept : dict of int to dict
-        States after the epochs that were to be kept; epoch 0 is the random start.
+        Weights after the epochs in ``keep_epochs``; epoch 0 is the random start.
     """
 
     state: dict[str, torch.Tensor]
@@ -159,9 +159,9 @@ def make_recipe(name: str = "fast", regime: str = "natural", **changes: Any) -> 
         variants. ``fast``: twelve epochs of 256 images with one cycle of the learning rate, small shifts and half of
         the paper's dropout, a twentieth of the steps.
     regime : str
-        Decides between the paper's two.
+        Selects one of the paper's two recipes.
     **changes
-        Other fields of :class:`Recipe` in place of the recipe's own; None leaves them.
+        Fields of :class:`Recipe` to change; None keeps the recipe's value.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def make_recipe(name: str = "fast", regime: str = "natural", **changes: Any) -> 
     Raises
     ------
     InputError
-        If there is no such recipe, or a number is not possible.
+        If there is no such recipe, or a value is not valid.
     """
     if name == "fast":
         recipe = Recipe(12, schedule="one-cycle", learning_rate=0.1, weight_decay=1e-3, shift=2, dropout=0.25)
@@ -198,24 +198,24 @@ def train_network(
     Parameters
     ----------
     name : str
-        As :func:`~neurocompare.models.registry.load_model` takes it. Its last linear layer is replaced by one of as
-        many outputs as there are classes, where it has another number.
+        Name for :func:`~neurocompare.models.registry.load_model`. If its number of outputs is not the number of
+        classes, its last linear layer is replaced.
     splits : Splits
-        Images of the size that the network takes.
+        Images of the network's input size.
     recipe : Recipe
     seed : int
-        Of the random start, the order of images, shifts and dropout.
+        Seed of the random start, the order of images, shifts and dropout.
     device : str
         ``auto``, ``cpu``, ``cuda``, ... Equal seeds give equal weights on the CPU, for one number of threads.
     folder : str, Path or None
-        Where the state after the latest epoch is kept while training runs; a training of the same recipe, images and
-        seed that was stopped goes on from it. Removed at the end. None keeps none.
+        Folder for the state after the latest epoch; an interrupted training with the same recipe, images and seed
+        continues from it. The state is removed at the end. None saves no state.
     keep_epochs : sequence of int
         Epochs whose weights are returned too; 0 is the random start.
     preprocessing : Preprocessing, mapping or None
         See :func:`~neurocompare.models.registry.load_model`.
     progress : callable or None
-        Called with what is being done and the share that is done.
+        Called with a description of the current step and the share done.
 
     Returns
     -------
@@ -254,7 +254,7 @@ def train_network(
 
 
 class _Loop:
-    """A network in training: what one epoch does, and the state between two epochs."""
+    """A network in training: one epoch, and the state between epochs."""
 
     def __init__(
         self,
@@ -266,7 +266,7 @@ class _Loop:
         seed: int,
         device: torch.device,
     ):
-        # A batch whose channels lie together is what convolutions on CPUs are fastest with.
+        # Convolutions on CPUs are fastest with channels last.
         # torch's own types do not name `memory_format`.
         self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.splits, self.recipe, self.seed, self.device = splits, recipe, seed, device
@@ -280,7 +280,7 @@ class _Loop:
         self.kept: dict[int, dict[str, torch.Tensor]] = {}
 
     def run(self, epoch: int, progress: Progress) -> None:
-        """One pass over the training images, and a look at the validation images."""
+        """One pass over the training images, then evaluation on the validation images."""
         data, recipe = self.splits.train, self.recipe
         rng = np.random.default_rng([self.seed, epoch])
         order = rng.permutation(len(data))
@@ -318,7 +318,7 @@ class _Loop:
         self.rows.append(dict(zip(TRAINING_COLUMNS, values, strict=False)))
 
     def evaluate(self, data: LabelledImages) -> tuple[float, float]:
-        """Mean loss and share of right answers over images."""
+        """Mean loss and accuracy (0..1) over images."""
         self.module.eval()
         loss, n_right = 0.0, 0
         with torch.inference_mode(), self._precision():
@@ -337,7 +337,7 @@ class _Loop:
         return curve
 
     def keep(self, epoch: int) -> None:
-        """Remember the weights after an epoch."""
+        """Store the weights after an epoch."""
         self.kept[epoch] = _on_cpu(self.module.state_dict())
 
     def save(self, path: Path, training: str) -> None:
@@ -351,7 +351,7 @@ class _Loop:
         write_state(path, _on_cpu(tensors), {"training": training, "rows": json.dumps(self.rows)})
 
     def resume(self, path: Path, training: str) -> int:
-        """Take up the state of a stopped training, where there is one; gives the epochs that are over."""
+        """Load the state of an interrupted training, if there is one; returns the number of finished epochs."""
         if not path.exists():
             return 0
         tensors, about = read_state(path)
@@ -368,7 +368,7 @@ class _Loop:
         for name, value in parts["optimizer"].items():
             number, _, rest = name.partition(".")
             weight = self.weights[int(number)]
-            # Optimizers count steps on the CPU and keep everything else beside the weights.
+            # Optimizers keep step counts on the CPU and everything else on the device of the weights.
             moved = value if rest == "step" else value.to(weight.device).contiguous(memory_format=_format_of(value))
             self.optimizer.state[weight][rest] = moved
         for name, value in parts["kept"].items():
@@ -378,8 +378,8 @@ class _Loop:
         return len(self.rows)
 
     def _shown(self, images: np.ndarray) -> torch.Tensor:
-        """Images as the network takes them."""
-        # Workers see images as memory that they cannot write, which torch warns of.
+        """Images as input tensor of the network."""
+        # In workers, images are read-only memory, which torch warns of.
         own = images if images.flags.writeable else images.copy()
         shown = torch.from_numpy(own).to(self.device).contiguous(memory_format=torch.channels_last)
         return self.preprocessing.normalised(shown.to(torch.float32).div_(255))
@@ -405,7 +405,7 @@ def _optimizer(weights: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optim
 
 
 def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """Images (n, 3, size, size), each shifted at random by up to so many pixels, with gray where nothing is."""
+    """Images (n, 3, size, size), each shifted at random by up to ``most`` pixels, gray at the edges."""
     if not most:
         return images
     n, _, height, width = images.shape
@@ -418,7 +418,7 @@ def _shifted(images: np.ndarray, most: int, rng: np.random.Generator) -> np.ndar
 
 
 def _on_cpu(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Copies on the CPU, each with memory of its own."""
+    """Copies on the CPU, without shared memory."""
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
 
@@ -427,7 +427,7 @@ def _format_of(value: torch.Tensor) -> torch.memory_format:
 
 
 def _training_id(name: str, splits: Splits, recipe: Recipe, seed: int, keep_epochs: Sequence[int]) -> str:
-    """SHA-256 of everything that the weights depend on, but for the code and the number of threads."""
+    """SHA-256 of everything that the weights depend on, except the code and the number of threads."""
     digest = hashlib.sha256()
     about = [name, dataclasses.asdict(recipe), seed, sorted(keep_epochs), TRAINING_VERSION, torch.__version__]
     digest.update(json.dumps(about).encode())

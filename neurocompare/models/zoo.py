@@ -1,7 +1,7 @@
 """Networks of torchvision, timm, open_clip and transformers, with the preprocessing that belongs to their weights.
 
-The packages come with the extras ``zoo`` (the first two) and ``clip`` and ``transformers``, and are imported only when
-one of their networks is asked for.
+The packages install with the extras ``zoo`` (torchvision and timm), ``clip`` and ``transformers``, and are imported
+only to load one of their networks.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from neurocompare.models.preprocessing import Preprocessing
 __all__ = ["IMAGENET", "ZOOS", "Zoo", "zoo_network"]
 
 IMAGENET = Preprocessing(size=224, mean=(0.485, 0.456, 0.406), sd=(0.229, 0.224, 0.225), crop_from=256)
-"""What most networks trained on ImageNet want; taken where a zoo says nothing, and said to be assumed."""
+"""Usual preprocessing of ImageNet networks; used, and marked as assumed, if a zoo states none."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Zoo:
     Parameters
     ----------
     name : str
-        Before the colon of a network's name.
+        Name of the zoo, before the colon of a network's name.
     make : callable
         ``make(name, pretrained)`` gives a module and the preprocessing of its weights.
     extra : str
-        Of this package, that installs it.
+        Extra of this package that installs the zoo.
     """
 
     name: str
@@ -53,22 +53,22 @@ def zoo_network(zoo: str, name: str, *, pretrained: bool) -> tuple[nn.Module, Fo
     zoo : str
         One of :data:`ZOOS`.
     name : str
-        As the zoo calls it: ``alexnet`` or ``resnet50.IMAGENET1K_V1`` (torchvision), ``resnet50.a1_in1k`` (timm),
+        Name in the zoo: ``alexnet`` or ``resnet50.IMAGENET1K_V1`` (torchvision), ``resnet50.a1_in1k`` (timm),
         ``ViT-B-32.openai`` (open_clip, whose image tower is taken), ``facebook/dinov2-base`` (transformers).
     pretrained : bool
-        Whether to fetch the zoo's own weights, which are kept in the package's cache folder; else its own random start.
+        Whether to download the zoo's weights (kept in the package's cache folder); else the zoo's own random start.
 
     Returns
     -------
     module : torch.nn.Module
     found : Found
-        Everything that the weights' recipe says, the interpolation included; for a network without weights of its own,
-        the usual for ImageNet, as assumed.
+        Preprocessing of the weights' recipe, with its interpolation; without pretrained weights, the usual ImageNet
+        preprocessing, marked as assumed.
 
     Raises
     ------
     InputError
-        If the package is missing, knows no such network, or the weights cannot be fetched.
+        If the package is not installed or has no such network, or the weights cannot be downloaded.
     """
     if zoo not in ZOOS:
         raise InputError(f"no zoo is called {zoo!r}: {closest(zoo, ZOOS)}")
@@ -128,7 +128,7 @@ def _from_transformers(name: str, pretrained: bool) -> tuple[nn.Module, Found]:
             transformers.AutoModel.from_pretrained(name) if pretrained else transformers.AutoModel.from_config(config)
         )
         recipe = transformers.AutoImageProcessor.from_pretrained(name)
-    # Of a network of images and text the part that takes images.
+    # Of a network of images and text, only the image part is used.
     return getattr(model, "vision_model", model), _found(recipe, f"of the image processor of {name}")
 
 
@@ -144,7 +144,7 @@ ZOOS: dict[str, Zoo] = {
 
 
 def _found(recipe: object, source: str) -> Found:
-    """The preprocessing of a zoo's recipe; where there is none that says all, the usual one, as assumed."""
+    """Preprocessing of a zoo's recipe; if the recipe is missing or incomplete, the usual one, marked as assumed."""
     usual = Found(IMAGENET, "assumed, as usual for ImageNet")
     if recipe is None:
         return usual
@@ -167,11 +167,11 @@ def _package(path: str, extra: str) -> ModuleType:
 
 @contextlib.contextmanager
 def _fetching(name: str) -> Iterator[None]:
-    """What cannot be fetched within is said to be so."""
+    """Context that turns failed downloads into an InputError."""
     try:
         yield
     except (OSError, HTTPException, RuntimeError, ValueError) as error:
-        # torch.hub says RuntimeError of a download whose checksum is wrong; any other is the zoo's own trouble.
+        # torch.hub raises RuntimeError for a download with a wrong checksum; other errors are the zoo's own.
         known = re.search("invalid hash|download|connect|huggingface|hub", str(error), re.IGNORECASE)
         if isinstance(error, (RuntimeError, ValueError)) and not known:
             raise

@@ -32,7 +32,7 @@ N_CLASSES = len(DESIGNS)
 """Number of classes of objects; each has its own body, parts and ring angles."""
 N_RINGS = 4
 N_MEASURES = 4 + 5 * N_RINGS
-"""Measures that vary within a class: four of the body, five of each ring."""
+"""Number of measures that vary within a class: four of the body, five of each ring."""
 RING_PARTS = ("horn", "ball", "block", "fin", "hook", "cone")
 
 
@@ -58,8 +58,8 @@ def twins(class_index: int, measures: np.ndarray) -> tuple[Shape, Shape]:
     body = _body(design, vary)
     heights = np.linspace(0.78, -0.78, N_RINGS)
     kinds = design.permutation(len(RING_PARTS))[:N_RINGS]
-    # Mirrored, turns change sign: any one plane is then off by twice the turn. Turns that spread evenly over half a
-    # circle are the farthest from having a common plane.
+    # A mirror image reverses the turns, so a ring's plane is off by twice its turn. Turns spread evenly over half a
+    # circle are the farthest from a common plane.
     turns = design.permutation(N_RINGS) * (180 / N_RINGS) + 180 * design.integers(0, 2, N_RINGS)
     pairs = []
     for height, kind in zip(heights, kinds, strict=True):

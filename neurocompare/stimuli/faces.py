@@ -97,7 +97,8 @@ def face(scores: np.ndarray, *, detail: float = 1.0, hair: bool = True, neck: bo
     Parameters
     ----------
     scores : array of shape (len(FACE_MEASURES),)
-        Standard score of every measure, in the order of :data:`FACE_MEASURES`; 0 is the mean face. Cut at 2.2.
+        Standard score of every measure, in the order of :data:`FACE_MEASURES`; 0 is the mean face. Clipped to
+        -2.2..2.2.
     detail : float
         Density of points along each direction; 1 is fine enough for 300 pixels.
     hair : bool

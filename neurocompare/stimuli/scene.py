@@ -29,7 +29,7 @@ DIFFUSE, AMBIENT = 0.62, 0.50
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 """Weights of red, green and blue in gray (ITU-R BT.709)."""
 EDGE_CONTRAST = 0.04
-"""Pixels that differ by more from a neighbour are sampled finely."""
+"""Pixels that differ from a neighbour by more than this are sampled with several rays."""
 SAMPLES = 4
 """Rays along each side of a pixel at edges; one ray a pixel elsewhere."""
 SKY_DIRECTIONS = 48
@@ -77,7 +77,7 @@ class Placement:
     offsets : sequence of n_views pairs, or None
         Shift of each view to the right and upwards, as a share of the image's width.
     scales : sequence of n_views floats, or None
-        Factor of each view's size.
+        Scale factor of each view.
     """
 
     fill: float = 0.9

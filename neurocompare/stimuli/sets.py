@@ -158,7 +158,7 @@ class Appearance:
     hair, neck : bool
         Whether faces have them.
     light_deg : float
-        Where the light stands to the side of the camera, degrees; above 0 to its right.
+        Angle of the light to the side of the camera, degrees; above 0 to its right.
     """
 
     colour: bool = False
@@ -388,7 +388,7 @@ def plan_set(
     training : str
         Which training set, one of :data:`TRAINING_SETS`, for ``kind="training"``.
     n : int or None
-        Images of a training set, 20,000 by default; other kinds do not use it.
+        Images of a training set, 20,000 by default.
     appearance : Appearance
 
     Returns

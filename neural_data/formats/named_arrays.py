@@ -22,7 +22,7 @@ from neural_data.errors import InputError, closest
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import array_of, closed_hdf5, dataset_shapes
 from neural_data.formats.matlab import read_variables, variable_shapes
-from neural_data.formats.read_options import ReadOptions, refuse_unused
+from neural_data.formats.read_options import BIN_COLUMNS, ReadOptions, refuse_unused
 from neural_data.recordings import as_text, make_recording, select_window
 
 __all__ = ["FORMAT", "found_in", "named_values", "read"]
@@ -30,7 +30,6 @@ __all__ = ["FORMAT", "found_in", "named_values", "read"]
 _USED = ("variables", "window_ms", "region", "subject", "units")
 _SIDES = ("presentation", "stimulus", "neuroid", "repetition", "time_bin")
 _OF_NEURONS = ("neuroid_id", "region", "subject")
-_OF_BINS = ("time_bin_start", "time_bin_end")
 _LIKE_STIMULI = re.compile(r"stim|image|img|pic|cond|label|object|name", re.IGNORECASE)
 
 
@@ -212,14 +211,14 @@ def _recording(
     bins: dict[str, np.ndarray] = {}
     n_neurons = values.shape[1]
     for role, given in labels.items():
-        size = n_neurons if role in _OF_NEURONS else values.shape[-1] if role in _OF_BINS else n_shown
+        size = n_neurons if role in _OF_NEURONS else values.shape[-1] if role in BIN_COLUMNS else n_shown
         if len(given) == 1 and role != "stimulus_id":
             given = np.repeat(given, size)
-        if len(given) == n_neurons and len(given) != n_shown and role not in (*_OF_BINS, "stimulus_id"):
+        if len(given) == n_neurons and len(given) != n_shown and role not in (*BIN_COLUMNS, "stimulus_id"):
             size = n_neurons
         if len(given) != size:
             raise InputError(f"{path}: {role} has {len(given)} values and {name} {size} of that side")
-        if role in _OF_BINS:
+        if role in BIN_COLUMNS:
             bins[role] = given.astype(float)
         elif role in _OF_NEURONS or size == n_neurons != n_shown:
             neuroids[role] = given
@@ -243,7 +242,7 @@ def _recording(
         presentations=pd.DataFrame(presentations),
         neuroids=pd.DataFrame(neuroids),
         units=options.units or "spikes/s",
-        time_bins_ms=np.stack([bins[role] for role in _OF_BINS], axis=1) if bins else None,
+        time_bins_ms=np.stack([bins[role] for role in BIN_COLUMNS], axis=1) if bins else None,
         attrs={"assumed": "; ".join(notes)},
         where=str(path),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "one_name", "refuse_unused"]
+__all__ = ["BIN_COLUMNS", "DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_roles", "one_name", "refuse_unused"]
 
 DEFAULT_WINDOW_MS = (50.0, 350.0)
 """Default window in which spikes are counted, ms after stimulus onset, for files of spikes."""
@@ -30,6 +30,8 @@ ROLES = {
     "onset": "is the time at which a stimulus came on, s",
 }
 """Roles that a column, coord or variable of a file can have, each with what such a column does."""
+BIN_COLUMNS = ("time_bin_start", "time_bin_end")
+"""Roles that say which bin of time a response is of."""
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,12 @@ from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
 from neural_data.formats.family import Candidate, Format
-from neural_data.formats.read_options import ROLES, ReadOptions, checked_roles, refuse_unused
+from neural_data.formats.read_options import BIN_COLUMNS, ROLES, ReadOptions, checked_roles, refuse_unused
 from neural_data.recordings import LEGACY_COORDS, as_text, make_recording, select_window
 
 __all__ = ["LONG", "WIDE", "read", "write_long", "write_wide"]
 
 LONG_COLUMNS = ("stimulus_id", "neuroid_id", "region", "response")
-BIN_COLUMNS = ("time_bin_start", "time_bin_end")
 LABEL_COLUMNS = ("stimulus_id", "neuroid_id", "region", "subject", "identity", "category", "filename")
 NUMBER_COLUMNS = ("repetition", "azimuth_deg", "elevation_deg", *BIN_COLUMNS, "presentation")
 _WORDS = """

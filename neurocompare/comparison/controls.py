@@ -17,11 +17,10 @@ import numpy as np
 import pandas as pd
 
 from neural_data.errors import InputError, closest
+from neural_data.stimulus_tables import ANGLES
 from neurocompare.comparison.resampling import cluster_codes
 
 __all__ = ["CONTROLS", "Control", "PairCells", "cells_of_pairs", "check_controls", "view_codes"]
-
-VIEW_COLUMNS = ("azimuth_deg", "elevation_deg")
 
 
 @dataclass(frozen=True)
@@ -176,7 +175,7 @@ def identity_codes(patterns: pd.DataFrame) -> np.ndarray:
 
 def view_codes(patterns: pd.DataFrame) -> np.ndarray:
     """View of each stimulus (azimuth and, where there is one, elevation), numbered from 0."""
-    columns = [name for name in VIEW_COLUMNS if name in patterns.columns]
+    columns = [name for name in ANGLES if name in patterns.columns]
     if "azimuth_deg" not in columns:
         raise InputError("views are unknown: RDMs need the pattern descriptor 'azimuth_deg'")
     return cluster_codes(list(zip(*(patterns[name] for name in columns), strict=True)))

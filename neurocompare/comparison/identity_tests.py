@@ -16,7 +16,8 @@ import pandas as pd
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
-from neurocompare.comparison.controls import VIEW_COLUMNS, cells_of_pairs, identity_codes, view_codes
+from neural_data.stimulus_tables import ANGLES
+from neurocompare.comparison.controls import cells_of_pairs, identity_codes, view_codes
 from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import adjust, share_at_least
@@ -161,7 +162,7 @@ def identity_grid(patterns: pd.DataFrame) -> np.ndarray:
     InputError
         If identities or views are unknown, there are fewer than two identities, or one lacks a view.
     """
-    views = [name for name in VIEW_COLUMNS if name in patterns.columns]
+    views = [name for name in ANGLES if name in patterns.columns]
     if "identity" not in patterns.columns or "azimuth_deg" not in views:
         raise InputError(
             "permuting identities within views needs the pattern descriptors 'identity' and 'azimuth_deg'; compute "

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from neurocompare.models.preprocessing import Preprocessing
+from neurocompare.models.preprocessing import GRAY, Preprocessing
 
 __all__ = ["GaborC1", "gabor_filters"]
 
@@ -28,7 +28,6 @@ ASPECT = 0.3
 ORIENTATIONS_DEG = (0.0, 45.0, 90.0, 135.0)
 POOLING_SIZES = tuple(range(8, 24, 2))
 """Height and width of a complex cell's receptive field in each band, pixels; neighbours overlap by half."""
-_GRAY = (0.299, 0.587, 0.114)
 _SMALLEST_NORM = 1e-6
 
 
@@ -58,7 +57,7 @@ class GaborC1(nn.Module):
 
     def bands(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Maps (n, 4, rows, columns) of each of the eight bands, orientations in the order of ``ORIENTATIONS_DEG``."""
-        weights = torch.tensor(_GRAY, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
+        weights = torch.tensor(GRAY, dtype=images.dtype, device=images.device).view(1, 3, 1, 1)
         gray = (images * weights).sum(dim=1, keepdim=True)
         maps = []
         for band, field in enumerate(POOLING_SIZES):

@@ -14,13 +14,14 @@ from PIL import Image
 from neural_data.errors import InputError, closest
 from neural_data.resizing import Resizing
 
-__all__ = ["CHANNELS", "Preprocessing"]
+__all__ = ["CHANNELS", "GRAY", "Preprocessing"]
 
-_GRAY = (0.299, 0.587, 0.114)
+GRAY = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in gray (ITU-R BT.601)."""
 CHANNELS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "rgb": lambda images: images,
     "bgr": lambda images: images.flip(1),
-    "gray": lambda images: (images * images.new_tensor(_GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True),
+    "gray": lambda images: (images * images.new_tensor(GRAY).view(1, 3, 1, 1)).sum(1, keepdim=True),
 }
 """Channel order of a network's input, as indices into red, green, blue; ``gray`` is their luma, one channel."""
 

@@ -81,7 +81,7 @@ class Hypothesis(BaseModel):
         Hypotheses of one family are corrected together. None: the combinations of ``each`` among themselves, and all
         others of the study together.
     correction : {"bh", "holm", "none"} or None
-        None: Benjamini-Hochberg over the combinations of ``each``, else what :func:`decide` is told.
+        None: Benjamini-Hochberg over the combinations of ``each``, else what ``hypotheses.decide`` is told.
     se, df : str
         Columns of a ``tabulated`` estimate's standard error and degrees of freedom (without the latter: normal).
     low, high, p, reason : str

@@ -1,6 +1,6 @@
-"""Measures of a study: one per file, declared as ``declaration.Measure``; see there what a new one needs.
+"""Measures of a study: one per file, declared as a ``declaration.Measure``, which documents what a new measure needs.
 
-The order is that of computation, of tables and of the report.
+Their order is the order of computation, of tables and of the report.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def measure(
     seed: int,
     recording: xr.DataArray | None = None,
 ) -> Measured:
-    """Reliability of every patch's RDM over its neurons; of RDMs alone, how well subjects fit each other."""
+    """Reliability of every patch's RDM over its neurons; for given RDMs without neurons, agreement between subjects."""
     if recording is None:
         return Measured({"ceilings": ceilings_of_rdms(patches.rdms, method=method)})
     table = neuron_ceilings(

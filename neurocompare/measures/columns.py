@@ -1,7 +1,7 @@
-"""What the columns of tables mean: one entry per name, wherever the column occurs.
+"""Meaning and unit of the columns of all tables: one entry per column name.
 
-A column that means something else in one table is declared there, as a :class:`~neurocompare.reporting.tables.Column`
-of its own.
+A column with another meaning in one table is declared in that measure, as a
+:class:`~neurocompare.reporting.tables.Column`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ COLUMNS: dict[str, Column] = {
     for column in (
         Column("model", "name of the network", header="network"),
         Column("regime", "how the network was trained"),
-        Column("seed", "of the random start and of training"),
+        Column("seed", "seed of the random start and of training"),
         Column("layer", "name of the layer"),
-        Column("layer_index", "place of the layer among those looked at, in the order of computation; 0 is the first"),
+        Column("layer_index", "position among the selected layers, in order of computation; 0 is the first"),
         Column("region", "patch of the recording", header="patch"),
-        Column("subject", "animal; 'all' where animals are taken together"),
+        Column("subject", "animal; 'all' if animals are pooled"),
         Column("category", "category of the stimuli"),
         Column("identity", "exemplar: a face, or an object of a category"),
         Column("stimulus_id", "name of the stimulus"),
@@ -36,12 +36,12 @@ COLUMNS: dict[str, Column] = {
         Column("se", "standard error", header="SE"),
         Column("ci_low", "lower end of the 95 % interval", header="95 % from"),
         Column("ci_high", "upper end of the 95 % interval", header="to"),
-        Column("n", "number of values that the row rests on"),
-        Column("n_undefined", "number of values that are not defined and left out", header="undefined"),
+        Column("n", "number of values in the row's mean"),
+        Column("n_undefined", "number of undefined values, which are left out", header="undefined"),
         Column("n_stimuli", "number of stimuli", header="stimuli"),
         Column("n_identities", "number of identities", header="identities"),
         Column("n_neurons", "number of neurons", header="neurons"),
-        Column("n_draws", "draws with replacement of what was resampled"),
+        Column("n_draws", "bootstrap draws"),
         Column("n_splits", "random halves of the neurons"),
         Column("n_layers", "number of layers of the network", header="layers"),
         Column("n_seeds", "number of networks"),
@@ -50,9 +50,9 @@ COLUMNS: dict[str, Column] = {
         Column("statistic", "test statistic"),
         Column("df", "degrees of freedom; empty for a normal approximation"),
         # Fits
-        Column("dissimilarity", "dissimilarity that the RDMs hold"),
-        Column("method", "how two RDMs are compared"),
-        Column("resample", "what the intervals generalise over"),
+        Column("dissimilarity", "dissimilarity measure of the RDMs"),
+        Column("method", "method of comparing two RDMs"),
+        Column("resample", "populations that the intervals generalise to"),
         Column("fit", "similarity of the layer's RDM and the patch's RDM, in the unit of the method"),
         Column("p_zero", "one-sided p of the fit against 0", header="p (fit > 0)"),
         Column("p_zero_adjusted", "p_zero corrected over the layers within a patch", header="adjusted p (fit > 0)"),
@@ -65,7 +65,7 @@ COLUMNS: dict[str, Column] = {
             "p_identity_adjusted", "p_identity corrected over layers within a patch", header="adjusted p (identities)"
         ),
         Column("control", "what was partialled out of both RDMs, or which pairs alone were compared"),
-        Column("p_ceiling", "two-sided p of the fit against the root of the reliability, expected of a true model"),
+        Column("p_ceiling", "two-sided p of the fit against the root of the reliability, a true model's fit"),
         Column("ceiling_lower", "reliability: expected fit of as many new neurons", _CORRELATION, header="reliability"),
         Column("ceiling_upper", "noise ceiling: root of the reliability, expected fit of a true model", _CORRELATION),
         Column("ceiling_lower_low", "lower end of the 95 % interval of the reliability, over neurons", _CORRELATION),
@@ -79,25 +79,25 @@ COLUMNS: dict[str, Column] = {
             header="best possible of images",
         ),
         Column("corrected_fit", "noise-corrected fit: over the root of the reliability; 1 is expected of a true model"),
-        Column("corrected_low", "lower end of its 95 % interval, errors of the ceiling included"),
+        Column("corrected_low", "lower end of its 95 % interval, including the error of the ceiling"),
         Column("corrected_high", "upper end of its 95 % interval"),
         Column("ceiling_lower_se", "standard error of the reliability, over neurons", _CORRELATION),
         Column(
-            "shapley_invariant", "what the reflection-invariant part of the layer adds", header="invariant part"
+            "shapley_invariant", "contribution of the layer's reflection-invariant part", header="invariant part"
         ),
         Column(
-            "shapley_sensitive", "what the reflection-sensitive part of the layer adds", header="sensitive part"
+            "shapley_sensitive", "contribution of the layer's reflection-sensitive part", header="sensitive part"
         ),
         Column("component", "reflection component: invariant, sensitive, or their difference"),
-        Column("shapley", "Shapley value: what the component adds to the fit", header="share of the fit"),
+        Column("shapley", "Shapley value: contribution of the component to the fit", header="share of the fit"),
         # Layers of a network and patches
-        Column("relative_depth", "place of the layer from 0 (first) to 1 (last)"),
-        Column("depth_low", "relative depth of the first of them; of a difference, lower end of its interval"),
-        Column("depth_high", "relative depth of the last of them; of a difference, upper end of its interval"),
+        Column("relative_depth", "position of the layer from 0 (first) to 1 (last)"),
+        Column("depth_low", "relative depth of the first layer of the set; for a difference, lower end of interval"),
+        Column("depth_high", "relative depth of the last layer of the set; for a difference, upper end of interval"),
         Column("layer_low", "first layer that may be the best"),
         Column("layer_high", "last layer that may be the best"),
-        Column("share", "share of all that were counted or drawn"),
-        Column("layer_1", "layer whose fit the other is subtracted from"),
+        Column("share", "share of the units or draws counted"),
+        Column("layer_1", "layer whose fit is the minuend"),
         Column("layer_2", "layer whose fit is subtracted"),
         Column("difference", "difference of the two fits"),
         Column("region_1", "first patch"),
@@ -105,35 +105,35 @@ COLUMNS: dict[str, Column] = {
         Column("region_2", "second patch"),
         Column("subject_2", "its animal"),
         Column("slope_difference", "rise of the fit from first to last layer, first patch minus second"),
-        Column("interaction", "mean square of what mean profile and mean difference leave of the two profiles"),
-        Column("p_interaction", "p of the interaction, from draws"),
+        Column("interaction", "mean square of two profiles less their mean profile and mean difference"),
+        Column("p_interaction", "p of the interaction, from resampling"),
         Column("depth_difference", "relative depth of the best layer in the first patch minus that in the second"),
         Column("depth_se", "standard deviation of that difference over draws"),
         Column("p_depth", "two-sided p of that difference, from draws", header="p (depth)"),
-        Column("depth_reason", "why best layers are not compared, where they are not"),
+        Column("depth_reason", "reason why best layers are not compared; empty if they are"),
         Column("per_ceiling", "whether noise-corrected fits were compared, which reliabilities do not change"),
-        Column("layer_set", "layers that are not told from the best", header="may be the best"),
+        Column("layer_set", "layers whose fit does not differ significantly from the best", header="may be the best"),
         Column("n_in_set", "number of these layers"),
         # View tuning
         Column("reliability", "of the patch's view RDMs over neurons, Spearman-Brown corrected", _CORRELATION),
-        Column("corrected_index", "index freed of the noise of few neurons: one half against the mirrored other half"),
+        Column("corrected_index", "noise-corrected index: one half of the neurons against the mirrored other half"),
         Column("corrected_se", "its standard error over exemplars and neurons"),
         Column("corrected_ci_low", "lower end of its 95 % interval"),
         Column("corrected_ci_high", "upper end of its 95 % interval"),
         Column("variant", "zscore and raw: the index with and without z-scored units; idealised: r with a template"),
         # Templates
         Column("template", "idealised RDM: view, mirror, identity; or pixels, the RDM of the images"),
-        Column("weight", "non-negative least squares weight of the template, all of unit variance", "SD per SD"),
+        Column("weight", "non-negative least squares weight, RDM and templates at unit variance", "SD per SD"),
         Column("unique", "explained variance that is lost without the template"),
         Column("r2", "explained variance of all templates together"),
         # Images and transformations
         Column("image_symmetry", "largest r between left and mirrored right side, over planes", _CORRELATION),
-        Column("symmetry_position", "where that plane lies, from 0 (left edge) to 1 (right edge)"),
+        Column("symmetry_position", "position of that plane, from 0 (left edge) to 1 (right edge)"),
         Column("transform", "transformation of the image"),
         Column("measure", "quantity that the row holds"),
-        Column("image_set", "images that were shown: set (the stimuli), photographs, noise", header="image set"),
-        Column("shift_right_px", "shift to the right, in pixels of an image of image_size_px", "pixels"),
-        Column("shift_down_px", "shift down, in pixels of an image of image_size_px", "pixels"),
+        Column("image_set", "images shown: set (the stimuli), photographs or noise", header="image set"),
+        Column("shift_right_px", "shift to the right, in pixels of an image of size image_size_px", "pixels"),
+        Column("shift_down_px", "shift down, in pixels of an image of size image_size_px", "pixels"),
         Column("image_size_px", "height and width of the image that shifts are measured in", "pixels"),
         # Kernels and units
         Column("channel", "output channel"),
@@ -146,26 +146,26 @@ COLUMNS: dict[str, Column] = {
         # Local features
         Column("condition", "intact; insertion: important pixels kept; deletion: grayed; shuffle: pieces moved"),
         Column("percent", "share of the foreground that is kept or grayed", "%"),
-        Column("profile", "r of units' tuning with that to the whole images, mean over units", _CORRELATION),
-        Column("row", "of the map, from the top"),
-        Column("column", "of the map, from the left"),
-        Column("gray", "luminance of the image there, 0 to 1"),
+        Column("profile", "r of units' tuning with their tuning to the whole images, mean over units", _CORRELATION),
+        Column("row", "row of the map, from the top"),
+        Column("column", "column of the map, from the left"),
+        Column("gray", "luminance of the image at this place, 0 to 1"),
         Column("importance", "centred response-weighted mean mask over the response's standard deviation"),
         # Hypotheses
         Column("hypothesis", "name of the claim"),
         Column("statement", "the claim in words"),
-        Column("estimate", "effect that the claim is about, in the unit of the tested column"),
+        Column("estimate", "estimated effect, in the unit of the tested column"),
         Column("correction", "correction for multiplicity"),
-        Column("reason", "why nothing could be said, where that is known"),
+        Column("reason", "reason why the claim is undecided, if known"),
         Column("verdict", "supported, not supported, opposite or undecided"),
         # Training and regimes
         Column("epoch", "epochs of training; 0 is the random start", header="epochs"),
         Column("train_loss", "cross-entropy on the images trained on, in training mode", "nats"),
-        Column("train_accuracy", "share of those named rightly", header="accuracy: training"),
+        Column("train_accuracy", "share of those images classified correctly", header="accuracy: training"),
         Column("validation_loss", "cross-entropy on images held out for validation", "nats"),
-        Column("validation_accuracy", "share of those named rightly", header="validation"),
-        Column("test_accuracy", "share of test images named rightly, after the last epoch", header="test"),
-        Column("value", "of the measure: mean index, or fit"),
+        Column("validation_accuracy", "share of those images classified correctly", header="validation"),
+        Column("test_accuracy", "share of test images classified correctly, after the last epoch", header="test"),
+        Column("value", "value of the measure: mean index, or fit"),
         Column("first", "regime"),
         Column("second", "regime that is subtracted"),
         Column("effect_size", "Hedges' g of the difference", header="effect size"),
@@ -181,11 +181,11 @@ COLUMNS: dict[str, Column] = {
 
 
 def columns(*named: str | Column) -> tuple[Column, ...]:
-    """Columns of a table: names that are looked up in :data:`COLUMNS`, or columns of this table's own.
+    """Columns of a table, given as names in :data:`COLUMNS` or as :class:`Column` records.
 
     Raises
     ------
     KeyError
-        If a name has no meaning declared.
+        If a name is not in :data:`COLUMNS`.
     """
     return tuple(column if isinstance(column, Column) else COLUMNS[column] for column in named)

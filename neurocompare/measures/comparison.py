@@ -1,4 +1,4 @@
-"""``[comparison]`` of a study file: how RDMs are made, compared and tested; shared by all measures that compare."""
+"""``[comparison]`` of a study file: how RDMs are computed, compared and tested; shared by all measures of fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FactorName = Annotated[str, MemberOf(FACTORS)]
 
 
 def without_repeats(names: Any) -> Any:
-    """What was given, unless it is a list that names something twice."""
+    """The value; a list with a repeated name raises."""
     for name, count in Counter(names).items() if isinstance(names, list) else ():
         if count > 1:
             raise ValueError(f"{name!r} is listed {count} times; list it once")
@@ -43,7 +43,7 @@ INFERENCE = tuple(InferenceOptions.__annotations__)
 
 
 class Comparison(Section):
-    """``[comparison]``: how RDMs are made, compared and tested."""
+    """``[comparison]``: how RDMs are computed, compared and tested."""
 
     method: Annotated[str, MemberOf(METHODS)] = "corr"
     dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = "correlation"

@@ -1,4 +1,4 @@
-"""Fits with the views and the same-identity block taken out, within views, and within identities."""
+"""Fits with views and same-identity pairs partialled out, within views, and within identities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neurocompare.representations.rdms import LAYER
 __all__ = ["CONTROLLED_FITS"]
 
 SHOWN_CONTROLS = (("view", "identity"), ("within-view",), ("within-identity",))
-"""What is controlled, a part of the table each."""
+"""The controls; each gives a part of the table."""
 CONTROLLED_FIT_COLUMNS = (
     *(*LAYER, "region", "subject", "control", "fit", "se", "ci_low", "ci_high", "p_zero", "p_zero_adjusted"),
     *("p_identity", "p_identity_adjusted"),

@@ -1,11 +1,11 @@
-"""How a measure is declared: what it is called, what it needs, what it computes, what its tables and figures are.
+"""The record that declares a measure: its key and settings, inputs, computation, tables and figures.
 
-A measure is one :class:`Measure` in one file of this room. Everything else loops over ``measures.MEASURES``: the
+A measure is one :class:`Measure` in one file of this package. Everything else loops over ``measures.MEASURES``: the
 grammar of study files, the plan, the runner, tables, figures, the report and the documents.
 
-What a measure needs are the names of the parameters of its ``compute``: fields of :class:`Things` and :class:`Values`,
-RDMs of layers (:data:`LAYER_RDMS`), what belongs to one network (:data:`NETWORK_THINGS`), and tables of measures before
-it. It is given these and nothing else, and the key of its step is the hash of exactly these.
+The parameter names of a measure's ``compute`` function are its inputs: fields of :class:`Things` and :class:`Values`,
+RDMs of layers (:data:`LAYER_RDMS`), objects of one network (:data:`NETWORK_THINGS`), and tables of earlier measures.
+The function gets exactly these inputs, and the cache key of its step is the hash of exactly these.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ class Patches:
     Parameters
     ----------
     rdms : rsatoolbox.rdm.RDMs
-        One RDM of all stimuli per patch (and animal), normalised as the fits ask.
+        One RDM of all stimuli per patch (and animal), with the normalisation of the fits.
     views : rsatoolbox.rdm.RDMs or None
-        One RDM of the views of each exemplar a patch, units z-scored; None where stimuli have no views, or RDMs alone
-        are known.
+        One RDM of the views of each exemplar per patch, units z-scored; None if stimuli have no views, or if the
+        recording consists of RDMs only.
     """
 
     rdms: RDMs
@@ -75,14 +75,14 @@ class LayerRdms:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a measure gives.
+    """Result of a measure.
 
     Parameters
     ----------
     tables : dict of str to pandas.DataFrame
-        By the names that the measure declares.
+        By table name, as declared by the measure.
     notes : tuple of str
-        What a reader of the numbers must know; they stand in the report and in the provenance.
+        Caveats for readers of the numbers, shown in the report and in the provenance.
     """
 
     tables: Tables
@@ -91,48 +91,48 @@ class Measured:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a study before anything is computed.
+    """Facts about a study that are known before anything is computed.
 
     Parameters
     ----------
     kinds : tuple of (str, str)
-        Model and training regime of its networks, each pair once.
+        Model and training regime of its networks, without repeats.
     """
 
     kinds: tuple[tuple[str, str], ...]
 
     @property
     def regimes(self) -> tuple[str, ...]:
-        """Training regimes, each once."""
+        """Training regimes, without repeats."""
         return tuple(dict.fromkeys(regime for _, regime in self.kinds))
 
 
 @dataclass(frozen=True)
 class Values:
-    """Values of a study file, by the names under which measures need them.
+    """Values of a study file that measures can take as inputs, by parameter name.
 
     Parameters
     ----------
     seed : int
-        Of the study.
+        Seed of the study.
     background : float or None
         Gray level that replaced the background of the stimuli, 0..1.
     image_size_px : int
         Height and width of the stimuli.
     comparison : Comparison
-        How RDMs are made, compared and tested; the values below are some of its own.
+        How RDMs are computed, compared and tested; the values below are fields of it.
     dissimilarity : str
-        Of the RDMs that fits compare.
+        Dissimilarity of the RDMs in fits.
     normalize : str or None
-        Normalisation of units in them.
+        Normalisation of units for these RDMs.
     method : str
-        How RDMs are compared.
+        Method of comparing RDMs.
     control : tuple of str
         What is partialled out of RDMs before they are compared.
     n_splits : int
         Random halves of the neurons, for noise ceilings.
     correction : str
-        For multiplicity, over the hypotheses.
+        Correction for multiplicity, over the hypotheses.
     """
 
     seed: int
@@ -148,36 +148,36 @@ class Values:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Names that a measure may need."""
+        """Parameter names that a measure can use."""
         return tuple(one.name for one in fields(cls))
 
 
 @dataclass(frozen=True)
 class Things:
-    """What a study has for its measures and figures, by the names under which they need it.
+    """Inputs that a study offers to its measures and figures, by parameter name.
 
     Parameters
     ----------
     values : Values
-        Each is needed under its own name.
+        Each field is an input under its own name.
     stimuli : StimulusSet
-        What is shown.
+        Stimuli of the study.
     recording : xarray.DataArray or None
-        What was recorded, or simulated; None where there is no recording.
+        The recorded or simulated responses; None without a recording.
     simulated : bool
         Whether the recording is simulated.
     hypotheses : tuple of Hypothesis
         The claims that the study declares.
     training_curves : pandas.DataFrame or None
-        Learning curves of the networks that the study trains; None where it trains none.
+        Learning curves of the networks that the study trains; None if it trains none.
     layer_rdms : mapping of str to rsatoolbox.rdm.RDMs
-        RDMs of the layers of all networks, each needed under its own name of :data:`LAYER_RDMS`.
+        RDMs of the layers of all networks, by the names in :data:`LAYER_RDMS`.
     patches : Patches or None
-        RDMs of the recording; None until they are made.
+        RDMs of the recording; None until they are computed.
     fit_result : FitResult or None
-        Fits of all layers to all patches, with their uncertainty; None until they are made.
+        Fits of all layers to all patches, with their uncertainty; None until they are computed.
     tables : mapping of str to pandas.DataFrame
-        Those of all measures so far, each needed under its own name, or all as ``tables``.
+        Tables of all measures so far, each an input under its own name, or all of them as ``tables``.
     """
 
     values: Values
@@ -193,11 +193,11 @@ class Things:
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """Names that a measure may need, beside those of values, of RDMs of layers and of tables."""
+        """Parameter names that a measure can use, besides those of values, RDMs of layers and tables."""
         return tuple(one.name for one in fields(cls) if one.name not in ("values", "layer_rdms"))
 
     def named(self, names: Iterable[str]) -> dict[str, object]:
-        """Those that are there among some names, as arguments of the function that needs them."""
+        """The available inputs among the given names, as keyword arguments."""
         own = {name: getattr(self, name) for name in self.names()}
         there = {name: thing for name, thing in own.items() if thing is not None}
         there |= {**vars(self.values), **self.layer_rdms, **self.tables}
@@ -209,7 +209,7 @@ NETWORK_THINGS = {
     "layers": "tuple of str: its layers that are looked at",
     "snapshots": "iterable of (epoch, Network): the network in the course of its training",
 }
-"""What belongs to one network: a measure that needs one of them is made once a network."""
+"""Inputs that belong to one network: a measure with one of them is computed once per network."""
 LAYER_RDMS: dict[str, Callable[[str, str | None], tuple[RdmRequest, ...]]] = {
     "layer_rdms": lambda dissimilarity, normalize: (RdmRequest(dissimilarity, normalize),),
     "view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity"),),
@@ -218,8 +218,8 @@ LAYER_RDMS: dict[str, Callable[[str, str | None], tuple[RdmRequest, ...]]] = {
         RdmRequest(dissimilarity, normalize, part=part) for part in RDM_PARTS
     ),
 }
-"""RDMs of the layers of all networks, by the name of the parameter: what is requested of each network, given the
-study's dissimilarity and normalisation. Those of one network are made in one presentation of the stimuli."""
+"""RDMs of the layers of all networks, by the name of the parameter: a function from the
+study's dissimilarity and normalisation to the RDMs to compute. Those of one network are computed in one pass."""
 
 
 @dataclass(frozen=True)
@@ -231,12 +231,12 @@ class Drawing:
     name : str
         File name without suffix.
     draw : callable
-        Gives a matplotlib figure. Its parameters name the tables that are drawn, or ``layer_rdms`` and ``patches``; it
-        is drawn where those without a default are there.
+        Returns a matplotlib figure. Its parameters name the tables it draws, or ``layer_rdms`` and ``patches``; it is
+        drawn if all parameters without a default are available.
     caption : str
-        What the report says under it.
+        Caption in the report.
     when : callable
-        Whether there is something to draw in a study, given its :class:`Facts`.
+        Whether a study, given its :class:`Facts`, has anything to draw.
     """
 
     name: str
@@ -247,15 +247,15 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Summary:
-    """A table that sums up another one, over networks, exemplars or channels.
+    """A table that summarises another one over networks, exemplars or channels.
 
     Parameters
     ----------
     table : Table
     source : str
-        Name of the table that is summed up.
+        Name of the table that is summarised.
     summarise : callable
-        Takes its rows, of all networks; gives those of the summary.
+        From the rows of all networks to the rows of the summary.
     """
 
     table: Table
@@ -265,20 +265,20 @@ class Summary:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """A table as the report shows it.
+    """A table in the report.
 
     Parameters
     ----------
     name : str
-        Of the table, or of the rows that are made of several.
+        Name of the table, or of the rows combined from several tables.
     caption : str or callable
-        Where it needs the rows, a function of these.
+        Text, or a function from the rows to text.
     columns : tuple of str or Column, or None
-        Those that are shown, where they hold anything; None: all of the table but ``layer_index``.
+        Columns shown, without empty ones; None: all columns except ``layer_index``.
     rows : callable or None
-        Makes the rows of all tables of the run; None: those of the table ``name``.
+        Makes the rows from all tables of the run; None: the rows of the table ``name``.
     lead : bool
-        Whether it stands at the top of the page.
+        Whether it is at the top of the page.
     """
 
     name: str
@@ -299,42 +299,43 @@ class Measure:
     Parameters
     ----------
     key : str
-        In ``[outputs]`` of a study file, where it is optional.
+        Key in ``[outputs]`` of a study file, for an optional measure.
     title : str
-        Of its section of the report; measures of one title share a section.
+        Title of its section of the report; measures with the same title share a section.
     about : str
-        What it measures, one line for the documents.
+        What it measures, in one line, for the documents.
     compute : callable or None
-        Gives a :class:`Measured`. Its parameters name what it needs (see the module); ``settings`` is its own section.
-        A parameter with a default is given where it is there. None: it only draws what others measured.
+        Returns a :class:`Measured`. Its parameters name its inputs (see the module's docstring); ``settings`` is its
+        section of the study file. Inputs with a default are passed if available. None: the measure only draws tables of
+        other measures.
     tables : tuple of Table
-        Those that ``compute`` gives.
+        Tables that ``compute`` returns.
     summaries : tuple of Summary
-        Further tables, made of these once those of all networks are there.
+        Further tables, computed from these after all networks are finished.
     figures : tuple of Drawing
     shown : tuple of ReportTable
-        What the report shows of its tables.
+        Its tables in the report.
     settings : type of Section, or None
-        Its section of a study file, where ``true`` stands for the defaults; None: it has no settings.
+        Its section of a study file (``true`` means the defaults); None: it has no settings.
     optional : bool
-        Whether a study must ask for it. Otherwise it is measured wherever all that it needs is there.
+        Whether it is computed only if the study file requests it; otherwise whenever its inputs are available.
     of_views : bool
-        Whether it needs identities in several views; a study of other stimuli goes without it, or is refused where it
-        asks for it.
+        Whether it needs identities in several views; with other stimuli it is left out, or the study is refused if it
+        requests the measure.
     work : callable
-        ``work(settings, n_stimuli)``: how much there is to do for one network (or for the study), in images shown.
+        ``work(settings, n_stimuli)``: amount of work for one network (or for the study), in images presented.
     seconds : float
-        That one unit of work takes on one core, until the cache knows better.
+        Seconds that one unit of work takes on one core, until the cache has measured times.
     depends : callable or None
-        ``depends(settings, seed)``: what it depends on beyond what it is given, such as checksums of files that its
-        settings name, as JSON holds it. Called before any work starts: the place to refuse them.
+        ``depends(settings, seed)``: further contents of the cache key, as JSON values, such as checksums of files that
+        the settings name. It is called before any work starts, so it can refuse such files.
     check : callable or None
-        ``check(settings, facts)`` raises ``ValueError`` where the settings do not go with the study.
+        ``check(settings, facts)`` raises ``ValueError`` if the settings do not fit the study.
     intro : str
         First paragraph of its section.
     summary, methods, warnings : callable
-        Sentences for the top of the report, for its methods and for its warnings, from the tables of a run and the
-        study as it was run (nested dictionaries); called where the measure's tables are there.
+        Sentences for the top of the report, its methods and its warnings, from the tables of a run and the resolved
+        study (nested dictionaries); called if the run has the measure's tables.
     """
 
     key: str
@@ -357,7 +358,7 @@ class Measure:
     methods: Callable[[Mapping[str, pd.DataFrame], Mapping[str, Any]], list[str]] = _no_sentences
     warnings: Callable[[Mapping[str, pd.DataFrame], Mapping[str, Any]], list[str]] = _no_sentences
     needs: dict[str, bool] = field(init=False)
-    """What ``compute`` needs, and whether it cannot do without."""
+    """Inputs of ``compute``, and whether each is required."""
 
     def __post_init__(self):
         needs = {} if self.compute is None else needs_of(self.compute)
@@ -366,12 +367,12 @@ class Measure:
         object.__setattr__(self, "needs", needs)
 
     def compute_from(self, arguments: Mapping[str, object]) -> Measured:
-        """What it gives, for arguments by their names.
+        """Result for arguments given by name.
 
         Raises
         ------
         ValueError
-            If it only draws what others measured.
+            If the measure only draws tables of other measures.
         """
         if self.compute is None:
             raise ValueError(f"measure {self.key!r} computes nothing; it draws the tables of others")
@@ -379,7 +380,7 @@ class Measure:
 
     @property
     def per_network(self) -> bool:
-        """Whether it is made once a network."""
+        """Whether it is computed once per network."""
         return not self.needs.keys().isdisjoint(NETWORK_THINGS)
 
     @property
@@ -396,6 +397,6 @@ class Measure:
 
 
 def needs_of(function: Callable[..., Any]) -> dict[str, bool]:
-    """Names of a function's parameters, and whether each must be given."""
+    """Names of a function's parameters, and whether each is required."""
     parameters = inspect.signature(function).parameters.values()
     return {parameter.name: parameter.default is parameter.empty for parameter in parameters}

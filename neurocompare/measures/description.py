@@ -1,6 +1,6 @@
-"""Tables, one page of figures and one page of report of a recording that is described by itself.
+"""Tables, a page of figures and a report that describe a recording without a model.
 
-Takes what ``comparison.description`` found; computes no statistics.
+Takes the results of ``comparison.description``; computes no statistics.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["DESCRIPTION_TABLES", "draw_description", "write_description"]
 
 _REGION_COLOURS = {"ML": "#0072B2", "MF": "#0072B2", "MLMF": "#0072B2", "AL": "#D55E00", "AM": "#009E73"}
 _COLOURS = ("#222222", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of shares, and of regions with other names, in turn."""
+"""Colours of shares, and of regions with other names, in turn."""
 _SHARES = {"view_share": "view", "identity_share": "identity", "interaction_share": "both together"}
 
 

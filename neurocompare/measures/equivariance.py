@@ -72,7 +72,7 @@ def measure(
 
 
 def _photographs(settings: Equivariance, seed: int) -> list[StimulusSet]:
-    """The set of photographs, where the settings name one."""
+    """The set of photographs, if the settings name one."""
     if settings.images is None:
         return []
     return [read_images(settings.images, n_images=settings.n_images, rng=step_rng(seed, "photographs"))]
@@ -97,7 +97,7 @@ def _depends(settings: Equivariance, seed: int) -> list[str]:
 
 
 def draw_equivariance(equivariance: pd.DataFrame) -> Figure:
-    """Equivariance and invariance by layer: a row a measure and image set, a column a transform.
+    """Equivariance and invariance by layer: one row per measure and image set, one column per transform.
 
     Parameters
     ----------

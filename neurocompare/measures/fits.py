@@ -1,4 +1,4 @@
-"""Fit of every layer to every patch: the table that a study is about."""
+"""Fit of every layer to every patch: the main table of a study."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ __all__ = [
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
 MOST_POINTS = 60
-"""Layers whose fits are drawn as points; more are drawn as a line with a band."""
+"""Most layers whose fits are drawn as points; with more layers, fits are a line with a band."""
 COMPONENTS = ("shapley_invariant", "shapley_sensitive")
 
 
 def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame | None = None) -> Measured:
-    """Fits with their uncertainty; what the reflection components add to them, where that was measured."""
+    """Fits with their uncertainty, and the contributions of the reflection components, if these were computed."""
     table = fit_result.to_frame().assign(simulated=simulated)
     if components is not None:
         keys = [*NETWORK, "layer", "region", "subject"]
@@ -76,7 +76,7 @@ def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
-    """Columns of the fit table that a paper would print, under short names."""
+    """The main columns of the fit table, under short names, for a manuscript."""
     names = {
         "model": "network",
         "regime": "regime",
@@ -127,12 +127,12 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
 
 
 def sampled_text(fits: pd.DataFrame) -> str:
-    """What the intervals of single fits are over: ``identities and neurons``."""
+    """What the intervals of single fits resample, in words: ``identities and neurons``."""
     return " and ".join(FACTORS[name].plural for name in str(fits["resample"].iloc[0]).split("+"))
 
 
 def _filled_text(fits: pd.DataFrame, found: str) -> str:
-    """Which points of the figure are filled, in words."""
+    """Sentence on which points of the figure are filled."""
     networks = fits.groupby(["model", "regime"], dropna=False)
     can_be = [_can_be_filled(rows) for _, rows in networks]
     of = f"single networks of 2 to {MOST_POINTS} layers"
@@ -142,14 +142,14 @@ def _filled_text(fits: pd.DataFrame, found: str) -> str:
 
 
 def _can_be_filled(rows: pd.DataFrame) -> bool:
-    """Whether the points of one model and regime show tests."""
+    """Whether points of one model and regime are filled by a test."""
     return rows["seed"].nunique(dropna=False) == 1 and 2 <= rows["layer"].nunique() <= MOST_POINTS
 
 
 def draw_patch(
     axes: Axes, rows: pd.DataFrame, axis: LayerAxis, looks: dict[tuple[str, str], Look], test: str
 ) -> Profiles:
-    """Fits to one patch: noise ceiling, profiles over layers, and filled points where the test finds something."""
+    """Fits to one patch: noise ceiling, profiles over layers, and filled points where the test is significant."""
     _ceiling_band(axes, rows)
     drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
     drawn.draw(axes)
@@ -165,7 +165,7 @@ def fit_label(fits: pd.DataFrame) -> str:
 
 
 def _fill_clear(axes: Axes, rows: pd.DataFrame, looks: Mapping[tuple[str, str], Look], test: str) -> None:
-    """Fill the points of fits that a test finds, where points are drawn of single networks."""
+    """Fill the points of significant fits, if points of single networks are drawn."""
     for (model, regime), network in rows.groupby([rows["model"].astype(str), rows["regime"].astype(str)], sort=False):
         look, clear = looks[model, regime], network[network[test] < 0.05]
         if _can_be_filled(network):
@@ -232,7 +232,7 @@ def _layers_to_show(network: pd.DataFrame, fits: pd.DataFrame | None) -> list[in
 
 
 def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
-    """Gray from the reliability to its root, which a true model is expected at; to 1 where there is no root."""
+    """Gray band from the reliability to its root, the expected fit of a true model; to 1 if the root is undefined."""
     lower, upper = rows["ceiling_lower"].iloc[0], rows["ceiling_upper"].iloc[0]
     if np.isfinite(lower):
         axes.axhspan(lower, upper if np.isfinite(upper) else 1.0, color=CEILING_GRAY, linewidth=0, zorder=0)
@@ -240,7 +240,7 @@ def _ceiling_band(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile ranks (n, n) of one RDM and azimuths (n,), stimuli sorted by azimuth and identity where these are."""
+    """Percentile ranks (n, n) of one RDM and azimuths (n,), stimuli sorted by azimuth and identity if known."""
     table = pattern_table(rdms).reset_index(drop=True)
     table = table if "azimuth_deg" in table else table.assign(azimuth_deg=np.nan)
     by = [name for name in ("azimuth_deg", "identity") if name in table]
@@ -298,7 +298,7 @@ def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
 
 
 def _best_possible(tables: Mapping[str, pd.DataFrame], region: str) -> float:
-    """Of a simulated patch; NaN of others."""
+    """Best possible fit to a simulated patch by a model of the images; NaN for recorded patches."""
     ceilings = tables.get("ceilings")
     if ceilings is None or "image_fit" not in ceilings:
         return float("nan")

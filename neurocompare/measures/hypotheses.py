@@ -1,4 +1,4 @@
-"""The claims that a study declares, decided on its tables."""
+"""Tests of the hypotheses that a study declares, on its tables."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ IMAGES_AT_ONCE = 64
 
 
 def measure(*, stimuli: StimulusSet, image_size_px: int) -> Measured:
-    """Symmetry of every image about the vertical plane where it is largest, and where that lies."""
+    """Symmetry of every image about its best vertical plane, and the position of that plane."""
     images = itertools.chain.from_iterable(stimuli.batches(IMAGES_AT_ONCE, image_size_px))
     found = describe_images(images, stimuli.ids)[["image_symmetry", "symmetry_position"]]
     about = stimuli.table[["category", "identity", "azimuth_deg"]]

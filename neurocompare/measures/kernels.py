@@ -20,7 +20,7 @@ FLIP_COLOURS = {"left-right": "#1d1d1f", "up-down": "#AA3377"}
 
 
 def measure(*, network: Network) -> Measured:
-    """Symmetry of every kernel of the network, whatever layers are looked at."""
+    """Symmetry of every kernel of the network, whatever layers the study selects."""
     return Measured({"kernels": kernel_symmetry(network)})
 
 

@@ -1,4 +1,4 @@
-"""View tuning of one layer with the important parts of images kept, deleted or shuffled, and where they lie."""
+"""View tuning of one layer with the important parts of images kept, deleted or shuffled, and importance maps."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _summarise(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_local_features(local_features_summary: pd.DataFrame) -> Figure:
-    """What is left of view tuning over the part of the foreground that is shown; a row a network, a column a measure.
+    """Remaining view tuning over the share of foreground shown; one row per network, one column per measure.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def draw_importance(importance: pd.DataFrame) -> Figure:
 
 
 def _grid(rows: pd.DataFrame, value: str) -> np.ndarray:
-    """Values of one view as the picture that they are of."""
+    """Values of one view as a two-dimensional map."""
     return rows.pivot(index="row", columns="column", values=value).to_numpy()
 
 

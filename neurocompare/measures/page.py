@@ -1,4 +1,4 @@
-"""The report of a run, assembled from what the measures declare about its tables and figures."""
+"""The report of a run, assembled from the tables and figures that the measures declare."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def write_report(folder: Path) -> Path:
     Returns
     -------
     pathlib.Path
-        The page; it needs no other file and no network.
+        The page, one file that opens offline.
     """
     tables = {path.stem: pd.read_parquet(path) for path in sorted((folder / "tables").glob("*.parquet"))}
     drawn = {path.stem for path in (folder / "figures").glob("*.svg")}
@@ -59,19 +59,19 @@ def summary_sentences(tables: Mapping[str, pd.DataFrame], study: Mapping[str, An
     tables : mapping of str to pandas.DataFrame
         The run's tables.
     study : mapping
-        The study as it was run.
+        The resolved study.
 
     Returns
     -------
     list of str
-        Verdicts on hypotheses first, then what each measure says of itself.
+        Verdicts on hypotheses first, then the summary of each measure.
     """
     there = sorted(_those_there(tables), key=lambda measure: measure.key != "hypotheses")
     return [sentence for measure in there for sentence in measure.summary(tables, study)]
 
 
 def _those_there(tables: Mapping[str, pd.DataFrame]) -> list[Measure]:
-    """Measures all of whose needed tables a run has."""
+    """Measures for which a run has all required tables."""
     return [one for one in MEASURES.values() if one.tables and any(table.name in tables for table in one.tables)]
 
 
@@ -96,7 +96,7 @@ def _page_table(shown: ReportTable, measure: Measure, tables: Mapping[str, pd.Da
 
 
 def _sections(tables: Mapping[str, pd.DataFrame], drawn: set[str]) -> list[PageSection]:
-    """Measures that a run has, those of one title in one section; hypotheses come first."""
+    """Sections of the report, one per title of measures; hypotheses come first."""
     sections: dict[str, PageSection] = {}
     there = _those_there(tables)
     for measure in sorted(MEASURES.values(), key=lambda one: one.key != "hypotheses"):

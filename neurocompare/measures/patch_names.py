@@ -1,4 +1,4 @@
-"""What figures, tables of the report and sentences call a patch."""
+"""Names of patches in figures, tables of the report and sentences."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def patch_names(table: pd.DataFrame) -> pd.Series:
     Returns
     -------
     pandas.Series
-        Rows of one name are of one population; empty where the row is of no patch.
+        Rows with the same name belong to one population; empty for rows without a patch.
     """
     if "subject" not in table:
         return table["region"]
@@ -36,7 +36,7 @@ def by_patch(rows: pd.DataFrame, table: pd.DataFrame | None = None) -> pd.DataFr
     rows : pandas.DataFrame
         Columns ``region`` and perhaps ``subject``.
     table : pandas.DataFrame or None
-        All rows, which these are some of; None: these are all.
+        The whole table, if ``rows`` is a part of it; None: ``rows`` is the whole table.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Plots for notebooks and scripts: what a study's figures show, of results in hand, drawn where the caller wants it."""
+"""Plots for notebooks and scripts: the figures of a study from results in memory, drawn on given axes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["plot_fits", "plot_index", "plot_rdms", "plot_regimes"]
 PANEL_INCHES = (3.6, 2.8)
 MOST_MATRICES = 24
 DEFAULTS = {"model": "model", "regime": "as given", "seed": 0, "layer": "", "layer_index": 0}
-"""Of tables that do not name their networks."""
+"""Default columns of tables that do not name their networks."""
 
 
 def plot_fits(
@@ -40,20 +40,20 @@ def plot_fits(
     fits : FitResult or pandas.DataFrame
         From ``infer_fits``, or its table (``to_frame()``, ``tables/fits.csv``).
     region, subject : str or None
-        The patch, and whose. They may be left out where there is one.
+        The patch, and the animal. They may be omitted if there is only one.
     ax : matplotlib.axes.Axes or None
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a figure.
 
     Returns
     -------
     matplotlib.axes.Axes
-        Points filled where the fit passes the test that summaries use (adjusted p < 0.05). Of a ``FitResult``, bars
-        along the bottom mark the layers that are not told from the best one (its confidence set).
+        Points filled where the fit passes the test that summaries use (adjusted p < 0.05). For a ``FitResult``, squares
+        along the bottom mark the confidence set of the best layer.
 
     Raises
     ------
     InputError
-        If several patches are there and none is named, or the one named is not.
+        If there are several patches and none is named, or there is no patch with this name.
     """
     every = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
     table = _one(_one(every, "region", region, "patch"), "subject", subject, "subject")
@@ -83,9 +83,9 @@ def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax:
         Rows with a region and without a layer are of patches (``tables/viewpoint_patches.csv``): diamonds, side by
         side.
     category : str or None
-        Of which category, where there are several.
+        Category to plot; required if there are several.
     ax : matplotlib.axes.Axes or None
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a figure.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax:
     Raises
     ------
     InputError
-        If the table has no column ``index``, several categories are there and none is named, or an exemplar occurs
+        If the table has no column ``index``, there are several categories and none is named, or an exemplar occurs
         twice in one layer or patch.
     """
     table = index_table(indices) if isinstance(indices, RDMs) else indices
@@ -124,11 +124,11 @@ def plot_regimes(table: pd.DataFrame, value: str = "index", *, ax: Axes | None =
     ----------
     table : pandas.DataFrame
         One row per network and layer: ``model, regime, seed, layer, layer_index`` and the quantity; with one seed,
-        ``ci_low, ci_high`` are drawn where they are there.
+        ``ci_low, ci_high`` are drawn if present.
     value : str
         Column of the quantity.
     ax : matplotlib.axes.Axes or None
-        Where to draw; None makes a figure.
+        Axes to draw on; None makes a figure.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def plot_rdms(rdms: RDMs, *, names: Sequence[str] | None = None, ax: Axes | None
     names : sequence of str or None
         Titles; None takes layers, regions or names.
     ax : matplotlib.axes.Axes or None
-        Where to draw a single RDM; None makes a figure.
+        Axes for a single RDM; None makes a figure.
 
     Returns
     -------
@@ -165,7 +165,7 @@ def plot_rdms(rdms: RDMs, *, names: Sequence[str] | None = None, ax: Axes | None
     Raises
     ------
     InputError
-        If there are more than 24 RDMs, more than one for an ``ax``, or as many names as RDMs are not given.
+        If there are more than 24 RDMs, several RDMs for one ``ax``, or another number of names than RDMs.
     """
     if ax is not None and rdms.n_rdm != 1:
         raise InputError(f"one axes takes one RDM, and these are {rdms.n_rdm}; choose one (rdms[0]) or leave ax out")
@@ -192,7 +192,7 @@ def plot_rdms(rdms: RDMs, *, names: Sequence[str] | None = None, ax: Axes | None
 
 
 def _new_figure(width: float, height: float) -> Figure:
-    """A figure that notebooks and windows show, unlike those of reports."""
+    """A pyplot figure, which notebooks and windows show, unlike the figures of reports."""
     return plt.figure(figsize=(width, height), layout="constrained")
 
 
@@ -207,7 +207,7 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _one(table: pd.DataFrame, column: str, wanted: str | None, what: str) -> pd.DataFrame:
-    """Rows of one patch or category; the only one where none is named."""
+    """Rows of one patch or category; if none is named, there must be only one."""
     found = table[column].drop_duplicates() if column in table else pd.Series(dtype=object)
     if wanted is None:
         if len(found) > 1:
@@ -264,7 +264,7 @@ def _legend(axes: Axes, drawn: Profiles) -> None:
 
 
 def _mark_best(axes: Axes, result: FitResult, placed: pd.DataFrame, looks: dict[tuple[str, str], Look]) -> None:
-    """Squares along the bottom at the layers that are not told from the best one, a row a network."""
+    """Squares along the bottom at the confidence set of the best layer, one row per network."""
     recordings, shown = result.recordings, placed.iloc[0]
     is_shown = [all(row[name] == shown[name] for name in recordings.columns.intersection(["region", "subject"]))
                 for _, row in recordings.iterrows()]  # fmt: skip

@@ -47,7 +47,7 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
     power : pandas.DataFrame
         ``tables/power.csv``.
     target : float
-        Power that is wanted: a dashed line.
+        Desired power, drawn as a dashed line.
 
     Returns
     -------
@@ -56,7 +56,7 @@ def draw_power(power: pd.DataFrame, *, target: float = 0.8) -> Figure:
     repetitions, neurons = sorted(power["n_repetitions"].unique()), sorted(power["n_neurons"].unique())
     shades = mpl.colormaps["viridis"](np.linspace(0.85, 0.1, len(neurons)))
     identities = sorted(power["n_identities"].unique())
-    # Intervals of several lines at one place stand beside each other.
+    # Intervals of several lines at one number of identities are drawn side by side.
     spacing = 0.012 * (max(identities) - min(identities))
     with style():
         figure, panels = panel_grid(len(repetitions), columns=3, height=2.2)

@@ -1,4 +1,4 @@
-"""Values over the layers of networks as figures show them: one profile per model and regime, and how seeds vary."""
+"""Profiles of a quantity over layers for figures: one profile per model and regime, with variation over seeds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Profile:
     rows : pandas.DataFrame
         ``place, value, low, high`` of every layer: of the one network, or the mean over seeds with its 95 % t interval.
     seeds : list of pandas.DataFrame
-        ``place, value`` of every seed, where there are several.
+        ``place, value`` of every seed, if there are several.
     """
 
     look: Look
@@ -42,7 +42,7 @@ class Profiles:
 
     @property
     def looks(self) -> dict[tuple[str, str], Look]:
-        """How each model and regime is drawn."""
+        """Colour, marker and line of each model and regime."""
         return {kind: profile.look for kind, profile in self.profiles.items()}
 
     def draw(self, axes: Axes) -> None:
@@ -63,7 +63,7 @@ def profiles_of(
     value : str
         Column of the quantity.
     axis, looks
-        Those of the whole figure, where it has several panels.
+        Shared by all panels of a figure.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def profiles_of(
     Raises
     ------
     ValueError
-        If a network has two values at one place, as where patches or categories are mixed: choose one before.
+        If a network has two values for one layer, because patches or categories are mixed: select one first.
     """
     axis = axis or layer_axis_of(table)
     looks = looks or looks_of(table, axis=axis)
@@ -103,19 +103,19 @@ def seeds_of(table: pd.DataFrame) -> pd.Series:
 
 
 def intervals_text(table: pd.DataFrame, of_one: str) -> str:
-    """What the intervals of a figure are, as its small print says it.
+    """Sentence for a figure's small print on what its intervals are.
 
     Parameters
     ----------
     table : pandas.DataFrame
         All rows of the figure: columns ``model, regime, seed``.
     of_one : str
-        What the interval of a single network is; empty where it has none.
+        Meaning of the interval of a single network; empty if it has none.
 
     Returns
     -------
     str
-        Of single networks, of means over seeds, or both where the figure shows both.
+        For single networks, for means over seeds, or for both if the figure shows both.
     """
     n_seeds = seeds_of(table)
     several = n_seeds[n_seeds > 1]

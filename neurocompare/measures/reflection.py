@@ -1,4 +1,4 @@
-"""What the reflection-invariant and the reflection-sensitive part of a layer add to its fit."""
+"""Contributions of the reflection-invariant and reflection-sensitive parts of a layer to its fit."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def measure(
 
 
 def draw_components(components: pd.DataFrame) -> Figure:
-    """Reflection components of every layer's fit; a row a network, a column a patch.
+    """Reflection components of every layer's fit; one row per network, one column per patch.
 
     Parameters
     ----------

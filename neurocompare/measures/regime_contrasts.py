@@ -1,4 +1,4 @@
-"""Differences between training regimes in all that is measured, with the training seed as the random factor."""
+"""Differences between training regimes in all measured quantities, with the training seed as random factor."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from neurocompare.reporting.tables import Column, Table
 __all__ = ["REGIME_CONTRASTS", "RegimeContrasts", "draw_contrasts"]
 
 PAIR_COLOURS = ("#1d1d1f", "#AA3377", "#4477AA", "#CCBB44", "#228833", "#66CCEE", "#EE6677")
-"""Of contrasts: none is that of a regime."""
+"""Colours of contrasts; none is the colour of a regime."""
 KEYS = (*LAYER, "region", "subject", "category", "identity")
 DIFFERENCE = Column("estimate", "mean over seeds of first minus second", header="difference")
 TEST = Column("method", "test of the difference", header="test")
@@ -50,7 +50,7 @@ OTHER = Column("second", "regime that is subtracted", header="minus regime")
 
 
 class RegimeContrasts(Section):
-    """``[outputs.regime_contrasts]``: differences between training regimes in all that is measured, over layers."""
+    """``[outputs.regime_contrasts]``: differences between training regimes in all measured quantities, over layers."""
 
     pairs: list[Annotated[list[Name], Field(min_length=2, max_length=2)]] | None = Field(
         None, min_length=1, description="regimes to contrast, first minus second; all pairs by default"
@@ -69,7 +69,7 @@ def measure(
     fits: pd.DataFrame | None = None,
     equivariance: pd.DataFrame | None = None,
 ) -> Measured:
-    """Contrasts of the study's regimes in every quantity that was measured, and notes on them."""
+    """Contrasts of the study's regimes in every measured quantity, and notes on them."""
     pairs = None if settings.pairs is None else [(first, second) for first, second in settings.pairs]
     plan = ContrastPlan(method=settings.method, correction=settings.correction)
     found, notes = [], []
@@ -121,7 +121,7 @@ def check(settings: RegimeContrasts, facts: Facts) -> None:
 
 
 def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
-    """Differences between regimes by layer with their intervals; a panel a quantity and model, a colour a pair.
+    """Differences between regimes by layer with their intervals; one panel per quantity and model, one colour per pair.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
 
 
 def _panels(contrasts: pd.DataFrame) -> list[str]:
-    """The panel of each row: its quantity and patch, with the category and the model where there are several."""
+    """The panel of each row: its quantity and patch, with the category and the model if there are several."""
     named = [quantity_name(*names) for names in zip(contrasts["measure"], patch_names(contrasts), strict=True)]
     several = [name for name in ("category", "model") if contrasts[name].nunique() > 1]
     about = contrasts[several].itertuples(index=False, name=None)
@@ -177,7 +177,7 @@ def _panels(contrasts: pd.DataFrame) -> list[str]:
 
 
 def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
-    """How regimes were contrasted, as the rows say it."""
+    """Methods sentence on how regimes were contrasted."""
     contrasts = tables["regime_contrasts"]
     methods = [str(method) for method in contrasts["method"].dropna().unique()]
     text = "Training regimes were contrasted layer by layer with the training seed as the random factor"

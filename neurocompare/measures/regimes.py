@@ -1,4 +1,4 @@
-"""Training regimes side by side: what every network's layers do, a colour a regime."""
+"""Training regimes side by side: index and fits by layer, one colour per regime."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def has_regimes(facts: Facts) -> bool:
 
 
 def draw_regimes(viewpoint_summary: pd.DataFrame, fits: pd.DataFrame | None = None) -> Figure:
-    """Mirror-symmetry index, and fit to every patch, by layer; a colour a regime, a faint line a network.
+    """Mirror-symmetry index, and fit to every patch, by layer; one colour per regime, one faint line per network.
 
     Parameters
     ----------
     viewpoint_summary : pandas.DataFrame
         ``tables/viewpoint_summary.csv``; of several categories, the first is shown.
     fits : pandas.DataFrame or None
-        ``tables/fits.csv``, where there is a recording.
+        ``tables/fits.csv``, if there is a recording.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What sections of a study file are made of: texts, paths, members of families, numbers that a quick look cuts."""
+"""Types of settings in study files: texts, paths, names from families, numbers that ``--quick`` reduces."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Name = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A table of a study file: unknown keys are refused, values are not changed after the check."""
+    """A section of a study file: unknown keys are refused, and values are immutable after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PathMark:
-    """Marks a setting that names a file or folder; relative to the study file that it stands in."""
+    """Marks a setting that names a file or folder, relative to its study file."""
 
 
 @dataclass(frozen=True)
 class Quick:
-    """Marks a number of which a quick look takes no more than this."""
+    """Marks a number that ``--quick`` reduces to at most this value."""
 
     most: int
 
@@ -36,28 +36,28 @@ FilePath = Annotated[str, Field(min_length=1), PathMark()]
 
 @dataclass(frozen=True, eq=False)
 class MemberOf:
-    """Marks a text that names a member of a family: ``Annotated[str, MemberOf(METHODS)]``.
+    """Marks a text that must be a name from a family: ``Annotated[str, MemberOf(METHODS)]``.
 
     Parameters
     ----------
     family : iterable of str
-        The names that are allowed; others are refused as those of a ``Literal`` are.
+        The allowed names; others are refused like those of a ``Literal``.
     """
 
     family: Iterable[str]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """What pydantic checks: one of the names, as of a ``Literal``."""
+        """Pydantic schema: one of the names, like a ``Literal``."""
         return core_schema.literal_schema(list(self.family))
 
 
 def none_as_none(name: str) -> str | None:
-    """The name of a normalisation, as study files write it, as functions take it."""
+    """Normalisation for functions: ``None`` for the ``"none"`` of study files."""
     return None if name == "none" else name
 
 
 def switch(section: type[Section]) -> BeforeValidator:
-    """Lets ``true`` stand for a section with its defaults, and ``false`` for none."""
+    """Validator: ``true`` means a section with its defaults, ``false`` no section."""
 
     def switched(value: Any) -> Any:
         if isinstance(value, bool):

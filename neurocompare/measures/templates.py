@@ -49,7 +49,7 @@ def measure(*, stimuli: StimulusSet, layer_rdms: RDMs, patches: Patches, dissimi
 
 
 def draw_templates(templates: pd.DataFrame) -> Figure:
-    """Weights of idealised templates in every layer's RDM, a panel a network.
+    """Weights of idealised templates in every layer's RDM, one panel per network.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ from neurocompare.representations.viewpoint import mirror_symmetry_index
 __all__ = ["TRAJECTORIES", "draw_trajectories"]
 
 LAST_LAYERS = 3
-"""Layers that trajectories are drawn of."""
+"""Number of layers, the last ones, whose trajectories are drawn."""
 
 
 def measure(
@@ -37,7 +37,7 @@ def measure(
     normalize: str | None,
     method: str,
 ) -> Measured:
-    """Mean index and fit to every patch of every layer after every epoch that was kept."""
+    """Mean index, and fit to every patch, of every layer after every saved epoch."""
     requests = {name: LAYER_RDMS[name](dissimilarity, normalize)[0] for name in ("layer_rdms", "view_rdms")}
     about_patches = rdm_table(patches.rdms)
     tables = []
@@ -55,7 +55,7 @@ def measure(
 
 
 def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
-    """Index and fits over epochs; a row a quantity, a column one of the last layers.
+    """Index and fits over epochs; one row per quantity, one column for each of the last layers.
 
     Parameters
     ----------

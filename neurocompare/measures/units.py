@@ -66,7 +66,7 @@ def measure(*, settings: Units, network: Network, layers: tuple[str, ...], stimu
 
 
 def draw_units(units_summary: pd.DataFrame) -> Figure:
-    """Share of mirror-symmetric units by layer; a row a population, a column a criterion, a colour a regime.
+    """Share of mirror-symmetric units by layer; a row per population, a column per criterion, a colour per regime.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ from neurocompare.representations.viewpoint import index_table, summarise_indice
 __all__ = ["MEAN_INDEX", "VIEWPOINT", "draw_indices"]
 
 LONGEST_UPRIGHT = 3
-"""Characters of names of patches that stand upright beside each other."""
+"""Most characters of patch names that are written horizontally."""
 MEAN_INDEX = Column("index", "mean mirror-symmetry index over exemplars", "correlation", header="mean index")
 
 
@@ -46,7 +46,7 @@ def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.
     viewpoint_summary : pandas.DataFrame
         ``tables/viewpoint_summary.csv``.
     viewpoint_patches_summary : pandas.DataFrame or None
-        ``tables/viewpoint_patches_summary.csv``, where there is a recording.
+        ``tables/viewpoint_patches_summary.csv``, if there is a recording.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def draw_indices(viewpoint_summary: pd.DataFrame, viewpoint_patches_summary: pd.
 
 
 def _is(column: pd.Series, value: object) -> pd.Series:
-    """Which entries hold a value; nothing equals nothing."""
+    """Which entries equal a value; missing equals missing."""
     return column.isna() if pd.isna(value) else column == value
 
 

@@ -1,4 +1,4 @@
-"""Mirror-symmetric viewpoint tuning index of every patch, and freed of the noise of few neurons."""
+"""Mirror-symmetric viewpoint tuning index of every patch, and the index corrected for noise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What figures share: style, size, panels, intervals and small print; ``looks`` has colours and layers."""
+"""Elements shared by all figures: style, size, panels, intervals and small print; colours are in ``looks``."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ __all__ = [
 ]
 
 COLUMN_INCHES, PAGE_INCHES = 3.4, 7.0
-"""Width of one column and of the text of a journal's page: figures are printed at the size that they are drawn in."""
+"""Width of one column and of the text of a journal's page: figures are drawn at print size."""
 SMALL = 7.0
-"""Points of the smallest letters of a figure."""
+"""Smallest font size of a figure, points."""
 QUANTITIES = {"index": "mirror-symmetry index", "fit": "fit to patch RDM"}
-"""Labels of axes, where they are not the name of the quantity."""
+"""Axis labels of quantities whose name is not the label."""
 ABOUT_INCHES = 0.85
-"""Room for the legend above the panels and for the small print under them."""
+"""Space for the legend above the panels and for the small print below, inches."""
 LETTER_INCHES = 0.056
-"""Width of a letter of the small print, on average."""
+"""Mean width of a character of the small print."""
 LONGEST_WORD, LONGEST_TICK = 36, 28
-"""Characters of a name that are drawn, in titles and legends and along an axis."""
+"""Most characters of a name in titles and legends, and along an axis."""
 _STYLE: dict[RcKeyType, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
@@ -70,16 +70,16 @@ _STYLE: dict[RcKeyType, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "neurocompare",
     "figure.dpi": 100,
-    # Names come from studies: a dollar sign in one is a dollar sign.
+    # Names come from studies: a dollar sign in a name is not mathematics.
     "text.parse_math": False,
 }
 
 
 def save_figure(figure: Figure, name: str, folder: Path) -> None:
-    """Write ``NAME.svg`` and ``NAME.png`` (300 dots an inch); equal figures give equal bytes.
+    """Write ``NAME.svg`` and ``NAME.png`` (300 dots per inch); equal figures give equal bytes.
 
-    Names that are too long for a figure lose their middle, and characters that its font lacks are drawn as boxes;
-    tables hold both in full.
+    Names that are too long for a figure are shortened in the middle, and characters that its font lacks are drawn as
+    boxes; tables have the full names.
     """
     with style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font", category=UserWarning)
@@ -89,19 +89,19 @@ def save_figure(figure: Figure, name: str, folder: Path) -> None:
 
 
 def legend_name(name: str) -> str:
-    """The name of a line as a legend takes it: matplotlib leaves out those that begin with an underscore."""
+    """Name of a line for the legend: matplotlib omits names that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name
 
 
 def lay_out(figure: Figure) -> None:
-    """Shorten names and give everything its place, once for all files: it takes as long as drawing them."""
+    """Shorten names and lay out the figure, once for all output files, as it takes as long as drawing."""
     _shorten_names(figure)
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
 
 
 def _shorten_names(figure: Figure) -> None:
-    """Take the middle out of names that would leave no room for the panels."""
+    """Shorten names in the middle if they would leave no room for the panels."""
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             formatter = axis.get_major_formatter()
@@ -113,7 +113,7 @@ def _shorten_names(figure: Figure) -> None:
 
 
 class _ShortTicks(Formatter):
-    """Tick labels of another formatter, each of so many characters at most."""
+    """Tick labels of another formatter, shortened to a number of characters."""
 
     def __init__(self, formatter: Formatter):
         self.formatter = formatter
@@ -127,28 +127,28 @@ class _ShortTicks(Formatter):
         return [_short(_printable(text), LONGEST_TICK) for text in self.formatter.format_ticks(places)]
 
     def get_offset(self) -> str:
-        """What is added to all labels, or their factor."""
+        """Offset or factor of all tick labels."""
         return self.formatter.get_offset()
 
     def set_locs(self, locs: ArrayLike) -> None:
-        """Where the ticks are."""
+        """Set the positions of the ticks."""
         self.formatter.set_locs(np.asarray(locs, dtype=float).tolist())
 
 
 def _printable(text: str) -> str:
-    """A text with blanks in the place of control characters."""
+    """The text with control characters replaced by blanks."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def _short(text: str, most: int) -> str:
-    """A text of so many characters at most."""
+    """The text, shortened to at most ``most`` characters."""
     half = (most - 1) // 2
     return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Fonts and lines of every figure, while the block runs."""
+    """Context with the fonts and lines of all figures."""
     with mpl.rc_context(_STYLE):
         yield
 
@@ -170,22 +170,22 @@ def panel_grid(
     width: float = PAGE_INCHES,
     sharey: bool = True,
 ) -> tuple[Figure, list[Axes]]:
-    """Panels in rows, as wide as the page where there are as many as columns.
+    """Panels in rows; a full row is as wide as the page.
 
     Parameters
     ----------
     n : int
-        Panels.
+        Number of panels.
     columns : int
-        Panels of a row, at most.
+        Most panels per row.
     height : float
-        Of one panel with its title, inches.
+        Height of one panel with its title, inches.
     under, under_last : float
-        Room for what stands under every panel, and besides under those of the last row, inches.
+        Space below every panel, and further space below the last row, inches.
     width : float
-        Of a row of ``columns`` panels; fewer are a little wider each, inches.
+        Width of a row of ``columns`` panels, inches; fewer panels are a little wider each.
     sharey : bool
-        Whether all have one y axis.
+        Whether all panels share one y axis.
 
     Returns
     -------
@@ -232,12 +232,12 @@ def panel_title(axes: Axes, text: str, *, bold: bool = False, points: float = 8.
 
 
 def _shortened(text: str, most: int) -> str:
-    """A text whose words have so many characters at most."""
+    """The text with words shortened to at most ``most`` characters."""
     return " ".join(_short(word, min(most, LONGEST_WORD)) for word in text.split(" "))
 
 
 def label_panels(panels: Sequence[Axes]) -> None:
-    """Letters A, B, ... at the upper left of several panels; none where there is one."""
+    """Letters A, B, ... at the upper left of the panels; none for a single panel."""
     if len(panels) > 1:
         for letter, axes in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", panels, strict=False):
             axes.set_title(letter, loc="left", fontweight="bold", fontsize=9)
@@ -253,7 +253,7 @@ def share_scale(panels: Sequence[Axes]) -> None:
 def errorbar(
     axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, *, marker: str = "o"
 ) -> None:
-    """Points with asymmetric intervals; where there is no interval, the point alone."""
+    """Points with asymmetric intervals; without an interval, only the point."""
     y, low, high = (np.asarray(values, dtype=float) for values in (y, low, high))
     lengths = np.nan_to_num(np.clip([y - low, high - y], 0, None))
     axes.errorbar(
@@ -268,7 +268,7 @@ def note(figure: Figure, text: str) -> None:
 
 
 def quantity_name(measure: str, patch: str | float) -> str:
-    """Name of a quantity as a title says it: the index, the fit to a patch, or what else is known of one."""
+    """Name of a quantity for titles: the index, the fit to a patch, or another quantity by its name."""
     name = QUANTITIES.get(measure, measure.replace("_", " "))
     if pd.isna(patch):
         return name

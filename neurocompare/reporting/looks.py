@@ -1,8 +1,8 @@
-"""How networks look in every figure: colour says the training regime, marker and line the network, place the layer.
+"""Appearance of networks in all figures: colour shows the training regime, marker and line style the network.
 
-The same regime has the same colour in all figures, whatever else is drawn and in whatever order. Colours of the
-package's regimes are told apart by colour-blind readers (Okabe and Ito 2008; further ones of Tol 2021). A regime with a
-name of the user's own has one of sixteen others; two of them may share one, and markers and lines tell them apart then.
+A regime has the same colour in all figures, independent of what else is drawn. Colour-blind readers can distinguish the
+colours of the package's regimes (Okabe and Ito 2008; further colours from Tol 2021). A regime named by the user gets
+one of sixteen further colours; if two regimes share a colour, markers and line styles distinguish them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ OTHER_COLOURS = (
     *("#f200f2", "#00cc00", "#0000f2", "#f2005b", "#593800", "#a085f2", "#108000", "#cc9370"),
     *("#cc0099", "#800000", "#8849f2", "#3a591b", "#f20000", "#1b2a59", "#5ba6a6", "#0000a6"),
 )
-"""Of regimes with names of the user's own: the name alone chooses one, so that it is the same in all figures."""
+"""Colours of regimes named by the user; the name determines the colour, so that it is equal in all figures."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[LineStyleType, ...] = ("-", "--", "-.", ":")
 PATCH_GRAY = "#1d1d1f"
@@ -71,7 +71,7 @@ ACROSS: tuple[LineStyleType, ...] = ("--", ":", "-.")
 
 @dataclass(frozen=True)
 class Look:
-    """How the networks of one model and regime are drawn.
+    """Appearance of the networks of one model and regime.
 
     Parameters
     ----------
@@ -80,9 +80,9 @@ class Look:
     colour, marker, line : str
         As matplotlib takes them.
     shift : float
-        How far points stand beside the layer's place, in layers.
+        Horizontal offset of points from the layer's position, in layers.
     across : bool
-        Whether it is a network of one layer beside others of several, drawn as a line across the panels.
+        Whether it is a network of one layer among networks of several, drawn as a line across the panels.
     """
 
     name: str
@@ -95,13 +95,13 @@ class Look:
 
 @dataclass(frozen=True)
 class LayerAxis:
-    """Where layers stand on the x axis.
+    """Positions of layers on the x axis.
 
     Parameters
     ----------
     names : tuple of str
-        Layers in order, where all networks share them: places are 0, 1, ... Empty: places are relative depths, from 0
-        (first layer) to 1 (last layer).
+        Layers in order, if all networks share them: positions are 0, 1, ... Empty: positions are relative depths, from
+        0 (first layer) to 1 (last layer).
     """
 
     names: tuple[str, ...]
@@ -128,7 +128,7 @@ class LayerAxis:
         return rows.assign(place=(ranks / last.where(last > 0)).fillna(0.0))
 
     def stride(self, axes: Axes) -> int:
-        """Of how many layers one is named under a panel."""
+        """Every how many layers a name is written under a panel."""
         width = 72 * width_inches(axes) * axes.get_position().width
         return max(1, int(np.ceil(TICK_POINTS * len(self.names) / width)))
 
@@ -148,7 +148,7 @@ class LayerAxis:
 
 
 def layer_axis_of(table: pd.DataFrame) -> LayerAxis:
-    """The axis on which all networks of a table stand; those of one layer are no obstacle, being drawn across."""
+    """The x axis for all networks of a table; networks of one layer are ignored, as they are drawn across."""
     by = [name for name in NETWORK if name in table]
     rows = table.drop_duplicates([*by, "layer"])
     several = rows[rows.groupby(by, dropna=False)["layer"].transform("nunique") > 1]
@@ -160,13 +160,13 @@ def layer_axis_of(table: pd.DataFrame) -> LayerAxis:
 
 
 def _is_part_in_order(some: Sequence[str], every: Sequence[str]) -> bool:
-    """Whether names stand among others in the same order."""
+    """Whether ``some`` is a subsequence of ``every``."""
     left = iter(every)
     return all(name in left for name in some)
 
 
 def regime_colour(regime: str) -> str:
-    """Colour of a regime: its own where it is one of the package's, else one that its name alone chooses."""
+    """Colour of a regime: fixed for the package's regimes, else determined by its name."""
     if regime in REGIME_COLOURS:
         return REGIME_COLOURS[regime]
     number = int.from_bytes(hashlib.sha256(regime.encode()).digest()[:4], "big")
@@ -174,19 +174,19 @@ def regime_colour(regime: str) -> str:
 
 
 def looks_of(table: pd.DataFrame, *, axis: LayerAxis | None = None) -> dict[Kind, Look]:
-    """How each model and regime of a table is drawn, in the order of the table.
+    """Appearance of each model and regime of a table, in the order of the table.
 
     Parameters
     ----------
     table : pandas.DataFrame
         All rows of a figure: columns ``model, regime``.
     axis : LayerAxis or None
-        Of the figure's panels, where they show layers; the table has the column ``layer`` then.
+        Axis of the panels, if they show layers; the table then has a column ``layer``.
 
     Returns
     -------
     dict of (model, regime) to Look
-        Regimes of one colour have markers and lines of their own.
+        Regimes that share a colour differ in marker and line style.
     """
     kinds = list(table[["model", "regime"]].astype(str).drop_duplicates().itertuples(index=False, name=None))
     models = sorted({model for model, _ in kinds})
@@ -220,7 +220,7 @@ def _drawn_across(table: pd.DataFrame, axis: LayerAxis) -> set[Kind]:
 
 
 def course_looks(table: pd.DataFrame) -> dict[Kind, Look]:
-    """How each model and regime is drawn in the course of its training: in its colour, with its marker where needed.
+    """Appearance of each model and regime in figures over epochs of training.
 
     Parameters
     ----------
@@ -291,7 +291,7 @@ def look_legend(figure: Figure, looks: Mapping[Kind, Look]) -> None:
 
 
 def colour_legend(figure: Figure, colours: Mapping[str, str]) -> None:
-    """What colours say, above the panels."""
+    """Legend of colours, above the panels."""
     _place_legend(
         figure,
         [Line2D([], [], color=colour, linewidth=1.5, label=legend_name(name)) for name, colour in colours.items()],

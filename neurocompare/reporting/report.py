@@ -1,4 +1,4 @@
-"""One self-contained HTML page for a run: sections of figures and tables, as it is handed them."""
+"""One self-contained HTML page for a run, from given sections of figures and tables."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class PageTable:
     Parameters
     ----------
     name : str
-        Of its element, and of the file that a reader downloads.
+        Name of its HTML element, and of the file that a reader downloads.
     caption : str
     rows : pandas.DataFrame
     columns : tuple of Column
-        Those that are shown, where they hold anything.
+        Columns shown, without empty ones.
     plain : bool
-        Whether it goes without sorting, filter and download.
+        Whether it has no sorting, filter and download.
     """
 
     name: str
@@ -78,9 +78,9 @@ class Page:
     provenance : mapping
         ``provenance.json`` of the run.
     sentences, warnings, methods : sequence of str
-        What came out, what a reader must know first, how it was made.
+        Results, warnings for the reader, and methods, in sentences.
     lead : sequence of PageTable
-        At the top, under the sentences.
+        Tables at the top, below the sentences.
     sections : sequence of PageSection
     """
 
@@ -104,7 +104,7 @@ def write_page(page: Page, folder: Path) -> Path:
     Returns
     -------
     pathlib.Path
-        The page; it needs no other file and no network.
+        The page, one file that opens offline.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurocompare.reporting", "templates"),
@@ -123,7 +123,7 @@ def write_page(page: Page, folder: Path) -> Path:
 
 
 def _rows(table: PageTable) -> dict[str, list]:
-    """Headers and cells of the columns that hold anything: each cell as text, and as the number behind it."""
+    """Headers and cells of the non-empty columns; each cell as text and as full-precision number."""
     there = table.rows
     kept = [column for column in table.columns if column.name in there and there[column.name].notna().any()]
     names = [column.name for column in kept]
@@ -155,6 +155,6 @@ def _cell(name: str, value: Cell) -> str:
 
 
 def _image(folder: Path, name: str) -> str:
-    """Figure as a data address, so that the page stands alone."""
+    """Figure as a data URL, so that the page needs no other file."""
     content = (folder / "figures" / f"{name}.svg").read_bytes()
     return "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")

@@ -1,4 +1,4 @@
-"""Tables as files: CSV for people and spreadsheets, Parquet for programs; the documented columns in their order."""
+"""Tables as files: CSV for people and spreadsheets, Parquet for programs, with the documented columns in order."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class Column:
     Parameters
     ----------
     name : str
-        As the file has it.
+        Name in the file.
     meaning : str
-        What it holds, for a reader who knows the field and not this package.
+        What it holds, for a reader who knows the field but not this package.
     unit : str
         Unit of its numbers; empty for text, counts and numbers without a unit.
     header : str
-        What tables for readers say instead of the name.
+        Header in tables for readers, instead of the name.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that is written.
+    """Declaration of a table that a run writes.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Table:
     about : str
         What one row is, and what the numbers are.
     columns : tuple of Column
-        In the order in which they are written. A cell is empty where its column does not apply.
+        In the order in which they are written. A cell is empty if its column does not apply.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Table:
 
 
 def ordered(table: pd.DataFrame, declared: Table) -> pd.DataFrame:
-    """The table with its declared columns in their order; those that it lacks are empty.
+    """The table with its declared columns in order; missing columns are empty.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def ordered(table: pd.DataFrame, declared: Table) -> pd.DataFrame:
 
 
 def write_table(table: pd.DataFrame, name: str, folder: Path) -> None:
-    """Write ``NAME.csv``, safe to open in a spreadsheet (see :func:`guarded_cell`), and ``NAME.parquet``, as it is.
+    """Write ``NAME.csv``, safe to open in a spreadsheet (see :func:`guarded_cell`), and ``NAME.parquet``, unchanged.
 
     Parameters
     ----------
@@ -111,13 +111,13 @@ def write_table(table: pd.DataFrame, name: str, folder: Path) -> None:
 
 
 def guarded_cell(value: object) -> object:
-    """A cell as it is safe in a spreadsheet: a text that would be taken for a formula gets an apostrophe in front.
+    """A cell made safe for spreadsheets: text that would be read as a formula gets a leading apostrophe.
 
     Parameters
     ----------
     value : object
-        Only texts that begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return change, and of those none that
-        is a number, such as ``-45``.
+        Only text that begins with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return changes, unless it is a number
+        such as ``-45``.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What the calibration study says of the regime that a result is in, in sentences for its reader.
+"""Notes from the calibration study on the accuracy of a result's intervals and tests.
 
 The numbers are those of ``analyses/calibration/calibration.csv``: 95 % intervals, simulated recordings.
 """
@@ -19,7 +19,7 @@ MANY_NEURONS = 100
 
 
 def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.ndarray]) -> list[str]:
-    """Where intervals and tests are known to be off, and which way.
+    """Notes on intervals and tests that are known to be too wide, too narrow, too strict or too lenient.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     Returns
     -------
     list of str
-        Empty in the regime where the calibration came out right.
+        Empty if the calibration found correct coverage for experiments like this one.
     """
     notes = []
     smallest = {factor: int(np.min(size)) for factor, size in sizes.items()}

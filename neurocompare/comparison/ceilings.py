@@ -1,8 +1,8 @@
-"""How well the best model could fit: reliability of a population's RDM, and noise ceilings.
+"""Noise ceilings: reliability of a population's RDM, and the best fit that a model can be expected to reach.
 
-Takes recordings or arrays of responses; gives numbers and tables. Reliability over neurons asks what another sample of
-as many neurons would give, reliability over trials what other trials of the same neurons would, and leaving out
-subjects what another subject would.
+Takes recordings or arrays of responses; gives numbers and tables. Reliability over neurons is the expected
+correlation with another sample of as many neurons, reliability over trials that with other trials of the same neurons;
+leaving out subjects estimates the fit to another subject.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ __all__ = [
 ]
 
 FEWEST_NEURONS = 4
-"""Fewer cannot be halved: a half holds at least two."""
+"""Smallest number of neurons that can be split: each half has at least two."""
 JACKKNIFE_GROUPS = 20
 """Groups of neurons that are left out in turn for the standard error of an index; see ``orders_without_groups``."""
 
 
 def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: np.random.Generator) -> float:
-    """Reliability of a population RDM over neurons, from halves of them.
+    """Split-half reliability of a population RDM over neurons.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
     -------
     float
         Expected correlation of this RDM (1 - Pearson's r across neurons) with one from as many new neurons; unitless,
-        at most 1. NaN where the halves' RDMs are constant.
+        at most 1. NaN if the halves' RDMs are constant.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
 
     References
     ----------
-    Spearman (1910); Brown (1910). Used as lower noise ceiling in eLife 90256, Figure 6. ``reliability`` says what is
-    added to their formula.
+    Spearman (1910); Brown (1910). Used as lower noise ceiling in eLife 90256, Figure 6. ``reliability`` documents the
+    correction that is added to their formula.
     """
     responses = np.asarray(responses, dtype=float)
     if responses.ndim != 2 or responses.shape[1] < FEWEST_NEURONS or responses.shape[0] < 3:
@@ -110,12 +110,12 @@ def neuron_ceilings(
     rng : numpy.random.Generator
         Source of the splits.
     dissimilarity, normalize
-        See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`; a ceiling holds for RDMs that were
-        made in the same way.
+        See :func:`~neurocompare.representations.neural_rdms.compute_neural_rdms`; a ceiling is valid for RDMs computed
+        in the same way.
     method : str
-        Measure of fit whose ceiling is wanted, as in :func:`~neurocompare.comparison.fits.compare_rdms`.
+        Measure of fit of the ceiling, as in :func:`~neurocompare.comparison.fits.compare_rdms`.
     control : str or sequence of str
-        What is partialled out of RDMs, as in ``infer_fits``.
+        Controls partialled out of RDMs, as in ``infer_fits``.
     n_splits : int
         Random splits of the neurons into halves.
 
@@ -126,9 +126,9 @@ def neuron_ceilings(
         ceiling_lower_low, ceiling_lower_high, ceiling_upper, ceiling_upper_low, ceiling_upper_high, method,
         dissimilarity, n_splits, simulated``. ``ceiling_lower`` is the reliability, the expected fit of the RDM of as
         many new neurons. ``ceiling_upper`` is its square root, the expected fit of the RDM of infinitely many neurons,
-        and so of a true model. Intervals are over neurons, for these stimuli: parts of the neurons are left out,
-        Student's t on Fisher's z scale; for measures that compare rows at once (corr, cosine, spearman, rho-a). NaN
-        where a region has fewer than four neurons, or a negative reliability has no root.
+        and so of a true model. Intervals generalise over neurons, for these stimuli (jackknife over
+        groups of neurons, Student's t on Fisher's z scale); they are computed for corr, cosine, spearman and rho-a.
+        NaN for a region with fewer than four neurons, and for the root of a negative reliability.
 
     Raises
     ------
@@ -184,7 +184,7 @@ def neuron_ceilings(
 
 
 def root(reliability: float) -> float:
-    """Expected fit of a true model to an RDM of that reliability; NaN where it is negative."""
+    """Expected fit of a true model to an RDM with this reliability: its square root; NaN if negative."""
     return float(np.sqrt(reliability)) if reliability >= 0 else float("nan")
 
 
@@ -207,7 +207,7 @@ def trial_reliability(
     request : PopulationRequest
         Which populations of it, and which stimuli.
     rng : numpy.random.Generator
-        Source of the splits; each stimulus' trials are split by themselves.
+        Source of the splits; the trials of each stimulus are split independently.
     dissimilarity, normalize, method, n_splits
         See :func:`neuron_ceilings`.
 
@@ -224,8 +224,8 @@ def trial_reliability(
 
     Notes
     -----
-    The Spearman-Brown formula holds for sums of independent parts; noise enters dissimilarities also as a square, so
-    the corrected value is approximate (``analyses/ceilings_check`` measures by how much).
+    The Spearman-Brown formula holds for sums of independent parts. Noise also enters dissimilarities squared, so the
+    corrected value is approximate (``analyses/ceilings_check`` measures its bias).
     """
     find_method(method)
     _, groups = populations(recording, request, with_trials=True)
@@ -287,8 +287,8 @@ def subject_ceilings(
     pandas.DataFrame
         One row per region: ``region, n_subjects, n_neurons, n_stimuli, ceiling_lower, ceiling_upper, method,
         dissimilarity, simulated``. ``ceiling_lower`` is the mean fit of each subject's RDM to the pooled RDM of the
-        others, ``ceiling_upper`` to that of all (itself among them), pooled as rsatoolbox does for the method. NaN
-        where a region was recorded in one subject.
+        others, ``ceiling_upper`` to the pooled RDM of all subjects, itself included; RDMs are pooled as in rsatoolbox
+        for the method. NaN for a region recorded in one subject.
 
     Raises
     ------
@@ -325,7 +325,7 @@ def ceilings_of_rdms(rdms: RDMs, *, method: str = "corr") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As of :func:`subject_ceilings`; NaN where a region has RDMs of one subject, or two of the same one.
+        Columns of :func:`subject_ceilings`; NaN if a region has RDMs of one subject only, or two of one subject.
     """
     table = rdm_table(rdms)
     table = table.assign(**{n: v for n, v in (("n_neurons", np.nan), ("simulated", False)) if n not in table.columns})
@@ -372,22 +372,22 @@ def _checked_splits(n_splits: int) -> int:
 
 
 def neuron_orders(n_neurons: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
-    """Random orders of the neurons, (n_splits, n_neurons); the halves are their beginnings and what follows."""
+    """Random orders of the neurons, (n_splits, n_neurons); the first and second part of an order are the halves."""
     return np.stack([rng.permutation(n_neurons) for _ in range(_checked_splits(n_splits))])
 
 
 def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:
-    """Some of the orders, without each of up to twenty random groups of neurons in turn.
+    """Orders of the neurons with each of up to twenty random groups of neurons left out in turn.
 
     Parameters
     ----------
     orders : integer array of shape (n_splits, n_neurons)
-        Random orders of the neurons, whose beginnings and continuations are halves.
+        From :func:`neuron_orders`.
 
     Returns
     -------
     list of integer arrays of shape (n_fewer_splits, n_kept)
-        One per group; none where fewer than four neurons would be kept.
+        One per group; an empty list if fewer than four neurons would be kept.
     """
     n_neurons = orders.shape[1]
     n_groups = min(JACKKNIFE_GROUPS, n_neurons // 2)
@@ -398,7 +398,7 @@ def orders_without_groups(orders: np.ndarray) -> list[np.ndarray]:
 
 
 def grouped_jackknife_variance(by_group: np.ndarray) -> float:
-    """Variance of an estimate over the neurons sampled, free of what the finite number of splits adds.
+    """Jackknife variance of an estimate over neurons, corrected for the finite number of random splits.
 
     Parameters
     ----------
@@ -408,8 +408,8 @@ def grouped_jackknife_variance(by_group: np.ndarray) -> float:
     Returns
     -------
     float
-        Jackknife variance of the means less the share that splits have in it (they are the same in all groups, so what
-        remains is their interaction with groups); at least 0. NaN with fewer than two groups or splits, or where an
+        Jackknife variance of the means over splits, minus the contribution of the splits (their interaction with
+        groups, as all groups have the same splits); at least 0. NaN with fewer than two groups or splits, or if an
         estimate is undefined.
     """
     if by_group.ndim != 2 or min(by_group.shape) < 2:
@@ -433,14 +433,14 @@ def _agreement(first: np.ndarray, second: np.ndarray, method: str) -> float:
 
 
 def _pooled(vectors: np.ndarray, method: str) -> np.ndarray:
-    """RDM vector that fits the given ones best, pooled as rsatoolbox does for the method."""
+    """Pooled RDM vector, which fits the given vectors best, as in rsatoolbox for the method."""
     with warnings.catch_warnings():
-        # Ranks are averaged for every rank measure; for tau rsatoolbox says so each time.
+        # Ranks are averaged for every rank measure; rsatoolbox warns of this for tau.
         warnings.filterwarnings("ignore", message="Noise ceiling for tau")
         return pool_rdm(RDMs(vectors), method=method).get_vectors()[0]
 
 
 def _mean(fits: Sequence[float] | np.ndarray) -> float:
-    """Mean over splits in which the fit is defined; NaN where it is in none."""
+    """Mean over splits in which the fit is defined; NaN if there is none."""
     defined = np.isfinite(fits)
     return float(np.asarray(fits)[defined].mean()) if defined.any() else float("nan")

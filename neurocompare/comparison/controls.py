@@ -1,11 +1,11 @@
-"""What is partialled out of RDMs before they are compared, and which pairs of stimuli are compared at all.
+"""Controls: effects of view and identity that are partialled out of RDMs, and restrictions to some pairs of stimuli.
 
-RDMs of any populations that are tuned to views share the table of view pairs, and the small dissimilarities within one
-identity: a fit says that much and no more, unless both are controlled. A control puts every pair of stimuli in a cell;
-the mean of each cell is taken off model and neural RDM, so that what is left to agree are differences within cells.
+The RDMs of any two populations that are tuned to view are similar: they share the mean dissimilarity of each pair of
+views, and small dissimilarities within an identity. Without controls, a fit can reflect these alone. A control assigns
+every pair of stimuli to a cell; the mean of each cell is subtracted from model and neural RDMs, so that the fit depends
+on differences within cells.
 
-The mean of a cell is that of the whole RDM, also where parts of the data are left out: to first order a fit does not
-change with it.
+Cell means are those of the whole RDM, also in resampled data: to first order a fit does not depend on them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ __all__ = ["CONTROLS", "Control", "PairCells", "cells_of_pairs", "check_controls
 
 @dataclass(frozen=True)
 class Control:
-    """A way to sort pairs of stimuli into cells.
+    """An assignment of pairs of stimuli to cells.
 
     Parameters
     ----------
     name : str
-        As in study files and tables.
+        Name in study files and tables.
     label : str
-        What is compared under it, in words.
+        What is compared under this control, in words.
     cells : callable
-        Identities and views (n_pairs, 2) of the two stimuli of each pair, numbered from 0, to the cell of each pair,
-        integers; below 0 where the pair is left out.
+        From identities and views, each (n_pairs, 2), numbered from 0, of the two stimuli of each pair, to the cell of
+        each pair, integers; negative for pairs that are left out.
     """
 
     name: str
@@ -69,7 +69,7 @@ CONTROLS: dict[str, Control] = {
         Control("within-identity", "pairs of one identity alone", _within_identities),
     )
 }
-"""Every control by its name; several are crossed. To add one, add its record here."""
+"""Every control by its name; several controls are crossed. To add one, add its record here."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class PairCells:
     Parameters
     ----------
     cell : integer array of shape (n_pairs,)
-        Numbered from 0; -1 where the pair is left out.
+        Numbered from 0; -1 for pairs that are left out.
     """
 
     cell: np.ndarray
 
     def partialled(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (n_rdms, n_pairs) less the mean of each cell; NaN where a pair is left out or was NaN."""
+        """Vectors (n_rdms, n_pairs) minus the mean of each cell; NaN for pairs left out or NaN before."""
         kept = self.cell >= 0
         cell = self.cell[kept]
         values = vectors[:, kept]
@@ -105,8 +105,8 @@ def check_controls(control: str | Sequence[str]) -> tuple[str, ...]:
     Parameters
     ----------
     control : str or sequence of str
-        One of :data:`CONTROLS` or several; ``"view+identity"`` and ``("view", "identity")`` say the same; nothing is
-        controlled by an empty sequence or ``"none"``.
+        One or several of :data:`CONTROLS`; ``"view+identity"`` and ``("view", "identity")`` are the same; an empty
+        sequence and ``"none"`` mean no control.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def check_controls(control: str | Sequence[str]) -> tuple[str, ...]:
     Raises
     ------
     InputError
-        If there is no control of that name, or one is named twice.
+        If there is no control of this name, or one is named twice.
     """
     if isinstance(control, str):
         control = () if control == "none" else control.split("+")
@@ -141,12 +141,12 @@ def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Pair
     Returns
     -------
     PairCells or None
-        None where nothing is controlled.
+        None without controls.
 
     Raises
     ------
     InputError
-        If identities or views are unknown, or no two pairs are left in any cell.
+        If identities or views are unknown, or no cell has two pairs.
     """
     names = check_controls(control)
     if not names:

@@ -1,8 +1,8 @@
 """Difference between two regimes for new seeds and new exemplars: crossed analysis of variance, Satterthwaite's df.
 
-Takes values of networks (rows) and exemplars (columns); gives an :class:`~.hypothesis_tests.Outcome`. Defined for two
-or more seeds and exemplars whose values vary. Where seeds or exemplars differ by less than chance, the variance is the
-larger part alone.
+Takes values of networks (rows) and exemplars (columns); gives an :class:`~.hypothesis_tests.Outcome`. Requires at
+least two seeds and two exemplars, and values that vary. If seeds or exemplars vary less than expected by chance, only
+the larger of the two variance components is used.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ __all__ = ["crossed_outcome"]
 
 @dataclass(frozen=True)
 class _Part:
-    """A variance of the difference, estimated with ``df`` degrees of freedom."""
+    """A variance component of the difference, estimated with ``df`` degrees of freedom."""
 
     variance: float
     df: float
 
 
 def crossed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alpha: float = 0.05) -> tuple[Outcome, str]:
-    """Difference between regimes, seeds and exemplars being random and crossed.
+    """Difference between regimes, with seeds and exemplars as crossed random factors.
 
     Parameters
     ----------
     first, second : arrays of shape (n_first, n_exemplars) and (n_second, n_exemplars)
-        Values of every network and exemplar (identity); NaN where there is none. Rows of one seed stand at the same
-        place where ``paired``.
+        Values of every network and exemplar (identity); NaN if missing. If ``paired``, row i of both arrays is
+        the same seed.
     paired : bool
-        Whether differences within seed and exemplar are analysed: ``difference = mean + seed + exemplar + rest``. Else
-        networks are independent, of their own variance in each regime, and exemplars have an effect of the regime.
+        True analyses differences within seed and exemplar: ``difference = mean + seed + exemplar + rest``. False takes
+        networks as independent, with a separate variance in each regime, and includes an exemplar x regime effect.
     alpha : float
         1 - coverage of the interval.
 
     Returns
     -------
     outcome : Outcome
-        Mean difference, with t on Satterthwaite's degrees of freedom.
+        Mean difference, with a t test on Satterthwaite's degrees of freedom.
     problem : str
-        Why nothing can be said (too few networks, exemplars or common values; values that do not vary), or nothing.
+        Why the test is undefined (too few networks, exemplars or common values; no variation), or empty.
 
     Notes
     -----
-    The variance of the mean difference is that of the means of seeds, plus that of the means of exemplars, less that of
-    the rest, which both hold: V = MS_seed / nm + MS_exemplar / nm - MS_rest / nm for n seeds and m exemplars. What is
-    subtracted is at most the smaller of the two, so that V is never below the larger. Degrees of freedom are those of
-    Satterthwaite (1946), Biometrics Bulletin 2:110, for a sum of mean squares. Missing values are filled by what is
-    known of their seed and exemplar (Yates 1933), and the rest has as many fewer degrees of freedom.
+    For n seeds and m exemplars the variance of the mean difference is V = (MS_seed + MS_exemplar - MS_rest) / nm: the
+    residual is subtracted once because both mean squares contain it. At most the smaller of MS_seed and MS_exemplar is
+    subtracted, so that V is never below the larger term. Degrees of freedom are those of Satterthwaite (1946),
+    Biometrics Bulletin 2:110, for a sum of mean squares. Missing values are estimated from the effects of their seed
+    and exemplar (Yates 1933), and the residual degrees of freedom are reduced by their number.
     """
     if first.shape[1] < 2:
         return Outcome(np.nan), "one value a network"
@@ -89,7 +89,7 @@ def _variance(seeds: list[_Part], exemplars: _Part, rests: list[_Part]) -> tuple
     smaller, larger = sorted([of_seeds, exemplars.variance])
     parts = [*seeds, exemplars, *rests]
     if of_rests >= smaller:
-        # Nothing is left of the smaller part: the larger stands alone.
+        # The residual cancels the smaller mean square: only the larger is used.
         variance, parts = larger, seeds if of_seeds == larger else [exemplars]
     else:
         variance = of_seeds + exemplars.variance - of_rests
@@ -98,18 +98,18 @@ def _variance(seeds: list[_Part], exemplars: _Part, rests: list[_Part]) -> tuple
 
 
 def _connected(table: np.ndarray) -> bool:
-    """Whether the known values tell all effects of seeds and exemplars apart, but for one constant."""
+    """Whether the known values determine all effects of seeds and exemplars, up to one constant."""
     return bool(np.linalg.matrix_rank(_indicators(table)[~np.isnan(table).ravel()]) == sum(table.shape) - 1)
 
 
 def _indicators(table: np.ndarray) -> np.ndarray:
-    """Which seed and which exemplar each value of a table has, (n_values, n_seeds + n_exemplars)."""
+    """Design matrix of seeds and exemplars, (n_values, n_seeds + n_exemplars)."""
     seed, exemplar = np.indices(table.shape)
     return np.concatenate([np.eye(table.shape[0])[seed.ravel()], np.eye(table.shape[1])[exemplar.ravel()]], axis=1)
 
 
 def _filled(table: np.ndarray) -> tuple[np.ndarray, int]:
-    """A table of seeds and exemplars whose gaps are filled by their sum of effects, and how many there were."""
+    """The table with missing values replaced by the sum of seed and exemplar effects; and their number."""
     gaps = np.isnan(table)
     if not gaps.any():
         return table, 0

@@ -1,6 +1,6 @@
-"""What a recording says by itself, without any model: view tuning, reliability, and how much more data it needs.
+"""Describes a recording without any model: view tuning, reliability, and how much more data it needs.
 
-Takes a recording; gives tables, a verdict for every patch, and sentences. Nothing is drawn or written here.
+Takes a recording; gives tables, a verdict for every patch, and sentences. It draws and writes nothing.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ VERDICTS = {
     "undecided": "undecided: the interval holds 0, as where views are ignored, or with too little data",
     "not defined": "not defined: the recording does not say which views of which identities were shown",
 }
-"""What the mirror-symmetry index of a patch says, and in words."""
+"""Verdicts on the mirror-symmetry index of a patch, with their meaning."""
 GROWTH_SIZES = 6
 GROWTH_DRAWS = 20
 
 
 @dataclass(frozen=True)
 class RecordingDescription:
-    """What was found in a recording.
+    """Description of a recording.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class RecordingDescription:
         ``n, measured`` (mean correlation of RDMs of disjoint samples of that size; NaN past half of the data) and
         ``predicted`` (Spearman-Brown from all of the data).
     notes : tuple of str
-        What could not be said, and why.
+        What could not be computed, and why.
     """
 
     patches: pd.DataFrame
@@ -71,7 +71,7 @@ class RecordingDescription:
         return dict(zip(_names(self.patches), self.patches["verdict"], strict=True))
 
     def sentences(self) -> list[str]:
-        """What a reader should take away, one sentence or two per patch."""
+        """Summary of the results, one or two sentences per patch."""
         return [
             _sentence(name, row)
             for name, row in zip(_names(self.patches), self.patches.to_dict("records"), strict=True)
@@ -95,26 +95,26 @@ def describe_recording(
     confidence: float = 0.95,
     rng: np.random.Generator | None = None,
 ) -> RecordingDescription:
-    """Describe every patch of a recording by itself.
+    """Describe every patch of a recording without a model.
 
     Parameters
     ----------
     recording : xarray.DataArray
         A recording. Without identities and views of its stimuli, reliability alone is described.
     stimuli : StimulusSet or None
-        What was shown, where the recording does not say it.
+        What was shown, if the recording does not state it.
     by_subject : bool
         One description per region and subject instead of one per region.
     missing : {"refuse", "drop_neurons", "drop_stimuli"}
         See :func:`~neural_data.recordings.condition_means`.
     target : float
-        Reliability that is asked for by ``more_neurons`` and ``more_repetitions``.
+        Reliability for which ``more_neurons`` and ``more_repetitions`` are computed.
     n_splits : int
         Random splits of neurons and trials into halves.
     confidence : float
-        Coverage aimed at by the intervals.
+        Nominal coverage of the intervals.
     rng : numpy.random.Generator or None
-        Source of the splits; None takes one that starts from 0.
+        Source of the splits; None takes one with seed 0.
 
     Returns
     -------
@@ -127,11 +127,11 @@ def describe_recording(
 
     Notes
     -----
-    Mirror symmetry is decided by the index that is freed of the noise of few neurons
-    (:func:`~neurocompare.comparison.recorded_index.corrected_indices`); its interval is cut to -1..1, where the index
-    lies, which leaves its coverage as it is. Shares of view and identity come from a two-way analysis of variance of
-    every neuron, pooled (:func:`~neurocompare.comparison.tuning.tuning_shares`). RDMs are 1 - Pearson's r across
-    neurons. Bias and coverage on simulated patches stand in ``analyses/describe_check``.
+    The verdict on mirror symmetry uses the noise-corrected index
+    (:func:`~neurocompare.comparison.recorded_index.corrected_indices`). Its interval is clipped to -1..1, the range of
+    the index, which does not change its coverage. Shares of view and identity come from a two-way analysis of variance
+    of every neuron, pooled (:func:`~neurocompare.comparison.tuning.tuning_shares`). RDMs are 1 - Pearson's r across
+    neurons. ``analyses/describe_check`` has bias and coverage on simulated patches.
     """
     if not 0 < target < 1:
         raise InputError(f"target is {target}; a reliability lies between 0 and 1")
@@ -185,19 +185,19 @@ def describe_recording(
 
 
 def needed(reliability: float, n_units: int, target: float) -> float:
-    """Neurons (or repetitions) beyond those there are for a reliability, by Spearman and Brown.
+    """Additional neurons (or repetitions) needed for a target reliability, by the Spearman-Brown formula.
 
     Parameters
     ----------
     reliability : float
-        Of the RDM of ``n_units``.
+        Reliability of the RDM of ``n_units`` neurons or repetitions.
     n_units : int
     target : float
 
     Returns
     -------
     float
-        A whole number; 0 where the target is reached, NaN where the reliability is not above 0.
+        A whole number; 0 if the target is reached, NaN if the reliability is not above 0.
     """
     if not reliability > 0:
         return float("nan")
@@ -209,7 +209,7 @@ def needed(reliability: float, n_units: int, target: float) -> float:
 def _groups(
     recording: xr.DataArray, request: PopulationRequest, notes: list[str]
 ) -> tuple[pd.DataFrame, list[Population], bool]:
-    """Populations with their trials, where every cell has at least two."""
+    """Populations; with their trials if every neuron has at least two responses to every stimulus."""
     try:
         return *populations(recording, request, with_trials=True), True
     except InputError as error:
@@ -222,7 +222,7 @@ def _groups(
 def _views(
     recording: xr.DataArray, stimuli: StimulusSet | None, patterns: pd.DataFrame, notes: list[str]
 ) -> StimulusSet | None:
-    """Every identity in every view, or None with a note that says what is lacking."""
+    """Stimuli with every identity in every view; or None, with a note on what is missing."""
     try:
         known = stimuli_of(recording) if stimuli is None else stimuli
         shown = known.take(known.table.index.get_indexer(patterns.index)).yaw_views()
@@ -237,7 +237,7 @@ def _views(
 
 
 def _positions(shown: StimulusSet | None, patterns: pd.DataFrame) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Places of views in the responses (n_identities, n_views), and azimuths; None where there are none."""
+    """Positions of views in the responses (n_identities, n_views), and azimuths; None without views."""
     if shown is None:
         return None, None
     _, positions = view_order(shown)
@@ -278,7 +278,7 @@ def _index_row(found: pd.Series | None) -> dict[str, object]:
 
 
 def _tuned(tuning: pd.DataFrame, column: str) -> float:
-    """Neurons with p under 0.05; NaN where it was not tested."""
+    """Number of neurons with p < 0.05; NaN if not tested."""
     tested = tuning[column].notna()
     return float((tuning[column] < 0.05).sum()) if tested.any() else np.nan
 

@@ -1,8 +1,8 @@
 """Arithmetic of fits on one block of resampling draws: weighted moments, weighted ranks, whitened products.
 
-A draw is a vector c of multiplicities of stimuli. It re-weights pairs, (i, j) by c_i c_j, and nothing else changes:
-moments of every draw, model and recording are one matrix product, a rank under weights is a cumulative sum over one
-sort, and whitening is double centring with weights. The same code runs on NumPy arrays and torch tensors.
+A draw is a vector c of multiplicities of stimuli. Resampling only re-weights pairs: (i, j) has weight c_i c_j. The
+moments of all draws, models and recordings are therefore one matrix product, weighted ranks are cumulative sums over
+one sort, and whitening is weighted double centring. The same code runs on NumPy arrays and torch tensors.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ __all__ = [
 ]
 
 BLOCK_BYTES = 64 * 2**20
-"""Size of one block of pair weights; a run holds a handful of arrays of this size, whatever the number of draws."""
+"""Size of one block of pair weights; a few arrays of this size are in memory, whatever the number of draws."""
 CONSTANT = 1e-12
-"""Spread, relative to size, under which values are held to be constant but for rounding."""
+"""Spread, relative to size, below which values count as constant."""
 
 Array = Any  # NumPy array or torch tensor, float64
 
 
 def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
-    """Vectors moved and scaled so that weighted moments keep their digits.
+    """Vectors shifted and scaled so that weighted moments do not lose digits.
 
     Parameters
     ----------
     vectors : array of shape (n_rdms, n_pairs)
         Dissimilarities without NaN.
     centred : bool
-        Whether the measure of fit ignores a constant that is added to all dissimilarities.
+        Whether the measure of fit is unchanged by a constant added to all dissimilarities.
 
     Returns
     -------
     array of shape (n_rdms, n_pairs)
-        Constant rows (zero rows, where it is not centred) come out as zeros.
+        Constant rows (if not ``centred``: zero rows) become zeros.
     """
     if not vectors.shape[1]:
         return vectors
@@ -65,7 +65,7 @@ def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Which pairs of stimuli were measured, and how draws of stimuli weigh them.
+    """The measured pairs of stimuli, and their weights in draws of stimuli.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Pairs:
     measured : integer array of shape (n_pairs,)
         Positions of the measured pairs in the whole upper triangle.
     clusters : integer array of shape (n_stimuli,) or None
-        Pairs within a cluster count once a copy; see ``fits.fits_on_counts``.
+        Pairs within a cluster have weight c, not c squared; see ``fits.fits_on_counts``.
     """
 
     n_stimuli: int
@@ -88,7 +88,7 @@ class Pairs:
 
     @cached_property
     def same(self) -> np.ndarray | None:
-        """Places of the measured pairs within a cluster; None where there are none."""
+        """Positions of the measured pairs within clusters; None if there are none."""
         if self.clusters is None:
             return None
         first, second = self.ends
@@ -115,13 +115,13 @@ class Pairs:
 class Kernel(Protocol):
     """Fits of fixed model RDMs to fixed or drawn neural RDMs, one block of draws at a time.
 
-    Made from model vectors (n_models, n_pairs), neural vectors (n_recordings, n_pairs) or None where every draw brings
-    its own, :class:`Pairs`, and a torch device or None for NumPy.
+    Made from model vectors (n_models, n_pairs); neural vectors (n_recordings, n_pairs), or None if every draw has its
+    own; :class:`Pairs`; and a torch device, or None for NumPy.
     """
 
     @property
     def numbers_per_draw(self) -> int:
-        """Numbers held for one draw at a time, from which the size of a block follows."""
+        """Numbers in memory per draw, which determine the size of a block."""
 
     def fits(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """Fits (n_draws, n_models, n_recordings) from counts of stimuli, weights of pairs, and each draw's RDM."""
@@ -134,19 +134,19 @@ def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.nd
     ----------
     kernel : Kernel
     pairs : Pairs
-        Those that the kernel was made with.
+        The pairs that the kernel was made with.
     counts : integer array of shape (n_draws, n_stimuli)
         Multiplicities of stimuli.
     drawn : array of shape (n_draws, n_pairs) or None
-        The neural RDM of each draw, on the measured pairs, where the kernel holds none.
+        The neural RDM of each draw, on the measured pairs, if the kernel has no neural vectors.
 
     Returns
     -------
     array of shape (n_draws, n_models, n_recordings)
-        NaN where fewer than two pairs were drawn.
+        NaN if fewer than two pairs were drawn.
     """
     weights = pairs.weights(counts)
-    # One pair cannot vary: two are the least that a fit is defined on.
+    # One pair cannot vary: a fit needs at least two.
     undefined = (weights > 0).sum(axis=1) < 2
     weights[undefined] = 1.0
     fits = kernel.fits(counts, weights, drawn)
@@ -212,7 +212,7 @@ class ProductKernel:
 
 
 def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *, centred: bool) -> np.ndarray:
-    """Cosine (correlation, where centred) of every vector with the one in the same row, under weights of pairs.
+    """Weighted cosine (correlation, if ``centred``) of every vector with the one in the same row.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *,
     Returns
     -------
     array of shape (n_draws, n_rdms)
-        NaN where a vector is constant over what was drawn.
+        NaN if a vector is constant over the drawn pairs.
     """
     xx, yy, xy = (weights @ (a * b).T for a, b in ((first, first), (second, second), (first, second)))
     sizes = xx.copy(), yy.copy()
@@ -242,7 +242,7 @@ def rank_kernel(
         return _SortedRankKernel(models, recordings, pairs, device, tie_free)
 
     def rho(*ranked: object) -> np.ndarray:
-        # Compiling takes seconds: only who asks for rank correlations waits for it.
+        # Imported here because compiling takes seconds and only rank correlations need it.
         from neurocompare.comparison.rank_kernels import rho_of_draws
 
         measure: Callable[..., np.ndarray] = rho_of_draws
@@ -286,7 +286,7 @@ class _CompiledKernel:
 
 
 class _SortedRankKernel:
-    """Weighted products of ranks, each as twice its distance from the mean rank: a whole number."""
+    """Weighted products of ranks; a rank is stored as twice its distance from the mean rank, an integer."""
 
     def __init__(self, models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, device: str, tie_free: bool):
         self.tie_free = tie_free
@@ -321,12 +321,12 @@ class _SortedRankKernel:
 
 
 class _Whitening:
-    """What the covariance of an RDM's noise takes off its products, for noise alike and independent in all responses.
+    """Whitening: correction of products x'y to x' V^-1 y, where V is the covariance of the noise of an RDM.
 
-    With that covariance V, the product x V^-1 y is that of the two double-centred matrices (linear CKA). Where pairs
-    are copied or left out, centring means: find b with ``sum_j w_ij (x_ij - (b_i + b_j) / 2) = b_i`` for every drawn
-    copy i, w_ij counting its drawn partners. Centring is a projection, so it takes ``sum_i c_i b_i (row sum i of y)``
-    off twice the product over pairs.
+    V is that of independent noise with equal variance in all responses. Then x' V^-1 y is the product of the two
+    double-centred matrices (linear CKA). If pairs are repeated or left out by a draw, double centring means to find b
+    with ``sum_j w_ij (x_ij - (b_i + b_j) / 2) = b_i`` for every drawn copy i, where w_ij counts its drawn partners.
+    Centring is a projection, so it subtracts ``sum_i c_i b_i (row sum i of y)`` from twice the product over pairs.
     """
 
     def __init__(self, pairs: Pairs, models: Array, recordings: Array | None, to_device: Callable[[np.ndarray], Array]):
@@ -344,13 +344,13 @@ class _Whitening:
 
     @property
     def numbers_per_draw(self) -> int:
-        """Numbers held for one draw at a time."""
+        """Numbers in memory per draw."""
         n = self.n_stimuli
         rows = 4 * n * (len(self.models) + (1 if self.recordings is None else len(self.recordings)))
         return rows + (n * n if self.recordings is None else 0) + (0 if self.closed_form else 3 * n * n)
 
     def removed(self, counts: Array, drawn: Array | None, mean_x: Array, mean_y: Array) -> tuple[Array, ...]:
-        """What to take off the sums of x squared, y squared and x y over pairs.
+        """Corrections to subtract from the sums of x squared, y squared and x y over pairs.
 
         ``mean_x`` (n_draws, n_models) and ``mean_y`` (n_draws, n_recordings) are subtracted from the RDMs first.
         """
@@ -378,7 +378,7 @@ class _Whitening:
         return sums + present[None] @ (squares * self.near)
 
     def _solved(self, counts: Array, partners: Array, rows: Array) -> Array:
-        """The b of every row, (n_draws, n_rdms, n_stimuli)."""
+        """Solution b for every row, (n_draws, n_rdms, n_stimuli); see the class."""
         if self.closed_form:
             # All off-diagonal coefficients of column j are c_j / 2: a diagonal matrix plus one of rank one.
             diagonal = (counts.sum(1)[:, None] / 2 + 1 - counts)[:, None, :]
@@ -403,7 +403,7 @@ class _Whitening:
 
 
 class _SortedRow:
-    """One RDM's sort, from which its ranks under any weights are two look-ups in a cumulative sum."""
+    """The sorted values of one RDM; its ranks under any weights follow from a cumulative sum of the weights."""
 
     def __init__(self, values: np.ndarray, to_device: Callable[[np.ndarray], Array]):
         order = np.argsort(values, kind="stable")
@@ -423,7 +423,7 @@ class _SortedRow:
 
 
 class _DenseRanks:
-    """Dense ranks (from 0, ties equal, also those but for rounding) and the sort of each row."""
+    """Dense ranks (from 0; values equal but for rounding are tied) and the sort order of each row."""
 
     def __init__(self, rows: np.ndarray):
         self.order = np.argsort(rows, axis=1)
@@ -458,7 +458,7 @@ def _weighted_products(weights: Array, rows: Array, others: Array) -> Array:
 
 
 def _carriers(device: str | None) -> tuple[Callable, Callable]:
-    """Functions that bring NumPy arrays to the place of computation and back."""
+    """Functions that move NumPy arrays to the device and back."""
     if device is None:
         return np.asarray, np.asarray
     import torch
@@ -495,6 +495,6 @@ def _solve(coefficients: Array, right: Array) -> Array:
 
 
 def _defined(spread: Array, size: Array) -> Array:
-    """Weighted sums of squares; NaN where nothing but rounding is left of them."""
+    """Weighted sums of squares; NaN if they are within rounding error of 0."""
     spread[spread <= CONSTANT * size] = np.nan
     return spread

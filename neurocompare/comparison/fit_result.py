@@ -1,6 +1,6 @@
-"""What resampled fits say: variances, intervals, tests and tables.
+"""Results of resampled fits: variances, intervals, tests and tables.
 
-Takes the fits on the data and on every draw of every resampled factor (see ``inference``); computes no fit itself.
+Takes the fits on the data and on every draw of every resampled factor (see ``inference``); computes no fits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIT_COLUMNS = (
     *("p_zero_adjusted", "p_ceiling", "ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low"),
     *("corrected_high", "p_identity", "p_identity_adjusted", "control"),
 )
-"""Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that fits alone know."""
+"""Columns of ``FitResult.to_frame``: those of ``tables/fits.csv`` that come from fits alone."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +46,25 @@ class FitResult:
     models, recordings : pandas.DataFrame
         RDM descriptors of the models and of the neural RDMs, one row each.
     estimates : array of shape (n_models, n_recordings)
-        Fits on the data themselves.
+        Fits on the data, without resampling.
     draws : array of shape (n_draws, n_models, n_recordings)
         Fits on draws with replacement of all crossed factors together.
     deviations : dict of tuple of str to array of shape (n_refits, n_models, n_recordings)
-        Squares add up, over refits, to the variance of each factor and of each two crossed factors.
+        Deviations whose squares, summed over refits, are the variance of each factor and of each pair of factors.
     variance : {"jackknife", "bootstrap"}
-        What the deviations are of.
+        Resampling method of the deviations.
     sizes : dict of str to integer array of shape (n_recordings,)
-        Units of each factor: stimuli, identities, neurons, subjects.
+        Number of units of each factor: stimuli, identities, neurons, subjects.
     factors : tuple of str
-        What was resampled.
+        Resampled factors.
     ceilings : pandas.DataFrame or None
         Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row per recording.
     ceiling_deviations : dict of tuple of str to array of shape (n_refits, n_recordings), or None
-        Deviations of the reliabilities' Fisher's z in the same refits; None where it was not measured in them.
+        Deviations of Fisher's z of the reliabilities in the same refits; None if not computed in them.
     identity_null : array of shape (n_permutations, n_models, n_recordings), or str
-        Fits to recordings whose identities were permuted, views kept; or why there are none.
+        Fits to recordings with identities permuted and views kept; or a text, why there are none.
     control : tuple of str
-        What was partialled out of models and recordings, see ``controls``.
+        Controls partialled out of models and recordings, see ``controls``.
     """
 
     models: pd.DataFrame
@@ -94,7 +94,7 @@ class FitResult:
 
     @cached_property
     def variances(self) -> np.ndarray:
-        """Variance of each fit, (n_models, n_recordings); NaN where a fit is undefined."""
+        """Variance of each fit, (n_models, n_recordings); NaN if a fit is undefined."""
         parts = {key: (deviations**2).sum(axis=0) for key, deviations in self.deviations.items()}
         return np.where(np.isnan(self.estimates), np.nan, self._combined(parts, self.sizes))
 
@@ -107,7 +107,7 @@ class FitResult:
     def df(self) -> np.ndarray:
         """Degrees of freedom of the t intervals and tests, (n_recordings,): the smallest factor's units minus one.
 
-        For the jackknife a factor has as many units as parts were left out.
+        In the jackknife, the units of a factor are the parts that were left out.
         """
         sizes = self.sizes
         if self.variance == "jackknife":
@@ -129,8 +129,8 @@ class FitResult:
     def p_identity(self) -> np.ndarray:
         """One-sided p of each fit under permuted identities, views kept, (n_models, n_recordings).
 
-        Small where model and recording agree about faces, beyond what they share about views. NaN where stimuli are
-        not a number of identities in the same views each.
+        Small if model and recording agree about identities beyond their agreement about views. NaN unless all
+        identities are shown in the same views.
         """
         if isinstance(self.identity_null, str):
             return np.full(self.estimates.shape, np.nan)
@@ -160,9 +160,9 @@ class FitResult:
 
     @cached_property
     def roots(self) -> np.ndarray:
-        """Root of each recording's reliability, (n_recordings,): what a true model's fit is bounded by.
+        """Root of each recording's reliability, (n_recordings,): the expected fit of a true model.
 
-        NaN without ceilings and where the reliability is not above 0.
+        NaN without ceilings, and if the reliability is not above 0.
         """
         if self.ceilings is None:
             return np.full(len(self.recordings), np.nan)
@@ -173,8 +173,8 @@ class FitResult:
     def p_ceiling(self) -> np.ndarray:
         """Two-sided p of each fit against the root of the reliability, (n_models, n_recordings); NaN without ceilings.
 
-        A true model is expected there. The root's own error is taken into account, with what it shares with the fit's
-        where the reliability was measured in the same refits; else as independent.
+        The root is the expected fit of a true model. Its error is included, with its covariance with the fit's error if
+        the reliability was computed in the same refits; else as independent.
         """
         return self.below_ceiling.p_two_sided
 
@@ -185,10 +185,10 @@ class FitResult:
 
     @cached_property
     def corrected(self) -> FitResult:
-        """The same result with noise-corrected fits in place of fits: each over the root of the reliability.
+        """The same result with noise-corrected fits: fits divided by the root of the reliability.
 
-        A true model is expected at 1. Errors of the roots are part of standard errors and intervals; NaN without
-        ceilings.
+        A true model has an expected value of 1. Standard errors and intervals include the errors of the roots; NaN
+        without ceilings.
         """
         corrected = self.estimates / self.roots
         return self._with_roots(corrected, fit=1 / self.roots, root=-corrected / self.roots)
@@ -199,7 +199,7 @@ class FitResult:
         return 2 * stats.t.sf(np.abs(_ratio(*_settled(self.estimates, self.se))), self.df)
 
     def _with_roots(self, estimates: np.ndarray, *, fit: np.ndarray | float, root: np.ndarray | float) -> FitResult:
-        """A result of other estimates that change by ``fit`` with each fit and by ``root`` with each root."""
+        """Result for estimates with derivative ``fit`` with respect to each fit and ``root`` to each root."""
         if self.ceilings is None:
             moved = {key: np.full_like(found, np.nan) for key, found in self.deviations.items()}
         else:
@@ -220,9 +220,9 @@ class FitResult:
         *,
         models: pd.DataFrame | None = None,
     ) -> FitResult:
-        """The same result with another statistic in place of fits, without what holds for fits alone.
+        """The same result for another statistic instead of fits, without ceilings and permutations of identities.
 
-        Arrays as in the class; ``models`` where its rows are others.
+        Arrays as in the class; ``models`` if the rows of the statistic are not the models.
         """
         return replace(
             self,
@@ -244,7 +244,8 @@ class FitResult:
         n_recordings = len(self.recordings)
         found = {key: np.zeros((len(of), n_recordings)) for key, of in self.deviations.items()}
         se = ceilings["ceiling_lower_se"].fillna(0).to_numpy(dtype=float) / (2 * self.roots)
-        # One row more a recording, where no fit deviates: errors of their own. A bootstrap's variance is scaled later.
+        # One more row per recording, in which no fit deviates: independent errors. Bootstrap variances are scaled
+        # later.
         first = next(key for key in found if len(key) == 1)
         scale = 1.0 if self.variance == "jackknife" else np.sqrt(1 - 1 / self.sizes[first[0]])
         found[first] = np.concatenate([found[first], np.diag(se * scale)])
@@ -252,7 +253,7 @@ class FitResult:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know: undefined fits, redrawn draws, regimes off calibration."""
+        """Caveats for readers: undefined fits, redrawn draws, and known errors of intervals from the calibration."""
         notes = []
         undefined = int(np.isnan(self.estimates).sum())
         if undefined:
@@ -289,7 +290,7 @@ class FitResult:
         Returns
         -------
         pandas.DataFrame
-            Empty (NaN or "") where a column does not apply.
+            Empty (NaN or "") if a column does not apply.
         """
         n_models, n_recordings = self.estimates.shape
         model, recording = np.divmod(np.arange(n_models * n_recordings), n_recordings)
@@ -334,19 +335,19 @@ class FitResult:
         Parameters
         ----------
         region, subject : str or None
-            Which recording; needed where there are several.
+            Which recording; required if there are several.
 
         Returns
         -------
         rsatoolbox.inference.Result
-            Evaluated ``"fixed"``: the evaluations are the fits on the data, so that its means are these fits. Model
+            Evaluation type ``"fixed"``: the evaluations, and so the means, are the fits on the data. Model
             variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. The noise
             ceiling is NaN where there is none.
 
         Raises
         ------
         InputError
-            If no recording, or more than one, is meant.
+            If the labels match no recording, or more than one.
         """
         from rsatoolbox.inference import Result
         from rsatoolbox.model import Model
@@ -386,7 +387,7 @@ class FitResult:
         return int(np.flatnonzero(keep)[0])
 
     def _model_names(self) -> list[str]:
-        """One name a row of the models: their layers where these tell them apart, else all that is known."""
+        """One name per model: its layer if layers are unique, else all descriptors."""
         columns = [name for name in LAYER if name in self.models.columns and name != "layer_index"]
         telling = [name for name in columns if self.models[name].nunique(dropna=False) > 1] or columns[:1]
         if not telling:
@@ -408,8 +409,8 @@ class FitResult:
 
         Notes
         -----
-        Recordings share their stimuli, and so the deviations of these; their neurons and subjects are taken as
-        different ones. A contrast is NaN where a fit that it weighs is undefined; other fits do not matter to it.
+        Recordings share their stimuli and thus the deviations over stimuli; their neurons and subjects are taken as
+        independent. A contrast is NaN if a fit with non-zero weight is undefined.
         """
         weights = np.asarray(weights, dtype=float)
         across = weights.ndim == 3
@@ -480,22 +481,21 @@ class FitResult:
         return _settled(difference, np.where(np.isnan(difference), np.nan, se))
 
     def not_told_from_best(self, members: np.ndarray, r: int) -> np.ndarray:
-        """Which of some models may fit a recording best: a confidence set.
+        """Confidence set of the model that fits a recording best.
 
         Parameters
         ----------
         members : integer array of shape (n_members,)
-            Models that compete, such as the layers of a network.
+            Models to choose from, such as the layers of a network.
         r : int
             The recording.
 
         Returns
         -------
         boolean array of shape (n_members,)
-            False for a model that another one fits better than, one-sided at ``1 - confidence``, corrected for the
-            number of its competitors (largest statistic over draws; Holm where there are no draws). A model that fits
-            best is in the set with probability ``confidence`` at least, whichever others fit as well. False where a
-            fit is undefined.
+            False for a model that another model fits significantly better than, one-sided at ``1 - confidence``,
+            corrected for the number of other models (maximum statistic over draws; Holm without draws). The truly best
+            model is in the set with probability of at least ``confidence``. False if a fit is undefined.
         """
         kept = ~np.isnan(self.estimates[members, r])
         for place in np.flatnonzero(kept):
@@ -511,10 +511,10 @@ class FitResult:
         return kept
 
     def no_identity_found(self, members: np.ndarray, r: int) -> str:
-        """Why it cannot be said where a recording is fitted best; empty where it can.
+        """Why the best layer for a recording is not compared with that of others; empty if it can be compared.
 
-        Best layers are compared between recordings only where some layer agrees with each about identities: beyond what
-        permuted identities give, corrected for the number of layers (largest statistic over permutations).
+        Best layers are compared between recordings only if, for each, some layer fits significantly better than with
+        permuted identities, corrected for the number of layers (maximum statistic over permutations).
         """
         where = " ".join(str(self.recordings[n].iloc[r]) for n in RECORDING_COLUMNS if n in self.recordings).strip()
         if isinstance(self.identity_null, str):
@@ -534,14 +534,14 @@ class FitResult:
         -------
         pandas.DataFrame
             One row per network (``model, regime, seed``) and recording: ``layer, layer_index, fit``, ``relative_depth``
-            (0 the first, 1 the last of the layers given), ``layer_set`` (layers that are not told from the best, see
+            (0 the first, 1 the last of the layers given), ``layer_set`` (confidence set of the best layer, see
             :meth:`not_told_from_best`) and their number ``n_in_set``, ``depth_low, depth_high`` and ``layer_low,
             layer_high`` (the first and the last layer of the set), ``share`` (of draws in which this layer is the
             best) and ``n_layers``.
 
         Notes
         -----
-        The fit of the best layer is too high, being the largest of several noisy numbers: test it on other
+        The fit of the best layer is biased upwards, as the maximum of several noisy numbers: test it on other
         identities, see ``layer_tests.cross_validated_best_layer``.
         """
         models = self.models.reset_index(drop=True)
@@ -588,7 +588,7 @@ class FitResult:
         return pd.DataFrame(rows, columns=columns)
 
     def summary(self, n_rows: int = 40) -> str:
-        """Fits, ceilings and tests in plain text, with a sentence a network and recording; ``str(result)``, too."""
+        """Fits, ceilings and tests in plain text, with a sentence per network and recording; also ``str(result)``."""
         return summary_text(self, n_rows)
 
     def plot(self, region: str | None = None, *, subject: str | None = None, ax: Axes | None = None) -> Axes:
@@ -610,7 +610,7 @@ class FitResult:
         return self.summary()
 
     def _combined(self, parts: dict[tuple[str, ...], np.ndarray], sizes: dict[str, np.ndarray]) -> np.ndarray:
-        """Variance out of those of single and crossed factors; see the notes of ``inference.infer_fits``."""
+        """Variance from those of single and crossed factors; see the notes of ``inference.infer_fits``."""
         pattern = next(iter(factors_along("stimuli", self.factors)), None)
         neurons, subjects = (factors_along(axis, self.factors) for axis in ("neurons", "subjects"))
         sampled = next(iter(neurons + subjects), None)
@@ -649,13 +649,13 @@ def networks_of(models: pd.DataFrame) -> Iterator[tuple[dict, np.ndarray]]:
 
 
 def _rows_added(deviations: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Deviations with rows of zeros, as many rows as the other has."""
+    """Deviations with rows of zeros appended, up to the number of rows of ``other``."""
     missing = max(len(other) - len(deviations), 0)
     return np.pad(deviations, ((0, missing), *((0, 0),) * (deviations.ndim - 1)))
 
 
 def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sums over models of values (..., n_models, n_recordings), weighted; what has no weight may be undefined."""
+    """Weighted sums over models of values (..., n_models, n_recordings); values with weight 0 may be undefined."""
     used = (weights != 0).any(axis=1)
     return np.where(weights[used] != 0, values[..., used, :] * weights[used], 0.0).sum(axis=-2)
 
@@ -668,9 +668,9 @@ def _squares_of_pairs(deviations: np.ndarray, first: np.ndarray, second: np.ndar
 
 
 def _settled(estimates: np.ndarray, se: np.ndarray, size: np.ndarray | float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Estimates and standard errors, both 0 where they are rounding: two layers that fit alike give no test.
+    """Estimates and standard errors, set to 0 within rounding error, so that two equal layers give no test.
 
-    ``size`` is that of the fits that an estimate is made of; fits are correlations and lie within -1 and 1.
+    ``size`` is the magnitude of the fits in an estimate; fits are correlations and lie within -1 and 1.
     """
     limit = RESOLUTION * np.reshape(size, np.shape(size) + (1,) * (np.ndim(estimates) - np.ndim(size)))
     nothing = (np.abs(estimates) <= limit) & (se <= limit)
@@ -678,7 +678,7 @@ def _settled(estimates: np.ndarray, se: np.ndarray, size: np.ndarray | float = 1
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotient; infinite without a warning where nothing varies, NaN for 0 / 0."""
+    """Quotient without warnings: infinite if the denominator is 0, NaN for 0 / 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return numerator / denominator
 

@@ -1,4 +1,4 @@
-"""What a result of fits says in words: its summary in a terminal, its table in a notebook, a sentence a patch."""
+"""Results of fits as text: summary for a terminal, table for a notebook, one sentence per network and patch."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ WIDTH = 78
 
 
 def number_text(value: float, digits: int = 2) -> str:
-    """A number with so many decimals, never -0.00."""
+    """A number with ``digits`` decimals, never -0.00."""
     text = f"{value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
 def p_text(value: float) -> str:
-    """A p value with three decimals, never 0.000; empty where it is not defined."""
+    """A p value with three decimals, never 0.000; empty if undefined."""
     if np.isnan(value):
         return ""
     return f"< {LEAST_P}" if value < LEAST_P else f"{value:.3f}"
 
 
 def summary_test(fits: pd.DataFrame) -> tuple[str, str]:
-    """Column of the test that summaries use, and what it finds: identities, where these could be permuted."""
+    """Column of the test in summaries, and its finding; the test of identities, if these could be permuted."""
     if fits["p_identity_adjusted"].notna().any():
         return "p_identity_adjusted", "identities agree beyond views"
     return "p_zero_adjusted", "above 0"
 
 
 def sentences(result: FitResult) -> list[str]:
-    """One sentence a network and recording: what its best layer is, how well it fits, and beside which ceiling.
+    """One sentence per network and recording: its best layer, the fit, and the noise ceiling.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ def sentences(result: FitResult) -> list[str]:
     Returns
     -------
     list of str
-        "no layer fits beyond permuted identities" where no fit passes that test, corrected over layers; "no layer
-        above 0" where identities could not be permuted and no fit passes the test against 0.
+        "no layer fits beyond permuted identities" if no fit passes that test, corrected over layers; "no layer above
+        0" if identities could not be permuted and no fit passes the test against 0.
     """
     frame = result.to_frame()
     test, _ = summary_test(frame)
@@ -129,13 +129,13 @@ def summary_text(result: FitResult, n_rows: int = 40) -> str:
 
 
 def html_text(result: FitResult) -> str:
-    """The fits as notebooks show them."""
+    """The fits as an HTML table for notebooks."""
     table = _shown(result.to_frame()).to_html(index=False, max_rows=20)
     return f"<p>{html.escape(repr(result))}</p>{table}"
 
 
 def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns that a reader looks for first, as texts."""
+    """The main columns, as text."""
     named = [name for name in (*LAYER[:4], *RECORDING_COLUMNS) if _says_something(frame[name])]
     values = ("fit", "se", "ci_low", "ci_high", "ceiling_lower", "ceiling_upper")
     numbers = [name for name in values if frame[name].notna().any()]

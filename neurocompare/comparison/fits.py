@@ -2,7 +2,7 @@
 
 Takes rsatoolbox RDMs whose ``stimulus_id`` descriptor is unique; gives plain arrays. No files, plots or random
 numbers here: draws are made in ``resampling`` and turned into uncertainty in ``inference``. The arithmetic of one
-block of draws stands in ``fit_kernels``.
+block of draws is in ``fit_kernels``.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ def compare_rdms(
     ----------
     model_rdms, neural_rdms : rsatoolbox.rdm.RDMs
         The same stimuli in any order; they are matched by the pattern descriptor ``stimulus_id``. A NaN dissimilarity
-        (unmeasured pair) is left out of the comparisons that its RDM takes part in, and of no others.
+        (unmeasured pair) is left out of all comparisons of its RDM, but not of others.
     method : str
         Measure of fit, one of :data:`~neurocompare.comparison.methods.METHODS`: ``corr, cosine, spearman, rho-a, tau-a,
         corr_cov, cosine_cov``, as in ``rsatoolbox.rdm.compare``.
     match_by : str
-        Pattern descriptor that names the stimuli in both.
+        Pattern descriptor that identifies the stimuli in both.
 
     Returns
     -------
     array of shape (n_models, n_recordings)
-        Unitless, at most 1. NaN where either RDM is constant over the pairs they share (for the cosines: zero), or
-        where they share fewer than two pairs.
+        Unitless, at most 1. NaN if either RDM is constant over the pairs they share (for the cosines: zero), or if
+        they share fewer than two pairs.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def fits_on_draws(
     Returns
     -------
     array of shape (n_draws, n_models, n_recordings)
-        What ``rsatoolbox.rdm.compare`` gives on ``subsample_pattern(draw)`` of both: pairs made of two copies of one
+        Equal to ``rsatoolbox.rdm.compare`` on ``subsample_pattern(draw)`` of both: pairs made of two copies of one
         stimulus are left out, every other pair counts as often as it was drawn. NaN as in :func:`compare_rdms`.
 
     Raises
@@ -107,9 +107,9 @@ class ResampledNeurons:
     counts : integer array of shape (n_draws, n_neurons)
         How often each neuron was drawn.
     dissimilarity : str
-        How the RDM is made; see :class:`~neurocompare.comparison.neuron_rdms.NeuronRdms`.
+        Dissimilarity of the RDM; see :class:`~neurocompare.comparison.neuron_rdms.NeuronRdms`.
     cells : PairCells or None
-        What is partialled out of each RDM, see ``controls``.
+        Controls partialled out of each RDM, see ``controls``.
     """
 
     responses: np.ndarray
@@ -127,7 +127,7 @@ def fits_on_counts(
     clusters: np.ndarray | None = None,
     device: str | None = None,
 ) -> np.ndarray:
-    """Fits under given multiplicities of stimuli, and of neurons where the recording is resampled.
+    """Fits under given multiplicities of stimuli, and of neurons for a :class:`ResampledNeurons`.
 
     Parameters
     ----------
@@ -136,12 +136,12 @@ def fits_on_counts(
     recordings : array of shape (n_recordings, n_pairs) or ResampledNeurons
         Upper triangles of neural RDMs, or one population whose neurons are resampled along with the stimuli.
     counts : integer array of shape (n_draws, n_stimuli) or None
-        How often each stimulus was drawn; None keeps the stimuli as they are, in every draw of the neurons.
+        How often each stimulus was drawn; None takes every stimulus once, in every draw of the neurons.
     method : str
         As in :func:`compare_rdms`.
     clusters : integer array of shape (n_stimuli,) or None
-        Where given, stimuli of one cluster were drawn together, and a pair within a cluster counts once a copy
-        (c times instead of c squared): pairs across two copies of the same cluster are left out.
+        Clusters (identities) whose stimuli were drawn together. A pair within a cluster then has weight c instead of c
+        squared: pairs across two copies of the same cluster are left out.
     device : str or None
         As in :func:`fits_on_draws`.
 
@@ -187,7 +187,7 @@ def fits_of_rows(
     Returns
     -------
     array of shape (n_draws, n_rdms)
-        NaN as in :func:`compare_rdms`; one row where ``counts`` is None.
+        NaN as in :func:`compare_rdms`; one row if ``counts`` is None.
     """
     measure = find_method(method)
     n_stimuli = _n_stimuli(first.shape[1])
@@ -258,7 +258,8 @@ def _fits_of_neurons(
             drawn = neurons.rdms(population.counts[block])
             stimuli = np.broadcast_to(stays if counts is None else counts[block], (len(drawn), n_stimuli))
             if np.isnan(drawn).any():
-                # A stimulus that the drawn neurons all answer alike has no correlations: that draw goes without it.
+                # If all drawn neurons respond equally to a stimulus, it has no correlations and is left out of the
+                # draw.
                 stimuli = stimuli * defined_stimuli(drawn, n_stimuli)
                 drawn = np.nan_to_num(drawn, nan=0.0)
             if population.cells is not None:

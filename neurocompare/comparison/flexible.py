@@ -1,7 +1,7 @@
-"""Flexible fits: a network's layers (or components) reweighted to fit a recording, and measured on other identities.
+"""Flexible fits: a network's layers (or components) reweighted to fit a recording, tested on other identities.
 
-Weights are non-negative, so that a weighted sum of RDMs is an RDM: that of the layers' units taken together, each
-layer scaled. The semantics are those of rsatoolbox's ``ModelWeighted`` with ``fit_regress_nn``.
+Weights are non-negative, so that a weighted sum of RDMs is an RDM: that of the units of all layers together, with
+each layer scaled. The definition is that of rsatoolbox's ``ModelWeighted`` with ``fit_regress_nn``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from neurocompare.representations.rdms import rdm_table
 __all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
 
 FLEXIBLE_METHODS = tuple(name for name, method in METHODS.items() if method.linear)
-"""Measures that least squares maximises."""
+"""Measures of fit that least squares maximises."""
 
 RIDGE = 1e-10
 """Added to the diagonal of correlations among RDMs, so that two equal layers share their weight."""
@@ -45,7 +45,7 @@ def fit_weights(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np
     Returns
     -------
     array of shape (n_models, n_recordings)
-        Weights of the RDMs as they are, each column of length 1; zeros where no positive weight fits.
+        Weights of the unscaled RDMs, each column of length 1; zeros if no positive weight fits.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def flexible_fits(
         As in ``infer_fits``; ``resample`` holds ``"identity"``. The RDMs of one network (``model, regime, seed``) are
         weighted together.
     n_folds, n_splits : int
-        As in ``cross_validated_best_layer``, whose held-out fits are the ones to compare these with.
+        As in ``cross_validated_best_layer``, whose held-out fits are comparable with these.
     method : {"corr", "cosine"}
         Measure of fit to maximise.
     rng : numpy.random.Generator
@@ -99,7 +99,7 @@ def flexible_fits(
     Raises
     ------
     InputError
-        If RDMs and recording do not go together, there are fewer than four identities, or an RDM holds NaN.
+        If RDMs and recording do not match, there are fewer than four identities, or an RDM holds NaN.
     """
     measure = _flexible(method)
     experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)

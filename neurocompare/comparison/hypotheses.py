@@ -1,8 +1,8 @@
-"""Named hypotheses, decided into rows of ``tables/hypotheses.csv``.
+"""Tests of declared hypotheses: rows of ``tables/hypotheses.csv``.
 
-A hypothesis (``hypothesis.Hypothesis``) names a table, selections of its rows and a test; nothing in it is code, so a
-study file can declare it and a reader can see what was asked. :func:`decide` gives an estimate, an interval, a
-corrected p and a verdict.
+A hypothesis (``hypothesis.Hypothesis``) names a table, selections of its rows and a test. It contains no code, so that
+a study file can declare it and a reader can see exactly what is tested. :func:`decide` gives an estimate, an interval,
+a corrected p and a verdict.
 """
 
 from __future__ import annotations
@@ -49,15 +49,15 @@ def decide(
     ----------
     hypotheses : sequence of Hypothesis
     tables : mapping of str to pandas.DataFrame
-        By the names that hypotheses use.
+        By table name, as in the hypotheses.
     correction : {"holm", "bh", "none"}
-        For multiplicity within a family whose hypotheses name none.
+        Correction for multiplicity within a family whose hypotheses name none.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``HYPOTHESIS_COLUMNS``; one row per hypothesis, or one per combination of the values of its ``each``
-        (``name[face, fc1]``, and the statement says so too). ``n`` counts units. NaN where a test cannot be made (too
+        (``name[face, fc1]``, also in the statement). ``n`` is the number of units. NaN if the test is undefined (too
         few units, no variation).
 
     Raises
@@ -105,7 +105,7 @@ def decide(
 
 
 def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
-    """What follows from the corrected p and the interval.
+    """Verdict from the corrected p and the interval.
 
     Parameters
     ----------
@@ -119,18 +119,18 @@ def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
     Returns
     -------
     {"supported", "not supported", "opposite", "undecided"}
-        Of a claim ``greater`` (``less`` alike, with signs changed):
+        For a claim ``greater`` (for ``less`` with signs reversed):
 
         - *opposite*: p < alpha and the estimate lies below the null value;
         - *not supported*: a ``margin`` is given and the whole interval lies below null + margin, so that an effect
-          that would matter is excluded (even where p < alpha: an effect that is there and too small);
-        - *supported*: p < alpha, the estimate lies above the null value, and the line before does not apply;
-        - *undecided*: everything else. The data are compatible with no effect and with one that matters, or
-          the test cannot be made. Without a margin, not rejecting is never evidence against a claim.
+          that would matter is excluded (even if p < alpha: the effect exists but is too small);
+        - *supported*: p < alpha, the estimate lies above the null value, and *not supported* does not apply;
+        - *undecided*: all other cases. The data are compatible with no effect and with one that matters, or the test is
+          undefined. Without a margin, a non-significant result is never evidence against a claim.
 
-        ``different`` is *supported* where p < alpha, *not supported* where the interval lies within the margin on
-        both sides, never *opposite*. ``equivalent`` is *supported* where p < alpha, *opposite* where the interval lies
-        wholly beyond the margin, else *undecided*.
+        ``different`` is *supported* if p < alpha, *not supported* if the interval lies within the margin on both sides,
+        never *opposite*. ``equivalent`` is *supported* if p < alpha, *opposite* if the whole interval lies beyond the
+        margin, else *undecided*.
     """
     low, high = outcome.ci_low - hypothesis.null, outcome.ci_high - hypothesis.null
     effect = outcome.estimate - hypothesis.null
@@ -155,7 +155,7 @@ def verdict(hypothesis: Hypothesis, outcome: Outcome, p_adjusted: float) -> str:
 
 
 def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """The table of a hypothesis; refuses columns and values that it does not hold."""
+    """The table of a hypothesis, checked to hold its columns and values."""
     if hypothesis.table not in tables:
         raise InputError(
             f"hypothesis {hypothesis.name!r}: there is no table {hypothesis.table!r}: "
@@ -190,7 +190,7 @@ def _checked_table(hypothesis: Hypothesis, tables: Mapping[str, pd.DataFrame]) -
 
 
 def _each(hypothesis: Hypothesis, table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Name (``face, fc1``) and rows of every combination of the columns ``each``; all rows where there are none."""
+    """Name (``face, fc1``) and rows of every combination of the columns ``each``; all rows without ``each``."""
     if not hypothesis.each:
         return [("", table)]
     shared = _select(table, hypothesis.where)
@@ -245,7 +245,7 @@ def _equivalence(outcome: Outcome, hypothesis: Hypothesis) -> Outcome:
 
 
 def _signed(outcome: Outcome, sign: float) -> Outcome:
-    """Outcome in the sign of the data, where the test was made on their negatives."""
+    """Outcome with the sign of the data, if the test used their negatives."""
     if sign > 0:
         return outcome
     return dataclasses.replace(outcome, estimate=-outcome.estimate, ci_low=-outcome.ci_high, ci_high=-outcome.ci_low)
@@ -262,7 +262,7 @@ def _one_row(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.Series:
 
 
 def _interval(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
-    """What the table says by itself, the p value moved to no null but 0."""
+    """Estimate, interval and p as given in the table; the null value is 0."""
     row = _one_row(hypothesis, table)
     numbers = [float(row[name]) for name in (hypothesis.value, hypothesis.low, hypothesis.high, hypothesis.p)]
     estimate, low, high, p = numbers
@@ -286,7 +286,7 @@ def _joined(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _peak_values(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
-    """Values of the units: the selection in the first column, every other value of ``over`` in one of its own."""
+    """Values of the units: the selection in the first column, every other value of ``over`` in a further column."""
     selection = hypothesis.selections[0]
     if hypothesis.over not in selection:
         raise InputError(
@@ -304,7 +304,7 @@ def _peak_values(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _complete(hypothesis: Hypothesis, values: pd.DataFrame) -> pd.DataFrame:
-    """Units with a value in every column; refuses selections that share no unit."""
+    """Units with a value in every column; InputError if selections share no unit."""
     shared = values.dropna()
     if shared.empty:
         raise InputError(
@@ -322,7 +322,7 @@ def _complete(hypothesis: Hypothesis, values: pd.DataFrame) -> pd.DataFrame:
 
 
 def _values(hypothesis: Hypothesis, table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.Series:
-    """Mean value of each unit of a selection, above its baseline where there is one; indexed by unit."""
+    """Mean value of each unit of a selection, minus its baseline if there is one; indexed by unit."""
     chosen = {**hypothesis.where, **selection}
     values = _unit_means(hypothesis, table, chosen)
     if hypothesis.baseline is None:
@@ -350,7 +350,7 @@ def _select(table: pd.DataFrame, selection: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _matches(column: pd.Series, wanted: Sequence[object]) -> pd.Series:
-    """Whether entries equal one of the values, as they are or as they are written."""
+    """Whether entries equal one of the values, directly or as text."""
     return column.isin(list(wanted)) | column.astype(str).isin([str(value) for value in wanted])
 
 

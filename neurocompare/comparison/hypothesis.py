@@ -1,4 +1,4 @@
-"""A claim about a table of results, declared as data: the form that ``[[hypotheses]]`` of a study file has."""
+"""A claim about a table of results, declared as data: the entries of ``[[hypotheses]]`` in a study file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TESTS = {
     "tabulated": (1, 1),
     "interval": (1, 1),
 }
-"""Tests, and the fewest and most selections that each takes."""
+"""Tests, with the smallest and largest number of selections of each."""
 WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
 OF_ONE_ROW = ("tabulated", "interval")
 ALLOWED_CORRECTIONS = tuple(name for name in CORRECTIONS if name != "max")
@@ -40,48 +40,48 @@ class Hypothesis(BaseModel):
     statement : str
         The claim in words.
     table : str
-        Table that it is about: ``viewpoint``, ``fits``, ``equivariance``, ...
+        Table of results: ``viewpoint``, ``fits``, ``equivariance``, ...
     value : str
         Column that holds the measured values.
     test : str
         ``mean``: the selection's mean lies above ``null``. ``paired``: the first selection lies above the second,
-        unit by unit (t test). ``rank-sum``: the same of different units. ``contrast``: the sum of the selections times
+        unit by unit (t test). ``rank-sum``: the same for different units. ``contrast``: the sum of the selections times
         ``weights``, unit by unit. ``ordering``: each selection lies above the next. ``trend``: the selections fall as
         listed (Page's test; ties allowed). ``peak``: the selection lies above every other value of the column
-        ``over``. ``correlation``: the two selections go together over units (Pearson). ``tabulated``: one row, whose
+        ``over``. ``correlation``: the two selections correlate over units (Pearson). ``tabulated``: one row, whose
         ``value`` is tested with the standard error and degrees of freedom that the table gives in ``se`` and ``df``.
         ``interval``: one row, whose interval and two-sided p value (from draws, for instance) the table gives in
-        ``low``, ``high`` and ``p``; undecided where these are empty, with what the table's column ``reason`` says.
+        ``low``, ``high`` and ``p``; undecided if these are empty, with the reason in the table's column ``reason``.
     selections : list of mappings
         Column and the value, or list of values, that it holds: ``{"layer": "fc1", "region": ["AL", "AM"]}``.
     unit : list of str
         Columns that name an independent observation, such as ``identity`` or ``seed``. Rows of one unit are averaged
-        before the test. Every test but those of a tabulated row needs it: the rows of a table are rarely independent.
+        before the test. Required except for tests of a tabulated row: the rows of a table are rarely independent.
     where : mapping
-        Part that all selections share.
+        Selection that applies to all selections.
     baseline : mapping or None
-        Where given, the values of every selection have those of the same units, with these columns changed,
-        subtracted: ``{"layer": "conv4"}`` turns an index into its rise above ``conv4``.
+        If given, the values of the same units with these columns changed are subtracted from every selection:
+        ``{"layer": "conv4"}`` turns an index into its rise above ``conv4``.
     direction : {"greater", "less", "different", "equivalent"}
-        What is claimed of the effect. ``less`` turns every "above" into "below"; ``equivalent`` claims that it lies
-        within ``margin`` of ``null``.
+        The claim about the effect. ``less`` reverses every "above" to "below"; ``equivalent`` claims that the effect
+        lies within ``margin`` of ``null``.
     null : float
         Effect under the null hypothesis.
     margin : float or None
         Smallest effect that would matter. Without it a test that does not reject leaves the hypothesis undecided.
     weights : list of float
-        Of a ``contrast``.
+        Weights of a ``contrast``.
     over : str or None
-        Column that a ``peak`` is sought in.
+        Column over which a ``peak`` is tested.
     each : list of str
-        Columns to test every combination of, each in a row of its own: ``["category", "layer"]``.
+        Columns of which every combination is tested, each in a separate row: ``["category", "layer"]``.
     alpha : float
         Level of the test after correction; intervals cover 1 - alpha.
     family : str or None
         Hypotheses of one family are corrected together. None: the combinations of ``each`` among themselves, and all
         others of the study together.
     correction : {"bh", "holm", "none"} or None
-        None: Benjamini-Hochberg over the combinations of ``each``, else what ``hypotheses.decide`` is told.
+        None: Benjamini-Hochberg over the combinations of ``each``, else the correction of ``hypotheses.decide``.
     se, df : str
         Columns of a ``tabulated`` estimate's standard error and degrees of freedom (without the latter: normal).
     low, high, p, reason : str
@@ -131,12 +131,12 @@ class Hypothesis(BaseModel):
 
     @property
     def equivalence(self) -> float:
-        """``margin``, where it is needed.
+        """``margin``, required for equivalence.
 
         Raises
         ------
         ValueError
-            If there is none; a hypothesis of equivalence without one is refused when it is read.
+            If there is none; study files without it are refused when they are read.
         """
         if self.margin is None:
             raise ValueError(f"hypothesis {self.name!r} has no margin")
@@ -158,7 +158,7 @@ class Hypothesis(BaseModel):
         return self
 
     def _problem(self) -> str:
-        """What is wrong with the declaration, or nothing."""
+        """What is wrong with the declaration; empty if nothing is."""
         fewest, most = TESTS[self.test]
         n = len(self.selections)
         if not fewest <= n <= most:

@@ -1,7 +1,7 @@
 """Tests of values measured on independent units (exemplars, seeds, images): an estimate, its interval and its p.
 
-Takes arrays of values, one per unit; gives an :class:`Outcome`. Which rows of which table make up a selection is the
-business of ``hypotheses``. Every p is two-sided, so that its sign can speak for or against a stated direction.
+Takes arrays of values, one per unit; gives an :class:`Outcome`. ``hypotheses`` selects the rows of tables. Every
+p is two-sided, so that a result can support or contradict a stated direction.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a test says.
+    """Result of a test.
 
     Parameters
     ----------
     estimate : float
-        Of the effect.
+        Estimate of the effect.
     ci_low, ci_high : float
         Interval of coverage 1 - alpha (two-sided) around it.
     statistic, df, p : float
-        Of the two-sided test against the null value; NaN where there is none.
+        Statistic, degrees of freedom and p of the two-sided test against the null value; NaN without a test.
     n : int or float
-        Units that the test rests on.
+        Number of independent units.
     se : float
-        Standard error of the estimate, NaN where the test has none.
+        Standard error of the estimate; NaN if the test has none.
     reason : str
-        Why nothing can be said, where that is so and known.
+        Why the test is undefined, if known; else empty.
     """
 
     estimate: float
@@ -60,14 +60,14 @@ class Outcome:
 def t_outcome(
     estimate: float, se: float, df: float, *, n: float = np.nan, null: float = 0.0, alpha: float = 0.05
 ) -> Outcome:
-    """T test of an estimate with a known standard error; normal where ``df`` is infinite.
+    """T test of an estimate with a known standard error; normal if ``df`` is infinite.
 
     Parameters
     ----------
     estimate, se, df : float
-        A standard error of 0 is no evidence but a lack of variation: interval and p are NaN then.
+        With a standard error of 0 (no variation), interval and p are NaN.
     n : float
-        Units, for the record.
+        Number of units, to be stored in the result.
     null, alpha : float
         Null value, and 1 - coverage of the interval.
 
@@ -120,7 +120,7 @@ def rank_sum_outcome(first: np.ndarray, second: np.ndarray, *, null: float = 0.0
     -------
     Outcome
         The statistic is U of ``first``. The interval is made of ordered differences (Hollander & Wolfe 1973, normal
-        approximation); NaN where so few units cannot give the coverage.
+        approximation); NaN if there are too few units for the coverage.
     """
     n = len(first) + len(second)
     if min(len(first), len(second)) < 2:
@@ -149,7 +149,7 @@ def pearson_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.0
     Returns
     -------
     Outcome
-        NaN where either varies not at all or there are fewer than four units.
+        NaN if either does not vary or there are fewer than four units.
     """
     n = len(first)
     if n < 4 or is_constant(first, resolution=RESOLUTION) or is_constant(second, resolution=RESOLUTION):
@@ -168,14 +168,14 @@ def ordering_outcome(values: np.ndarray, *, alpha: float = 0.05) -> Outcome:
     Parameters
     ----------
     values : array of shape (n_units, n_conditions)
-        Conditions in the order in which they are said to fall.
+        Conditions in the hypothesised order, largest first.
     alpha : float
         1 - coverage of the interval.
 
     Returns
     -------
     Outcome
-        Of the step that decides, see :func:`peak_outcome`.
+        Result of the decisive difference, see :func:`peak_outcome`.
     """
     return _weakest(difference(values[:, :-1], values[:, 1:]), alpha)
 
@@ -193,8 +193,8 @@ def peak_outcome(peak: np.ndarray, others: np.ndarray, *, alpha: float = 0.05) -
     Returns
     -------
     Outcome
-        Of the difference that decides. All of them above 0: the one with the largest p, which needs no correction
-        (Berger 1982). Else the one most surely below 0, its p and interval corrected for their number (Bonferroni).
+        Result of the decisive difference. If all differences are above 0: the one with the largest p, which needs no
+        correction (Berger 1982). Else the one most significantly below 0, its p and interval Bonferroni-corrected.
     """
     return _weakest(difference(peak[:, None], others), alpha)
 
@@ -205,7 +205,7 @@ def trend_outcome(values: np.ndarray, *, alpha: float = 0.05) -> Outcome:
     Parameters
     ----------
     values : array of shape (n_units, n_conditions)
-        At least three conditions, in the order in which they are said to fall.
+        At least three conditions, in the hypothesised order, largest first.
     alpha : float
         1 - coverage of the interval.
 

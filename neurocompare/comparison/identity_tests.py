@@ -1,8 +1,8 @@
 """Whether models and recordings agree about identities: permutation of identities with views kept.
 
-Any two populations that are tuned to view have similar RDMs, whatever faces they were shown; a fit above 0 says that
-and no more. Permuting the identities of the recording keeps what it shares with models about views, and takes away
-what it shares about faces.
+Any two populations that are tuned to view have similar RDMs, whatever faces were shown, so a fit above 0 can reflect
+view tuning alone. Permuting the identities of the recording keeps its agreement with models about views and removes its
+agreement about identities.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def permute_identities(
     correction: str = "bh",
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Whether models and recordings agree about identities, beyond what they share about views.
+    """Test whether models and recordings agree about identities, beyond their agreement about views.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def permute_identities(
         The same stimuli; pattern descriptors ``identity``, ``azimuth_deg`` (and ``elevation_deg``) in either. Every
         identity in the same views.
     n_permutations : int
-        Permutations of the identities: all of them where there are no more, else so many at random. Each view of an
-        identity goes where the same view of another was.
+        Number of random permutations of the identities; all permutations if there are no more than this. Every view of
+        an identity takes the place of the same view of another.
     method : str
         As in ``compare_rdms``.
     control : str or sequence of str
-        What is partialled out first, see :mod:`~neurocompare.comparison.controls`.
+        Controls partialled out first, see :mod:`~neurocompare.comparison.controls`.
     correction : {"bh", "holm", "max", "none"}
         How ``p_adjusted`` is adjusted over the models and layers within a recording.
     rng : numpy.random.Generator
@@ -61,7 +61,7 @@ def permute_identities(
     -------
     pandas.DataFrame
         One row per model (layer) and recording: their descriptors, ``fit``, ``null_mean``, ``null_sd``, one-sided ``p``
-        (the share of permutations, the one found included, with a fit as large), ``p_adjusted`` and
+        (share of permutations, including the identity permutation, with a fit at least as large), ``p_adjusted`` and
         ``n_permutations``.
 
     Raises
@@ -71,8 +71,8 @@ def permute_identities(
 
     Notes
     -----
-    Exact where identities are exchangeable: under the hypothesis that, given the views, model and recording order
-    identities independently. Views are kept, so what models and recordings share about views is in the null too.
+    Exact if identities are exchangeable, that is, if model and recording represent identities independently given the
+    views. Views are kept, so agreement about views is part of the null distribution.
     """
     find_method(method)
     model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
@@ -117,7 +117,7 @@ def identity_null(
     method: str = "corr",
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Fits to recordings whose identities were permuted, views kept; the same permutations for all recordings.
+    """Fits to recordings with permuted identities, views kept; the same permutations for all recordings.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def identity_null(
     places : integer array of shape (n_identities, n_views)
         From :func:`identity_grid`.
     n_permutations : int
-        At most; fewer where there are no more, and then all of them but the one that changes nothing.
+        Number of permutations; if fewer exist, all of them except the identity permutation.
     method : str
     rng : numpy.random.Generator
 
@@ -187,7 +187,7 @@ def identity_grid(patterns: pd.DataFrame) -> np.ndarray:
 
 
 def _known_patterns(first: RDMs, second: RDMs) -> pd.DataFrame:
-    """Pattern descriptors of both, stimuli being matched; the first's where both have one."""
+    """Pattern descriptors of both, with stimuli matched; those of the first if both have one."""
     tables = [pattern_table(rdms).reset_index(drop=True) for rdms in (first, second)]
     extra = [name for name in tables[1].columns if name not in tables[0].columns]
     return pd.concat([tables[0], tables[1][extra]], axis=1)

@@ -1,7 +1,7 @@
-"""The best fit to a simulated patch that anything which sees the images can reach.
+"""Best fit to a simulated patch that a model of the images can reach.
 
-Takes a simulated recording; gives one number per region. Reliability bounds what *neurons* could fit; where a
-simulation puts identities at random places, no image shows them, and no model of images comes near that bound.
+Takes a simulated recording; gives one number per region. Reliability bounds the fit of other *neurons*. If a simulation
+draws identity tuning at random, independent of the images, no model of the images can come near that bound.
 """
 
 from __future__ import annotations
@@ -41,24 +41,24 @@ def best_image_fits(
     method: str = "corr",
     control: tuple[str, ...] = (),
 ) -> pd.Series:
-    """Fit of 1,000 other neurons of each simulated patch, whose tuning to identities is computed from the images.
+    """Fit of 1,000 new neurons of each simulated patch, with identity tuning computed from the images.
 
     Parameters
     ----------
     recording : xarray.DataArray
-        From ``simulate_patches``. Of any other region nothing is known, and fits are NaN; so they are where the stimuli
-        hold neither measures nor images any more.
+        From ``simulate_patches``. NaN for other regions, and if the stimuli have neither rendering parameters nor
+        images.
     stimuli : StimulusSet
         What was shown.
     rng : numpy.random.Generator
-        Source of the other neurons.
+        Source of the new neurons.
     dissimilarity, normalize, method, control
-        As of the fits that are to be judged.
+        Those of the fits to be compared with this ceiling.
 
     Returns
     -------
     pandas.Series
-        By region: expected of a model that has the simulated stage right and sees the images alone; unitless, at
+        By region: expected fit of a model of the images that implements the simulated stage correctly; unitless, at
         most 1.
 
     Raises

@@ -1,7 +1,7 @@
-"""Fits with their uncertainty: draws what the experiment sampled, refits, and gives a :class:`FitResult`.
+"""Fits with their uncertainty: resamples the experiment, refits, and gives a :class:`FitResult`.
 
-Takes RDMs and, where neurons are resampled, the responses that they were made from. The arithmetic of fits stands in
-``fits``, what is said about them (variances, tests, intervals, tables) in ``fit_result``.
+Takes RDMs and, to resample neurons, the responses from which the RDMs were computed. The arithmetic of fits is in
+``fits``; variances, tests, intervals and tables are in ``fit_result``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["default_factors", "infer_fits", "jackknife_result", "make_experiment
 
 VARIANCES = ("jackknife", "bootstrap")
 CEILING_SPLITS = 20
-"""Random halves of the neurons from which the error of a ceiling is found; the ceiling itself has its own."""
+"""Random halves of the neurons for the standard error of a ceiling (the estimate has its own number)."""
 WITHIN_IDENTITY = ("copy", "all")
 
 RecordingOrResponses = (
@@ -65,48 +65,48 @@ def infer_fits(
     device: str | None = None,
     rng: np.random.Generator,
 ) -> FitResult:
-    """Fit of every model RDM to every neural RDM, with what resampling says about its uncertainty.
+    """Fit of every model RDM to every neural RDM, with its uncertainty from resampling.
 
     Parameters
     ----------
     model_rdms : rsatoolbox.rdm.RDMs
-        RDM descriptors ``model, regime, seed, layer, layer_index``, as far as there are any.
+        RDM descriptors ``model, regime, seed, layer, layer_index``, all optional.
     neural_rdms : rsatoolbox.rdm.RDMs
         RDM descriptors ``region`` and, where there is one RDM per subject, ``subject``; the same stimuli in any order.
         Resampling identities needs the pattern descriptor ``identity`` in either of the two.
     recording : xarray.DataArray, mapping or None
-        Responses behind the neural RDMs; only resampling neurons needs them. Either the recording, dims
+        Responses from which the neural RDMs were computed; required to resample neurons. Either the recording, dims
         ``(presentation, neuroid)``, or for each region (or ``(region, subject)``) its mean responses: a DataFrame
         (index ``stimulus_id``, one column per neuron) or an array (n_stimuli, n_neurons) in the order of the neural
-        RDMs. The RDMs must come from these responses (z-scored, where their descriptor ``normalize`` says so).
+        RDMs. The RDMs must be those of these responses (z-scored, if their descriptor ``normalize`` says so).
     resample : str, sequence of str or None
-        What the experiment sampled and the claim is to generalise over: ``"stimulus"``, ``"identity"`` (all of its
+        The populations that the claim should generalise to: ``"stimulus"``, ``"identity"`` (all of its
         views together), ``"neuron"`` (the RDM is recomputed), ``"subject"`` (needs RDMs by subject; the fit is then
-        the mean over a region's subjects), or several. None follows what is there: identities where stimuli are views
-        of fewer identities, else stimuli; with them neurons where a recording is given, else subjects where every
-        region has RDMs of several. See :func:`default_factors`.
+        the mean over a region's subjects), or several. None chooses by the data: identities if stimuli are several
+        views of identities, else stimuli; and neurons if a recording is given, else subjects if every region has RDMs
+        of several. See :func:`default_factors`.
     variance : {"jackknife", "bootstrap"}
-        Where standard errors come from: fits with parts of each factor left out, or draws with replacement.
+        Source of standard errors: fits with parts of each factor left out, or draws with replacement.
     n_draws : int
-        Draws with replacement; under ``"jackknife"`` they serve the best layer's interval and the maximum statistic.
+        Draws with replacement; with ``"jackknife"`` used only for the best layer and the maximum statistic.
     method : str
         As in ``compare_rdms``.
     match_by : str
-        Pattern descriptor that names the stimuli in both.
+        Pattern descriptor that identifies the stimuli in both.
     control : str or sequence of str
-        What is partialled out of models and recordings before they are compared, or which pairs of stimuli alone are
-        compared: ``("view", "identity")``, ``"within-view"``, ``"within-identity"``; see ``controls``.
+        Controls partialled out of models and recordings, or restrictions to some pairs of stimuli: ``("view",
+        "identity")``, ``"within-view"``, ``"within-identity"``; see ``controls``.
     n_permutations : int
         Permutations of identities, views kept, for ``p_identity``; see ``identity_tests``.
     within_identity : {"copy", "all"}
-        How pairs of stimuli of one identity count when that identity was drawn c times: c times (pairs within each
-        copy), or c squared times (also across copies, as rsatoolbox counts them). The jackknife makes no copies.
+        Weight of pairs of stimuli of one identity that was drawn c times: c (pairs within each copy), or c squared
+        (also across copies, as in rsatoolbox). The jackknife makes no copies.
     ceilings : pandas.DataFrame or None
         Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower`` (the reliability), ``ceiling_upper``
-        and, where known, ``ceiling_lower_se``. Where neurons are left out, reliabilities are measured again without
-        each part, so that what fits and ceilings share in their errors is known.
+        and, where known, ``ceiling_lower_se``. If neurons are left out (jackknife), reliabilities are recomputed
+        without each part, which gives the covariance of errors of fits and ceilings.
     confidence : float
-        Coverage aimed at by the intervals.
+        Nominal coverage of the intervals.
     device : str or None
         Torch device to compute on; None computes with NumPy.
     rng : numpy.random.Generator
@@ -119,20 +119,20 @@ def infer_fits(
     Raises
     ------
     InputError
-        If RDMs, factors and recording do not go together: the message says what is missing.
+        If RDMs, factors and recording do not match: the message says what is missing.
 
     Notes
     -----
-    A fit is a mean over pairs of identities and (nearly) over neurons. Let V_ab be the part of its variance that takes
-    a identities and b neurons at once, a and b up to 2. Leaving out identities estimates the sum of a V_ab, leaving
-    out neurons that of b V_ab, and their interaction that of ab V_ab; so the first plus the second minus the third
-    counts each part a + b - ab times: once, but for pairs of identities alone (twice, small) and pairs by pairs (not
-    at all). As a and b are at most 2, half the larger of the first two is a lower bound of the variance, and is
-    enforced. The calibration in ``analyses/calibration`` compares this with the bootstraps.
+    A fit is a mean over pairs of identities and (nearly) over neurons. Let V_ab be the variance component of order a in
+    identities and b in neurons, a and b from 0 to 2. The jackknife over identities estimates sum a V_ab, that over
+    neurons sum b V_ab, and their interaction sum ab V_ab. First plus second minus third counts each component
+    a + b - ab times: once, except for pairs of identities or of neurons alone (twice; small) and pairs by pairs (not at
+    all). As a and b are at most 2, half the larger of the first two is a lower bound of the variance, and is enforced.
+    ``analyses/calibration`` compares this variance with the bootstraps.
 
-    Of the bootstrap, one factor's variance is n / (n - 1) times that over draws; two are combined after Schuett et al.
-    (2023, eLife 82566), since drawing both at once counts their interaction three times. Subjects hold their neurons:
-    where both are named, subjects add what their differences hold beyond the sampling of neurons.
+    In the bootstrap, one factor's variance is n / (n - 1) times that over draws; two factors are combined after Schuett
+    et al. (2023, eLife 82566), since joint draws count the interaction three times. Neurons are nested in subjects:
+    with both factors, subjects add the variance between subjects beyond the sampling of neurons.
     """
     if variance not in VARIANCES:
         raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
@@ -189,7 +189,7 @@ def infer_fits(
 def _identity_null(
     experiment: Experiment, patterns: pd.DataFrame, n_permutations: int, rng: np.random.Generator
 ) -> np.ndarray | str:
-    """Fits under permuted identities, (n_permutations, n_models, n_rows); or why there are none."""
+    """Fits under permuted identities, (n_permutations, n_models, n_rows); or a text, why there are none."""
     try:
         places = identity_grid(patterns.reset_index(drop=True))
     except InputError as problem:
@@ -203,7 +203,7 @@ def _identity_null(
 def default_factors(
     model_rdms: RDMs, neural_rdms: RDMs, *, recording: RecordingOrResponses | None = None
 ) -> tuple[str, ...]:
-    """What to resample where nothing is said: what the experiment sampled, as far as RDMs and recording show it.
+    """Default factors to resample, from the descriptors of the RDMs and the recording.
 
     Parameters
     ----------
@@ -213,9 +213,9 @@ def default_factors(
     Returns
     -------
     tuple of str
-        ``identity`` where stimuli show fewer identities than there are stimuli, and enough of them, else
-        ``stimulus``; then ``neuron`` where a recording is given, else ``subject`` where every region has RDMs of at
-        least two subjects, one each.
+        ``identity`` if there are fewer identities than stimuli, and enough identities, else ``stimulus``; then
+        ``neuron`` if a recording is given, else ``subject`` if every region has one RDM for each of at least two
+        subjects.
     """
     patterns, rows = _patterns(model_rdms, named_alike(model_rdms, neural_rdms)), rdm_table(neural_rdms)
     n_identities = patterns["identity"].nunique() if "identity" in patterns else 0
@@ -241,12 +241,12 @@ def make_experiment(
     within_identity: str = "copy",
     device: str | None = None,
 ) -> Experiment:
-    """RDMs and responses as arrays that go together, stimuli in the models' order; arguments as in :func:`infer_fits`.
+    """RDMs and responses as matching arrays, stimuli in the models' order; arguments as in :func:`infer_fits`.
 
     Raises
     ------
     InputError
-        If they do not go together: the message says what is missing.
+        If they do not match: the message says what is missing.
     """
     factors = check_factors(resample)
     find_method(method)
@@ -282,24 +282,24 @@ def jackknife_result(
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> FitResult:
-    """Result without draws, of fits or of another statistic that takes their place.
+    """Jackknife result, without draws, for fits or for another statistic.
 
     Parameters
     ----------
     experiment : Experiment
     models, recordings : pandas.DataFrame
-        What the rows and the columns of the statistic are.
+        Labels of the rows and of the columns of the statistic.
     statistic : callable or None
         See ``refitting.jackknife_deviations``.
     confidence : float
-        Coverage aimed at by the intervals.
+        Nominal coverage of the intervals.
     rng : numpy.random.Generator
-        Deals units out to the parts that are left out.
+        Source of the random assignment of units to parts.
 
     Returns
     -------
     FitResult
-        Estimates, standard errors and tests; no best layer and no maximum statistic, which need draws.
+        Estimates, standard errors and tests; without best layer and maximum statistic, which need draws.
     """
     estimates = estimate_fits(experiment, statistic=statistic)
     return FitResult(
@@ -322,21 +322,21 @@ def jackknife_result(
 
 
 def result_rows(neural_rdms: RDMs, experiment: Experiment) -> pd.DataFrame:
-    """Descriptors of each row of a result: of a neural RDM, or of a region with ``subject`` "all"."""
+    """Descriptors of each recording of a result: a neural RDM, or a region with ``subject`` "all"."""
     rows = rdm_table(neural_rdms)
     table = rows.iloc[[group[0] for group in experiment.groups]].reset_index(drop=True)
     return table.assign(subject="all") if factors_along("subjects", experiment.factors) else table
 
 
 def _patterns(model_rdms: RDMs, neural_rdms: RDMs) -> pd.DataFrame:
-    """Pattern descriptors in the models' order, with those that the neural RDMs alone have."""
+    """Pattern descriptors in the models' order, with further ones from the neural RDMs."""
     patterns, neural = (pattern_table(rdms) for rdms in (model_rdms, neural_rdms))
     patterns.index, neural.index = patterns.index.astype(str), neural.index.astype(str)
     return patterns.join(neural[[name for name in neural.columns if name not in patterns.columns]])
 
 
 def _codes(along_stimuli: tuple[str, ...], patterns: pd.DataFrame) -> np.ndarray:
-    """Unit that each stimulus belongs to, numbered from 0; empty where stimuli are not sampled."""
+    """Unit that each stimulus belongs to, numbered from 0; empty if stimuli are not resampled."""
     if not along_stimuli:
         return np.empty(0, dtype=int)
     factor = FACTORS[along_stimuli[0]]
@@ -399,7 +399,7 @@ def _populations(
         where = f"region {region!r}" + (f", subject {subject!r}" if subject else "")
         if isinstance(recording, xr.DataArray):
             neurons = select_region(recording, region, subject=subject or None)
-            # The RDMs say which stimuli were kept; neurons that saw not all of these cannot be behind them.
+            # The RDMs define the stimuli; neurons without responses to all of them were not part of the RDMs.
             found = condition_means(neurons, ids, missing="drop_neurons")
         else:
             found = _entry_of(recording, region, subject, where)
@@ -431,7 +431,7 @@ def _entry_of(recording: Mapping, region: str, subject: str, where: str) -> pd.D
 
 
 def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str, where: str) -> None:
-    """Refuse responses that are too few, hold NaN, or are not what the RDM was made from."""
+    """Refuse responses of too few neurons, with NaN, or that do not give the RDM."""
     if responses.shape[1] < FACTORS["neuron"].fewest:
         raise InputError(
             f"resampling neurons needs at least {FACTORS['neuron'].fewest} of them; {where} has {responses.shape[1]}: "

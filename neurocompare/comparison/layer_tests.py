@@ -40,26 +40,26 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
     result : FitResult
         Fits of at least two layers of a network to at least two recordings.
     per_ceiling : bool or None
-        Whether noise-corrected fits are compared (over the root of each recording's reliability, its error included):
-        two patches that read one layer then have parallel profiles whatever their reliabilities, while plain profiles
-        differ where these do. None compares them where the result has ceilings.
+        Whether to compare noise-corrected fits (divided by the root of each recording's reliability, with its error).
+        Two patches with the same geometry then have parallel profiles whatever their reliabilities, while uncorrected
+        profiles differ with reliability. None does so if the result has ceilings.
 
     Returns
     -------
     pandas.DataFrame
         One row per network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
-        ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of what is left when the mean profile and
-        the mean difference are taken out, with ``p_interaction`` from draws. ``depth_difference``, the first
+        ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of the two profiles after removing the mean
+        profile and the mean difference, with ``p_interaction`` from draws. ``depth_difference``, the first
         recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
         interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these are empty, and
-        ``depth_reason`` says why, where no layer fits one of the two beyond permuted identities. ``p_adjusted`` (Holm,
-        over the rows) for the slopes.
+        ``depth_reason`` says why, if no layer fits one of the two better than with permuted identities. ``p_adjusted``
+        (Holm, over the rows) for the slopes.
 
     Raises
     ------
     InputError
-        If there is one recording only, no network with two layers, or no ceilings where they are to be divided by.
+        If there is only one recording, no network with two layers, or ``per_ceiling`` without ceilings.
     """
     n_recordings = len(result.recordings)
     if n_recordings < 2:
@@ -142,38 +142,38 @@ def cross_validated_best_layer(
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Fit of each network's best layer, chosen on some identities and measured on the others.
+    """Cross-validated fit of each network's best layer: selected on some identities, tested on the others.
 
     Parameters
     ----------
     model_rdms, neural_rdms, recording, resample, method, confidence
         As in ``infer_fits``; ``resample`` holds ``"identity"``.
     n_folds : int
-        Parts the identities are dealt into; each is held out in turn. A part holds at least two identities, so there
-        may be fewer parts than asked for.
+        Folds of identities; each is held out in turn. A fold has at least two identities, so there may be fewer folds
+        than this.
     n_splits : int
-        Random deals; results are means over deals and parts.
+        Random partitions into folds; results are means over partitions and folds.
     rng : numpy.random.Generator
-        Source of the deals.
+        Source of the partitions.
 
     Returns
     -------
     pandas.DataFrame
-        One row per network and recording: ``layer`` (chosen most often), ``share`` of the choices that it got,
-        ``relative_depth`` (mean over choices), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
-        ``p_zero``, ``fit_in_sample`` (of the layer that fits best on all identities: too high, being the largest of
-        several) and ``n_folds, n_splits, n_layers``. Standard errors are those of the whole procedure, repeated with
-        parts of each factor left out.
+        One row per network and recording: ``layer`` (selected most often), ``share`` of selections,
+        ``relative_depth`` (mean over selections), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
+        ``p_zero``, ``fit_in_sample`` (of the layer that fits best on all identities; biased upwards by the
+        selection) and ``n_folds, n_splits, n_layers``. Standard errors are by jackknife of the whole
+        procedure.
 
     Raises
     ------
     InputError
-        If there are fewer than four identities, or RDMs and recording do not go together.
+        If there are fewer than four identities, or RDMs and recording do not match.
 
     Notes
     -----
-    A held-out fit is a fit on the pairs among few identities, and so of another (often lower) expectation than the fit
-    on all: compare held-out fits with held-out fits only.
+    A held-out fit uses the pairs among few identities and so has another (often lower) expectation than the fit on all
+    identities: compare held-out fits only with held-out fits.
     """
     experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
     if "identity" not in experiment.factors:
@@ -266,7 +266,7 @@ def _chosen_and_tested(
 
 
 def _picked(chosen: np.ndarray, tested: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean held-out fit of the layers that win on training stimuli, and which these are."""
+    """Mean held-out fit of the layers selected on training stimuli, and the selected layers."""
     winners = first_largest(chosen, axis=2)
     picked = np.take_along_axis(tested, winners[:, :, None], axis=2)[:, :, 0]
     return picked.mean(axis=1), winners

@@ -1,6 +1,6 @@
-"""The family of comparators: what each measure of fit between RDMs is called and how it is computed.
+"""The measures of fit between RDMs: one record each, with name, label and computation.
 
-A record says everything that is particular to a measure; whoever compares RDMs looks it up in :data:`METHODS`.
+A record holds all properties of a measure; code that compares RDMs looks it up in :data:`METHODS`.
 Names are those of ``rsatoolbox.rdm.compare``.
 """
 
@@ -29,24 +29,24 @@ class Method:
     Parameters
     ----------
     name : str
-        As in study files, tables and ``rsatoolbox.rdm.compare``.
+        Name in study files, tables and ``rsatoolbox.rdm.compare``.
     label : str
-        What axes of figures are called.
+        Label of axes in figures.
     kernel : callable
         ``(models, recordings, pairs, device)`` to a :class:`~neurocompare.comparison.fit_kernels.Kernel`.
     settle : callable or None
-        Moves and scales vectors (n_rdms, n_pairs) before the kernel sees them, without changing any fit.
+        Shifts and scales vectors (n_rdms, n_pairs) for the kernel, without changing any fit.
     centred : bool
-        Whether a constant added to all dissimilarities of an RDM leaves its fits as they are.
+        Whether a constant added to all dissimilarities of an RDM does not change its fits.
     ranked : bool
-        Whether only the order of dissimilarities counts.
+        Whether fits depend only on the rank order of dissimilarities.
     whitened : bool
         Whether the covariance of an RDM's noise is taken into account.
     linear : bool
         Whether least squares of one RDM on others maximises it.
     rowwise : callable or None
-        Fits (n,) of vectors (n, n_pairs) to the vectors in the same rows of another array, all pairs counting once;
-        None where the kernel computes them one by one.
+        Fits (n,) of vectors (n, n_pairs) to the vectors in the same rows of another array, with equal
+        weights; None if the kernel computes them one by one.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Method:
     rowwise: Rowwise | None = None
 
     def settled(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (n_rdms, n_pairs) as the kernel takes them."""
+        """Vectors (n_rdms, n_pairs) prepared for the kernel."""
         return vectors if self.settle is None else self.settle(vectors)
 
 
@@ -137,4 +137,4 @@ METHODS: dict[str, Method] = {
         _products("cosine_cov", "whitened cosine", centred=False, whitened=True),
     )
 }
-"""Every measure of fit by its name. To add one, add its record here."""
+"""Every measure of fit, by name. To add one, add its record here."""

@@ -1,4 +1,4 @@
-"""P values corrected for their number, and from permutations.
+"""P values: corrected for multiple tests, and from permutations.
 
 Takes p values, statistics and draws as arrays; gives arrays.
 """
@@ -17,18 +17,18 @@ CORRECTIONS = ("bh", "holm", "max", "none")
 
 
 def share_at_least(null: np.ndarray, observed: np.ndarray) -> np.ndarray:
-    """Share of a null distribution at or above what was observed, which counts as one of it.
+    """Share of a null distribution at or above the observed value, which is counted as one of it.
 
     Parameters
     ----------
     null : array of shape (n_draws, ...)
     observed : array of shape (...)
-        A permutation that gives the same RDM gives the same fit, but for the order of sums: these count as equal.
+        Values equal but for rounding count as equal: a permutation can give the same RDM.
 
     Returns
     -------
     array of shape (...)
-        NaN where nothing was observed.
+        NaN if the observed value is NaN.
     """
     p = (1 + (null >= observed - 100 * ROUNDING).sum(axis=0)) / (1 + len(null))
     return np.where(np.isnan(observed), np.nan, p)
@@ -47,13 +47,13 @@ def adjust(
     draws: np.ndarray | None = None,
     two_sided: bool = False,
 ) -> np.ndarray:
-    """P values adjusted for their number; NaN stay NaN and count for nothing.
+    """P values adjusted for multiple tests; NaN stay NaN and are not counted.
 
     Parameters
     ----------
     p : array of shape (n_tests,)
     correction : {"bh", "holm", "max", "none"}
-        ``max`` compares each statistic with the largest one of every draw, studentised over draws (single step).
+        ``max`` compares each statistic with the maximum of every draw, studentised over draws (single step).
     statistics : array of shape (n_tests,) or None
         Standard normal scores of the tests; needed for ``max``.
     draws : array of shape (n_draws, n_tests) or None
@@ -89,8 +89,8 @@ def adjust(
 def _stepwise(p: np.ndarray, correction: str) -> np.ndarray:
     """Holm's or Benjamini and Hochberg's adjustment.
 
-    As ``statsmodels.stats.multitest.multipletests`` gives them; that one collects garbage on every call, which takes
-    up to a second in a large process.
+    Same results as ``statsmodels.stats.multitest.multipletests``, which runs the garbage collector on every call and so
+    takes up to a second in a large process.
     """
     order = np.argsort(p)
     places = np.arange(1, len(p) + 1)

@@ -1,4 +1,4 @@
-"""RDMs of one population under resampling of its neurons, from one matrix product a block of draws.
+"""RDMs of one population under resampling of its neurons, from one matrix product per block of draws.
 
 Takes responses and multiplicities of neurons; gives upper triangles of RDMs, one per draw.
 """
@@ -27,12 +27,12 @@ class NeuronRdms:
     Raises
     ------
     InputError
-        If the dissimilarity is another.
+        For any other dissimilarity.
 
     Notes
     -----
-    A neuron adds its product x_ik x_jk to pair (i, j) as often as it was drawn, so the (neurons x pairs) table of
-    products is made once, and the sums of all draws are the multiplicities times that table.
+    Neuron k adds its product x_ik x_jk to pair (i, j) as often as it was drawn. So the (neurons x pairs) matrix of
+    products is computed once, and the sums of all draws are the multiplicities times that matrix.
     """
 
     def __init__(self, responses: np.ndarray, dissimilarity: str):
@@ -58,8 +58,8 @@ class NeuronRdms:
         Returns
         -------
         array of shape (n_draws, n_pairs)
-            Upper triangles; NaN where a stimulus has none, as where the drawn neurons answer it all alike and nothing
-            correlates with it.
+            Upper triangles; NaN for pairs with a stimulus to which all drawn neurons respond equally, which has no
+            correlation.
         """
         counts = counts.astype(float)
         totals, power = counts @ self.patterns.T, counts @ (self.patterns**2).T
@@ -77,7 +77,7 @@ class NeuronRdms:
 
 
 def defined_stimuli(rdms: np.ndarray, n_stimuli: int) -> np.ndarray:
-    """Stimuli of each draw, (n_draws, n_stimuli), that have a dissimilarity to any other."""
+    """Boolean (n_draws, n_stimuli): stimuli of each draw with a defined dissimilarity to any other."""
     known = np.zeros((len(rdms), n_stimuli), dtype=bool)
     start = 0
     for i in range(n_stimuli - 1):

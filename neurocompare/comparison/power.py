@@ -1,7 +1,7 @@
-"""How large an experiment must be to tell two layers (or regimes) apart, from simulated data like the user's.
+"""Power analysis: the size of experiment needed to distinguish two layers (or regimes), by simulation.
 
-A population that reads the first layer is simulated at every size of experiment, analysed exactly as a recording would
-be, and the share of experiments in which the two layers come out different is the power.
+For every size of experiment, populations that read the first layer are simulated and analysed exactly like a recording.
+Power is the share of experiments in which the first layer fits significantly better than the second.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ FEWEST_IDENTITIES = 3
 
 @dataclass(frozen=True)
 class PowerPlan:
-    """Sizes of experiment to try, and how each is analysed.
+    """Sizes of experiment to simulate, and their analysis.
 
     Parameters
     ----------
     n_identities, n_neurons, n_repetitions : sequences of int
         Sizes; every combination is simulated.
     noise : float
-        Standard deviation of one trial's response over that of a neuron's mean responses to the stimuli; see
+        Ratio of the standard deviation over trials to that of a neuron's mean responses over stimuli; see
         :func:`trial_noise`.
     n_experiments : int
         Simulated experiments of each size.
@@ -92,7 +92,7 @@ def power_analysis(
     n_jobs: int = 1,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Power to find that a population which reads one layer is fitted better by it than by another.
+    """Power to show that one layer fits a population that reads it better than another layer does.
 
     Parameters
     ----------
@@ -102,10 +102,10 @@ def power_analysis(
     identity : sequence of str of length n_stimuli
         Identity of each stimulus.
     read : array of shape (n_stimuli, n_units) or None
-        Activations that neurons read; None takes the first layer. The units of both layers side by side make a
-        population that neither explains better: what is then found is the error of the test.
+        Activations that neurons read; None takes the first layer. With the units of both layers concatenated,
+        neither layer fits better by construction, and the power is the type I error of the test.
     plan : PowerPlan or None
-        Sizes to try; None takes the defaults, and of the identities those sizes that the stimuli hold.
+        Sizes to simulate; None takes the defaults, with numbers of identities up to that of the stimuli.
     n_jobs : int
         Processes to share the sizes among.
     rng : numpy.random.Generator
@@ -122,12 +122,12 @@ def power_analysis(
     Raises
     ------
     InputError
-        If the activations do not go together, or more identities are asked for than the stimuli hold.
+        If the activations do not match, or the plan has more identities than the stimuli.
 
     Notes
     -----
-    Identities of an experiment are a random part of those given, without replacement: their number is the largest
-    size that can be asked for, and near it experiments share most of their identities. Repetitions average trials, so
+    Identities of an experiment are drawn from the given ones without replacement: their number is the largest possible
+    size, and near it experiments share most of their identities. Repetitions average trials, so
     noise falls with their square root. ``analyses/calibration`` compares predicted power with what independent
     experiments found.
 
@@ -157,7 +157,7 @@ def power_analysis(
         )
     rdms = [correlation_dissimilarity(layer) for layer in (first, second)]
     grid = list(itertools.product(plan.n_identities, plan.n_neurons, plan.n_repetitions))
-    # A stream of its own for each size: results do not depend on the number of processes.
+    # A separate random stream for each size: results do not depend on the number of processes.
     rows = Parallel(n_jobs=n_jobs)(
         delayed(_power_of)(size, read, rdms, codes, plan, stream)
         for size, stream in zip(grid, rng.spawn(len(grid)), strict=True)
@@ -194,8 +194,8 @@ def simulate_readers(
 
     Notes
     -----
-    Units keep their scale and their mean, patterns are centred over units, and all neurons share one scale: inner
-    products of patterns are then kept on average, and with them correlations. With many neurons and no noise the
+    Units keep their scale and mean, patterns are centred over units, and all neurons share one scale, so that inner
+    products and correlations of patterns are preserved on average. With many neurons and no noise the
     population has the correlation RDM of the layer (of z-scored units where z-scored units are given).
     """
     if not (np.ptp(units, axis=0) > 0).any():
@@ -205,13 +205,13 @@ def simulate_readers(
     # A neuron reads at least one unit.
     read[rng.integers(0, units.shape[1], n_neurons), np.arange(n_neurons)] = True
     signal = patterns @ (read * rng.standard_normal(read.shape))
-    # One scale for all neurons: a scale of its own for each would change the geometry.
+    # One scale for all neurons: separate scales would change the geometry.
     spread = np.sqrt(signal.var(axis=0).mean())
     return signal / spread + noise * rng.standard_normal(signal.shape)
 
 
 def trial_noise(recording: xr.DataArray) -> float:
-    """Standard deviation of one trial's response over that of a neuron's true mean responses, median over neurons.
+    """Ratio of the standard deviation over trials to that of true mean responses over stimuli, median over neurons.
 
     Parameters
     ----------
@@ -221,8 +221,8 @@ def trial_noise(recording: xr.DataArray) -> float:
     Returns
     -------
     float
-        What ``PowerPlan.noise`` takes. The spread of mean responses is freed of the noise that is left in them;
-        neurons in which nothing is left of it (no tuning) are not counted.
+        Value for ``PowerPlan.noise``. The variance of mean responses is corrected for trial noise; neurons without
+        remaining variance (no tuning) are not counted.
 
     Raises
     ------
@@ -304,7 +304,7 @@ def _power_of(
 
 
 def _units_of_stimuli(factors: tuple[str, ...], identity: np.ndarray) -> np.ndarray:
-    """What stimuli are left out by: identities, or each stimulus by itself; empty where they are not sampled."""
+    """Units by which stimuli are left out: identities or single stimuli; empty if stimuli are not resampled."""
     for factor in factors_along("stimuli", factors):
         return cluster_codes(identity) if FACTORS[factor].together == "identity" else np.arange(len(identity))
     return np.empty(0, dtype=int)

@@ -1,8 +1,8 @@
-"""Fits on draws of an experiment and on an experiment with parts left out, for every factor that was sampled.
+"""Fits on bootstrap draws and on jackknife samples of an experiment, for every resampled factor.
 
-Takes an :class:`Experiment` (RDM vectors, and responses where neurons are resampled); gives draws, and deviations:
-arrays whose squares add up to a variance, by factor and by pair of crossed factors. How these variances are combined
-into the one of a fit stands in ``fit_result``.
+Takes an :class:`Experiment` (RDM vectors, and responses if neurons are resampled); gives draws, and deviations:
+arrays whose squares add up to a variance, by factor and by pair of crossed factors. ``fit_result`` combines these
+variances into the variance of a fit.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Experiment:
-    """What was measured and sampled.
+    """Data of an experiment, and its resampled factors.
 
     Parameters
     ----------
     factors : tuple of str
-        What was sampled, patterns first; see ``resampling.FACTORS``.
+        Resampled factors, that of stimuli first; see ``resampling.FACTORS``.
     models : array of shape (n_models, n_pairs)
     recordings : array of shape (n_rdms, n_pairs)
     groups : list of integer arrays
-        Rows of ``recordings`` behind each row of the result: one, or all subjects of a region.
+        Rows of ``recordings`` for each recording of the result: one RDM, or those of all subjects of a region.
     populations : list of arrays of shape (n_stimuli, n_neurons)
-        Responses behind each row of ``recordings``; empty where neurons were not sampled.
+        Responses for each row of ``recordings``; empty if neurons are not resampled.
     codes : integer array of shape (n_stimuli,) or (0,)
-        Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; empty where stimuli
-        were not sampled.
+        Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; empty if stimuli
+        are not resampled.
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
     cells : PairCells or None
-        What was partialled out of models and recordings, and is to be of recordings made anew; see ``controls``.
+        Controls partialled out of models and recordings, also of recomputed RDMs; see ``controls``.
     """
 
     factors: tuple[str, ...]
@@ -80,11 +80,11 @@ class Experiment:
 
     @property
     def pattern(self) -> tuple[str, ...]:
-        """The factor that stimuli were sampled by, if any."""
+        """The factor along stimuli, if any."""
         return factors_along("stimuli", self.factors)
 
     def sizes(self) -> dict[str, np.ndarray]:
-        """Units of each factor behind each row of the result; for neurons those of the smallest population."""
+        """Number of units of each factor for each recording; for neurons that of the smallest population."""
         sizes = {
             "stimuli": lambda _: self.n_units_of_stimuli,
             "neurons": lambda group: min(self.populations[row].shape[1] for row in group),
@@ -96,7 +96,7 @@ class Experiment:
 
     @property
     def n_units_of_stimuli(self) -> int:
-        """Units that stimuli were sampled by: identities, or the stimuli themselves."""
+        """Number of units along stimuli: identities, or stimuli."""
         return int(self.codes.max()) + 1
 
     def fits(self, recordings: np.ndarray | ResampledNeurons, counts: np.ndarray | None) -> np.ndarray:
@@ -127,9 +127,9 @@ def resample_fits(
     experiment : Experiment
     n_draws : int
     only_joint : bool
-        Leave out single factors where there are crossed ones.
+        With crossed factors, draw them only jointly, not each alone.
     rng : numpy.random.Generator
-        Source of the draws; stimuli are drawn alike for all models and regions, neurons for each population.
+        Source of the draws; all models and regions share draws of stimuli, each population has its own of neurons.
 
     Returns
     -------
@@ -171,7 +171,7 @@ def resample_fits(
 def bootstrap_deviations(draws: FitsOf) -> FitsOf:
     """Deviations of draws from their mean, scaled so that their squares add up to the variance over draws.
 
-    Undefined draws deviate by 0 and do not count; where fewer than two are defined, all deviations are NaN.
+    Undefined draws have deviation 0 and are not counted; with fewer than two defined draws, all deviations are NaN.
     """
     deviations = {}
     for key, fits in draws.items():
@@ -186,30 +186,30 @@ def bootstrap_deviations(draws: FitsOf) -> FitsOf:
 def jackknife_deviations(
     experiment: Experiment, *, statistic: Statistic | None = None, n_splits: int = 0, rng: np.random.Generator
 ) -> FitsOf:
-    """Deviations of fits with parts of each factor left out, and of crossed factors' interactions.
+    """Jackknife deviations of fits for each factor, and for the interactions of crossed factors.
 
     Parameters
     ----------
     experiment : Experiment
     statistic : callable or None
-        What is computed without each part, from recordings (n_rdms, n_pairs) and counts (n_counts, n_stimuli): an
-        array (n_counts, n_statistics, n_rdms). None takes the fits of all models.
+        Statistic to jackknife, from recordings (n_rdms, n_pairs) and counts (n_counts, n_stimuli) to an array
+        (n_counts, n_statistics, n_rdms). None takes the fits of all models.
     n_splits : int
-        Random halves of the neurons for the reliability of each recording on Fisher's z scale, which is then one more
-        statistic, the last; 0 leaves it out. It needs neurons among the factors.
+        Random halves of the neurons for the reliability of each recording on Fisher's z scale, which is added as the
+        last statistic; 0 leaves it out. Requires the factor ``neuron``.
     rng : numpy.random.Generator
-        Deals many units out to parts; not used where units are left out one by one.
+        Source of the assignment of units to parts; not used if units are left out one by one.
 
     Returns
     -------
     dict of tuple of str to array of shape (n_refits, n_models, n_regions)
-        Rows of zeros fill up where regions differ in the number of parts.
+        Padded with rows of zeros if regions differ in the number of parts.
 
     Notes
     -----
-    With part i of the identities and part j of the neurons left out, and with either left out alone, every fit takes
-    its place in a table; the jackknife's operator along one axis gives one factor's deviations, along both axes those
-    of the interaction. Resampled neurons enter as further RDMs: their number is that of parts, not of refits.
+    Fits without part i of the identities and part j of the neurons, and without either alone, form a table. The
+    jackknife operator along one axis gives the deviations of one factor, along both axes those of the interaction.
+    RDMs are recomputed only once per part of the neurons, not once per refit.
     """
     pattern, groups = experiment.pattern, experiment.groups
     statistic = statistic or experiment.fits

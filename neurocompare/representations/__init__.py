@@ -1,1 +1,1 @@
-"""Turns a network or a recording into RDMs, and measures what they say about views."""
+"""Turns networks and recordings into RDMs, and measures view tuning in them."""

@@ -1,8 +1,8 @@
 """Responses of a network's layers to stimuli, streamed so that memory stays bounded.
 
-Takes a :class:`~neurocompare.models.registry.Network` and a stimulus set. :func:`stream_responses` hands over every
-layer's responses to a batch while the forward pass runs; :func:`unit_blocks` gives blocks of units over *all* stimuli,
-in as many passes as the memory budget makes necessary. A pass ends at the last layer that it is made for.
+Takes a :class:`~neurocompare.models.registry.Network` and a stimulus set. :func:`stream_responses` passes every layer's
+responses to a batch to a callback during the forward pass; :func:`unit_blocks` yields blocks of units over *all*
+stimuli, in as many passes as the memory budget requires. A pass stops at the last layer it needs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = [
 
 BATCH_SIZE = 64
 MEMORY_MB = 540.0
-"""Beside the network, its forward pass and the RDMs: a whole process on AlexNet and 2,025 images takes under 2 GB."""
+"""Memory for responses, besides network, forward pass and RDMs: AlexNet on 2,025 images takes under 2 GB in all."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
@@ -53,15 +53,15 @@ log = logging.getLogger(__name__)
 
 
 def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
-    """Names of the layers that are meant, in execution order.
+    """Names of the selected layers, in execution order.
 
     Parameters
     ----------
     network : Network
-        Gives the names.
+        Network whose layers are selected.
     layers : "main", "all", str or sequence of str
         Names, patterns such as ``"conv*"`` (``*`` stops at a dot, ``**`` does not), and ``"avgpool(conv4)"`` or
-        ``"maxpool(conv*)"`` for the average or maximum over space as a layer of its own. ``"main"`` means 8 to 25 of
+        ``"maxpool(conv*)"`` for the average or maximum over space as a separate layer. ``"main"`` selects 8 to 25 of
         the network's layers, see :func:`~neurocompare.models.layer_choice.choose_layers`.
 
     Returns
@@ -71,24 +71,24 @@ def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
     Raises
     ------
     InputError
-        If a name or pattern matches no layer; the nearest right name is suggested.
+        If a name or pattern matches no layer; the closest name is suggested.
     """
     return [layer.name for layer in network.select(layers)]
 
 
 class _Enough(Exception):
-    """Ends a forward pass after the last layer that is wanted; no error."""
+    """Raised internally to stop a forward pass after the last required layer; not an error."""
 
 
 class Presentable(Protocol):
-    """What can be shown: a :class:`~neural_data.stimuli.StimulusSet`, or one batch of images."""
+    """Images that can be presented: a :class:`~neural_data.stimuli.StimulusSet`, or one batch of images."""
 
     @property
     def ids(self) -> list[str]:
         """Names of the images, for messages."""
 
     def batches(self, batch_size: int, size: Resizing | None, /) -> Iterator[np.ndarray]:
-        """Images (n, 3, height, width) of the size that a network sees, float32 in 0..1, batch by batch."""
+        """Images (n, 3, height, width) at a network's input size, float32 in 0..1, batch by batch."""
 
 
 def stream_responses(
@@ -101,32 +101,32 @@ def stream_responses(
     mirrored: bool = False,
     check_all: bool = True,
 ) -> None:
-    """Present the stimuli once and hand over the responses of layers, batch by batch.
+    """Present the stimuli once and pass the responses of layers to a callback, batch by batch.
 
     Parameters
     ----------
     network : Network
         Run in evaluation mode, without gradients, on the device of its weights.
     stimuli : StimulusSet or another Presentable
-        Presented at the size that the network's preprocessing names.
+        Presented at the network's input size.
     layers : sequence of Layer
         From ``network.select``.
     receive : callable
         ``receive(layer, rows, responses)`` is called while the forward pass runs, layer by layer in execution order;
         ``responses`` of shape ``(1, n_rows, n_units)``, or ``(2, n_rows, n_units)`` with the mirrored images second.
-        The network may write over it as soon as the call returns.
+        The network may overwrite it as soon as the callback returns.
     batch_size : int
-        Images per batch; mirrored ones are presented beside them.
+        Images per batch; mirrored ones are presented in addition.
     mirrored : bool
         Whether to present the mirror image of every stimulus too.
     check_all : bool
-        Looking at responses costs a reading of all of them. False looks at those to the first batch alone, for callers
-        who notice by their own sums and then call :func:`refuse_not_finite`.
+        Whether to check all responses for finite values. False checks the first batch only, for callers who detect
+        other cases from their own sums and then call :func:`refuse_not_finite`.
 
     Raises
     ------
     InputError
-        If a layer is not computed, or its response is not finite or not one of the traced size.
+        If a layer is not computed, or its response is not finite or not of the expected size.
     """
     copies = 2 if mirrored else 1
     rows, n_shown, n_kept = slice(0, 0), 0, 0
@@ -160,7 +160,7 @@ def stream_responses(
 
 
 def _pieces(batch: np.ndarray, manner: Manner) -> list[tuple[np.ndarray, int]]:
-    """What of a batch is shown at once, and of how many images in it the responses are kept."""
+    """Parts of a batch that are presented at once, and the number of images in each whose responses are kept."""
     if manner.one_at_a_time:
         return [(batch[place : place + 1], 1) for place in range(len(batch))]
     if manner.at_least_two and len(batch) == 1:
@@ -172,7 +172,7 @@ def _pieces(batch: np.ndarray, manner: Manner) -> list[tuple[np.ndarray, int]]:
 def watched_layers(
     network: Network, layers: Sequence[Layer], receive: Callable[[Layer, object], None]
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Within the context, every image shown to the network hands over what the modules of layers return.
+    """Context in which the outputs of the layers' modules are passed to a callback during forward passes.
 
     Parameters
     ----------
@@ -182,7 +182,7 @@ def watched_layers(
         From ``network.select``.
     receive : callable
         ``receive(layer, output)`` is called while the forward pass runs, in execution order; ``layer.tensor(output)``
-        are the responses, which the network may write over as soon as the call returns.
+        are the responses, which the network may overwrite as soon as the callback returns.
 
     Yields
     ------
@@ -236,7 +236,7 @@ def watched_layers(
 
 @dataclass(frozen=True)
 class Block:
-    """Units ``start`` to ``stop`` of a layer: what is held over all stimuli at once."""
+    """Units ``start`` to ``stop`` of a layer, whose responses to all stimuli are in memory together."""
 
     layer: Layer
     start: int
@@ -244,7 +244,7 @@ class Block:
 
 
 def plan_passes(layers: Sequence[Layer], *, bytes_a_unit: int, memory_mb: float) -> list[list[Block]]:
-    """Which units are held together, one pass over the stimuli a group.
+    """Groups of units that are in memory together; each group takes one pass over the stimuli.
 
     Parameters
     ----------
@@ -262,7 +262,7 @@ def plan_passes(layers: Sequence[Layer], *, bytes_a_unit: int, memory_mb: float)
     """
     room_of_pass = max(1, int(memory_mb * 1e6 / bytes_a_unit))
     passes: list[list[Block]] = [[]]
-    # The first pass takes what is left over, as it ends earliest; all that follow are full.
+    # The first pass takes the remainder, as it ends earliest; all later passes are full.
     room = sum(layer.n_units for layer in layers) % room_of_pass or room_of_pass
     for layer in layers:
         start = 0
@@ -294,21 +294,21 @@ def held_blocks(
     network, stimuli, layers, batch_size, mirrored, check_all
         See :func:`stream_responses`.
     memory_mb : float
-        Budget for responses held at once, megabytes.
+        Budget for responses in memory, megabytes.
 
     Yields
     ------
     block : Block
         In the order of ``layers``; all blocks of a layer come one after the other.
     responses : torch.Tensor of shape (1 or 2, n_stimuli, n_units_of_block)
-        Mirrored images second. The next pass writes over them.
+        Mirrored images second. Overwritten by the next pass.
     """
     copies = 2 if mirrored else 1
     bytes_a_unit = copies * len(stimuli) * network.dtype.itemsize
     passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb)
     log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
     most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
-    # Taken once: the system hands out new memory slowly, and what passes leave behind cannot always be used again.
+    # Allocated once: allocation is slow, and memory freed by passes is not always reused.
     memory = _room_for(most_units * copies * len(stimuli), network, memory_mb)
     for blocks in passes:
         sizes = [copies * len(stimuli) * (block.stop - block.start) for block in blocks]
@@ -348,13 +348,13 @@ def unit_blocks(
     network : Network
         Run in evaluation mode, without gradients, on the device of its weights.
     stimuli : StimulusSet
-        Presented at the size that the network's preprocessing names.
+        Presented at the network's input size.
     layers : "main", "all", str or sequence of str
         See :func:`resolve_layers`.
     batch_size : int
-        Images a forward pass; halved where memory runs out.
+        Images per forward pass; halved if memory runs out.
     memory_mb : float
-        Budget for responses held at once, megabytes. A smaller one costs more passes over the stimuli.
+        Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
 
     Yields
     ------
@@ -367,7 +367,7 @@ def unit_blocks(
     InputError
         If there is no such layer, or a response is not finite.
     """
-    # Half of the budget for what is held, and half for the copy that the caller may keep.
+    # Half of the budget is for the responses, half for a copy that the caller may keep.
     blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb / 2)
     for block, responses in blocks:
         yield block.layer.name, responses[0].to("cpu", working_dtype(responses.dtype), copy=True).numpy()
@@ -388,12 +388,12 @@ def save_activations(
     network, stimuli, layers, batch_size
         See :func:`unit_blocks`.
     path : str or Path
-        The file; its folder is made where it does not exist.
+        The file; its folder is created if needed.
 
     Returns
     -------
     pathlib.Path
-        One tensor ``(n_stimuli, *shape_of_layer)`` a layer under the layer's name, in the network's precision; the
+        One tensor ``(n_stimuli, *shape_of_layer)`` per layer under the layer's name, in the network's precision; the
         file's metadata hold ``model, regime, seed`` and ``stimulus_id`` (a JSON list, in the order of the rows).
         ``safetensors.safe_open(path, "np").get_slice(layer)`` reads parts of it.
     """
@@ -441,24 +441,24 @@ def save_activations(
 def with_smaller_batches(
     run: Callable[[int], Ran], batch_size: int, *, network: Network, memory_mb: float
 ) -> tuple[Ran, int]:
-    """What ``run(batch_size)`` gives, begun anew with half the batch as often as memory runs out.
+    """Result of ``run(batch_size)``, repeated with half the batch size whenever memory runs out.
 
     Parameters
     ----------
     run : callable
         Takes a batch size.
     batch_size : int
-        To begin with.
+        Batch size of the first attempt.
     network : Network
         Named in messages.
     memory_mb : float
-        The budget in force, named in messages.
+        The memory budget, named in messages.
 
     Returns
     -------
     result : object
     batch_size : int
-        That worked.
+        Batch size of the successful attempt.
 
     Raises
     ------
@@ -478,7 +478,7 @@ def with_smaller_batches(
                     f"{network.name}: out of memory on {network.device} even with one image at a time; lower the "
                     f"budget for responses (memory_mb, now {memory_mb:g}), choose fewer layers, or another device"
                 ) from error
-        # Outside of the handler: what it keeps alive is given back before the next attempt.
+        # Outside the handler, so that memory held by the exception is freed before the next attempt.
         batch_size //= 2
         if network.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -492,7 +492,7 @@ def with_smaller_batches(
 
 
 def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, ids: Sequence[str]) -> None:
-    """Raise where a response is not a finite number.
+    """Raise if a response is not a finite number.
 
     Parameters
     ----------
@@ -501,14 +501,14 @@ def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, i
     layer : Layer
     responses : torch.Tensor of shape (n_copies, n_stimuli, n_units)
     ids : sequence of str
-        Of the stimuli.
+        Ids of the stimuli.
 
     Raises
     ------
     InputError
-        Names the first stimulus that is answered so.
+        Names the first stimulus with such a response.
     """
-    # A sum is cheap and not finite if any response is not; it can also overflow by itself.
+    # A cheap test: the sum is not finite if any response is not, though it can also overflow.
     if torch.isfinite(responses.sum(dtype=working_dtype(responses.dtype))):
         return
     wrong = ~torch.stack([torch.isfinite(rows).all(dim=1) for rows in responses])
@@ -521,12 +521,12 @@ def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, i
 
 
 def working_device(network: Network) -> torch.device:
-    """Where responses are held and summed: with the network, unless float64 does not exist there."""
+    """Device on which responses are summed: the network's, unless it lacks float64."""
     return torch.device("cpu") if network.device.type == "mps" else network.device
 
 
 def working_dtype(precision: torch.dtype) -> torch.dtype:
-    """Type in which responses of a given type are worked on: float64 as it is, all others as float32."""
+    """Type for computing with responses of a given type: float64 for float64, else float32."""
     return torch.float64 if precision == torch.float64 else torch.float32
 
 
@@ -545,7 +545,7 @@ def _room_for(n_responses: int, network: Network, memory_mb: float) -> torch.Ten
 
 
 def _read_ahead(stimuli: Presentable, batch_size: int, size: Resizing | None) -> Iterator[np.ndarray]:
-    """Batches of images, the next one read while the network works on the last."""
+    """Batches of images; the next batch is read while the network processes the current one."""
     batches = stimuli.batches(batch_size, size)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)
@@ -555,7 +555,7 @@ def _read_ahead(stimuli: Presentable, batch_size: int, size: Resizing | None) ->
 
 
 def _responses(network: Network, layer: Layer, output: object, n_rows: int) -> torch.Tensor:
-    """Responses (n_rows, n_units) in what a module returned."""
+    """Responses (n_rows, n_units) from the output of a module."""
     try:
         responses = layer.responses(output)
     except (KeyError, IndexError, TypeError, AttributeError):
@@ -570,7 +570,7 @@ def _responses(network: Network, layer: Layer, output: object, n_rows: int) -> t
 
 
 def _full_precision(device: torch.device) -> contextlib.AbstractContextManager:
-    """On NVIDIA devices, convolutions in float32 proper: the shortened one (TF32) has three digits."""
+    """Context that disables TF32 convolutions on NVIDIA devices, which have only three digits."""
     if device.type != "cuda":
         return contextlib.nullcontext()
     cudnn = torch.backends.cudnn

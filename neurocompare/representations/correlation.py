@@ -1,6 +1,6 @@
-"""Pearson's r between two stacks of vectors, with one rule for what is constant.
+"""Pearson's r between two stacks of vectors, with one definition of a constant vector.
 
-Takes NumPy arrays or torch tensors; gives one number for each two vectors that stand in the same place.
+Takes NumPy arrays or torch tensors; gives one number for each pair of vectors at the same position.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, torch.Tensor)
 
 
 def correlate_rows(first: ArrayOrTensor, second: ArrayOrTensor, kept: ArrayOrTensor | None = None) -> ArrayOrTensor:
-    """Pearson's r of every vector with the vector in the same place of another stack.
+    """Pearson's r of every vector with the vector at the same position of another stack.
 
     Parameters
     ----------
     first, second : arrays or tensors of shape (..., n)
         Two stacks of vectors, both NumPy or both torch; their leading axes are broadcast.
     kept : array or tensor of shape (n,) or None
-        Entries that count, True or 1 for these; None counts all. The others get the weight 0, which is several times
-        faster than taking them out.
+        Mask of the entries to use (True or 1); None uses all. Other entries get weight 0, which is several times faster
+        than removing them.
 
     Returns
     -------
     array or tensor of shape (...), float64
-        NaN where a vector is constant (see :func:`varying`), holds NaN, or fewer than two entries count.
+        NaN if a vector is constant (see :func:`varying`) or holds NaN, or if fewer than two entries are used.
     """
     first, second = _floating(first), _floating(second)
     n = first.shape[-1] if kept is None else int(kept.sum())
@@ -46,7 +46,7 @@ def correlate_rows(first: ArrayOrTensor, second: ArrayOrTensor, kept: ArrayOrTen
     if n < 2:
         defined = defined & False
     scale = (_double(spreads[0]) * _double(spreads[1])) ** 0.5
-    # Where nothing varies the scale may be 0.
+    # The scale may be 0 for constant vectors.
     scale = _where(defined, scale, 1.0)
     return _where(defined, (_double(_vecdot(*rows)) / scale).clip(-1, 1), np.nan)
 
@@ -64,8 +64,8 @@ def varying(spread: ArrayOrTensor, power: ArrayOrTensor) -> ArrayOrTensor:
     Returns
     -------
     boolean array or tensor of the same shape
-        True where deviations are more than ``RESOLUTION`` of the numbers, as in ``neural_data.rounding``; for float32,
-        more than 3.5e-4, since smaller ones have lost half of their digits. False for NaN.
+        True if deviations exceed ``RESOLUTION`` of the numbers, as in ``neural_data.rounding``; for float32, 3.5e-4, as
+        smaller deviations have lost half of their digits. False for NaN.
     """
     information = np.finfo(spread.dtype) if isinstance(spread, np.ndarray | np.generic) else torch.finfo(spread.dtype)
     return spread > max(RESOLUTION**2, float(information.eps)) * power

@@ -1,9 +1,9 @@
-"""How much of a fit a layer owes to what reflection of the image leaves alone, and how much to what it changes.
+"""Contributions of a layer's reflection-invariant and reflection-sensitive parts to its fit (Shapley values).
 
 A layer's responses are the sum of a reflection-invariant part (half the sum of the responses to an image and to its
 mirror image) and a reflection-sensitive part (half their difference); ``compute_model_rdms`` makes the RDM of either.
-Takes the fits of those RDMs; gives the share of the whole fit that each part is due. Plain arithmetic, for numbers and
-for arrays of any shape, such as fits on draws.
+Takes the fits of those RDMs; gives the contribution of each part to the whole fit. Works on numbers and on arrays of
+any shape, such as fits on draws.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ def shapley_components(
     ----------
     invariant, sensitive, whole : float or arrays of one shape
         Fit of the RDM made from the invariant part alone, from the sensitive part alone, and from both. NaN, the fit
-        of a constant RDM, counts as 0: a part that tells no two stimuli apart explains nothing.
+        of a constant RDM, counts as 0: a part that does not distinguish stimuli explains nothing.
 
     Returns
     -------
     shapley_invariant, shapley_sensitive : arrays of that shape
-        ``(v(inv) + v(both) - v(sens)) / 2`` and likewise; they add up to ``v(both)``. Below 0 where a part harms the
+        ``(v(inv) + v(both) - v(sens)) / 2`` and likewise; they add up to ``v(both)``. Negative if a part reduces the
         fit.
 
     References

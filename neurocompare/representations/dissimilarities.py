@@ -1,8 +1,8 @@
-"""The family of dissimilarities: what each is called, how it is computed, and what it needs.
+"""The dissimilarity measures: one record each, with name, computation and requirements.
 
-A record says everything that is particular to a measure; whoever computes RDMs looks it up in :data:`DISSIMILARITIES`.
-A measure that follows from sums over units of products of responses (``from_sums``) serves networks of any size,
-recordings, and resampled neurons alike. One that needs more (trials, counts) serves recordings alone.
+A record holds all properties of a measure; code that computes RDMs looks it up in :data:`DISSIMILARITIES`. A measure
+that can be computed from sums over units of products of responses (``from_sums``) is available for networks of any
+size, recordings, and resampled neurons. A measure that needs more (trials, counts) is available for recordings only.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Population:
-    """Neurons whose RDM is wanted, and how they answered.
+    """Responses of a population of neurons, to compute its RDM.
 
     Parameters
     ----------
     region, subject : str
-        ``subject`` is empty where neurons of several subjects are pooled.
+        ``subject`` is empty if neurons of several subjects are pooled.
     responses : array of shape (n_stimuli, n_neurons)
         Mean responses in the order of the stimuli.
     trials : array of shape (n_repetitions, n_stimuli, n_neurons) or None
-        Single responses, as many as every cell has; None where they were not asked for.
+        Single responses, the same number for every neuron and stimulus; None if not requested.
     simulated : bool
-        Whether no animal was recorded.
+        Whether the responses are simulated.
     """
 
     region: str
@@ -54,12 +54,12 @@ class Population:
 
     @property
     def single_responses(self) -> np.ndarray:
-        """``trials``, where they are needed.
+        """``trials``, checked to be there.
 
         Raises
         ------
         ValueError
-            If they were not asked for.
+            If they were not requested.
         """
         if self.trials is None:
             raise ValueError(
@@ -68,7 +68,7 @@ class Population:
         return self.trials
 
     def of_neurons(self, chosen: np.ndarray) -> Population:
-        """The same with some of the neurons, by position."""
+        """The population with some of its neurons, by position."""
         trials = None if self.trials is None else self.trials[:, :, chosen]
         return replace(self, responses=self.responses[:, chosen], trials=trials)
 
@@ -94,14 +94,14 @@ class RowsOfStimuli:
 
 
 class PairsOfDraws:
-    """Pairs laid out as an upper triangle row by row, one of them a draw: (n_draws, n_pairs)."""
+    """Pairs laid out as an upper triangle row by row, one triangle per draw: (n_draws, n_pairs)."""
 
     def products(self, left: np.ndarray, right: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """``left_i right_j`` for every i < j of arrays (n_draws, n_stimuli); multiplied into ``out`` where given."""
+        """``left_i right_j`` for every i < j of arrays (n_draws, n_stimuli); multiplied into ``out`` if given."""
         n = left.shape[1]
         products = np.empty((len(left), n * (n - 1) // 2)) if out is None else out
         start = 0
-        # A slice a stimulus: gathering single pairs from memory takes several times longer.
+        # One slice per stimulus: gathering single pairs takes several times longer.
         for i in range(n - 1):
             row = products[:, start : start + n - 1 - i]
             start += n - 1 - i
@@ -131,33 +131,34 @@ FromSums = Callable[
 
 @dataclass(frozen=True)
 class Dissimilarity:
-    """A measure of how differently a population answers two stimuli.
+    """A measure of dissimilarity between a population's responses to two stimuli.
 
     Parameters
     ----------
     name : str
-        As in study files, tables and ``dissimilarity_measure`` of RDMs.
+        Name in study files, tables and ``dissimilarity_measure`` of RDMs.
     label : str
-        What it is, in words.
+        Description in words.
     fewest_units : int
-        Varying units that it is defined on.
+        Smallest number of varying units.
     from_sums : callable or None
         ``(products, totals, power, n_units, layout)`` to dissimilarities, in the layout of the products: sums over
         units of products of two stimuli's responses, of each stimulus's responses, and of their squares (both of shape
-        (..., n_stimuli)). NaN where a stimulus has none. None where sums do not suffice.
+        (..., n_stimuli)). NaN for undefined pairs. None if sums do not suffice.
     from_population : callable or None
         :class:`Population` to a matrix (n_stimuli, n_stimuli) that is a mean over neurons, and the number of neurons
-        that were left out because nothing in them varies. None where it follows from sums.
+        left out because they are constant. None if the measure is computed from sums.
     settle : callable or None
-        Moves responses (n_stimuli, n_units) to where rounding of sums is small, without changing any dissimilarity.
+        Shifts and scales responses (n_stimuli, n_units) so that rounding of sums is small, without changing any
+        dissimilarity.
     fewest_repetitions : int
-        Responses to each stimulus without which its reliability over trials is not defined.
+        Responses per stimulus required for a reliability over trials.
     needs_trials : bool
         Whether it is computed from single responses.
     refuses_zscores : str
-        Why z-scored neurons make no sense in it; empty where they do.
+        Why it is not defined for z-scored neurons; empty if it is.
     refuses_normalized : str
-        Why responses without a unit make no sense in it; empty where they do.
+        Why it is not defined for responses without a unit; empty if it is.
     """
 
     name: str
@@ -177,7 +178,7 @@ class Dissimilarity:
 
     @property
     def of_networks(self) -> bool:
-        """Whether it serves networks and resampled neurons, too."""
+        """Whether it is also available for networks and resampled neurons."""
         return self.from_sums is not None
 
     def of_responses(self, responses: np.ndarray) -> np.ndarray:
@@ -186,7 +187,7 @@ class Dissimilarity:
         Raises
         ------
         ValueError
-            If the measure does not follow from sums.
+            If the measure cannot be computed from sums.
         """
         patterns = np.asarray(responses, dtype=float)
         if self.settle is not None:
@@ -214,7 +215,7 @@ class Dissimilarity:
         totals, power : arrays of shape (..., n_stimuli)
             Sums over units of the responses to each stimulus, and of their squares.
         n_units : int
-            NaN everywhere where there is none.
+            Without units, all dissimilarities are NaN.
         """
         if self.from_sums is None:
             raise ValueError(f"{self.name} dissimilarities do not follow from sums over units")
@@ -240,12 +241,12 @@ def correlation_dissimilarity(responses: np.ndarray) -> np.ndarray:
 
 
 def find_dissimilarity(name: str, among: Mapping[str, Dissimilarity] | None = None) -> Dissimilarity:
-    """The record of a dissimilarity; of a network's, where ``among`` is :data:`MODEL_DISSIMILARITIES`.
+    """The record of a dissimilarity, from ``among`` (such as :data:`MODEL_DISSIMILARITIES`) or from all.
 
     Raises
     ------
     InputError
-        If there is none of that name.
+        If there is none of this name.
     """
     known = DISSIMILARITIES if among is None else among
     if name not in known:
@@ -261,14 +262,14 @@ def _correlation(
     layout: RowsOfStimuli | PairsOfDraws,
 ) -> np.ndarray:
     """1 - Pearson's r."""
-    # In place: with thousands of stimuli every further matrix is felt.
+    # In place: with thousands of stimuli every further matrix costs much memory.
     covariance = layout.products(totals, totals)
     covariance /= -n_units
     covariance += products
     variance = power - totals**2 / n_units
     layout.divide(covariance, np.sqrt(np.where(variance > ROUNDING * power, variance, np.nan)))
     pairs = np.subtract(1.0, np.clip(covariance, -1.0, 1.0, out=covariance), out=covariance)
-    # What is left of 1 - 1: without this, a representation that ignores the view would show structure.
+    # Rounding errors of 1 - 1 become 0: otherwise a view-invariant representation would show structure.
     pairs[np.abs(pairs) < ROUNDING] = 0.0
     return pairs
 
@@ -280,7 +281,7 @@ def _euclidean(
     n_units: float | np.ndarray,
     layout: RowsOfStimuli | PairsOfDraws,
 ) -> np.ndarray:
-    """Squared distance over the number of units, as rsatoolbox has it."""
+    """Squared distance divided by the number of units, as in rsatoolbox."""
     pairs = layout.sums(power)
     pairs -= 2 * products
     np.maximum(pairs, 0.0, out=pairs)
@@ -291,12 +292,12 @@ def _euclidean(
 def _standardised_patterns(responses: np.ndarray) -> np.ndarray:
     """Each stimulus's responses minus their mean, over their standard deviation; 0 for a constant pattern.
 
-    What they have in common goes before any product is made: squares of it would leave no digits of what differs.
+    The mean is removed before products are computed: its squares would leave few digits for the differences.
     """
     if responses.shape[-1] == 0:
         return responses
     largest = np.abs(responses).max(axis=-1, keepdims=True)
-    # Over their largest first, so that no square is too large or too small for a float64.
+    # Divided by the largest value first, so that no square overflows or underflows.
     scaled = responses / np.where(largest > 0, largest, 1.0)
     centred = scaled - scaled.mean(axis=-1, keepdims=True)
     spread = np.sqrt(np.mean(centred**2, axis=-1, keepdims=True))
@@ -313,7 +314,7 @@ def _poisson(population: Population) -> tuple[np.ndarray, int]:
 
 
 def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
-    """Cross-validated Mahalanobis distances with a diagonal noise covariance, folds being repetitions."""
+    """Cross-validated Mahalanobis distances with a diagonal noise covariance; repetitions are the folds."""
     trials = population.single_responses
     noise = trials.var(axis=0, ddof=1).mean(axis=0)
     noisy = noise > 0
@@ -321,7 +322,7 @@ def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
         raise InputError(f"no neuron of {population.region} varies from trial to trial; crossnobis has no noise to use")
     trials = trials[:, :, noisy] / np.sqrt(noise[noisy])
     n_repetitions, n_stimuli, n_neurons = trials.shape
-    # rsatoolbox re-sorts conditions by their labels (s1, s10, s2): padded numbers keep the order they have.
+    # rsatoolbox re-sorts conditions by label (s1, s10, s2): zero-padded numbers keep their order.
     dataset = Dataset(
         trials.reshape(-1, n_neurons),
         obs_descriptors={
@@ -375,9 +376,9 @@ DISSIMILARITIES: dict[str, Dissimilarity] = {
         ),
     )
 }
-"""Every dissimilarity by its name. To add one, add its record here."""
+"""Every dissimilarity, by name. To add one, add its record here."""
 
 MODEL_DISSIMILARITIES: dict[str, Dissimilarity] = {
     name: measure for name, measure in DISSIMILARITIES.items() if measure.of_networks
 }
-"""Those that serve networks too."""
+"""The dissimilarities that are available for networks."""

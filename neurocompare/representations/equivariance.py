@@ -1,8 +1,8 @@
-"""Whether a layer's answer to a transformed image is its answer to the image, or that answer transformed alike.
+"""Invariance of a layer's responses to image transformations, and equivariance: response maps that transform too.
 
 Takes a network and any set of images; gives rows of ``tables/equivariance.csv``. Images are presented twice: once for
 the mean and standard deviation of every unit, once for the correlations, so that memory holds one batch of responses
-and a few numbers a unit, whatever the number of images.
+and a few numbers per unit, whatever the number of images.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ class Transform:
     Parameters
     ----------
     of_images : callable
-        Of arrays (n, channels, height, width).
+        Transforms arrays (n, channels, height, width).
     of_maps : callable
-        The same of tensors of that form.
+        The same for tensors of that shape.
     fixed : callable
-        Places (height, width) that the transformation leaves where they are, as a boolean tensor.
+        Positions (height, width) that the transformation does not move, as a boolean tensor.
     """
 
     of_images: Callable[[np.ndarray], np.ndarray]
@@ -64,7 +64,7 @@ class Transform:
     fixed: Callable[[int, int], torch.Tensor]
 
     def applies_to(self, layer: Layer) -> bool:
-        """Whether the layer has a map, and the transformed map its shape."""
+        """Whether the layer has a map, and the transformed map has the same shape."""
         return has_map(layer) and self.of_maps(torch.empty(1, *layer.shape)).shape[1:] == layer.shape
 
 
@@ -97,7 +97,7 @@ def measure_equivariance(
     -------
     pandas.DataFrame
         Columns ``EQUIVARIANCE_COLUMNS``, one row per layer, transform and measure: ``mean`` and ``sd`` of r over
-        the ``n`` images for which it is defined; NaN and 0 where no unit varies.
+        the ``n`` images for which it is defined; NaN and 0 if no unit varies.
 
     Raises
     ------
@@ -122,8 +122,8 @@ def correlate_transformed(
     """Invariance and equivariance of layers to transformations, image by image.
 
     For a layer f and a transformation g, the invariance is the mean over images x of r(f(x), f(gx)), the equivariance
-    that of r(f(gx), g f(x)). The places of odd-sized maps that g does not move (central column, row or pixel) are left
-    out, in both.
+    that of r(f(gx), g f(x)). In both, positions of odd-sized maps that g does not move (central column, row or pixel)
+    are left out.
 
     Parameters
     ----------
@@ -136,29 +136,29 @@ def correlate_transformed(
     transforms : sequence of {"left-right", "up-down", "rotation"}
         Flips and the rotation by 90 degrees.
     measures : sequence of {"invariance", "equivariance"}
-        Equivariance is defined for layers with a map alone. Where invariance is asked for as well, layers without one
-        get no row of equivariance; where it is not, they are refused.
+        Equivariance is defined only for layers with a map. If invariance is measured too, layers without a map get no
+        rows of equivariance; otherwise they are refused.
     normalize : {"zscore", None}
-        ``"zscore"``: each unit minus its mean over the images, over its standard deviation there, original and
-        transformed images each by themselves; constant units are left out. None correlates responses as they are.
+        ``"zscore"``: each unit minus its mean over the images, over its standard deviation there, separately
+        for original and transformed images; constant units are left out. None correlates raw responses.
     image_set : str or None
         Name of the images in the table; None takes that of the stimuli.
     batch_size : int
-        Images a forward pass, at most.
+        Most images per forward pass.
     memory_mb : float
         Budget for the responses of one forward pass, megabytes; a smaller one makes smaller batches.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``model, regime, seed, layer, layer_index, transform, measure, image_set, stimulus_id, r``, one row a
-        layer, transform, measure and image; r is NaN where no unit varies.
+        Columns ``model, regime, seed, layer, layer_index, transform, measure, image_set, stimulus_id, r``, one row per
+        layer, transform, measure and image; r is NaN if no unit varies.
 
     Raises
     ------
     InputError
-        If a name is unknown, images are fewer than three, a response is not finite, or equivariance alone is asked of
-        a layer without a map.
+        If a name is unknown, there are fewer than three images, a response is not finite, or only equivariance is
+        requested for a layer without a map.
 
     References
     ----------
@@ -183,7 +183,7 @@ def correlate_transformed(
                 f"{network.name}: equivariance needs layers with a map (channels, height, width), and {flat[:5]} have "
                 "none; leave them out, or ask for invariance"
             )
-    # One pass of the correlations holds the original responses of a batch and those to one transformed set.
+    # A pass for correlations holds the responses to the original batch and to one transformed batch.
     bytes_per_image = 2 * working_dtype(network.dtype).itemsize * sum(layer.n_units for layer in chosen)
     batch_size = max(1, min(batch_size, int(memory_mb * 1e6 / bytes_per_image)))
     if normalize is None:
@@ -227,13 +227,13 @@ def summarise_equivariance(correlations: pd.DataFrame, by: Sequence[str] = ()) -
     correlations : pandas.DataFrame
         From :func:`correlate_transformed`.
     by : sequence of str
-        Further columns whose values are kept apart, such as ``identity`` where it was joined.
+        Further columns to group by, such as ``identity`` if it was joined.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``EQUIVARIANCE_COLUMNS`` and ``by``: ``mean`` and ``sd`` of r over the ``n`` images for which it is
-        defined; NaN and 0 where there is none.
+        defined; NaN and 0 if there is none.
     """
     keys = [*EQUIVARIANCE_COLUMNS[:8], *by]
     table = correlations.groupby(keys, sort=False, dropna=False)["r"].agg(mean="mean", sd="std", n="count")
@@ -256,7 +256,7 @@ class _Scores:
 
 
 def _as_they_are(network: Network, layer: Layer) -> _Scores:
-    """What leaves responses of a layer as they are, broadcast to its shape."""
+    """Scores that leave responses of a layer unchanged: mean 0 and scale 1, broadcast to its shape."""
     one = torch.ones((), dtype=working_dtype(network.dtype), device=working_device(network)).expand(layer.shape)
     return _Scores(0 * one, one)
 
@@ -337,7 +337,7 @@ def _paired_units(
     expected: torch.Tensor,
     scores: dict[tuple[Layer, str], _Scores],
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Answers to transformed images and what they are compared with, each (n_images, n_units), and the units kept."""
+    """Responses to transformed images and their comparison, each (n_images, n_units), and a mask of the units used."""
     transform, varying = TRANSFORMS[kind], scores[layer, ""].varying
     if measure == "equivariance":
         expected, varying = transform.of_maps(expected), transform.of_maps(varying[None])[0]

@@ -1,8 +1,8 @@
-"""Which parts of an image units answer to, and images with those parts kept, taken away or moved.
+"""Importance of image parts for units, and images with the important parts kept, removed or moved.
 
-Importance is measured from outside, after RISE (Petsiuk, Das & Saenko 2018, BMVC): the image is dimmed to background
-gray by random smooth masks, and a place counts by the responses that come with seeing it. Takes a network and images;
-gives maps and new images. What the new images do to view tuning is measured in ``local_features``.
+Importance follows RISE (Petsiuk, Das & Saenko 2018, BMVC): random smooth masks dim the image to background gray, and
+the importance of a pixel is the mean response over masks that show it. Takes a network and images; gives maps and
+manipulated images. ``local_features`` measures the view tuning to these images.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ __all__ = [
 
 BACKGROUND = 0.5
 DILATION_PX = 5.0
-"""Pixels, of an image of 224, that the foreground grows by on all sides in eLife 90256."""
+"""Dilation of the foreground in eLife 90256, pixels of an image of 224 x 224."""
 TRIES = 20
-"""Random places tried for a piece before all free ones are listed, and fresh starts where none is left."""
+"""Random positions tried for a piece before all free ones are listed, and restarts if there is none."""
 
 
 @dataclass(frozen=True)
 class Masks:
-    """Random smooth masks, kept as the coarse grids that they are interpolated from.
+    """Random smooth masks, stored as the coarse grids from which they are interpolated.
 
     Parameters
     ----------
     grids : array of shape (n_masks, cells, cells), float32
-        1 where the image is seen, 0 where it is gray.
+        1 where the image is visible, 0 where it is gray.
     offsets : integer array of shape (n_masks, 2)
-        Rows and columns that a mask is shifted by, below the size of a cell.
+        Shift of each mask in rows and columns, less than the size of a cell.
     size : int
         Height and width, pixels.
     """
@@ -80,9 +80,9 @@ def draw_masks(n_masks: int, size: int, *, cells: int = 7, seen: float = 0.5, rn
     size : int
         Height and width of the images, pixels.
     cells : int
-        Rows and columns of the binary grid that a mask is interpolated from.
+        Rows and columns of the binary grid from which a mask is interpolated.
     seen : float
-        Probability that a cell lets the image through.
+        Probability that a cell shows the image.
     rng : numpy.random.Generator
         Source of grids and shifts.
 
@@ -107,13 +107,13 @@ def importance_maps(
     background: float = BACKGROUND,
     batch_size: int = 128,
 ) -> np.ndarray:
-    """Importance of every pixel for units of a layer: their mean response when the pixel is seen.
+    """Importance of every pixel for units of a layer: their mean response over masks that show the pixel.
 
     Parameters
     ----------
     network : Network
     images : array of shape (n_images, 3, size, size), float32
-        Values in 0..1, of the network's size.
+        Values in 0..1, at the network's input size.
     layer : str
         Name of a layer.
     units : sequence of int
@@ -121,16 +121,16 @@ def importance_maps(
     masks : Masks
         From :func:`draw_masks`, of the images' size; the same for every image.
     background : float
-        Gray that images are dimmed to.
+        Gray level to which images are dimmed.
     batch_size : int
-        Masked images a forward pass.
+        Masked images per forward pass.
 
     Returns
     -------
     array of shape (n_images, n_units, size, size)
-        The mean of the masks weighted by the response to each, over their plain mean: an estimate of the mean response
-        given that a pixel is seen, in the layer's own unit. Dividing by the masks that were drawn, and not by their
-        expectation, keeps chance differences in how often a pixel was seen out of the map.
+        Response-weighted mean of the masks divided by their unweighted mean: an estimate of the mean response given
+        that a pixel is visible, in the layer's unit. Dividing by the drawn masks, not by their expectation, removes
+        chance differences in how often a pixel was visible.
 
     References
     ----------
@@ -169,9 +169,9 @@ def foreground_mask(
 ) -> np.ndarray:
     """Pixels that are not background gray, boolean (n, height, width) of images (n, channels, height, width).
 
-    A pixel of an object that happens to have that gray counts as background: masking it changes nothing. The foreground
-    grows by ``dilation_px`` pixels of an image of 224 on all sides (rounded; one at least, unless 0), so that edges
-    count with what is on both sides of them; an image without foreground stays without.
+    A pixel of an object with exactly that gray counts as background: masking does not change it. The foreground is
+    dilated by ``dilation_px`` pixels of an image of 224 x 224 (rounded; at least one, unless 0), so that it includes
+    both sides of edges; an image without foreground stays without.
     """
     shown = np.abs(images - background).max(axis=1) > tolerance
     if not dilation_px > 0:
@@ -190,14 +190,14 @@ def most_important(importance: np.ndarray, foreground: np.ndarray, percent: floa
     importance : array of shape (n_images, height, width)
         Ranked by absolute value.
     foreground : boolean array of that shape
-        Pixels that count.
+        Pixels to choose from.
     percent : float
-        Of the foreground's pixels, 0 to 100.
+        Percentage of the foreground's pixels, 0 to 100.
 
     Returns
     -------
     boolean array of that shape
-        As many pixels of each image as ``percent`` of its foreground, rounded.
+        ``percent`` of the foreground's pixels of each image, rounded.
     """
     if not 0 <= percent <= 100:
         raise ValueError(f"percent must lie between 0 and 100, not {percent}")
@@ -210,7 +210,7 @@ def most_important(importance: np.ndarray, foreground: np.ndarray, percent: floa
 
 
 def keep_pixels(images: np.ndarray, kept: np.ndarray, *, background: float = BACKGROUND) -> np.ndarray:
-    """Images with all pixels but the kept ones set to background gray.
+    """Images with all other pixels set to background gray.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ def keep_pixels(images: np.ndarray, kept: np.ndarray, *, background: float = BAC
     kept : boolean array of shape (n_images, height, width)
         The most important pixels for *insertion* images, the rest of the foreground for *deletion* images.
     background : float
-        Gray level put there.
+        Gray level of these pixels.
 
     Returns
     -------
@@ -230,7 +230,7 @@ def keep_pixels(images: np.ndarray, kept: np.ndarray, *, background: float = BAC
 def shuffle_pieces(
     image: np.ndarray, kept: np.ndarray, *, background: float = BACKGROUND, rng: np.random.Generator
 ) -> np.ndarray:
-    """Insertion image whose connected pieces stand in random places, without overlap.
+    """Insertion image with its connected pieces moved to random positions, without overlap.
 
     Parameters
     ----------
@@ -240,17 +240,17 @@ def shuffle_pieces(
     background : float
         Gray level between the pieces.
     rng : numpy.random.Generator
-        Source of the places; every free place of a piece is as likely as any other, large pieces are placed first.
+        Source of the positions: uniform over all free positions of a piece; large pieces are placed first.
 
     Returns
     -------
     array of the image's shape and dtype
-        As many pixels of each value as the insertion image.
+        With the same pixel values as the insertion image.
 
     Raises
     ------
     InputError
-        If the pieces fill the image so far that no arrangement was found.
+        If the pieces fill so much of the image that no arrangement was found.
     """
     labels, n_pieces = ndimage.label(kept)
     boxes = ndimage.find_objects(labels)
@@ -275,7 +275,7 @@ def shuffle_pieces(
 
 
 def _free_place(occupied: np.ndarray, shape: np.ndarray, rng: np.random.Generator) -> tuple[slice, slice] | None:
-    """A random place where a piece overlaps with nothing, or None; all such places are equally likely."""
+    """A random position without overlap, uniform over all such positions; None if there is none."""
     n_rows, n_columns = (full - part + 1 for full, part in zip(occupied.shape, shape.shape, strict=True))
 
     def place(row: int, column: int) -> tuple[slice, slice]:

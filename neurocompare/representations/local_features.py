@@ -1,8 +1,8 @@
-"""What becomes of mirror-symmetric view tuning when the parts of images that drive it are kept, deleted or shuffled.
+"""Mirror-symmetric view tuning to images with the most important parts kept, deleted or shuffled.
 
-Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, and how much of
-single units' tuning is left, one row per exemplar, condition and threshold. Importance maps and manipulations come from
-``importance``.
+Takes a network and views of objects; gives the mirror-symmetry index of a layer for manipulated images, and the
+correlation of single units' tuning with that to intact images, one row per exemplar, condition and threshold.
+Importance maps and manipulations are from ``importance``.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ IMPORTANCE_COLUMNS = (
     *("category", "identity", "azimuth_deg", "row", "column", "gray", "importance"),
 )
 MAP_CELLS = 32
-"""Rows and columns of a map at most: masks are smooth, so that finer maps say no more."""
+"""Most rows and columns of a map: masks are smooth, so finer maps hold no more information."""
 CONDITIONS = ("insertion", "deletion", "shuffle")
 PERCENTS = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
 class LocalFeatureTables(NamedTuple):
-    """What :func:`measure_local_features` gives.
+    """Result of :func:`measure_local_features`.
 
     Parameters
     ----------
@@ -68,11 +68,11 @@ class LocalFeatureTables(NamedTuple):
         Columns ``LOCAL_FEATURE_COLUMNS``: one row per exemplar, condition and threshold, whole images first (condition
         ``intact``, percent 100). ``index`` is the layer's mirror-symmetry index; ``profile`` the correlation over views
         of a chosen unit's responses with its responses to the whole images, mean over the chosen units (eLife 90256,
-        Figure 5C). Each is NaN where it is undefined.
+        Figure 5C). NaN if undefined.
     maps : pandas.DataFrame
         Columns ``IMPORTANCE_COLUMNS``: the importance of the places of each view of some exemplars, in standard
         deviations of the responses to whole images, and the image's gray level there (0 to 1). ``row`` and ``column``
-        count from the top left, at most ``MAP_CELLS`` of each; importance is NaN where there is no foreground.
+        count from the top left, at most ``MAP_CELLS`` of each; importance is NaN outside the foreground.
     """
 
     tuning: pd.DataFrame
@@ -100,23 +100,23 @@ def measure_local_features(
     network : Network
         From ``load_model``.
     stimuli : StimulusSet
-        Yaw views on uniform gray, every identity in all of them, azimuths symmetric about 0.
+        Yaw views on uniform gray, every identity in all views, azimuths symmetric about 0.
     layer : str
-        The layer that is looked at, such as the first fully connected one.
+        The layer, such as the first fully connected one.
     n_units : int
-        Units whose importance maps are averaged: those with the largest ``units.mirror_tuning_scores`` of their tuning
-        to the exemplar; one of each object in eLife 90256.
+        Number of units whose importance maps are averaged: those whose tuning to the exemplar has the largest
+        ``units.mirror_tuning_scores``; one unit per object in eLife 90256.
     percents : sequence of float
         Thresholds: percent of the foreground's pixels that are kept (*insertion*, *shuffle*) or grayed (*deletion*).
     conditions : sequence of {"insertion", "deletion", "shuffle"}
     n_masks : int
-        Masks of RISE; each is a forward pass for every image.
+        RISE masks per image; each is one forward pass.
     n_maps : int
-        Categories whose first exemplar's importance is given, the first ones.
+        Number of categories, from the first, whose first exemplar's importance map is returned.
     background : float
-        Gray level around the objects, and of what is masked.
+        Gray level around the objects, and of masked pixels.
     batch_size : int
-        Images a forward pass.
+        Images per forward pass.
     rng : numpy.random.Generator
         Source of masks and shuffles.
 
@@ -127,14 +127,14 @@ def measure_local_features(
     Raises
     ------
     InputError
-        If the layer does not exist, a view is missing, an image shows nothing but background, or no unit varies.
+        If the layer does not exist, a view is missing, an image has no foreground, or no unit varies.
 
     Notes
     -----
-    A unit's map of an image is taken less its mean over pixels, and then its absolute value: what counts is whether
-    seeing a place raises or lowers the response, not how far from 0 the unit answers anyway. It is divided by the
-    standard deviation of the unit's responses to the whole images, so that maps of units with large responses do not
-    outweigh the others. An image is ranked by its own maps, within its foreground grown by ``importance.DILATION_PX``.
+    A unit's map of an image is centred over pixels, and its absolute value taken: importance is how much seeing a place
+    raises or lowers the response, independent of the unit's mean response. It is divided by the standard deviation of
+    the unit's responses to the intact images, so that units with large responses do not dominate. Pixels are ranked
+    within each image, inside its foreground dilated by ``importance.DILATION_PX``.
     """
     views = stimuli.yaw_views()
     exemplars, positions = view_order(views)
@@ -167,7 +167,7 @@ def measure_local_features(
         rdms = compute_model_rdms(network, manipulated, [layer], within="identity", batch_size=batch_size)
         now = np.concatenate([block for _, block in unit_blocks(network, manipulated, [layer])], axis=1)
         if condition == "intact":
-            # Of images in the same 256 gray levels as all that follow, so that rounding is no difference.
+            # Intact images are rounded to the same 256 gray levels as manipulated ones.
             whole = now
         profiles = [
             _mean_or_nan(correlate_rows(whole[rows][:, chosen[identity]].T, now[rows][:, chosen[identity]].T))
@@ -211,10 +211,10 @@ def _map_table(
 
 
 def ranked_importance(maps: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """What pixels are ranked by, (n_images, height, width), from maps (n_images, n_units, height, width).
+    """Importance for ranking pixels, (n_images, height, width), from maps (n_images, n_units, height, width).
 
-    Maps less their mean over pixels, over the units' standard deviations ``scale`` (n_units,); the absolute value, mean
-    over units.
+    Absolute value of each map centred over pixels and divided by the unit's standard deviation ``scale`` (n_units,);
+    mean over units.
     """
     centred = maps - maps.mean(axis=(2, 3), keepdims=True)
     return (np.abs(centred) / scale[:, None, None]).mean(axis=1)
@@ -229,7 +229,7 @@ def _best_units(tuning: np.ndarray, azimuths: np.ndarray, n_units: int, *, where
 
 
 def _mean_or_nan(values: np.ndarray) -> float:
-    """Mean of the values that are defined; NaN where none is."""
+    """Mean of the defined values; NaN if there are none."""
     defined = values[np.isfinite(values)]
     return float(defined.mean()) if len(defined) else np.nan
 
@@ -243,7 +243,7 @@ def _manipulated(
     background: float,
     rng: np.random.Generator,
 ) -> Iterator[tuple[str, float, np.ndarray]]:
-    """Condition, percent and images: the whole ones first, then every condition at every threshold."""
+    """Condition, percent and images: intact images first, then every condition at every threshold."""
     yield "intact", 100.0, images
     for condition in conditions:
         for percent in percents:

@@ -1,6 +1,6 @@
-"""Layer outputs to images at hand, with their channels and places: what equivariance and importance need.
+"""Layer outputs to a batch of images in memory, with channels and positions, for equivariance and importance.
 
-Takes a network and one batch of images that no stimulus set holds (transformed, masked); gives one tensor per layer.
+Takes a network and one batch of images outside a stimulus set (transformed, masked); gives one tensor per layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ShownBatch", "has_map", "layer_outputs", "present"]
 
 @dataclass(frozen=True)
 class ShownBatch:
-    """One batch of images, presented as a stimulus set is.
+    """One batch of images that can be presented like a stimulus set.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ class ShownBatch:
     ids: list[str]
 
     def batches(self, _batch_size: int, _size: Resizing | None, /) -> Iterator[np.ndarray]:
-        """The images, all at once and as they are."""
+        """The images, unchanged and in one batch."""
         yield self.images
 
 
 def present(
     network: Network, shown: ShownBatch, layers: Sequence[Layer], receive: Callable[[Layer, torch.Tensor], None]
 ) -> None:
-    """Show images once and hand over the responses of layers while the forward pass runs.
+    """Present images once and pass the responses of layers to a callback during the forward pass.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def present(
     layers : sequence of Layer
         From ``network.select``.
     receive : callable
-        ``receive(layer, responses)``, responses of shape ``(n_images, n_units)``; the network may write over them as
-        soon as the call returns.
+        ``receive(layer, responses)``, responses of shape ``(n_images, n_units)``; the network may overwrite them as
+        soon as the callback returns.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def layer_outputs(network: Network, shown: ShownBatch, layers: Sequence[Layer]) 
     Returns
     -------
     dict of str to torch.Tensor of shape (n_images, ...)
-        By the layer's name, each of the layer's own shape.
+        By layer name, each with the layer's shape.
     """
     held: dict[str, torch.Tensor] = {}
 
@@ -85,5 +85,5 @@ def layer_outputs(network: Network, shown: ShownBatch, layers: Sequence[Layer]) 
 
 
 def has_map(layer: Layer) -> bool:
-    """Whether a layer's output (channels, height, width) extends over more than one place."""
+    """Whether a layer's output (channels, height, width) has more than one position."""
     return len(layer.shape) == 3 and layer.shape[1] * layer.shape[2] > 1

@@ -1,9 +1,9 @@
 """From a network and stimuli to RDMs of its layers, in bounded memory.
 
-Two ways through the stimuli, chosen by what is asked for and by the memory budget. RDMs of all stimuli need every
-pair of them: blocks of units are held over all stimuli, one forward pass for as many as fit. View RDMs need only the
+There are two ways, chosen by the requested RDMs and the memory budget. RDMs of all stimuli need every pair of stimuli:
+blocks of units are kept in memory over all stimuli, with one pass for as many units as fit. View RDMs need only the
 stimuli of one exemplar at a time: one pass for the mean and standard deviation of every unit, and one for the products
-of each exemplar's views, with nothing held.
+between each exemplar's views, without keeping responses.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ __all__ = ["RDM_PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_request
 log = logging.getLogger(__name__)
 RDM_PARTS = ("whole", "invariant", "sensitive")
 _BLOCK_BYTES = 4_000_000
-"""Of responses that are worked on at once: about what a processor keeps near."""
+"""Bytes of responses that are processed at once: about the size of a processor's cache."""
 _FEWEST_BYTES, _MOST_BYTES = 16_384, 32_768
 """Of one stimulus's responses among them: fewer make products slow, more make the rounding of float32 sums large."""
 _STATISTICS_BYTES = 24
@@ -55,12 +55,12 @@ _CHEAP_PRODUCTS = 2e10
 """A layer of up to so many units and products between stimuli is worked on in float64 whatever the network's precision.
 In larger ones the rounding of single units averages out, and they would take twice the time."""
 _REFLECTION_ROUNDING = 32.0
-"""A unit that answers an image and its mirror image alike to so many rounding errors of its response is invariant."""
+"""A unit is invariant if its responses to an image and the mirror image differ by at most so many rounding errors."""
 
 
 @dataclass(frozen=True)
 class RdmRequest:
-    """Which RDMs are wanted from one presentation of the stimuli; see :func:`compute_model_rdms`."""
+    """Options of RDMs to compute from one presentation of the stimuli; see :func:`compute_model_rdms`."""
 
     dissimilarity: str = "correlation"
     normalize: str | None = "zscore"
@@ -95,7 +95,7 @@ def compute_model_rdms(
     Parameters
     ----------
     network : Network or torch.nn.Module
-        From :func:`~neurocompare.models.registry.load_model`; a module is loaded by it, with its weights as they are.
+        From :func:`~neurocompare.models.registry.load_model`; a module is wrapped by it and keeps its weights.
     stimuli : StimulusSet
         Presented at the network's input size.
     layers : "main", "all", str or sequence of str
@@ -104,18 +104,18 @@ def compute_model_rdms(
         1 - Pearson's r across units; or, as in rsatoolbox, the squared Euclidean distance over the number of units.
     normalize : {"zscore", None}
         ``"zscore"``: each unit minus its mean over all stimuli, over its standard deviation there; constant units are
-        dropped and counted in the descriptor ``n_constant``. None takes responses as they are.
+        dropped and counted in the descriptor ``n_constant``. None uses raw responses.
     within : {None, "identity"}
         None: one RDM of all stimuli per layer. ``"identity"``: one RDM of the views of each exemplar per layer, views
-        sorted by azimuth; normalisation still runs over all stimuli.
+        sorted by azimuth; normalisation is over all stimuli.
     part : {"whole", "invariant", "sensitive"}
-        The responses themselves; or the part of them that reflection of the image leaves as it is (half the sum of
-        the responses to an image and to its mirror image), or the part that changes sign (half their difference).
-        The two add up to the whole. Normalisation is of the part.
+        The responses; or their reflection-invariant part (half the sum of the responses to an image and to its mirror
+        image), or their reflection-sensitive part (half the difference). The two parts add up to the responses.
+        Normalisation is applied to the part.
     batch_size : int
-        Images a forward pass; halved where memory runs out.
+        Images per forward pass; halved if memory runs out.
     memory_mb : float
-        Budget for responses held at once, megabytes. A smaller one costs more passes over the stimuli.
+        Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
 
     Returns
     -------
@@ -145,14 +145,14 @@ def compute_rdm_requests(
     batch_size: int = BATCH_SIZE,
     memory_mb: float = MEMORY_MB,
 ) -> dict[str, RDMs]:
-    """Several kinds of RDMs from one presentation of the stimuli.
+    """RDMs with several sets of options, from one presentation of the stimuli.
 
     Parameters
     ----------
     network, stimuli, layers, batch_size, memory_mb
         See :func:`compute_model_rdms`.
     requests : mapping of str to RdmRequest
-        What is wanted, by a name of the caller's. Mirrored images are presented only if a part is asked for.
+        Options, by any name. Mirrored images are presented only if a request needs a part.
 
     Returns
     -------
@@ -190,10 +190,10 @@ def compute_rdm_requests(
 
 
 def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collectors: Mapping[str, _Collector]) -> None:
-    """Say in the log why RDMs are not defined."""
+    """Log why RDMs are undefined."""
     undefined = np.zeros(len(layers), dtype=bool)
     for collector in collectors.values():
-        # A sum is cheap, and not a number where any dissimilarity is not.
+        # A cheap test: the sum is NaN if any dissimilarity is.
         undefined |= np.isnan(collector.vectors.sum(axis=(1, 2)))
     for text in explain_undefined(network, stimuli, [layers[place] for place in np.flatnonzero(undefined)]):
         log.warning("%s: an RDM is not defined: %s", network.name, text)
@@ -222,7 +222,7 @@ _Sums = dict[tuple[str, str | None, str | None], PatternSums]
 def _hold_blocks(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
 ) -> Iterator[tuple[Layer, _Sums]]:
-    """Sums of every layer from blocks of units that are held over all stimuli."""
+    """Sums of every layer from blocks of units with responses to all stimuli in memory."""
     mirrored = any(job.part != "whole" for job in jobs.values())
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
@@ -282,7 +282,7 @@ def _add_scores(
     for rows, scores in zip(responses.split(at_once), patterns[0, :n_stimuli].split(at_once), strict=True):
         torch.sub(rows, means, out=scores)
         scores *= scales
-    # Scores have mean 0, but for the rounding of the unit's mean, which belongs to them.
+    # Scores have mean 0 except for rounding of the unit's mean, which is kept.
     patterns[:, n_stimuli] = 0.0
     sums.add(patterns, slice(0, 1), varying=scales > 0, removed=_removed(normalisation), centred=True)
 
@@ -302,7 +302,7 @@ def _add_patterns(
         sums.add(patterns, groups)
         return
     means, scales = normalisation
-    # The mean of the group first: that saves a step over all responses, and digits.
+    # The group's mean is subtracted first, which saves a pass over the responses and keeps digits.
     mean = torch.mean(responses, dim=1, out=patterns[:, size])
     at_once = max(1, rows_nearby(n_units) // size)
     parts = (of_all.split(at_once) for of_all in (responses, mean[:, None], patterns[:, :size]))
@@ -315,7 +315,7 @@ def _add_patterns(
 
 
 def _removed(normalisation: Normalisation) -> float:
-    """Sum over units of the square of what normalisation takes away, in standard deviations."""
+    """Sum over units of the squared mean that normalisation subtracts, in standard deviations."""
     means, scales = normalisation
     return float((means.double() * scales).square().sum())
 
@@ -327,9 +327,9 @@ def _n_varying(normalisation: Normalisation | None, n_units: int) -> int:
 def _stream_views(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
 ) -> Iterator[tuple[Layer, _Sums]]:
-    """Sums of every layer among the views of each exemplar, with no more held than unit statistics."""
+    """Sums of every layer among the views of each exemplar, with only unit statistics in memory."""
     for group in _fitting(layers, memory_mb):
-        # Products of few views are too small to be shared among threads, which would keep the network's waiting.
+        # Products of few views are too small for several threads, which would delay those of the network.
         with threadpool_limits(1, user_api="blas"):
             sums, batch_size = with_smaller_batches(
                 partial(_stream_group, network, stimuli, group, jobs),
@@ -344,7 +344,7 @@ def _stream_views(
 def _stream_group(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, batch_size: int
 ) -> dict[str, _Sums]:
-    """One pass for the statistics of every unit where they are wanted, and one for the products of views."""
+    """One pass for the statistics of every unit, if needed, and one for the products of views."""
     device, precision = working_device(network), working_dtype(network.dtype)
     workspace = _Workspace()
     positions = next(iter(jobs.values())).groups
@@ -414,13 +414,13 @@ def _fitting(layers: list[Layer], memory_mb: float) -> list[list[Layer]]:
 
 
 def _worked_in(layer: Layer, n_products: int, precision: torch.dtype) -> torch.dtype:
-    """Type in which a layer's responses are worked on, see :data:`_CHEAP_PRODUCTS`."""
+    """Type for computing with a layer's responses, see :data:`_CHEAP_PRODUCTS`."""
     small = layer.n_units <= _SMALL_LAYER and layer.n_units * n_products <= _CHEAP_PRODUCTS
     return torch.float64 if small else precision
 
 
 def _unit_slices(shape: Sequence[int], working: torch.dtype) -> list[slice]:
-    """Units of responses (n_stimuli, n_units) that are worked on at once."""
+    """Slices of units of responses (n_stimuli, n_units) that are processed at once."""
     n_stimuli, n_units = shape
     n_bytes = np.clip(_BLOCK_BYTES // n_stimuli, _FEWEST_BYTES, _MOST_BYTES)
     at_once = int(n_bytes) // working.itemsize
@@ -444,13 +444,13 @@ def _new_sums(jobs: _Jobs, precision: torch.dtype) -> _Sums:
 
 
 class _Workspace:
-    """Memory for intermediate results that is used again: getting it anew costs as much as the arithmetic."""
+    """Reused memory for intermediate results: allocation would take as long as the arithmetic."""
 
     def __init__(self):
         self.kept: dict[tuple[str, torch.dtype], torch.Tensor] = {}
 
     def __call__(self, name: str, shape: Sequence[int], like: torch.Tensor) -> torch.Tensor:
-        """Contiguous tensor of that shape with the type and device of another; its content is arbitrary."""
+        """Contiguous tensor of this shape, with type and device of ``like``; its content is arbitrary."""
         size = int(np.prod(shape))
         kept = self.kept.get((name, like.dtype))
         if kept is None or len(kept) < size:
@@ -459,14 +459,14 @@ class _Workspace:
 
 
 class _Collector:
-    """Takes one layer's dissimilarities after the other and makes the RDMs of a request."""
+    """Collects the dissimilarities of layers one by one and makes the RDMs of a request."""
 
     def __init__(self, request: RdmRequest, n_layers: int):
         self.request = request
         self.counts = pd.DataFrame(0, index=range(n_layers), columns=["n_units", "n_constant"])
         self.n_layers = n_layers
         self.vectors = np.empty((0, 0, 0))
-        """Dissimilarities (n_layers, n_groups, n_pairs), taken once: RDMs of all pairs of images are large."""
+        """Dissimilarities (n_layers, n_groups, n_pairs), allocated once: RDMs of many images are large."""
 
     def add(self, sums: PatternSums, position: int) -> None:
         if not len(self.vectors):
@@ -479,7 +479,7 @@ class _Collector:
     def rdms(
         self, stimuli: StimulusSet, exemplars: pd.DataFrame, views: np.ndarray, descriptors: Mapping[str, list]
     ) -> RDMs:
-        """Layers outer, exemplars inner."""
+        """The RDMs, sorted by layer and then by exemplar."""
         described = pd.DataFrame(descriptors).assign(
             n_units=self.counts["n_units"],
             n_constant=self.counts["n_constant"],

@@ -1,7 +1,7 @@
-"""From a recording to RDMs, one per region (and subject where asked).
+"""From a recording to RDMs, one per region (or per region and subject).
 
-The mirror of ``model_rdms``: the same descriptors of stimuli, the same normalisation, the same view RDMs; in addition
-the measures that need trials, which rsatoolbox computes.
+The counterpart of ``model_rdms``, with the same descriptors of stimuli, normalisation and view RDMs, and in addition
+dissimilarities that need trials, which rsatoolbox computes.
 """
 
 from __future__ import annotations
@@ -41,17 +41,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PopulationRequest:
-    """Which populations are wanted of a recording, and their responses to which stimuli.
+    """Selection of populations and stimuli of a recording.
 
     Parameters
     ----------
     stimuli : StimulusSet or None
-        Stimuli wanted, in that order, and what is known of them; None takes all that were recorded, with what the
-        recording says of them.
+        Stimuli to use, in this order, with their labels; None takes all recorded stimuli, with the recording's labels.
     by_subject : bool
         One population a region and subject instead of one a region.
     missing : {"refuse", "drop_neurons", "drop_stimuli"}
-        What to do where a neuron has no response to a stimulus, see
+        What to do if a neuron has no response to a stimulus, see
         :func:`~neural_data.recordings.condition_means`.
     """
 
@@ -85,32 +84,31 @@ def compute_neural_rdms(
         trial-to-trial standard deviation and repetitions left out in turn (``crossnobis``); or the symmetrised Poisson
         Kullback-Leibler divergence over the number of neurons. All as in rsatoolbox.
     normalize : {None, "zscore"}
-        None takes responses as they are. ``"zscore"``: each neuron minus its mean over the stimuli, over its standard
+        None uses raw responses. ``"zscore"``: each neuron minus its mean over the stimuli, over its standard
         deviation there; constant neurons are dropped and counted in the descriptor ``n_constant``.
     within : {None, "identity"}
-        None: one RDM of all stimuli a population. ``"identity"``: one RDM of the views of each exemplar, views sorted
-        by azimuth; normalisation still runs over all stimuli.
+        None: one RDM of all stimuli per population. ``"identity"``: one RDM of the views of each exemplar, views sorted
+        by azimuth; normalisation is over all stimuli.
     stimuli : StimulusSet or None
-        Stimuli wanted, in that order, and what is known of them; None takes all that were recorded, with what the
-        recording says of them.
+        Stimuli to use, in this order, with their labels; None takes all recorded stimuli, with the recording's labels.
     by_subject : bool
         One RDM per region and subject instead of one per region.
     missing : {"refuse", "drop_neurons", "drop_stimuli"}
-        What to do where a neuron has no response to a stimulus, see
+        What to do if a neuron has no response to a stimulus, see
         :func:`~neural_data.recordings.condition_means`.
 
     Returns
     -------
     rsatoolbox.rdm.RDMs
         RDM descriptors ``region, subject, n_neurons, n_constant, normalize, simulated``, with ``within="identity"``
-        also ``identity, category``; ``subject`` is empty where several are pooled. Pattern descriptors ``stimulus_id``
-        and what is known of the stimuli, or ``azimuth_deg``.
+        also ``identity, category``; ``subject`` is empty if several are pooled. Pattern descriptors ``stimulus_id``
+        and the labels of the stimuli, or ``azimuth_deg``.
 
     Raises
     ------
     InputError
         If stimuli were not recorded, cells are missing, there are too few neurons or trials, an exemplar lacks a
-        view, or a measure does not go with the normalisation.
+        view, or the dissimilarity is not defined for the normalisation.
     """
     recording = _in_form(recording)
     _check_request(recording, dissimilarity, normalize, within)
@@ -155,12 +153,12 @@ def populations(
         See :func:`compute_neural_rdms`.
     request : PopulationRequest
     with_trials : bool
-        Whether single responses are wanted beside the means.
+        Whether to include single responses besides the means.
 
     Returns
     -------
     patterns : pandas.DataFrame
-        What is known of the stimuli, indexed by ``stimulus_id``, in the order of the responses.
+        Labels of the stimuli, indexed by ``stimulus_id``, in the order of the responses.
     populations : list of Population
         Regions in order of first appearance, subjects likewise within them.
 
@@ -218,9 +216,9 @@ def dissimilarities(
     Returns
     -------
     matrix : array of shape (n_stimuli, n_stimuli)
-        Symmetric, diagonal 0; NaN where a measure is undefined.
+        Symmetric, diagonal 0; NaN for undefined pairs.
     n_constant : int
-        Neurons dropped because nothing in them varies.
+        Number of constant neurons, which are dropped.
     """
     measure = find_dissimilarity(dissimilarity)
     if measure.from_population is not None:
@@ -232,9 +230,9 @@ def dissimilarities(
 
 
 def _in_form(recording: xr.DataArray) -> xr.DataArray:
-    """The recording in the form that ``neural_data`` gives, also where xarray alone opened it.
+    """The recording in the standard form of ``neural_data``, also if it was opened with xarray alone.
 
-    One that does not say its units may be anything, also z-scored.
+    A recording without units is treated as normalized: it may be z-scored.
     """
     return checked_recording(recording, units=recording.attrs.get("units", "normalized"))
 
@@ -270,9 +268,9 @@ def _stimulus_set(recording: xr.DataArray, stimuli: StimulusSet | None, patterns
 
 
 def _trials(flat: xr.DataArray, stimulus_ids: list[str]) -> np.ndarray:
-    """Measured responses, as many of each cell as the scarcest cell has: (n_repetitions, n_stimuli, n_neurons).
+    """Responses (n_repetitions, n_stimuli, n_neurons), with the smallest number of repetitions of any cell.
 
-    Repetitions are taken in order, so trials of neurons recorded together stay together where none is missing.
+    Repetitions are taken in order, so trials of simultaneously recorded neurons stay aligned if none is missing.
     """
     order = np.argsort(flat["repetition"].values, kind="stable")
     place = {stimulus_id: position for position, stimulus_id in enumerate(stimulus_ids)}

@@ -1,7 +1,8 @@
 """Position tolerance of mirror-symmetric view tuning: its index with the objects in place and shifted.
 
 Takes a network and views of objects on a uniform background; gives the index of every layer for every shift. A
-representation that is mirror-symmetric about the middle of the image alone loses its index with a shift to the side.
+representation that is mirror-symmetric only about the middle of the image has a lower index for horizontally shifted
+stimuli.
 """
 
 from __future__ import annotations
@@ -44,19 +45,19 @@ def measure_position_tolerance(
     network : Network
         From ``load_model``.
     stimuli : StimulusSet
-        Yaw views of objects on a uniform background, with room around them for the shifts: what comes in from outside
-        repeats the edge of the image. Azimuths symmetric about 0.
+        Yaw views of objects on a uniform background, with a margin for the shifts: edge pixels are repeated
+        into the space that becomes free. Azimuths symmetric about 0.
     layers : "main", "all", str or sequence of str
         Names or patterns of layers.
     shifts_px : sequence of pairs of float
-        How far to the right and down, pixels; below 0 to the left and up.
+        Shifts to the right and down, pixels; negative to the left and up.
     image_size_px : float
-        Height and width of the image that these pixels are of. Shifts are applied to the stimuli at their own size, to
-        the nearest whole pixel, before a network's preprocessing makes them smaller.
+        Image size to which the shifts in pixels refer. Shifts are applied to the stimuli at their own size, to the
+        nearest whole pixel, before a network's preprocessing resizes them.
     normalize : {"zscore", None}
-        As in ``compute_model_rdms``; the units of shifted stimuli are normalised over these.
+        As in ``compute_model_rdms``, over the stimuli of each shift.
     batch_size : int
-        Images a forward pass.
+        Images per forward pass.
 
     Returns
     -------

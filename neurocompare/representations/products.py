@@ -1,8 +1,8 @@
 """Sums over units from which dissimilarities between stimuli follow, accumulated block by block.
 
-Takes responses as tensors (stimuli x units, or groups of stimuli x units); keeps one small matrix a group of stimuli,
-so that a layer of any size can go through. Products are made about the mean pattern of the group, where rounding is
-smallest, in the precision of the patterns, and added up in float64.
+Takes responses as tensors (stimuli x units, or groups of stimuli x units); keeps one small matrix per group of stimuli,
+so that layers of any size can be processed. Products are computed about the mean pattern of the group, where rounding
+is smallest, in the precision of the patterns, and added up in float64.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, 
 __all__ = ["PatternSums", "UnitStatistics", "rows_nearby", "threads_left_to_blas"]
 
 CONSTANT_ROUNDING = 4.0
-"""A unit whose standard deviation is under so many rounding errors of its mean does not respond to the stimuli."""
+"""A unit is constant if its standard deviation is below so many rounding errors of its mean."""
 ALIKE = 16.0
-"""Two patterns whose distance is under so many rounding errors of the responses' size are the same pattern."""
+"""Two patterns are equal if their distance is below so many rounding errors of the responses."""
 _ROWS_AT_ONCE = 2048
 _ROWS_OF_BAND = 256
 _FEW_ROWS = 32
@@ -41,12 +41,12 @@ class UnitStatistics:
     ----------
     n_units : int
     device : torch.device
-        Where the sums are kept.
+        Device of the sums.
 
     Notes
     -----
-    Sums are taken about the mean of the first rows. As those are part of the whole, they cannot lie further from the
-    mean than ``sqrt(n / n_rows)`` standard deviations, which bounds the rounding of the variance.
+    Sums are taken about the mean of the first rows, which is at most ``sqrt(n / n_rows)`` standard deviations from the
+    overall mean; this bounds the rounding error of the variance.
     """
 
     def __init__(self, n_units: int, device: torch.device):
@@ -63,7 +63,7 @@ class UnitStatistics:
         units : slice
             Which units these are.
         scratch : torch.Tensor of shape (n_rows, n_units_of_slice)
-            Written over; ``rows_nearby(n_units_of_slice)`` rows, or as many as there are images.
+            Overwritten; ``rows_nearby(n_units_of_slice)`` rows, or as many as there are images.
         """
         if self.first.dtype != responses.dtype:
             self.first = self.first.to(responses.dtype)
@@ -80,7 +80,7 @@ class UnitStatistics:
 
     @property
     def finite(self) -> bool:
-        """Whether all sums are numbers; they are where all responses are, unless they overflow."""
+        """Whether all sums are finite; they are if all responses are, unless they overflow."""
         return bool(torch.isfinite(self.sums).all())
 
     def finish(self, n_stimuli: int, precision: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,9 +89,9 @@ class UnitStatistics:
         Parameters
         ----------
         n_stimuli : int
-            That were added.
+            Number of stimuli added.
         precision : torch.dtype
-            Type of the responses, which says how large a rounding error is.
+            Type of the responses, which determines the rounding error.
 
         Returns
         -------
@@ -109,7 +109,7 @@ def rows_nearby(n_units: int) -> int:
 
 
 def scales_of(means: torch.Tensor, variances: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """1 over the standard deviation of each unit; 0 where it is rounding alone, see :data:`CONSTANT_ROUNDING`."""
+    """1 over the standard deviation of each unit; 0 if it is only rounding, see :data:`CONSTANT_ROUNDING`."""
     sd = variances.sqrt()
     constant = sd <= CONSTANT_ROUNDING * torch.finfo(precision).eps * means.abs()
     return torch.where(constant, 0.0, 1.0 / sd)
@@ -123,12 +123,12 @@ class PatternSums:
     n_groups, size : int
         Groups, and stimuli in each: one group of all stimuli, or one per exemplar.
     precision : torch.dtype
-        Type of the responses, which says how large a rounding error is.
+        Type of the responses, which determines the rounding error.
 
     Attributes
     ----------
     n_units, n_constant : int
-        Units that were summed over, and units that were left out because they are constant.
+        Number of units in the sums, and of constant units, which are left out.
     """
 
     def __init__(self, n_groups: int, size: int, precision: torch.dtype):
@@ -167,16 +167,16 @@ class PatternSums:
         Parameters
         ----------
         patterns : torch.Tensor of shape (n_groups_of_slice, size + 2, n_units_of_block)
-            Written over; its last two rows hold nothing yet.
+            Overwritten; its last two rows are free.
         groups : slice
             Which groups these are.
         varying : boolean torch.Tensor of shape (n_units_of_block,), or None
-            Units that count; patterns are 0 at all others.
+            Varying units; patterns are 0 for all others.
         removed : float
             Sum over units of the square of what normalisation subtracted, in units of the patterns.
         centred : bool
-            True where the patterns' mean has been taken away already and stands in the last row but one; any pattern
-            does that leaves small numbers, 0 for patterns about 0.
+            True if a mean pattern has been subtracted already and is in the second to last row; any pattern is allowed
+            that leaves small numbers.
         """
         size = self.size
         mean = patterns[:, size]
@@ -247,8 +247,8 @@ class PatternSums:
         Yields
         ------
         array of shape (size * (size - 1) / 2,)
-            The upper triangle row by row, as rsatoolbox keeps it. NaN where a pattern is constant or no unit varies, 0
-            where two patterns differ by rounding.
+            The upper triangle row by row, as in rsatoolbox. NaN if a pattern is constant or no unit varies, 0 if two
+            patterns differ only by rounding.
         """
         found = find_dissimilarity(measure, MODEL_DISSIMILARITIES)
         for sums, square, removed in zip(self.sums, self.squares, self.removed, strict=True):
@@ -276,7 +276,7 @@ class PatternSums:
 
 @contextlib.contextmanager
 def threads_left_to_blas(device: torch.device) -> Iterator[None]:
-    """Within the context torch computes on one thread of the processor, so that the products have all.
+    """Context in which torch uses one CPU thread, which leaves the others to BLAS.
 
     The threads of BLAS stay awake for a while after a product, and torch's, which are others, wait for their cores:
     with two cores longer than the products took.

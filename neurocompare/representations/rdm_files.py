@@ -1,7 +1,7 @@
 """RDMs as HDF5 files that rsatoolbox reads.
 
-rsatoolbox writes texts as bytes and takes ASCII alone, so that an identity called José makes it raise. A descriptor
-with any other text is written as an attribute, which rsatoolbox reads as text; everything else is left to rsatoolbox.
+rsatoolbox writes text as ASCII bytes and raises for an identity called José. Descriptors with other characters are
+written as attributes, which rsatoolbox reads as text; everything else is written by rsatoolbox.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DESCRIPTORS = ("descriptors", "rdm_descriptors", "pattern_descriptors")
 
 
 class NamedRDMs(RDMs):
-    """RDMs that save names of any script; everything else is rsatoolbox's."""
+    """rsatoolbox RDMs whose ``save`` accepts names in any script."""
 
     def save(self, filename: str | Path, file_type: str = "hdf5", overwrite: bool = False) -> None:
         """Save to a file, as ``rsatoolbox.rdm.RDMs.save`` does, with descriptors in any script."""

@@ -1,8 +1,8 @@
-"""RDMs that people have, read from the files that they have them in.
+"""Reads RDMs from files of common formats.
 
 rsatoolbox's HDF5, NumPy's ``.npy`` and ``.npz``, MATLAB files (matrices, vectors, stacks, arrays of structs),
-any HDF5 file, and tables of text, square or long; told apart by content. Each kind of file is a record of
-:data:`RDM_FORMATS`. What comes out are rsatoolbox RDMs whose patterns carry ``stimulus_id``.
+any HDF5 file, and text tables, square or long; the format is detected from the content. Each format is a record of
+:data:`RDM_FORMATS`. The result are rsatoolbox RDMs with the pattern descriptor ``stimulus_id``.
 
 A matrix must be one of dissimilarities: symmetric, with zeros (or nothing) on its diagonal. A vector is an upper
 triangle row by row, as ``squareform`` of SciPy and MATLAB gives it.
@@ -49,20 +49,20 @@ _NAMES_OF_LABELS = (
     "image",
     "names",
 )
-"""Descriptors and variables that are taken for labels of patterns where none is named."""
+"""Descriptors and variables that are taken as labels of patterns by default."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Dissimilarities as a file holds them.
+    """Dissimilarities and descriptors read from a file.
 
     Parameters
     ----------
     vectors : array of shape (n_rdms, n_pairs)
     patterns : mapping of str to sequence of length n_patterns
-        What the file says of its patterns.
+        Pattern descriptors of the file.
     rdms : mapping of str to sequence of length n_rdms
-        What the file says of its RDMs, such as ``name``.
+        RDM descriptors of the file, such as ``name``.
     measure : str
     """
 
@@ -74,16 +74,16 @@ class _Found:
 
 @dataclass(frozen=True)
 class RdmFormat:
-    """A kind of file that holds RDMs.
+    """A file format of RDMs.
 
     Parameters
     ----------
     name, title : str
-        In messages.
+        Names for messages.
     detect : callable
-        Whether the first bytes of a file are those of this kind.
+        Whether the first bytes of a file are those of this format.
     read : callable
-        ``(path, variable)`` to what it holds; ``variable`` is None where the caller named none.
+        ``(path, variable)`` to the content; ``variable`` is None if the caller named none.
     """
 
     name: str
@@ -111,34 +111,34 @@ def read_rdms(
         A file: rsatoolbox HDF5, ``.npy``, ``.npz``, MATLAB, HDF5, CSV. Or an array of shape (n, n), (n_rdms, n, n) or
         (n_rdms, n_pairs), or RDMs.
     variable : str or None
-        Which variable of the file (dataset, array) holds them; ``"Models.RDM"`` a field of structs. None takes the
-        only one that can be RDMs.
+        Variable (dataset, array) of the file; ``"Models.RDM"`` is a field of structs. None takes the only variable that
+        can be RDMs.
     match_by : str or None
-        Descriptor of the patterns (or variable of the file) whose values name the stimuli. None takes ``stimulus_id``,
-        or the only one that tells all patterns apart.
+        Pattern descriptor (or variable of the file) that identifies the stimuli. None takes ``stimulus_id``, or the
+        only descriptor with unique values.
     stimuli : StimulusSet, sequence of str or None
-        What the patterns show. Where the file names its patterns, they take the ids of the set that they agree with
-        (with or without ending and folder; by the set's column ``match_by``, where it has one), and its order is kept.
-        Where it names none, patterns are taken in the order of the set.
+        The stimuli of the patterns. If the file labels its patterns, these are matched to the ids of the set (with or
+        without extension and folder; or to the set's column ``match_by``, if it has one), and the order of the file is
+        kept. Without labels, patterns are taken to be in the order of the set.
     names : str, sequence of str or None
         RDMs to take, by their ``name``; None takes all.
     name_pattern : str or None
-        What their names say: ``"{region} | {subject} | Session: {session}"`` makes three descriptors.
+        Pattern that reads descriptors from their names: ``"{region} | {subject} | Session: {session}"`` makes three
+        descriptors.
     average : str or sequence of str
-        Descriptors over which RDMs are averaged that agree in all others, such as ``"session"``.
+        Descriptors to average over, such as ``"session"``: RDMs that agree in all other descriptors are averaged.
     kind : {"model", "recording"} or None
-        Fills in the descriptors that tables name RDMs by: ``model`` or ``region``, from their names, where the file
-        has none.
+        Adds the descriptor ``model`` or ``region``, from the names of the RDMs, if the file has none.
 
     Returns
     -------
     rsatoolbox.rdm.RDMs
-        Pattern descriptors ``stimulus_id`` and what is known of the stimuli; RDM descriptors of the file.
+        Pattern descriptors ``stimulus_id`` and the labels of the stimuli; RDM descriptors of the file.
 
     Raises
     ------
     InputError
-        If the file holds no RDMs or several kinds of them, its patterns are not named, or are not those of the set.
+        If the file holds no RDMs or several variables with RDMs, or its patterns are unnamed or not those of the set.
 
     Examples
     --------
@@ -203,7 +203,7 @@ def _vectors(values: Any, where: str) -> np.ndarray:
 
 
 def _as_vectors(array: np.ndarray) -> np.ndarray | str | None:
-    """Upper triangles; what is wrong with matrices that are no RDMs; None for other shapes."""
+    """Upper triangles; or a text, why matrices are not RDMs; or None for other shapes."""
     if array.ndim == 2 and array.shape[0] == array.shape[1] and array.shape[0] >= FEWEST:
         array = array[None]
     if array.ndim == 1 or (array.ndim == 2 and array.shape[0] != array.shape[1]):
@@ -221,12 +221,12 @@ def _as_vectors(array: np.ndarray) -> np.ndarray | str | None:
     stack = stacks[wrong.index("")]
     upper = np.triu_indices(stack.shape[1], 1)
     first, second = stack[:, upper[0], upper[1]], stack[:, upper[1], upper[0]]
-    # One triangle may be empty: pairs are in the other.
+    # One triangle may be empty; the pairs are then in the other.
     return np.where(np.isnan(first), second, first)
 
 
 def _no_rdms(stack: np.ndarray) -> str:
-    """What keeps matrices from being RDMs; empty where nothing does."""
+    """Why matrices are not RDMs; empty if they are."""
     diagonal = np.diagonal(stack, axis1=1, axis2=2)
     size = np.nanmax(np.abs(stack), initial=0.0)
     largest = np.nanmax(np.abs(diagonal), initial=0.0)
@@ -239,7 +239,7 @@ def _no_rdms(stack: np.ndarray) -> str:
 
 
 def _n_patterns(n_pairs: int) -> int:
-    """Patterns of an upper triangle of so many pairs; 0 where there is no such."""
+    """Number of patterns of an upper triangle with ``n_pairs`` pairs; 0 if there is none."""
     n = round((1 + np.sqrt(1 + 8 * n_pairs)) / 2)
     return n if n >= FEWEST and n * (n - 1) // 2 == n_pairs else 0
 
@@ -317,7 +317,7 @@ def _ids_of_set(
 
 
 def _with_labels(found: _Found, path: Path, name: str, stimuli: StimulusSet | Sequence[str] | None) -> _Found:
-    """The same with labels from another variable of the file, where it has one of that name."""
+    """The RDMs with labels from another variable of the file, if it has one of this name."""
     try:
         values = _variable(path, name)
     except InputError:
@@ -358,7 +358,7 @@ def _named(rdms: pd.DataFrame, pattern: str, where: str) -> pd.DataFrame:
 
 
 def _averaged(vectors: np.ndarray, rdms: pd.DataFrame, over: list[str], where: str) -> tuple[np.ndarray, pd.DataFrame]:
-    """Means of RDMs that agree in all descriptors but some (and but the name that these make up)."""
+    """Means of RDMs that agree in all descriptors except ``over`` (and the name)."""
     for name in over:
         if name not in rdms.columns:
             raise InputError(f"{where}: no RDM descriptor {name!r} to average over: {closest(name, rdms.columns)}")
@@ -451,7 +451,7 @@ def _can_be_rdms(value: Any) -> bool:
 
 
 def _only(candidates: Mapping[str, Any], every: Sequence[str], path: Path) -> str:
-    """The one variable that can be RDMs, or an error that names them all."""
+    """The only variable that can be RDMs; InputError that lists the candidates otherwise."""
     if len(candidates) == 1:
         return next(iter(candidates))
     if candidates:
@@ -534,7 +534,7 @@ def _read_npy(path: Path, variable: str | None) -> _Found:
 
 
 def _npz_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Arrays of an npz, asked for their sizes first."""
+    """Arrays of an npz, after checking their sizes."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -602,7 +602,7 @@ def _from_square(cells: Cells, path: Path) -> _Found:
 
 
 def _from_long(cells: Cells, path: Path) -> _Found:
-    """One row per pair: ``stimulus_1, stimulus_2, dissimilarity``, and ``name`` where there are several RDMs."""
+    """RDMs from one row per pair: ``stimulus_1, stimulus_2, dissimilarity``, and ``name`` for several RDMs."""
     table = cells.table
     if "dissimilarity" not in table.columns:
         raise InputError(f"{path}: no column 'dissimilarity': {closest('dissimilarity', table.columns)}")
@@ -634,4 +634,4 @@ RDM_FORMATS = (
     RdmFormat("npz", "NumPy .npz", lambda head: head.startswith(b"PK\x03\x04"), _read_npz),
     RdmFormat("text", "CSV, square or long", looks_like_text, _read_text),
 )
-"""Kinds of files that RDMs are read from. To add one, add its record here."""
+"""File formats of RDMs. To add one, add its record here."""

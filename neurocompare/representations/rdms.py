@@ -1,4 +1,4 @@
-"""The RDM object: made, matched, joined, and cut into view RDMs; and the normalisation of units.
+"""RDMs objects: building, matching, concatenating, and view RDMs; and the normalisation of units.
 
 Takes arrays of dissimilarities (``dissimilarities`` makes them) and of responses; gives ``rsatoolbox.rdm.RDMs``.
 Networks are turned into responses in ``model_rdms``, recordings in ``neural_rdms``.
@@ -65,7 +65,7 @@ def build_rdms(
     dissimilarity : str
         Name of the measure, kept in ``dissimilarity_measure``.
     copy : bool
-        False lets the object keep the array of pairs that it is given, which the caller must then leave alone.
+        False lets the object keep the given array of pairs, which the caller must then not change.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def build_rdms(
         upper = np.triu_indices(dissimilarities.shape[1], 1)
         dissimilarities = dissimilarities[:, upper[0], upper[1]]
     table = patterns.reset_index() if patterns.index.name else patterns
-    # rsatoolbox writes an 'index' into the dictionaries it is given: they must be ours.
+    # rsatoolbox writes an 'index' into the dictionaries it is given, so they must be copies.
     return NamedRDMs(
         np.array(dissimilarities, dtype=float) if copy else np.asarray(dissimilarities, dtype=float),
         dissimilarity_measure=dissimilarity,
@@ -85,7 +85,7 @@ def build_rdms(
 
 
 def pattern_table(rdms: RDMs) -> pd.DataFrame:
-    """Pattern descriptors of RDMs as a table, one row per pattern; ``stimulus_id`` is the index where there is one."""
+    """Pattern descriptors of RDMs as a table, one row per pattern; ``stimulus_id`` is the index, if it exists."""
     table = pd.DataFrame({name: np.asarray(values) for name, values in rdms.pattern_descriptors.items()})
     table = table.drop(columns="index", errors="ignore")
     return table.set_index("stimulus_id") if "stimulus_id" in table.columns else table
@@ -98,7 +98,7 @@ def rdm_table(rdms: RDMs) -> pd.DataFrame:
 
 
 def concat_rdms(parts: Sequence[RDMs]) -> RDMs:
-    """RDMs over the same patterns, one after the other.
+    """Concatenation of RDMs over the same patterns.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def concat_rdms(parts: Sequence[RDMs]) -> RDMs:
     Returns
     -------
     rsatoolbox.rdm.RDMs
-        An RDM descriptor that one part lacks is NaN there (``rsatoolbox.rdm.concat`` drops it from all).
+        An RDM descriptor that a part lacks is NaN for that part (``rsatoolbox.rdm.concat`` drops it from all).
 
     Raises
     ------
@@ -133,13 +133,13 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
     Parameters
     ----------
     first, second : rsatoolbox.rdm.RDMs
-        Both with unique ``stimulus_id`` pattern descriptors and the same set of them, in any order; with or without
-        the folder and the ending of an image.
+        Both with unique ``stimulus_id`` pattern descriptors and the same set of them, in any order; ids match with or
+        without folder and image extension.
 
     Returns
     -------
     first, second : rsatoolbox.rdm.RDMs
-        The first as it came, the second in the first's order.
+        The first unchanged, the second in the order of the first.
 
     Raises
     ------
@@ -148,8 +148,8 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
 
     Notes
     -----
-    ``rsatoolbox.rdm.compare`` pairs rows by position and ignores labels; nothing here compares RDMs that have not
-    gone through this function.
+    ``rsatoolbox.rdm.compare`` pairs rows by position and ignores labels; in this package all RDMs go through this
+    function before they are compared.
     """
     second = named_alike(first, second)
     wanted, found = _stimulus_ids(first, "the first RDMs"), _stimulus_ids(second, "the second RDMs")
@@ -174,7 +174,7 @@ def match_stimuli(first: RDMs, second: RDMs) -> tuple[RDMs, RDMs]:
 
 
 def named_alike(first: RDMs, second: RDMs) -> RDMs:
-    """The second RDMs with ids as the first have them, where they differ by a folder or the ending of an image."""
+    """The second RDMs with the ids of the first, where they differ only in folder or image extension."""
     wanted, found = _stimulus_ids(first, "the first RDMs"), _stimulus_ids(second, "the second RDMs")
     renamed = matched_ids(wanted, found)
     if all(old == new for old, new in renamed.items()):
@@ -200,12 +200,12 @@ def labelled_by(rdms: RDMs, descriptor: str) -> RDMs:
     Returns
     -------
     rsatoolbox.rdm.RDMs
-        The same where the descriptor is ``stimulus_id``.
+        Unchanged if the descriptor is ``stimulus_id``.
 
     Raises
     ------
     InputError
-        If there is no such descriptor, or it does not tell all patterns apart.
+        If there is no such descriptor, or its values are not unique.
     """
     if descriptor == "stimulus_id":
         return rdms
@@ -243,14 +243,14 @@ def zscore_units(responses: np.ndarray) -> tuple[np.ndarray, int]:
     """
     responses = np.asarray(responses, dtype=float)
     centred = responses - responses.mean(axis=0, keepdims=True)
-    # A constant column can come out of the mean's rounding at some 1e-16 of its size.
+    # Rounding of the mean can leave about 1e-16 of its size in a constant column.
     spread = np.where(is_constant(responses, axis=0), 0.0, centred.std(axis=0))
     varying = spread > 0
     return centred[:, varying] / spread[varying], int((~varying).sum())
 
 
 def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
-    """Where each exemplar's views stand in a stimulus set.
+    """Positions of each exemplar's views in a stimulus set.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def view_order(stimuli: StimulusSet) -> tuple[pd.DataFrame, np.ndarray]:
     Raises
     ------
     InputError
-        If an identity lacks a view or shows one twice.
+        If an identity lacks a view or has it twice.
     """
     views = stimuli.yaw_views()
     place = {stimulus_id: position for position, stimulus_id in enumerate(stimuli.ids)}
@@ -292,7 +292,7 @@ def view_rdms(
     matrices : array of shape (n_rdms, n_stimuli, n_stimuli)
         Dissimilarities of all stimuli, one matrix per layer or population.
     stimuli : StimulusSet
-        What the rows stand for, in order.
+        Stimuli of the rows, in order.
     exemplars, positions
         From :func:`view_order`.
     descriptors : mapping of str to sequence of length n_rdms

@@ -36,7 +36,7 @@ def weight_symmetry(weights: np.ndarray, transform: str = "left-right") -> np.nd
     -------
     array of shape (n_out,)
         Pearson's r, over input channels and places, between the left (upper) half of the weights and the same half of
-        the flipped weights; the middle column (row) of odd sizes belongs to neither. NaN where a half is constant, as
+        the flipped weights; the middle column (row) of odd sizes belongs to neither. NaN if a half is constant, as
         in kernels of one column.
     """
     if transform not in FLIPPED_AXES:
@@ -64,8 +64,8 @@ def kernel_symmetry(network: Network) -> pd.DataFrame:
         Columns ``KERNEL_COLUMNS``: one row per layer with weights, flip (``left-right``, ``up-down``) and output
         channel; ``layer_index`` counts the layers with weights in the order in which they run. The weights of the first
         fully connected layer are reshaped to the map that feeds it; without one (pooled to a single place) it has no
-        rows. A layer of a network that names its layers goes by that name, any other by its module's, and so do several
-        that stand in one named layer.
+        rows. Layers have the network's own names, if it lists them; otherwise, and if a named layer
+        contains several modules, the names of modules.
     """
     rows = []
     kernels = _kernels(network)
@@ -124,7 +124,7 @@ def _kernels(network: Network) -> list[tuple[str, np.ndarray]]:
 
 
 def _layer_name(network: Network, module_name: str) -> str:
-    """The layer that a module belongs to, where the network names its layers; else the module's own name."""
+    """Name of the layer that contains a module, if the network lists its layers; else the module's name."""
     named = getattr(network.module, "layer_names", ())
     holders = [name for name in named if module_name == name or module_name.startswith(name + ".")]
     return max(holders, key=len) if holders else module_name

@@ -1,8 +1,7 @@
-"""RDMs of idealised populations, and how far an RDM is made of them.
+"""Template RDMs of idealised populations, and their weights in an RDM.
 
-An idealised population tells apart views and nothing else, or views up to their mirror image, or identities. Takes
-RDMs; gives weights of these templates, and a template-based measure of mirror symmetry to set beside the index of
-``viewpoint``.
+An idealised population distinguishes only views, only views up to reflection, or only identities. Takes RDMs; gives
+weights of these templates, and a template-based measure of mirror symmetry to compare with the index of ``viewpoint``.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def template_rdms(
 
 
 def template_contributions(rdms: RDMs, pixel_rdm: RDMs | None = None) -> pd.DataFrame:
-    """What idealised view, mirror-symmetric and identity populations contribute to RDMs.
+    """Contributions of idealised view, mirror-symmetric and identity templates to RDMs.
 
     Parameters
     ----------
@@ -66,16 +65,16 @@ def template_contributions(rdms: RDMs, pixel_rdm: RDMs | None = None) -> pd.Data
         Of layers or recordings; pattern descriptors ``stimulus_id, identity, azimuth_deg`` (and ``elevation_deg``).
         Unmeasured pairs (NaN) are left out.
     pixel_rdm : rsatoolbox.rdm.RDMs or None
-        One RDM of the images themselves over the same stimuli (network ``"pixels"``), the nuisance term: what a
-        template shares with it is not credited to the template alone.
+        One RDM of the images themselves over the same stimuli (network ``"pixels"``), as nuisance term:
+        variance shared with it is not attributed to a template alone.
 
     Returns
     -------
     pandas.DataFrame
         The RDM descriptors and ``template`` (``view, mirror, identity`` and, where given, ``pixels``), one row per RDM
-        and template. ``weight``: of non-negative least squares with a free constant, all terms of unit variance, so
-        that weights of different templates compare. ``unique``: explained variance that is lost without the template.
-        ``r2``: explained variance of the whole. NaN for a constant RDM.
+        and template. ``weight``: non-negative least squares with an intercept, all terms scaled to unit variance, so
+        that weights of templates are comparable. ``unique``: explained variance lost without the template. ``r2``:
+        explained variance of all terms. NaN for a constant RDM.
 
     Raises
     ------
@@ -130,7 +129,8 @@ def idealised_mirror_index(view_rdms: RDMs | np.ndarray) -> float | np.ndarray:
     -------
     float, or array of shape (n_rdms,)
         Pearson's r over pairs of different views with a template that is 0 for mirror-symmetric pairs and 1 for all
-        others; 1 where mirror images alone are alike and all other views differ equally. NaN for a constant RDM.
+        others; 1 if mirror-symmetric views have dissimilarity 0 and all other views are equally dissimilar. NaN for a
+        constant RDM.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def idealised_mirror_index(view_rdms: RDMs | np.ndarray) -> float | np.ndarray:
 
 
 def _decomposed(values: np.ndarray, design: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-    """Standardised non-negative weights, explained variance, and what each term adds to it."""
+    """Standardised non-negative weights, explained variance, and the unique contribution of each term."""
     n_terms = design.shape[1]
     measured = np.isfinite(values)
     undefined = np.full(n_terms, np.nan), np.nan, np.full(n_terms, np.nan)

@@ -1,7 +1,7 @@
-"""Why an RDM of a layer is not a number: which units are constant, and what in the network makes them so.
+"""Explains undefined RDMs of layers: which units are constant, and what in the network makes them so.
 
-Takes a network, the stimuli and the layers whose RDMs hold a value that is not defined; gives a sentence each. A few
-stimuli are shown once more to see it, so it costs something only where there is something to explain.
+Takes a network, the stimuli and the layers whose RDMs hold NaN; gives one sentence per layer. A few stimuli are
+presented again, so it costs time only if there is something to explain.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ __all__ = ["explain_undefined"]
 
 _ROUNDING = 32.0
 LOOKED_AT = 16
-"""Stimuli that are shown again, evenly spaced over the set."""
+"""Number of stimuli that are presented again, evenly spaced over the set."""
 
 
 @dataclass
 class _Seen:
-    """Responses of one output to the stimuli that are looked at, in numbers."""
+    """Statistics of one output over the stimuli presented again."""
 
     n_units: int
     n_constant: int
     n_zero: int
     n_uniform: int
-    """Stimuli that all units answer alike."""
+    """Number of stimuli to which all units respond equally."""
 
 
 def explain_undefined(network: Network, stimuli: StimulusSet, layers: Sequence[Layer]) -> list[str]:
-    """Why RDMs of layers are not defined.
+    """Why RDMs of layers are undefined.
 
     Parameters
     ----------
     network : Network
     stimuli : StimulusSet
-        Those that the RDMs are of.
+        Stimuli of the RDMs.
     layers : sequence of Layer
-        Whose RDMs hold NaN.
+        Layers whose RDMs hold NaN.
 
     Returns
     -------
     list of str
-        One sentence a layer: how many of its units are constant, from which output of the network on nothing varies any
-        more, and which parameters are zero there.
+        One sentence per layer: how many of its units are constant, the first output of the network that does not vary,
+        and which parameters are zero there.
     """
     if not layers:
         return []
     shown = stimuli.take(np.unique(np.linspace(0, len(stimuli) - 1, min(LOOKED_AT, len(stimuli))).round().astype(int)))
     names = [output.name for output in network.outputs]
     last = max(names.index(layer.name if layer.name in names else layer.made_from) for layer in layers)
-    # Outputs that are made from others come right after them.
+    # Derived outputs directly follow the outputs they are derived from.
     watched = [*network.outputs[: last + 1], *(layer for layer in layers if layer.name not in names)]
     seen: dict[str, _Seen] = {}
 
@@ -76,7 +76,7 @@ def explain_undefined(network: Network, stimuli: StimulusSet, layers: Sequence[L
 
 
 def _alike(values: torch.Tensor, dim: int) -> torch.Tensor:
-    """Whether values along a dimension are the same but for rounding."""
+    """Whether values along a dimension are equal but for rounding."""
     spread = values.amax(dim) - values.amin(dim)
     return spread <= _ROUNDING * torch.finfo(values.dtype).eps * values.abs().amax(dim)
 

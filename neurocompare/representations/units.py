@@ -1,7 +1,7 @@
-"""Single units: which are tuned to mirror-symmetric views, which prefer faces, and how many there are.
+"""Single units: numbers of mirror-symmetrically tuned and of face-selective units.
 
 Takes a network and object views, or responses of any units; gives one row per layer, criterion and population. Units
-are looked at in blocks, so that a layer of any size fits.
+are processed in blocks, so that a layer of any size fits into memory.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class UnitTuning:
     preferred : integer array
         Position of the view with the largest mean response.
     p_view : float array
-        Of the one-way analysis of variance over views; NaN where the unit's responses do not vary.
+        P of the one-way analysis of variance over views; NaN if the unit's responses do not vary.
     n_peaks : integer array
-        Local peaks of the mean tuning curve.
+        Number of local peaks of the mean tuning curve.
     baek2021, revised : boolean arrays
         Whether the unit is mirror-symmetrically tuned by each criterion, see :func:`view_tuning`.
     """
@@ -71,7 +71,7 @@ class UnitTuning:
 
 
 def view_tuning(responses: np.ndarray, *, alpha: float = 0.05) -> UnitTuning:
-    """Which units answer alike to mirror-symmetric views, by the criterion of Baek et al. and by the revised one.
+    """Mirror-symmetric tuning of units, by the criterion of Baek et al. and by the revised criterion.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def view_tuning(responses: np.ndarray, *, alpha: float = 0.05) -> UnitTuning:
 def selective_units(
     responses: np.ndarray, categories: Sequence[str], *, preferred: str = "face", threshold: float = 0.001
 ) -> np.ndarray:
-    """Units that prefer one category to every other.
+    """Units that prefer one category to every other category.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def selective_units(
     Raises
     ------
     InputError
-        If the category does not occur, or alone.
+        If the category does not occur, or is the only one.
     """
     of_stimulus = np.asarray(categories).astype(str)
     known = list(dict.fromkeys(of_stimulus.tolist()))
@@ -156,7 +156,7 @@ def selective_units(
         if other == preferred:
             continue
         outside = responses[of_stimulus == other]
-        # A unit that gives the same answer to all of them has no ranks: its p is no number, and it is not selective.
+        # A unit with equal responses to all stimuli has no ranks: its p is NaN, and it is not selective.
         with np.errstate(divide="ignore", invalid="ignore"):
             p = stats.mannwhitneyu(inside, outside, axis=0, method="asymptotic").pvalue
         selective &= (inside.mean(axis=0) > outside.mean(axis=0)) & (p < threshold)
@@ -164,7 +164,7 @@ def selective_units(
 
 
 def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> np.ndarray:
-    """How well units suit the search for local features: tuned to profiles, and alike on both sides.
+    """Score of mirror-symmetric tuning to profile views, for the choice of units in ``local_features``.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> n
     -------
     array of shape (n_units,)
         The smaller of two correlations over views: with the absolute azimuth, and with the unit's own mirrored tuning
-        curve (without the frontal view, which the mirror leaves in place). NaN for a unit that does not vary. Choose
+        curve (without the frontal view, which reflection does not change). NaN for a unit that does not vary. Choose
         the units with the largest scores.
 
     Raises
@@ -216,12 +216,12 @@ def count_mirror_symmetric_units(
     network : Network
         From ``load_model``.
     stimuli : StimulusSet
-        Views are those of the category ``face`` (of all stimuli, where there is one category alone); selectivity is
-        judged on all stimuli, and not at all where they are of one category.
+        View tuning uses the category ``face`` (all stimuli, if there is only one category); selectivity uses all
+        stimuli, and is left out if there is only one category.
     layers : "main", "all", str or sequence of str
         Names or patterns of layers.
     face : str
-        Category whose views are looked at, and that selective units prefer.
+        Category for view tuning, and preferred category of selective units.
     azimuths_deg : sequence of five floats
         Both profiles, both half-profiles and the frontal view, degrees.
     alpha, threshold : float
@@ -234,7 +234,7 @@ def count_mirror_symmetric_units(
     pandas.DataFrame
         Columns ``UNIT_COLUMNS``: one row per layer, criterion (``baek2021``, ``revised``), kind (``full-profile``,
         ``half-profile``, ``any``) and population (``all``, ``face-selective``), with the number found, the units of
-        the population, their share and its exact (Clopper-Pearson) 95 % interval. NaN where a population is empty.
+        the population, their share and its exact (Clopper-Pearson) 95 % interval. NaN if a population is empty.
 
     Raises
     ------
@@ -288,7 +288,7 @@ def count_mirror_symmetric_units(
 
 
 def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Mean share over random starts with its t interval, cut at 0 and 1.
+    """Mean share over random starts with its t interval, clipped to 0..1.
 
     Parameters
     ----------
@@ -301,8 +301,8 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
     -------
     pandas.DataFrame
         One row per model, regime, layer, criterion, kind and population: ``share`` (mean over seeds), ``ci_low,
-        ci_high``, ``n_found`` and ``n_units`` (sums over seeds) and ``n_seeds``. With one seed, the binomial interval
-        that came in; NaN shares are left out.
+        ci_high``, ``n_found`` and ``n_units`` (sums over seeds) and ``n_seeds``. With one seed, its binomial
+        interval; NaN shares are left out.
     """
     keys = ["model", "regime", "layer", "layer_index", "criterion", "kind", "population"]
     grouped = shares.groupby(keys, sort=False, dropna=False)
@@ -324,7 +324,7 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
 
 
 def _local_peaks(curve: np.ndarray) -> np.ndarray:
-    """Local peaks of tuning curves (n_views, n_units), ends padded with the minimum; a plateau counts at its start."""
+    """Local peaks of tuning curves (n_views, n_units), ends padded with the minimum; a plateau counts once, first view."""
     floor = curve.min(axis=0, keepdims=True)
     padded = np.concatenate([floor, curve, floor])
     rises = np.diff(padded, axis=0)
@@ -338,11 +338,11 @@ def _local_peaks(curve: np.ndarray) -> np.ndarray:
 
 
 def _levelled(curve: np.ndarray) -> np.ndarray:
-    """Tuning curves (n_views, n_units) in which views that differ by rounding alone have one height."""
+    """Tuning curves (n_views, n_units) in which responses that differ only by rounding are equal."""
     order = np.argsort(curve, axis=0, kind="stable")
     ordered = np.take_along_axis(curve, order, axis=0)
     starts = tie_starts(ordered.T, resolution=RESOLUTION).T
-    # The place of the first number of each number's tie.
+    # Index of the first number of each number's tie.
     first = np.maximum.accumulate(np.where(starts, np.arange(len(curve))[:, None], 0), axis=0)
     level = np.empty_like(curve)
     np.put_along_axis(level, order, np.take_along_axis(ordered, first, axis=0), axis=0)
@@ -355,7 +355,7 @@ def _anova_over_views(responses: np.ndarray) -> np.ndarray:
     curve = responses.mean(axis=0)
     between = n_identities * ((curve - curve.mean(axis=0)) ** 2).sum(axis=0) / (n_views - 1)
     within = ((responses - curve) ** 2).sum(axis=(0, 1)) / (n_views * (n_identities - 1))
-    # What is left of the responses of a unit that does not vary says nothing about views.
+    # Residuals of a constant unit are rounding errors.
     nothing = RESOLUTION**2 * np.abs(responses).max(axis=(0, 1)) ** 2
     between = np.where((between <= nothing) & (within <= nothing), np.nan, between)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What view RDMs say about views: the mirror-symmetric viewpoint tuning index.
+"""View tuning from view RDMs: the mirror-symmetric viewpoint tuning index.
 
 Takes RDMs whose patterns are the views of one exemplar sorted by azimuth; gives plain numbers.
 """
@@ -36,13 +36,13 @@ def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
     Parameters
     ----------
     rdms : rsatoolbox.rdm.RDMs, or array of shape (n_views, n_views) or (n_rdms, n_views, n_views)
-        Views sorted by azimuth and symmetric about 0. RDMs that carry ``azimuth_deg`` are checked for it.
+        Views sorted by azimuth and symmetric about 0. Checked for RDMs with ``azimuth_deg``.
 
     Returns
     -------
     float, or array of shape (n_rdms,)
-        A float for one square array, else an array. NaN where it is undefined: a constant RDM, or one with a
-        dissimilarity that is not a number.
+        A float for one square array, else an array. NaN for a constant RDM, or one that
+        holds NaN.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def index_table(view_rdms: RDMs) -> pd.DataFrame:
 
 
 def check_views(rdms: RDMs | np.ndarray) -> None:
-    """Refuse RDMs whose patterns are no views that the index is defined for; arrays carry nothing to check."""
+    """Refuse RDMs whose views do not allow the index; arrays have no labels to check."""
     if not isinstance(rdms, RDMs):
         return
     patterns = pattern_table(rdms)
@@ -95,18 +95,18 @@ def check_views(rdms: RDMs | np.ndarray) -> None:
 
 
 def check_azimuths(azimuths_deg: Sequence[float]) -> None:
-    """Refuse views that the mirror-symmetry index is not defined for.
+    """Refuse views for which the mirror-symmetry index is not defined.
 
     Parameters
     ----------
     azimuths_deg : sequence of float
-        Of the views of one exemplar, degrees.
+        Azimuths of the views of one exemplar, degrees.
 
     Raises
     ------
     InputError
         If there are fewer than three, or they are not rising and symmetric about 0. An even number, without a frontal
-        view, is fine.
+        view, is allowed.
     """
     azimuths = np.asarray(azimuths_deg, dtype=float)
     shown = ", ".join(f"{azimuth:g}" for azimuth in azimuths)
@@ -130,7 +130,7 @@ def summarise_indices(indices: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     indices : pandas.DataFrame
         From :func:`index_table`: one row per exemplar, column ``index``.
     by : sequence of str
-        Columns that say which exemplars are averaged together; groups keep their order of appearance.
+        Columns to group by; groups keep their order of appearance.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def summarise_values(table: pd.DataFrame, by: Sequence[str], values: Sequence[st
     table : pandas.DataFrame
         One row per unit of observation, such as an exemplar.
     by : sequence of str
-        Columns that say which rows are averaged together; groups keep their order of appearance.
+        Columns to group by; groups keep their order of appearance.
     values : sequence of str
         Columns to average; NaN where undefined.
 

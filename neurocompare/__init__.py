@@ -1,6 +1,6 @@
 """Whether, where and why network models represent objects and faces as the macaque face patches do.
 
-The names below are loaded when they are first used, so that ``import neurocompare`` costs nothing.
+Public names are loaded on first use, so that ``import neurocompare`` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Signals that end the program, as an exception: whatever is half done is cleared up on the way out."""
+"""Turns signals that end the program into an exception, so that unfinished work is cleaned up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stopped(BaseException):
-    """The program was told to end; ``signal`` is what told it."""
+    """Raised when ``signal`` ends the program."""
 
     def __init__(self, number: int):
         self.signal = signal.Signals(number)
@@ -21,16 +21,16 @@ class Stopped(BaseException):
 
     @property
     def exit_code(self) -> int:
-        """As shells give it: 128 and the number of the signal."""
+        """Exit code as in shells: 128 plus the number of the signal."""
         return 128 + self.signal.value
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Signals raise :class:`Stopped` while the block runs; a second one ends the program at once.
+    """Context in which signals raise :class:`Stopped`; a second signal ends the program at once.
 
-    A signal that is ignored, as ``nohup`` has it, stays so. In other threads than the main one nothing changes, since
-    signals are the main one's.
+    Ignored signals (``nohup``) stay ignored. In other threads than the main one it does nothing, since only the main
+    thread receives signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -49,6 +49,6 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         for number in handled:
-            # What was not set from Python cannot be set again from there.
+            # A handler that was not set from Python cannot be restored from Python.
             if before[number] is not None:
                 signal.signal(number, before[number])

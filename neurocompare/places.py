@@ -1,4 +1,4 @@
-"""Where files are kept that can be made or fetched again."""
+"""Location of cached files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ CACHE_VARIABLE = "NEUROCOMPARE_CACHE"
 
 
 def cache_folder() -> Path:
-    """Folder of finished steps and fetched data sets: what ``NEUROCOMPARE_CACHE`` names, else the user's cache folder.
+    """Folder of finished steps and downloads: ``NEUROCOMPARE_CACHE``, else the user's cache folder.
 
     Returns
     -------
     pathlib.Path
-        It need not exist. Where the user has no home folder, it lies in the folder for temporary files.
+        It need not exist. Without a home folder, it is in the folder for temporary files.
     """
     named = os.environ.get(CACHE_VARIABLE)
     return Path(named) if named else platformdirs.user_cache_path("neurocompare")

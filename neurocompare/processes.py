@@ -1,4 +1,4 @@
-"""Work handed to other processes, which end with the process that started them."""
+"""Worker processes that end with the process that started them."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ _watched: set[int] = set()
 def delayed(function: Callable[..., Any]) -> Callable[..., tuple]:
     """``joblib.delayed``, for workers that end when this process does.
 
-    Joblib's workers notice that nobody waits for them when they next ask for work, and stay for minutes after that: a
-    killed run would go on to hold its memory.
+    Joblib's own workers stay alive for minutes after their parent is killed, and keep its memory.
 
     Parameters
     ----------
     function : callable
-        Of a module.
+        A function at the top level of a module.
 
     Returns
     -------
     callable
-        Takes the function's arguments; gives what ``joblib.Parallel`` takes.
+        Takes the function's arguments; returns a task for ``joblib.Parallel``.
     """
     return joblib.delayed(functools.partial(_called_while_watched, os.getpid(), function))
 
@@ -43,12 +42,12 @@ def _called_while_watched(starter: int, function: Callable[..., Any], *arguments
 
 
 def end_with(starter: int) -> None:
-    """End this process as soon as the one that started it is gone; nothing happens in that one itself.
+    """End this process as soon as its parent process ends; does nothing in the parent itself.
 
     Parameters
     ----------
     starter : int
-        Number of the process. Systems whose processes do not learn of their parent's end are left alone.
+        Id of the parent process. Does nothing on systems where the parent's end cannot be detected.
     """
     if starter == os.getpid() or starter in _watched or os.name != "posix":
         return
@@ -57,7 +56,7 @@ def end_with(starter: int) -> None:
 
 
 def _wait_for_the_end_of(starter: int) -> None:
-    # An orphan belongs to another process at once.
+    # An orphaned process gets another parent at once.
     while os.getppid() == starter:
         time.sleep(LOOK_SECONDS)
     os._exit(1)

@@ -1,4 +1,4 @@
-"""What a person reads while something runs: a line of progress now and then, and every warning once."""
+"""Progress as occasional lines of text, and filtering of repeated warnings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 __all__ = ["Progress", "SaidOnce", "no_progress", "progress_lines"]
 
 Progress = Callable[[str, float], None]
-"""Told the name of the step that starts, and the share (0..1) of the expected time that is over."""
+"""Callback with the name of the starting step, and the share (0..1) of the expected time that has passed."""
 
 FIRST_SECONDS = 5.0
-"""Less takes no line: short runs say nothing."""
+"""Shorter runs print no progress."""
 NEWS_SECONDS = 5.0
 """Least time between the lines of two steps."""
 STILL_SECONDS = 60.0
@@ -23,12 +23,12 @@ STILL_SECONDS = 60.0
 
 @contextmanager
 def progress_lines(say: Callable[[str], None]) -> Iterator[Progress]:
-    """A function that takes the name of the running step and the share that is done, while lines are said.
+    """Context with a progress callback that prints occasional lines.
 
     Parameters
     ----------
     say : callable
-        Takes one line: time since the start, share, step.
+        Prints one line: time since the start, share, step.
     """
     start = time.monotonic()
     name, share, said, said_at = "", 0.0, "", start + FIRST_SECONDS - NEWS_SECONDS
@@ -62,18 +62,18 @@ def progress_lines(say: Callable[[str], None]) -> Iterator[Progress]:
 
 
 def no_progress(_name: str, _share: float) -> None:
-    """Progress that nobody looks at."""
+    """Progress callback that does nothing."""
 
 
 class SaidOnce(logging.Filter):
-    """Lets a message pass once: the seeds of one network, and the steps of a study, have the same to warn of."""
+    """Log filter that passes each message once: seeds and steps of a study repeat the same warnings."""
 
     def __init__(self):
         super().__init__()
         self.said: set[tuple[str, str]] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the message is new; what is less than a warning always passes."""
+        """Whether the message is new; messages below the level of warnings always pass."""
         message = record.name, record.getMessage()
         new = record.levelno < logging.WARNING or message not in self.said
         self.said.add(message)

@@ -1,4 +1,4 @@
-"""The commands: what each takes, and whom it asks.
+"""The commands of the command line: their options, and the functions they call.
 
 Heavy packages are imported inside the commands, so that ``--help`` answers at once.
 """
@@ -112,7 +112,7 @@ def power(
     settings: Overrides = None,
     machine: Machine,
 ) -> None:
-    """Say how many identities, neurons and repetitions tell two layers apart, from simulated recordings."""
+    """Estimate how many identities, neurons and repetitions distinguish two layers, from simulated recordings."""
     from neurocompare.study.experiment_sizes import power_sentence, run_power
 
     with progress(machine.quiet) as tell:
@@ -152,7 +152,7 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
 @app.command("check-recording")
 @with_options
 def check_recording(recording: RecordingFile) -> None:
-    """Say what a recording holds, what had to be assumed, and what in it would mislead an RDM."""
+    """Report what a recording holds, what was assumed, and what would distort its RDMs."""
     from neural_data.checking import check_recording as check
 
     found = check(recording.path, **recording.arguments(), stimuli=recording.shown())
@@ -171,12 +171,12 @@ def describe(
         typer.Option("--out", "-o", help="Folder for tables, figures and a report; without it: text alone."),
     ] = None,
     missing: Annotated[str, typer.Option(help="refuse, drop_neurons or drop_stimuli.")] = "refuse",
-    by_subject: Annotated[bool, typer.Option("--by-subject", help="Each animal by itself.")] = False,
-    target: Annotated[float, typer.Option(help="Reliability that is asked for.")] = 0.8,
+    by_subject: Annotated[bool, typer.Option("--by-subject", help="Each animal separately.")] = False,
+    target: Annotated[float, typer.Option(help="Target reliability.")] = 0.8,
     n_splits: Annotated[int, typer.Option(min=2, help="Random halves of neurons and trials.")] = 100,
     quiet: Quiet = False,
 ) -> None:
-    """Describe a recording by itself: view tuning, reliability, and how much more data it needs."""
+    """Describe a recording without a model: view tuning, reliability, and how much more data it needs."""
     from neural_data.formats.files import read_recording
     from neurocompare.comparison.description import describe_recording
 
@@ -202,7 +202,7 @@ def name_stimuli(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="CSV to write; without it the table is shown.")
     ] = None,
-    category: Annotated[str, typer.Option(help="Of all images, where the pattern does not say it.")] = "",
+    category: Annotated[str, typer.Option(help="Category of all images, if the pattern has none.")] = "",
 ) -> None:
     """Make the table of a stimulus set from the names of its images."""
     from neural_data.formats.bounds import whole_file
@@ -287,7 +287,7 @@ def render(
     ],
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int | None, typer.Option(min=8, help="Height and width, pixels.")] = None,
-    n: Annotated[int | None, typer.Option(min=1, help="Exemplars a category; images of a training set.")] = None,
+    n: Annotated[int | None, typer.Option(min=1, help="Exemplars per category; images of a training set.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
@@ -316,7 +316,7 @@ def train(
     how: RecipeOptions,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     architecture: Annotated[str, typer.Option(help="A network, as 'neurocompare models' names it.")] = "cnn-small",
-    keep: Annotated[list[int] | None, typer.Option(min=0, help="An epoch whose weights are kept too.")] = None,
+    keep: Annotated[list[int] | None, typer.Option(min=0, help="An epoch whose weights are stored too.")] = None,
     machine: Machine,
 ) -> None:
     """Train a network on images of a regime and write its checkpoint and learning curve."""
@@ -352,7 +352,7 @@ def cache(
         float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")
     ] = None,
 ) -> None:
-    """Show the finished steps that are kept for later runs, or remove some (0 days: all)."""
+    """Show the finished steps in the cache, or remove some (0 days: all)."""
     from neurocompare.study.cache import open_cache
 
     kept = open_cache()
@@ -414,7 +414,7 @@ def _plan(study: Path | Mapping[str, Any], options: StudyOptions, machine: Machi
 
 
 def _plan_overview(plan: Plan, kept: Cache) -> str:
-    """Steps of a plan, one per line, and the likely time of all that is left."""
+    """Steps of a plan, one per line, and the expected time of the remaining steps."""
     expected = plan.expected_seconds(kept)
     width = max(len(step.label) for step in plan.steps)
     lines = [
@@ -427,7 +427,7 @@ def _plan_overview(plan: Plan, kept: Cache) -> str:
 
 
 def _cache_overview(kept: Cache) -> str:
-    """What a cache holds, by kind of step."""
+    """Content of a cache, by type of step."""
     entries = kept.entries()
     lines = [f"{kept.folder}: {len(entries)} steps, {size(sum(entry.n_bytes for entry in entries))}"]
     width = max((len(entry.kind) for entry in entries), default=0)

@@ -1,4 +1,4 @@
-"""What the command line prints, and how: texts as they are, progress, sizes and durations."""
+"""Output of the command line: plain text, progress, sizes and durations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["duration", "errors", "progress", "say", "size"]
 
 
 class _Console(Console):
-    """A console whose output may be closed at any time, as ``| head`` does: the command goes on in silence."""
+    """A console whose output may be closed at any time, as by ``| head``: the command continues silently."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -27,17 +27,17 @@ errors = _Console(stderr=True)
 
 
 def say(text: str, where: Console = output) -> None:
-    """Print a text as it is: no markup, no wrapping."""
+    """Print text without markup or wrapping."""
     where.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def size(n_bytes: int) -> str:
-    """Bytes as a person reads them."""
+    """Number of bytes as readable text."""
     return f"{n_bytes / 1e6:.1f} MB"
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person reads them."""
+    """Duration in seconds as readable text."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def progress(quiet: bool) -> Iterator:
-    """A function that shows the running step: a bar on a terminal, a line now and then elsewhere."""
+    """A function that shows the running step: a bar on a terminal, occasional lines elsewhere."""
     if quiet:
         yield None
         return

@@ -1,6 +1,6 @@
-"""Options that commands share, as records: each field is one option, and a command takes the whole.
+"""Options shared by commands, as dataclasses: each field is one option, and a command takes the whole dataclass.
 
-:func:`with_options` makes such a command one that the parser understands.
+:func:`with_options` converts such a command for the parser.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ Command = Callable[..., None]
 
 
 def with_options(command: Command) -> Command:
-    """A command whose parameters that are records are given as one option per field.
+    """Convert a command with dataclass parameters to one with an option per field.
 
     Parameters
     ----------
     command : callable
-        Of parameters with annotations as typer takes them, or frozen dataclasses of such fields.
+        Its parameters have typer annotations, or are frozen dataclasses of such fields.
 
     Returns
     -------
     callable
-        Takes every field by its name. Options stand in the help in the order of parameters and fields.
+        Takes every field by name; the help lists options in the order of parameters and fields.
     """
     hints = typing.get_type_hints(command, include_extras=True)
     records = {name: hint for name, hint in hints.items() if isinstance(hint, type) and dataclasses.is_dataclass(hint)}
@@ -75,7 +75,7 @@ def with_options(command: Command) -> Command:
     names = [option.name for option in options]
     if len(set(names)) < len(names):
         raise ValueError(f"two options of {command.__name__} have the same name: {names}")
-    # What the parser looks at.
+    # The parser reads this signature.
     filled.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
     filled.__annotations__ = {option.name: option.annotation for option in options}
     return filled
@@ -107,7 +107,7 @@ Weights = Annotated[str | None, typer.Option(help="A checkpoint, or 'pretrained'
 
 @dataclass(frozen=True)
 class Machine:
-    """What a command runs on, and what it says."""
+    """Device, number of workers, and amount of output."""
 
     device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")] = "auto"
     jobs: Jobs = None
@@ -116,7 +116,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class StudyOptions:
-    """How a study is changed before it is run."""
+    """Changes of a study before it is run."""
 
     settings: Overrides = None
     quick: Annotated[
@@ -134,7 +134,7 @@ class StudyOptions:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether a study is checked alone."""
+    """Whether a study is only checked."""
 
     check: Annotated[bool, typer.Option("--check", help="Check all input, compute and write nothing.")] = False
     no_import: Annotated[
@@ -145,15 +145,15 @@ class Check:
 
 @dataclass(frozen=True)
 class RecordingFile:
-    """A recording, and what its file does not say."""
+    """A recording, with information that its file lacks."""
 
     path: Annotated[Path, typer.Argument(help="File or folder of a recording.")]
-    stimulus: Annotated[str | None, typer.Option(help="Label of the file that tells stimuli apart.")] = None
+    stimulus: Annotated[str | None, typer.Option(help="Label of the file that identifies the stimuli.")] = None
     window_ms: Annotated[
         tuple[float, float] | None, typer.Option("--window-ms", help="Window after stimulus onset: from, to.")
     ] = None
-    format: Annotated[str | None, typer.Option(help="File format, where its content does not tell.")] = None
-    region: Annotated[str | None, typer.Option(help="Region of the neurons, where the file names none.")] = None
+    format: Annotated[str | None, typer.Option(help="File format, if its content does not show it.")] = None
+    region: Annotated[str | None, typer.Option(help="Region of the neurons, if the file names none.")] = None
     units: Annotated[str | None, typer.Option(help="spikes/s, counts or normalized, where the file does not say.")] = (
         None
     )
@@ -183,7 +183,7 @@ class RecordingFile:
         return None if self.stimuli is None else read_stimuli(self.stimuli, with_images=False)
 
     def arguments(self) -> dict[str, Any]:
-        """What readers of recordings are given, but for the path and the stimuli."""
+        """Arguments for readers of recordings, except path and stimuli."""
         given = {
             name: getattr(self, name) for name in ("format", "stimulus", "window_ms", "region", "units", "decimal")
         }
@@ -193,7 +193,7 @@ class RecordingFile:
 
 @dataclass(frozen=True)
 class Starts:
-    """A network, and how it begins."""
+    """A network, its weights and its random start."""
 
     model: Annotated[str, typer.Argument(help="A network, as 'neurocompare models' names it.")]
     weights: Weights = None
@@ -203,7 +203,7 @@ class Starts:
     start: Annotated[str | None, typer.Option(help="gaussian or own, of a network without weights.")] = None
 
     def entry(self) -> dict[str, Any]:
-        """As a study names it."""
+        """The network as an entry of ``[[models]]``."""
         given = {"weights": self.weights, "regime": self.regime, "start": self.start}
         named = {key: value for key, value in given.items() if value is not None}
         return {"name": self.model, "seeds": list(range(self.seeds)), "layers": self.layers or "main"} | named
@@ -211,7 +211,7 @@ class Starts:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Images that a network learns from."""
+    """Images for training a network."""
 
     dataset: Annotated[
         str,
@@ -226,7 +226,7 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """How a network learns."""
+    """Regime and recipe of training."""
 
     regime: Annotated[str, typer.Option(help=f"What the task asks of reflections; {regime_help()}.")] = "natural"
     recipe: Annotated[str, typer.Option(help="fast, or that of the paper.")] = "fast"
@@ -238,7 +238,7 @@ class RecipeOptions:
     precision: Annotated[str, typer.Option(help="float32, or bfloat16 on CPUs that multiply it.")] = "float32"
 
     def made(self) -> Recipe:
-        """The recipe, with what was given in place of its own."""
+        """The recipe with the given changes."""
         from neurocompare.models.training import make_recipe
 
         changes = {name: value for name, value in vars(self).items() if name not in ("regime", "recipe")}
@@ -246,7 +246,7 @@ class RecipeOptions:
 
 
 def overrides_of(settings: Sequence[str] | None) -> dict[str, str]:
-    """Keys and values that are given as KEY=VALUE."""
+    """Keys and values from texts KEY=VALUE."""
     pairs = {}
     for setting in settings or []:
         key, separator, value = setting.partition("=")
@@ -257,7 +257,7 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, str]:
 
 
 def _roles(given: list[str] | None, option: str) -> dict[str, str]:
-    """Roles and names that are given as ROLE=NAME."""
+    """Roles and names from texts ROLE=NAME."""
     pairs: dict[str, str] = {}
     for text in given or []:
         role, separator, name = (part.strip() for part in text.partition("="))

@@ -324,7 +324,7 @@ def summarise_unit_shares(shares: pd.DataFrame, *, confidence: float = 0.95) -> 
 
 
 def _local_peaks(curve: np.ndarray) -> np.ndarray:
-    """Local peaks of tuning curves (n_views, n_units), ends padded with the minimum; a plateau counts once, first view."""
+    """Local peaks of tuning curves (n_views, n_units), ends padded with the minimum; a plateau counts at its start."""
     floor = curve.min(axis=0, keepdims=True)
     padded = np.concatenate([floor, curve, floor])
     rises = np.diff(padded, axis=0)

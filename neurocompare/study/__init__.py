@@ -1,1 +1,1 @@
-"""A study file becomes a run: the grammar that it is checked against, and the steps that it asks for."""
+"""Studies: the grammar of study files, and the steps that turn a study file into a run folder."""

@@ -1,8 +1,8 @@
-"""Finished steps, kept under the name of what they depend on.
+"""Cache of finished steps, by the hash of their inputs.
 
-A key is the SHA-256 of a step's name, of everything that the step reads and of the code that runs it, so an entry is
-never out of date: what changed has another key. Entries are written whole or not at all and may be shared by runs that
-work at the same time; one of them makes a step while the others wait.
+A key is the SHA-256 of a step's name, its inputs and its code, so an entry is never out of date: any change gives
+another key. Entries are written whole or not at all and can be shared by simultaneous runs; one run computes a step
+while the others wait.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["Cache", "Entry", "Json", "Result", "open_cache", "step_key"]
 log = logging.getLogger(__name__)
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
-"""What a key can be made of."""
+"""JSON values, of which keys are made."""
 Result = TypeVar("Result")
 NUMERICAL = ("torch", "numpy", "scipy", "rsatoolbox", "pandas", "matplotlib", "numba", "trimesh", "embreex", "pillow")
 """Packages whose version can change the bytes of a result."""
@@ -46,27 +46,27 @@ DAMAGED = (
     *(OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )
-"""What reading a damaged entry raises."""
+"""Exceptions of reading a damaged entry."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One kept step.
+    """One step in the cache.
 
     Parameters
     ----------
     key : str
         Name of the entry.
     kind : str
-        That of the step, see ``planning.Step``: ``stimuli``, ``presentation``, the key of a measure, ``figure``, ...
+        Type of the step, see ``planning.Step``: ``stimuli``, ``presentation``, the key of a measure, ``figure``, ...
     label : str
-        What a person calls it.
+        Name for users.
     seconds, work : float
-        How long it took, and how much there was to do, in a unit of the kind's own.
+        Duration, and amount of work in a unit that depends on ``kind``.
     n_bytes : int
         Size on disk.
     used : float
-        When it was last read or written, seconds since 1970.
+        Time of last use, seconds since 1970.
     """
 
     key: str
@@ -79,16 +79,16 @@ class Entry:
 
 
 def step_key(step: str, depends: Mapping[str, Json], *, code: str | None = None) -> str:
-    """Name under which the result of a step is kept.
+    """Cache key of a step.
 
     Parameters
     ----------
     step : str
         Name of the step's kind.
     depends : mapping
-        Everything that the result depends on, as JSON holds it; keys of earlier steps stand for their results.
+        Everything that the result depends on, as JSON values; keys of earlier steps stand for their results.
     code : str or None
-        Stands for the code that the step runs; None: that of the whole package.
+        Identifies the code of the step; None: the code of the whole package.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def step_key(step: str, depends: Mapping[str, Json], *, code: str | None = None)
 
 @functools.cache
 def _code() -> str:
-    """SHA-256 of this version's source files and of the versions of what computes; read once a process (10 ms)."""
+    """SHA-256 of the source files and of the versions of numerical packages; computed once per process (10 ms)."""
     digest = hashlib.sha256(__version__.encode())
     package = Path(__file__).resolve().parents[1]
     for root in (package, package.parent / "neural_data"):
@@ -113,7 +113,7 @@ def _code() -> str:
 
 
 def open_cache(folder: str | Path | None = None) -> Cache:
-    """The cache in a folder.
+    """Open the cache in a folder.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def open_cache(folder: str | Path | None = None) -> Cache:
     Raises
     ------
     InputError
-        If the folder cannot be made or written.
+        If the folder cannot be created or written.
     """
     place = cache_folder() if folder is None else Path(folder)
     try:
@@ -148,16 +148,16 @@ class Cache:
     folder: Path
 
     def has(self, key: str) -> bool:
-        """Whether a step is kept."""
+        """Whether a step is in the cache."""
         return self._path(key).is_file()
 
     def load(self, key: str) -> Any:
-        """Result of a kept step.
+        """Result of a step in the cache.
 
         Raises
         ------
         KeyError
-            If it is not kept, or its file cannot be read or is damaged; that one is removed where it can be.
+            If it is not in the cache, or its file cannot be read or is damaged; a damaged file is removed if possible.
         """
         path = self._path(key)
         try:
@@ -172,18 +172,18 @@ class Cache:
             log.warning("cache entry %s is damaged (%s) and made again", path, one_line(error))
             _remove(path)
             raise KeyError(key) from error
-        # Somebody else's entry may be read and not touched.
+        # Another user's entry can be readable but not writable.
         with suppress(OSError):
             os.utime(path)
         return value
 
     def store(self, key: str, value: Result, *, kind: str, label: str, seconds: float, work: float) -> Result:
-        """Keep the result of a step, whole or not at all.
+        """Store the result of a step, whole or not at all.
 
         Returns
         -------
         object
-            The value as :meth:`load` will give it, so that a run does not depend on which steps were kept.
+            The value as :meth:`load` returns it, so that a run does not depend on which steps were cached.
         """
         content = pack(value)
         about = {"kind": kind, "label": label, "seconds": seconds, "work": work}
@@ -194,9 +194,9 @@ class Cache:
         return unpack(content)
 
     def obtain(self, key: str, make: Callable[[], Result], *, kind: str, label: str, work: float = 1.0) -> Result:
-        """Result of a step: the kept one, else the one that ``make`` gives, which is then kept.
+        """Result of a step from the cache, else from ``make``, which is then stored.
 
-        Where another run is making the same step, this one waits for it.
+        If another run is computing the same step, this one waits for it.
         """
         with self.lock(key):
             try:
@@ -209,10 +209,10 @@ class Cache:
 
     @contextmanager
     def lock(self, key: str, *, wait: bool = True) -> Iterator[bool]:
-        """Right to make a step; gives False where another run has it and ``wait`` is False.
+        """Lock for computing a step; yields False if another run holds it and ``wait`` is False.
 
-        The right ends with the process that holds it. On file systems without locks everyone has it: work may be done
-        twice there, and entries are whole all the same.
+        The lock ends with the process that holds it. On file systems without locks there is none: work may be done
+        twice there, but entries are complete.
         """
         folder = self.folder / "locks"
         try:
@@ -232,7 +232,7 @@ class Cache:
             lock.release()
 
     def entries(self) -> list[Entry]:
-        """What is kept, the latest used last."""
+        """All entries, the most recently used last."""
         found = []
         for path in self.folder.glob("??/[!.]*.zip"):
             try:
@@ -254,12 +254,12 @@ class Cache:
         return sorted(found, key=lambda entry: (entry.used, entry.key))
 
     def prune(self, *, unused_days: float = 0.0, now: float | None = None) -> list[Entry]:
-        """Remove entries that were not used for some days, and what killed runs left half-written.
+        """Remove entries that were not used for some days, and incomplete files of killed runs.
 
         Returns
         -------
         list of Entry
-            Those that were removed.
+            The removed entries.
         """
         limit = (time.time() if now is None else now) - unused_days * 86_400
         old = [entry for entry in self.entries() if entry.used <= limit]
@@ -275,7 +275,7 @@ class Cache:
 
     @staticmethod
     def _write(path: Path, parts: Mapping[str, bytes]) -> None:
-        """Write a zip under its name once it is whole and on the disk."""
+        """Write a zip; it gets its name only when it is complete and on disk."""
         path.parent.mkdir(exist_ok=True)
         held = io.BytesIO()
         with zipfile.ZipFile(held, "w") as archive:
@@ -286,7 +286,7 @@ class Cache:
 
 
 def _remove(path: Path) -> bool:
-    """Remove a file; where it stays, the log says why."""
+    """Remove a file; if that fails, the log says why."""
     try:
         path.unlink(missing_ok=True)
     except OSError as error:

@@ -13,12 +13,12 @@ __all__ = ["demo_study"]
 
 
 def demo_study() -> tuple[dict[str, Any], list[str]]:
-    """The content of ``demo.toml``, and why networks were left out of it.
+    """The content of ``demo.toml`` without networks that are not installed, and notes on these.
 
     Returns
     -------
     study : dict
-        As :func:`~neurocompare.study.runner.run_study` takes it. A network whose weights are not installed is left out,
+        For :func:`~neurocompare.study.runner.run_study`. A network whose weights are not installed is left out, both
         trained and untrained.
     left_out : list of str
         What to install for each network that is left out.

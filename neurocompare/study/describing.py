@@ -1,4 +1,4 @@
-"""A recording described into a folder: tables, one page of figures, one page of report, provenance."""
+"""Writes the description of a recording to a folder: tables, a page of figures, a report, provenance."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def describe_to_folder(
     Parameters
     ----------
     found : RecordingDescription
-        Of the recording.
+        Description of the recording.
     recording : xarray.DataArray
     out : str or pathlib.Path
         New, empty, or an earlier description, which is replaced.
     title : str
-        Of the report.
+        Title of the report.
     stimuli : StimulusSet or None
-        What was shown, where the recording does not say it.
+        What was shown, if the recording does not state it.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def describe_to_folder(
     Raises
     ------
     InputError
-        If the folder cannot be written, or holds anything else.
+        If the folder cannot be written, or holds other files.
     """
     shown = stimulus_table(recording) if stimuli is None else stimuli.table
     identities = shown["identity"].nunique() if "identity" in shown else len(shown)

@@ -1,7 +1,7 @@
-"""How large an experiment must be to tell two layers of a study's networks apart: the ``[power]`` section, computed.
+"""Power analysis of a study: the size of experiment needed to distinguish two layers, from its ``[power]`` section.
 
-Stimuli are shown to the networks that the section names; experiments of every size are then simulated by
-``comparison.power``. Nothing is written unless a folder is asked for.
+Stimuli are presented to the networks of the section; experiments of every size are then simulated by
+``comparison.power``. Files are written only if an output folder is given.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from neurocompare.study.workers import n_cores
 __all__ = ["PowerFound", "power_sentence", "run_power"]
 
 WORTH_WORKERS = 400
-"""Fewer simulated experiments are made in this process, unless workers are asked for."""
+"""With fewer simulated experiments, no worker processes are started unless ``n_jobs`` is given."""
 
 
 @dataclass(frozen=True)
 class PowerFound:
-    """What a power analysis gave.
+    """Result of a power analysis.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class PowerFound:
     noise : float
         Trial noise of the simulated neurons, see :func:`~neurocompare.comparison.power.trial_noise`.
     target : float
-        Power that is wanted.
+        Desired power.
     """
 
     table: pd.DataFrame
@@ -68,7 +68,7 @@ def run_power(
     device: str = "auto",
     progress: Progress | None = None,
 ) -> PowerFound:
-    """Simulate the experiments that a study's ``[power]`` section asks for.
+    """Simulate the experiments of a study's ``[power]`` section.
 
     Parameters
     ----------
@@ -80,11 +80,11 @@ def run_power(
     overrides : mapping of str to value, or None
         Dotted keys and values that replace those of the study.
     n_jobs : int or None
-        Processes to share the sizes among; the results do not depend on it. None: one per core where it is worth it.
+        Worker processes; results do not depend on it. None: one per core if there is enough work.
     device : str
-        Where networks run.
+        Device of the networks.
     progress : callable or None
-        Called with the name of each step and the share that is done.
+        Called with the name of each step and the share done.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def run_power(
     Raises
     ------
     InputError
-        If anything given is wrong; nothing is written then.
+        If any input is wrong; nothing is written then.
 
     Notes
     -----
@@ -115,13 +115,13 @@ def power_sentence(table: pd.DataFrame, *, target: float = 0.8) -> str:
     table : pandas.DataFrame
         From :func:`run_power`.
     target : float
-        Power that is wanted, 0..1.
+        Desired power, 0..1.
 
     Returns
     -------
     str
-        One sentence; it names the best size where none reaches the target, and says so where the second layer fits
-        better at every size.
+        One sentence. If no size reaches the target, it names the size with the largest power; it also says if the
+        second layer fits better at every size.
     """
     sizes = ["n_identities", "n_neurons", "n_repetitions"]
     enough = table[table["power"] >= target].sort_values(sizes)
@@ -146,7 +146,7 @@ def _estimate(row: pd.Series) -> str:
 
 
 def _simulated(settings: Study, folder: Path | None, n_jobs: int | None, device: str, progress: Progress) -> PowerFound:
-    """Check, present, simulate and, where there is a folder, write."""
+    """Check, present, simulate and, if a folder is given, write."""
     progress("checking", 0.0)
     power = _checked(settings)
     networks = identify_networks(settings.model_copy(update={"models": settings.power_networks()}), device)
@@ -187,7 +187,7 @@ def _simulated(settings: Study, folder: Path | None, n_jobs: int | None, device:
 
 
 def _checked(settings: Study) -> Power:
-    """The study's ``[power]`` section; what cannot be simulated is refused before anything is loaded."""
+    """The study's ``[power]`` section, checked before anything is loaded."""
     if settings.power is None:
         raise InputError(
             "the study has no [power] section; add one with the two layers to tell apart, such as "

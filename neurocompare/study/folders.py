@@ -1,8 +1,7 @@
-"""Folders that a command writes whole or not at all, and that replace only what the same command wrote.
+"""Output folders: written whole or not at all, and replacing only a folder that the same command wrote.
 
-The provenance of every finished folder says which command wrote it, and lists its files with their sizes and checksums.
-A folder with anything else in it, or with one of these files changed, is somebody's work and is refused before the
-command computes.
+The provenance of every finished folder states the command that wrote it, and lists its files with sizes and checksums.
+A folder that holds any other file, or a changed one, may be somebody's work and is refused before the command computes.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ from neurocompare import __version__
 __all__ = ["LOG", "MARK", "update_mark", "whole_folder"]
 
 MARK = "provenance.json"
-"""The file by which a finished folder is known; its entry ``written`` lists what is in the folder."""
+"""The file that marks a finished folder; its entry ``written`` lists the files of the folder."""
 LOG = "run.log"
-"""Holds times and so differs from run to run: it is listed without its content."""
+"""The log holds times and differs between runs, so it is listed without size and checksum."""
 COMMANDS = {
     "run": "is no earlier run",
     "power": "is no earlier power analysis",
@@ -35,16 +34,16 @@ COMMANDS = {
     "train": "no earlier training",
     "describe": "is no earlier description",
 }
-"""Commands that write a folder, and what they say of one that none of them wrote: it "holds files and ..."."""
+"""Commands that write a folder, and the end of their message on a foreign folder: it "holds files and ..."."""
 BY_THE_SYSTEM = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""Left by file browsers in any folder that is looked at; nobody's work."""
+"""Files that file browsers leave in folders; they are ignored."""
 SHOWN = 3
 MOST_MARK_BYTES = 2**24
 
 
 @contextmanager
 def whole_folder(out: str | Path, *, command: str = "run", unfinished: Collection[str] = ()) -> Iterator[Path]:
-    """A folder to write into, which becomes ``out`` when the block ends well and vanishes when it does not.
+    """Temporary folder that becomes ``out`` when the ``with`` block succeeds, and is removed when it fails.
 
     Parameters
     ----------
@@ -52,9 +51,9 @@ def whole_folder(out: str | Path, *, command: str = "run", unfinished: Collectio
         Absent, empty, or written by the same command before, which is replaced at the end. A link to a folder stands
         for that folder.
     command : str
-        Which command writes, one of :data:`COMMANDS`.
+        The command that writes, one of :data:`COMMANDS`.
     unfinished : collection of str
-        Names of files that a stopped command of this kind leaves in ``out``.
+        Names of files that an interrupted command leaves in ``out``.
 
     Yields
     ------
@@ -101,14 +100,14 @@ def whole_folder(out: str | Path, *, command: str = "run", unfinished: Collectio
 
 
 def update_mark(folder: Path, names: Collection[str]) -> None:
-    """List files of a finished folder anew that a command has written again, such as the report.
+    """Update the list of files of a finished folder after some were rewritten, such as the report.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Without a mark it stays so.
+        A finished folder; one without provenance is not changed.
     names : collection of str
-        Paths below it.
+        Paths relative to the folder.
     """
     record = _record(folder)
     written = _written(record)
@@ -119,7 +118,7 @@ def update_mark(folder: Path, names: Collection[str]) -> None:
 
 
 def _place(out: str | Path) -> Path:
-    """Where a folder is to be: absolute, links to folders followed."""
+    """Absolute path of a folder, with links followed."""
     try:
         path = Path(os.path.abspath(out))
         if path.is_symlink():
@@ -138,7 +137,7 @@ def _place(out: str | Path) -> Path:
 
 
 def _check(out: Path, command: str, unfinished: Collection[str], *, computed: bool = False) -> None:
-    """Refuse a place that holds anything but what the command wrote.
+    """Refuse a folder that holds anything that the command did not write.
 
     ``computed`` says that the check is the second one, after the work.
     """
@@ -171,9 +170,9 @@ def _here() -> Path | None:
 
 
 def _not_ours(out: Path, command: str, unfinished: Collection[str]) -> str:
-    """What of a folder the command did not write as it is, in words; nothing where it may be replaced."""
+    """Why a folder must not be replaced, in words; empty if it may be replaced."""
     found = _entries(out)
-    # What writes a file whole leaves a part of it where it is killed.
+    # A killed process leaves partial files.
     for name in [name for name in found if name in {*unfinished, *BY_THE_SYSTEM} or is_partial(name)]:
         del found[name]
     if not found:
@@ -212,7 +211,7 @@ def _some(names: Collection[str]) -> str:
 
 
 def _entries(folder: Path) -> dict[str, Path]:
-    """Everything below a folder by its path there; links are not followed."""
+    """All files and folders inside a folder, by relative path; links are not followed."""
     found = {}
 
     def refuse(error: OSError) -> None:
@@ -258,13 +257,13 @@ def _write(folder: Path, record: dict) -> None:
 
 
 def _sum_of_record(record: dict) -> str:
-    """Checksum of what a provenance says beside the list of files."""
+    """Checksum of a provenance without its list of files."""
     rest = {name: value for name, value in record.items() if name != "written"}
     return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
 
 
 def _record(folder: Path) -> dict:
-    """The provenance of a folder; empty where it has none that can be read."""
+    """The provenance of a folder; empty if it has none that can be read."""
     path = folder / MARK
     try:
         if path.is_symlink() or not path.is_file() or path.stat().st_size > MOST_MARK_BYTES:
@@ -276,7 +275,7 @@ def _record(folder: Path) -> dict:
 
 
 def _written(record: dict) -> dict | None:
-    """What a provenance says of the files of its folder."""
+    """The list of files in a provenance."""
     written = record.get("written")
     if not isinstance(written, dict) or not isinstance(written.get("command"), str):
         return None
@@ -287,7 +286,7 @@ def _written(record: dict) -> dict | None:
 
 
 def _replace(new: Path, out: Path) -> None:
-    """Put the new folder in the place of the old one, which is there until the new one is."""
+    """Replace the old folder by the new one; the old one is kept until the new one is in place."""
     if not out.exists():
         os.replace(new, out)
         return
@@ -314,7 +313,7 @@ def _start(out: Path, kind: str) -> str:
 
 
 def _clear_up(out: Path) -> None:
-    """Remove what killed runs on this machine left beside ``out``; put an earlier run back that one of them moved."""
+    """Remove leftovers of killed runs beside ``out``, and restore an earlier run that one of them had moved."""
     for kind in ("old", "new"):
         start = _start(out, kind)
         for left in sorted(out.parent.glob(f"{start}*")):

@@ -1,7 +1,7 @@
 """The grammar of a study file: every key, its default and what it means, checked before any work starts.
 
-Takes TOML (a file or a dict) and overrides; gives a :class:`Study`. What is wrong is named with its line and the
-nearest right spelling. Nothing here reads stimuli, networks or recordings.
+Takes TOML (a file or a dict) and overrides; gives a :class:`Study`. Errors name the line and the
+closest valid spelling. Nothing here reads stimuli, networks or recordings.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ BUILT_IN_STIMULI = tuple(one.name for one in SETS.values() if one.views_deg is n
 SIDES = ("first", "second")
 """The two layers of a power analysis."""
 BROUGHT = "brought"
-"""Regime of RDMs that a file brings, where neither it nor the study names one."""
+"""Regime label of RDMs from a file, if neither the file nor the study names one."""
 LARGEST_STUDY = 2_000_000
-"""Bytes of a study file."""
+"""Largest size of a study file, bytes."""
 _HEADER = re.compile(r"\s*(?P<array>\[)?\[\s*(?P<name>[\w\-.]+)\s*\]")
 _KEY = re.compile(r"""\s*["']?(?P<name>[\w\-]+)["']?\s*=""")
 _LABEL = re.compile(r"(constrained-)?(str|int|float|bool|none)|.*\[.*", re.DOTALL)
-"""What pydantic puts between keys for the alternatives of a setting of several types."""
+"""Parts of pydantic's error locations that mark alternatives of a setting, not keys."""
 
 
 class Stimuli(Section):
@@ -74,7 +74,7 @@ class Stimuli(Section):
 
 
 class Training(Section):
-    """``[models.training]``: the images and the recipe that a network is trained with, once a seed."""
+    """``[models.training]``: images and recipe for training a network, once per seed."""
 
     dataset: FilePath = Field(
         "symmetric",
@@ -100,7 +100,7 @@ class Training(Section):
 
 
 class Shown(Section):
-    """``[models.preprocessing]``: how images are shown to a network; what is left out stays as its weights want it."""
+    """``[models.preprocessing]``: preprocessing of images; omitted keys keep the preprocessing of the weights."""
 
     size: Annotated[int, Field(ge=1)] | Annotated[list[Annotated[int, Field(ge=1)]], Pair] | None = Field(
         None, description="height and width that the network sees, pixels; or [height, width]"
@@ -135,17 +135,17 @@ class BroughtReading(TypedDict):
 
 
 class BroughtRdms(Section):
-    """Settings of a section that may bring RDMs from a file in place of what they would be made from."""
+    """Settings of a section that can take RDMs from a file instead of computing them."""
 
     rdms: FilePath | None = Field(
         None, description="file of RDMs: rsatoolbox HDF5, .npy, .npz, MATLAB or CSV; in place of what makes them"
     )
-    variable: Name | None = Field(None, description="variable of that file, where several can be RDMs")
+    variable: Name | None = Field(None, description="variable of that file, if several can be RDMs")
     match_by: Name | None = Field(None, description="descriptor or variable that names the stimuli in that file")
     names: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
         None, description="RDMs to take from that file, by their names; all by default"
     )
-    name_pattern: Name | None = Field(None, description="what their names say: '{region} | {subject}'")
+    name_pattern: Name | None = Field(None, description="descriptors in their names: '{region} | {subject}'")
     average: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
         None, description="descriptors to average them over, such as 'session'"
     )
@@ -159,7 +159,7 @@ class BroughtRdms(Section):
 
     @property
     def file(self) -> str:
-        """The file of RDMs."""
+        """Path of the file of RDMs."""
         if self.rdms is None:
             raise ValueError("no RDMs are brought; ask where rdms is given")
         return self.rdms
@@ -176,7 +176,7 @@ class BroughtRdms(Section):
 
 
 class Model(BroughtRdms):
-    """``[[models]]``: a network, and the layers that are looked at; or RDMs that take the place of both."""
+    """``[[models]]``: a network and the selection of its layers; or RDMs from a file instead."""
 
     name: Name = Field(
         "", description="'cnn-small', 'torchvision:alexnet', 'timm:NAME' or 'package.module:callable'; a label of rdms"
@@ -186,8 +186,8 @@ class Model(BroughtRdms):
         description="'main' (8 to 25 of a network's layers), 'all', names, or patterns: '*' stops at a dot, '**' does "
         "not",
     )
-    regime: Name | None = Field(None, description="label of how the network was trained")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network a seed")
+    regime: Name | None = Field(None, description="label of the training regime")
+    seeds: list[Annotated[int, Field(ge=0)]] = Field([0], min_length=1, description="one network per seed")
     weights: FilePath | None = Field(
         None, description="checkpoint, or 'pretrained' for a zoo's own; '{seed}' in a path stands for the seed"
     )
@@ -196,9 +196,9 @@ class Model(BroughtRdms):
         description="start of the weights where none are given; by default gaussian for a network by name, and own for "
         "one of an import path, which keeps the weights it comes with",
     )
-    preprocessing: Shown | None = Field(None, description="how images are shown; by default as the weights want it")
-    training: Training | None = Field(None, description="how to train the network, where there are no weights yet")
-    called: Name | None = Field(None, description="what tables call the network; its name by default")
+    preprocessing: Shown | None = Field(None, description="preprocessing of images; by default that of the weights")
+    training: Training | None = Field(None, description="how to train the network, if there are no weights")
+    called: Name | None = Field(None, description="name of the network in tables; by default its name here")
     only_with: FilePath | None = Field(
         None, description="file or folder without which the model is left out, with a note, and claims about it too"
     )
@@ -228,43 +228,43 @@ class Model(BroughtRdms):
 
     @property
     def label(self) -> str | None:
-        """How the networks are told apart by training: the regime, where the study names it."""
+        """Regime label of the networks, if the study names one."""
         return self.regime or (self.training.regime if self.training else None)
 
     @property
     def shown_as(self) -> str:
-        """What tables call the model: its name, or that of its file of RDMs."""
+        """Name of the model in tables: its name, or that of its file of RDMs."""
         return self.called or self.name or Path(self.file).stem
 
     @property
     def shown_regime(self) -> str:
-        """What tables call the training of a network, or the RDMs of a file that does not name a regime."""
+        """Regime in tables, for a network or for RDMs from a file without a regime."""
         if self.rdms is not None:
             return self.regime or BROUGHT
         return self.label or default_label(self.name, self.weights, self.start)
 
 
 class Recording(BroughtRdms):
-    """``[recording]``: a recording, the simulation of one, or RDMs of one."""
+    """``[recording]``: a recording, a simulated recording, or RDMs of a recording."""
 
     source: FilePath = Field("simulated", description="'simulated', 'none' or the path of a recording")
     regions: list[Name] | None = Field(None, min_length=1, description="regions to keep or to simulate; all by default")
-    n_neurons: Annotated[int, Quick(40)] = Field(100, ge=4, description="neurons a region; simulation only")
+    n_neurons: Annotated[int, Quick(40)] = Field(100, ge=4, description="neurons per region; simulation only")
     n_repetitions: int = Field(10, ge=1, description="presentations of each stimulus; simulation only")
     simulation: Annotated[str, MemberOf(KINDS)] = Field(
         "image",
         description="how patches are simulated: 'image' puts identities where their measures or images do, so that "
         "networks can encode them; 'parametric' at random",
     )
-    format: Name | None = Field(None, description="file format, where its content does not tell")
+    format: Name | None = Field(None, description="file format, if its content does not show it")
     stimulus: Name | None = Field(None, description="label of the file that names the stimulus")
     columns: dict[str, str | list[str]] = Field({}, description="columns of the file by role: {response = 'rate'}")
     variables: dict[str, str] = Field({}, description="variables of a MATLAB or HDF5 file: {responses = 'rates'}")
-    region: Name | None = Field(None, description="region of the neurons, where the file names none")
-    units: Name | None = Field(None, description="spikes/s, counts or normalized, where the file does not say")
-    decimal: Literal[".", ","] | None = Field(None, description="decimal mark of a table, where it does not tell")
+    region: Name | None = Field(None, description="region of the neurons, if the file names none")
+    units: Name | None = Field(None, description="spikes/s, counts or normalized, if the file does not say")
+    decimal: Literal[".", ","] | None = Field(None, description="decimal mark of a table, if it is ambiguous")
     missing: Literal["refuse", "drop_neurons", "drop_stimuli"] = Field(
-        "refuse", description="what becomes of neurons without a response to some stimulus"
+        "refuse", description="treatment of neurons without a response to some stimulus"
     )
     window_ms: list[float] | None = Field(
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
@@ -272,7 +272,7 @@ class Recording(BroughtRdms):
 
     @property
     def kind(self) -> str:
-        """What there is: ``rdms``, ``none``, ``simulated`` or ``file``."""
+        """Type of recording: ``rdms``, ``none``, ``simulated`` or ``file``."""
         if self.rdms is not None:
             return "rdms"
         return self.source if self.source in ("none", "simulated") else "file"
@@ -307,7 +307,7 @@ _Options: Any = create_model("_Options", __base__=Section, **_options)
 
 
 class Outputs(_Options):
-    """``[outputs]``: what is measured and written beyond fits and view tuning; ``true`` or a table of settings."""
+    """``[outputs]``: measures beyond fits and view tuning; each is ``true`` or a table of settings."""
 
 
 class LayerOfModel(Section):
@@ -320,10 +320,10 @@ class LayerOfModel(Section):
 
 
 class Power(Section):
-    """``[power]``: the sizes of experiment that ``neurocompare power`` simulates to tell two layers apart."""
+    """``[power]``: the sizes of experiment that ``neurocompare power`` simulates to distinguish two layers."""
 
     first: LayerOfModel = Field(description="the layer that simulated neurons read")
-    second: LayerOfModel = Field(description="the layer that it is to be told from")
+    second: LayerOfModel = Field(description="the layer to be distinguished from it")
     n_identities: list[Annotated[int, Field(ge=3)]] | None = Field(
         None, min_length=1, description="identities shown; 5, 10, 25 and 50 by default, as far as the stimuli go"
     )
@@ -338,7 +338,7 @@ class Power(Section):
     )
     read_share: float = Field(0.1, gt=0, le=1, description="share of the layer's units that a neuron reads")
     alpha: float = Field(0.05, gt=0, lt=1, description="level of the two-sided test of the difference")
-    target: float = Field(0.8, gt=0, lt=1, description="power that is wanted")
+    target: float = Field(0.8, gt=0, lt=1, description="desired power")
 
 
 class Study(Section):
@@ -350,9 +350,9 @@ class Study(Section):
     models: list[Model] = Field([], description="networks and RDMs that are compared with the recording; may be none")
     recording: Recording = Recording()
     comparison: Comparison = Comparison()
-    hypotheses: list[Hypothesis] = Field([], description="claims that are decided on the tables of the run")
+    hypotheses: list[Hypothesis] = Field([], description="claims that are tested on the tables of the run")
     outputs: Outputs = Outputs()
-    power: Power | None = Field(None, description="what 'neurocompare power' simulates; runs do not look at it")
+    power: Power | None = Field(None, description="settings of 'neurocompare power'; not used by runs")
 
     @field_validator("power")
     @classmethod
@@ -375,7 +375,7 @@ class Study(Section):
 
     @property
     def brought(self) -> list[Model]:
-        """Entries of the models that bring their RDMs."""
+        """Entries of the models with RDMs from files."""
         return [model for model in self.models if model.rdms is not None]
 
     @model_validator(mode="after")
@@ -407,12 +407,12 @@ class Study(Section):
         return self
 
     def facts(self) -> Facts:
-        """What is known before anything is computed."""
+        """Facts that are known before anything is computed."""
         kinds = [(model.shown_as, model.shown_regime) for model in self.networks]
         return Facts(tuple(dict.fromkeys(kinds)))
 
     def asked(self) -> list[tuple[Measure, Section | None]]:
-        """Measures of the study that are wanted, with their settings: those asked for, and those of every study."""
+        """Measures of the study with their settings: requested ones, and those of every study."""
         wanted = []
         for measure in MEASURES.values():
             settings = getattr(self.outputs, measure.key) if measure.optional else None
@@ -422,7 +422,7 @@ class Study(Section):
 
 
 def _network_of(chosen: LayerOfModel, side: str, models: list[Model]) -> Model:
-    """The entry of the models that is meant, with the one seed and layer."""
+    """The selected entry of the models, with one seed and one layer."""
     named = [model for model in models if model.name == chosen.model]
     if not named:
         raise ValueError(
@@ -452,7 +452,7 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
         mapping to the current one.
     overrides : mapping of str to value, or None
         Dotted keys (``"comparison.n_draws"``, ``"models.0.name"``) and the values that replace those of the study.
-        Strings are read as TOML where they are TOML (``"200"``, ``"[0, 1]"``), else as text. Paths are relative to
+        Strings are read as TOML if they are valid TOML (``"200"``, ``"[0, 1]"``), else as text. Paths are relative to
         the current folder.
 
     Returns
@@ -462,8 +462,8 @@ def load_study(study: str | Path | Mapping[str, Any], overrides: Mapping[str, An
     Raises
     ------
     InputError
-        If the file is missing or no TOML, a key is unknown or missing, or a value is not allowed: names the line and
-        the nearest right spelling.
+        If the file is missing or not TOML, a key is unknown or missing, or a value is not allowed; the message names
+        the line and the closest valid spelling.
     """
     content: dict[str, Any]
     if isinstance(study, Mapping):
@@ -491,7 +491,7 @@ def study_schema() -> dict[str, Any]:
 def _read_text(path: Path) -> str:
     content = read_bytes(path, largest=LARGEST_STUDY, what="study file")
     try:
-        # Editors of other systems put a mark in front and end lines in two signs.
+        # Other systems add a byte-order mark and end lines with two characters.
         return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not readable as a study file ({error}); save it as UTF-8") from error
@@ -501,7 +501,7 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except ValueError as error:
-        # Of a date or a number that is none, tomllib raises a plain ValueError.
+        # For invalid dates and numbers tomllib raises a plain ValueError.
         raise InputError(f"{where}: not valid TOML: {one_line(error)}") from None
     except RecursionError:
         raise InputError(f"{where}: not valid as a study: lists or tables nested hundreds deep") from None
@@ -515,7 +515,7 @@ def _copied(content: Any) -> Any:
 
 
 def _anchor_paths(content: Any, section: type[BaseModel], folder: Path) -> None:
-    """Make the relative paths of a study file independent of the folder that the run starts from."""
+    """Make the relative paths of a study file independent of the current folder."""
     for table in content if isinstance(content, list) else [content]:
         if not isinstance(table, dict):
             continue
@@ -532,7 +532,7 @@ def _is_inside(value: str, folder: Path) -> bool:
 
 
 def marks_of(about: FieldInfo, kind: type) -> list[Any]:
-    """Marks of a kind that a setting bears, itself or in what it may hold."""
+    """Marks of type ``kind`` on a setting or inside its type."""
 
     def inside(annotation: Any) -> list[Any]:
         held = [mark for mark in getattr(annotation, "__metadata__", ()) if isinstance(mark, kind)]
@@ -564,7 +564,7 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
     problems = error.errors()
     path = _path_of(problems[0])
     alternatives = [other for other in problems if _path_of(other)[: len(path)] == path]
-    # Of the alternatives of one setting, such as a name or a list of names, the one that was followed furthest.
+    # Of the alternatives of a setting (a name or a list of names), the error of the one that matched furthest.
     problem = max(alternatives, key=lambda other: len(other["loc"]))
     path = _path_of(problem)
     names = tuple(map(str, path))
@@ -587,14 +587,14 @@ def _explain(error: ValidationError, text: str, where: str, overridden: Mapping[
             )
         case _:
             message = problem["msg"].removeprefix("Value error, ")
-            # A validator of ours that judges a whole table names its keys itself.
+            # Our validators of whole tables name the keys in their messages.
             whole_table = problem["type"] == "value_error" and isinstance(problem["input"], Mapping)
             given = "" if not path or whole_table else f"{key} = {problem['input']!r}: "
             return f"{place}: {given}{message[0].lower()}{message[1:]}{more}"
 
 
 def _path_of(problem: ErrorDetails) -> tuple[str | int, ...]:
-    """The keys to a problem, without what pydantic puts between them for the alternatives of a setting."""
+    """The keys to a problem, without pydantic's marks of alternatives."""
     is_key = [not _LABEL.fullmatch(str(part)) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
         is_key[-1] = True
@@ -611,14 +611,14 @@ def _keys_beside(path: tuple[str | int, ...]) -> list[str]:
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, as itself, optionally or in a list."""
+    """The section in a field's type: directly, optional or in a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
 
 
 def _line_of(text: str, path: tuple[str | int, ...]) -> int | None:
-    """Line of the study file that assigns a key, else of the table it would stand in, or None."""
+    """Line of the study file that assigns a key, else line of its table, else None."""
     table: tuple[str | int, ...] = ()
     entries: Counter[str] = Counter()
     found, depth = None, 0

@@ -1,4 +1,4 @@
-"""Mirror-symmetry index of a network by layer, from one command: no study file, no recording.
+"""Mirror-symmetry index of a network by layer, without a study file or recording.
 
 Takes the same sections as a study file for stimuli and networks; gives one table.
 """
@@ -41,11 +41,11 @@ def index_by_layer(
     overrides : mapping of str to value, or None
         Dotted keys and values that replace those of the sections.
     device : str
-        Where networks run.
+        Device of the networks.
     n_jobs : int or None
         Worker processes for rendering; None: one per core.
     progress : callable or None
-        Called with what is being done and the share that is done.
+        Called with a description of the current step and the share done.
 
     Returns
     -------
@@ -83,8 +83,8 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``model, regime, layer, category, index, sd, n, n_undefined``: mean and standard deviation over seeds where
-        there are several, else over exemplars; ``n`` seeds, or exemplars.
+        ``model, regime, layer, category, index, sd, n, n_undefined``: mean and standard deviation over seeds if
+        there are several, else over exemplars; ``n`` is the number of seeds, or of exemplars.
     """
     by = ["model", "regime", "layer", "category"]
     rows = []

@@ -1,4 +1,4 @@
-"""Files that a study reads, watched while it runs: what is kept under their checksums must come from these files."""
+"""Detects changes of a study's input files during a run, so that cached results belong to the checksummed files."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ __all__ = ["Inputs"]
 
 MOST_FILES = 200_000
 State = tuple[int, int, int]
-"""Time of the last change, ns; bytes; number of the file on its disk."""
+"""Time of last change (ns), size (bytes) and inode of a file."""
 
 
 @dataclass
 class Inputs:
-    """Files and what they were like when they were looked at first.
+    """Files and their states when they were first recorded.
 
     Parameters
     ----------
     states : dict of pathlib.Path to tuple or None
-        None: it was not there.
+        State of each file; None: it did not exist.
     """
 
     states: dict[Path, State | None] = field(default_factory=dict)
 
     def look_at(self, settings: Study) -> None:
-        """Remember the files that a study names, the images beside its table of stimuli, and the code of its networks.
+        """Record the files that a study names, the images beside its table of stimuli, and the code of its networks.
 
-        Code is known once it is imported: a second look adds it, and leaves what was seen before.
+        Code is known only after import: a second call adds it and keeps the states recorded before.
         """
         for path in (*_named(settings), *_beside(settings), *_code(settings)):
             for file in _files(path):
@@ -45,12 +45,12 @@ class Inputs:
                     self.states[file] = _state(file)
 
     def refuse_changes(self) -> None:
-        """Refuse to go on where a file is no longer what it was.
+        """Raise if a file has changed since it was recorded.
 
         Raises
         ------
         InputError
-            Names the first of them.
+            Names the first changed file.
         """
         for path, before in self.states.items():
             if _state(path) != before:
@@ -73,7 +73,7 @@ def _named(settings: BaseModel) -> Iterator[Path]:
 
 
 def _beside(settings: Study) -> Iterator[Path]:
-    """Where the images of the study's own stimuli may lie."""
+    """Possible places of the images of the study's own stimuli."""
     table = Path(settings.stimuli.source)
     if table.is_file():
         yield from (table.parent / "images", table.parent / "images.zip")

@@ -1,4 +1,4 @@
-"""Models that a study shows only where their files are there, and the hypotheses about them."""
+"""Leaves out models whose files (``only_with``) are missing, and the hypotheses about them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Names = Mapping[str, str | int]
 
 
 def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
-    """The study without the models whose ``only_with`` is not there, and what was left out, in words.
+    """The study without the models whose ``only_with`` does not exist, and notes on what was left out.
 
     Parameters
     ----------
@@ -30,8 +30,7 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     Returns
     -------
     study : Study
-        Without these models, and without hypotheses one of whose selections names a model, or a model, regime and
-        seed, of which none is left.
+        Without these models, and without hypotheses with a selection that names only networks that were left out.
     notes : tuple of str
         One per model or hypothesis that was left out.
 
@@ -70,14 +69,14 @@ def _described(model: Model) -> str:
 
 
 def _names_of(model: Model, *, is_read: bool = True) -> list[Names]:
-    """What tables call the networks of an entry. A file of RDMs may have names of its own, known once it is read."""
+    """Names of an entry's networks in tables. Names in a file of RDMs are known only after it is read."""
     if model.rdms is not None:
         return [{"model": model.shown_as}] if is_read else [{}]
     return [{"model": model.shown_as, "regime": model.shown_regime, "seed": seed} for seed in model.seeds]
 
 
 def _is_about(claim: Hypothesis, lost: Sequence[Names], there: Sequence[Names]) -> bool:
-    """Whether something that a claim compares is of networks that were lost, and of none that are there."""
+    """Whether a selection of a claim matches networks that were left out, and none that remain."""
     parts: list[Mapping[str, Any]] = [{**claim.where, **selection} for selection in claim.selections]
     if claim.baseline is not None:
         parts += [{**part, **claim.baseline} for part in parts]
@@ -86,7 +85,7 @@ def _is_about(claim: Hypothesis, lost: Sequence[Names], there: Sequence[Names]) 
 
 
 def _named_in(part: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """Every combination of the models, regimes and seeds that a part of a table is asked for."""
+    """Every combination of the models, regimes and seeds in a selection."""
     asked = {column: part[column] for column in ("model", "regime", "seed") if column in part}
     values = [wanted if isinstance(wanted, list) else [wanted] for wanted in asked.values()]
     for combination in itertools.product(*values):
@@ -94,5 +93,5 @@ def _named_in(part: Mapping[str, Any]) -> Iterator[dict[str, str]]:
 
 
 def _is_among(names: Mapping[str, str], networks: Sequence[Names]) -> bool:
-    """Whether some of the networks may be called so."""
+    """Whether any of the networks matches the names."""
     return any(all(str(network.get(column, name)) == name for column, name in names.items()) for network in networks)

@@ -1,7 +1,7 @@
-"""The networks of a study, each known by what makes its responses: weights, code and preprocessing.
+"""The networks of a study, identified by everything that determines their responses: weights, code, preprocessing.
 
-A network is loaded when it is identified and again when it is presented with stimuli, never kept: memory holds one at
-a time, however many models and seeds a study has.
+A network is loaded to identify it and again to present stimuli, and not kept in between: only one network is in memory
+at a time, however many models and seeds a study has.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["NetworkRecord", "NetworkTraining", "identify_networks", "loaded", "w
 log = logging.getLogger(__name__)
 
 KNOWN_CODE = ("torch", "torchvision", "timm")
-"""Packages whose code is known by their version alone."""
+"""Packages whose code is identified by their version."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class NetworkTraining:
     settings : Training
         Images and recipe.
     key : str
-        Under which the weights are kept.
+        Cache key of the weights.
     """
 
     settings: Training
@@ -53,7 +53,7 @@ class NetworkTraining:
 
 @dataclass(frozen=True)
 class NetworkRecord:
-    """A network of a study, without its weights where loading gives them.
+    """A network of a study, without weights that loading provides.
 
     Parameters
     ----------
@@ -62,31 +62,31 @@ class NetworkRecord:
     seed : int
         One of the entry's seeds.
     regime : str
-        As the loaded network names it.
+        Regime label of the loaded network.
     layers : tuple of str
-        Those that are looked at, in execution order.
+        The selected layers, in execution order.
     n_weights : int
         Number of parameters.
     sha256 : str
-        Of the weights.
+        Checksum of the weights.
     fingerprint : str
         SHA-256 of everything that the responses depend on: weights, structure, code, preprocessing, layers, device.
     device : str
-        Where it runs: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        Device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     shown_at : Resizing or None
-        How stimuli come to the size that it sees; None where a transform takes them at their own size.
+        Resizing of stimuli to its input size; None if a transform takes them at their own size.
     preprocessing, preprocessing_source : str
-        How images are shown to it, in words, and who says so.
+        Its preprocessing in words, and where it comes from.
     notes : tuple of str
-        What has to be known of it: images shown in a way that is assumed, responses that depend on more than the image,
-        outputs that were left out of its layers.
+        Caveats: assumed preprocessing, responses that depend on more than the image, outputs that were left out of its
+        layers.
     training : NetworkTraining or None
-        None where it is not the study that trains it.
+        None if the study does not train it.
     weights : bytes or None
-        Of a trained network, safetensors; None until it is trained. Of components that are fitted to stimuli, too:
-        fitting them again takes longer than sending them.
+        Safetensors of a trained network (None until it is trained), and of components fitted to stimuli, as fitting
+        them again takes longer than sending them.
     inspected : Inspected or None
-        What forward passes showed of the network with these weights; None: they are made again where it is loaded.
+        Results of the test passes with these weights; None: the passes are repeated after loading.
     """
 
     model: Model
@@ -107,22 +107,21 @@ class NetworkRecord:
 
     @property
     def label(self) -> str:
-        """What a person calls it."""
+        """Name for users."""
         return f"{self.model.shown_as}, {self.regime}, seed {self.seed}"
 
 
 def identify_networks(settings: Study, device: str = "auto", *, cache: Cache | None = None) -> list[NetworkRecord]:
-    """Load every network of a study once, in its order, and say what it is.
+    """Load every network of a study once, in order, and make its record.
 
     Parameters
     ----------
     settings : Study
-        Names networks and seeds.
+        The study.
     device : str
-        Where they run.
+        Device of the networks.
     cache : Cache or None
-        Where what forward passes showed of a network is kept, and found again by its weights and code; None: the
-        passes are made.
+        Cache for the results of test passes, by weights and code; None: the passes are always made.
 
     Returns
     -------
@@ -142,7 +141,7 @@ def identify_networks(settings: Study, device: str = "auto", *, cache: Cache | N
 
 
 def _refuse_repeats(records: list[NetworkRecord]) -> None:
-    """Seeds stand for independent networks: refuse those that give the same weights."""
+    """Refuse seeds that give the same weights: seeds must be independent networks."""
     first: dict[str, NetworkRecord] = {}
     for record in records:
         same = first.setdefault(record.sha256, record)
@@ -175,7 +174,7 @@ def _own_network(record: NetworkRecord, weights: bytes) -> Network:
 
 
 def with_weights(record: NetworkRecord, weights: bytes) -> NetworkRecord:
-    """The record of a network that was trained."""
+    """The record of a network with its trained weights."""
     trained = dataclasses.replace(record, weights=weights, inspected=None)
     network = loaded(trained)
     n_weights = sum(weight.numel() for weight in network.module.parameters())
@@ -230,7 +229,7 @@ def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> Ne
 
 
 def _inspected(network: Network, known_by: list[str], cache: Cache | None) -> Inspected:
-    """What forward passes show of a network: kept, or made now."""
+    """Results of the test passes through a network, from the cache or made now."""
     if cache is None:
         return network.inspected
     depends = [*known_by, repr(network.module), repr(network.preprocessing), network.name, network.device.type]
@@ -264,7 +263,7 @@ def _weights_checksum(network: Network) -> str:
 
 
 def _dense_parts(value: torch.Tensor) -> list[torch.Tensor]:
-    """Dense real tensors that say all of a tensor."""
+    """Dense real tensors with the complete content of a tensor."""
     if value.layout == torch.sparse_coo:
         value = value.coalesce()
         return [value.indices(), *_dense_parts(value.values())]
@@ -274,7 +273,7 @@ def _dense_parts(value: torch.Tensor) -> list[torch.Tensor]:
 
 
 def _code_of(network: Network) -> list[str]:
-    """What tells the code of a network's modules from another: source files, or versions of known packages."""
+    """Identification of the code of a network's modules: source files, or versions of known packages."""
     found = set()
     transform = network.preprocessing.transform
     homes = {type(module).__module__ for module in network.module.modules()}

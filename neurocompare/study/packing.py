@@ -1,6 +1,6 @@
 """Results of steps as bytes and back: arrays, tables, RDMs and what JSON holds; never a pickle.
 
-One value is one uncompressed zip: ``tree.json`` says how the parts fit together, arrays are ``.npy``, tables Parquet.
+A value is one uncompressed zip: ``tree.json`` holds the structure, arrays are ``.npy``, tables Parquet.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from neurocompare.models.registry import Inspected
 __all__ = ["RECORDS", "pack", "unpack"]
 
 RECORDS = {record.__name__: record for record in (FitResult, Inspected, Layer, LayerRdms, Manner, Measured, Patches)}
-"""Records that steps hand over, by name; packed as their fields."""
+"""Dataclasses that steps exchange, by name; packed field by field."""
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -46,7 +46,7 @@ def pack(value: Any) -> bytes:
     Raises
     ------
     TypeError
-        If anything else is in it.
+        If it contains any other type.
     """
     parts: dict[str, bytes] = {}
     tree = _taken_apart(value, parts)
@@ -63,7 +63,7 @@ def unpack(content: bytes) -> Any:
     Raises
     ------
     ValueError
-        If the bytes are damaged or of another kind.
+        If the bytes are damaged or not from :func:`pack`.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

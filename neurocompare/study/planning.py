@@ -1,8 +1,7 @@
-"""Which steps a study has, under which keys they are kept, and how long they are likely to take.
+"""The plan of a study: its steps, their cache keys, and their expected duration.
 
-Making a plan reads and checks everything that the study names (stimuli, networks, layers, recording) and computes
-nothing that takes long. The key of a step is the hash of what the step is given; keys of earlier steps stand for what
-these give.
+Making a plan reads and checks everything that the study names (stimuli, networks, layers, recording) without long
+computations. The key of a step is the hash of its inputs; keys of earlier steps stand for their results.
 """
 
 from __future__ import annotations
@@ -74,9 +73,9 @@ TYPICAL_SECONDS = {
     "figure": 1.0,
     **{key: measure.seconds for key, measure in MEASURES.items()},
 }
-"""Per unit of a step's work, on one core of 2024; used until the cache holds a step of that kind."""
+"""Seconds per unit of a step's work, on one core of 2024; used until the cache has measured steps of this type."""
 TYPICAL_IMAGES = 50_000
-"""Of a data set whose size is known only when it is read."""
+"""Assumed number of images of a data set whose size is known only when it is read."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +85,14 @@ class Step:
     Parameters
     ----------
     kind : str
-        A key of :data:`TYPICAL_SECONDS`: of a measure, or ``dataset``, ``training``, ``stimuli``, ``presentation``,
-        ``patches``, ``inference`` or ``figure``.
+        A key of :data:`TYPICAL_SECONDS`: the key of a measure, or ``dataset``, ``training``, ``stimuli``,
+        ``presentation``, ``patches``, ``inference`` or ``figure``.
     label : str
-        What a person calls it.
+        Name for users.
     key : str
-        Under which its result is kept.
+        Cache key of its result.
     work : float
-        How much there is to do, in a unit of the kind's own.
+        Amount of work, in a unit that depends on ``kind``.
     """
 
     kind: str
@@ -103,7 +102,7 @@ class Step:
 
 
 class PlannedTraining(NamedTuple):
-    """How a network is trained, and the steps that give it its weights."""
+    """Training of a network, and the steps that produce its weights."""
 
     settings: Training
     dataset: Step
@@ -118,13 +117,13 @@ class PlannedMeasure:
     ----------
     measure : Measure
     settings : Section or None
-        Of the study file; None where the measure has none.
+        Settings in the study file; None if the measure has none.
     given : tuple of str
-        Names of what it is given, but for what belongs to one network.
+        Names of its inputs, except those of one network.
     by_network : mapping of int to Step
-        Its steps by the place of the network among the study's, where it is made once a network.
+        Its steps by position of the network, if it is computed once per network.
     whole : Step or None
-        Its one step, where it is made once.
+        Its only step, if it is computed once.
     """
 
     measure: Measure
@@ -140,7 +139,7 @@ class PlannedMeasure:
 
 
 class PlannedFigure(NamedTuple):
-    """A figure, what is drawn, and the step that draws it."""
+    """A figure, its inputs, and the step that draws it."""
 
     drawing: Drawing
     given: tuple[str, ...]
@@ -149,37 +148,37 @@ class PlannedFigure(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A study whose input was found and checked.
+    """A study with its inputs found and checked, and its steps.
 
     Parameters
     ----------
     settings : Study
-        As resolved.
+        The resolved study.
     networks : tuple of NetworkRecord
         In the order of the study file.
     stimuli : StimulusSet or Step
         The set on disk, or the step that renders it.
     recording : xarray.DataArray or None
-        None: to be simulated, or there is none.
+        None if it is simulated, or if there is none.
     presentations : tuple of Step
         One per network.
     kinds : tuple of str
-        RDMs of layers that presentations give, see ``measures.declaration.LAYER_RDMS``.
+        RDMs of layers computed in presentations, see ``measures.declaration.LAYER_RDMS``.
     patches, fits : Step or None
-        RDMs of the patches, and the fits of all layers to them; None where there is no recording, or no layer.
+        RDMs of the patches, and the fits of all layers to them; None without a recording or layers.
     measures : tuple of PlannedMeasure
-        In the order in which they are made.
+        In the order of computation.
     figures : tuple of PlannedFigure
     trainings : dict of int to PlannedTraining
-        Networks that the study trains, by their place among ``networks``.
+        Networks that the study trains, by position in ``networks``.
     not_imported : tuple of str
-        Import paths of networks that were left out, so that no code of theirs ran.
+        Import paths of networks that were left out, so that their code was not run.
     layers : tuple of rsatoolbox.rdm.RDMs
-        RDMs that models bring, described like those of layers.
+        RDMs of models from files, with the descriptors of layers.
     patch_rdms : rsatoolbox.rdm.RDMs or None
-        RDMs that the recording brings.
+        RDMs of the recording from a file.
     left_out : tuple of str
-        What was left out of the study as files of it are not there, in words.
+        Notes on what was left out of the study because files are missing.
     """
 
     settings: Study
@@ -210,7 +209,7 @@ class Plan:
         return (*datasets.values(), *trainings, *rendering, *self.presentations, *compared, *measures, *figures)
 
     def expected_seconds(self, cache: Cache) -> dict[str, float]:
-        """Likely duration of every step by its key, 0 where it is kept already; learnt from what the cache holds."""
+        """Expected duration of every step by its key, from durations in the cache; 0 for cached steps."""
         rates = defaultdict(list)
         for entry in cache.entries():
             rates[entry.kind].append(entry.seconds / max(entry.work, 1e-9))
@@ -221,18 +220,18 @@ class Plan:
 
 
 def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, cache: Cache | None = None) -> Plan:
-    """Find and check what a study names, and lay out its steps.
+    """Find and check the inputs of a study, and list its steps.
 
     Parameters
     ----------
     settings : Study
         From :func:`~neurocompare.study.grammar.load_study`.
     device : str
-        Where networks run.
+        Device of the networks.
     imports : bool
-        False leaves out networks that an import path names.
+        False leaves out networks named by an import path.
     cache : Cache or None
-        Where looks at networks are kept; None: every network is looked at.
+        Cache for the test passes through networks; None: the passes are always made.
 
     Returns
     -------
@@ -293,7 +292,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, ca
     made: list[str] = []
     for measure, chosen in wanted:
         if "fit_result" in measure.needs and fits is None:
-            # Noise ceilings are measured before: fits are tested against them.
+            # Noise ceilings are computed first: fits are tested against them.
             of_fits = ("ceilings", "recording", "patches", "layer_rdms", "seed")
             inference = {name: known[name] for name in of_fits if name in known}
             key = _key("inference", inference, settings.comparison.model_dump(mode="json", include={*INFERENCE}))
@@ -324,7 +323,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, ca
 
 
 class _Recorded(NamedTuple):
-    """What a study compares its layers with: a recording that is read, RDMs that are brought, or neither."""
+    """Neural data of a study: a recording, RDMs from a file, or neither."""
 
     recording: xr.DataArray | None = None
     patch_rdms: RDMs | None = None
@@ -333,7 +332,7 @@ class _Recorded(NamedTuple):
 
 
 def _find_recording(settings: Study, stimuli: StimulusSet | Step, shown: str, *, of_views: bool) -> _Recorded:
-    """The recording or the RDMs that a study names, read and checked; a simulated one is known by its key."""
+    """The recording or RDMs of a study, read and checked; a simulated recording is identified by its key."""
     there = None if isinstance(stimuli, Step) else stimuli
     match settings.recording.kind:
         case "simulated":
@@ -362,14 +361,14 @@ def _refuse_simulation_without_views(of_views: bool) -> None:
 
 
 def needs_images(settings: Study) -> bool:
-    """Whether anything of a study looks at images: networks, simulated patches, measures of stimuli asked for."""
+    """Whether a study needs images: for networks, simulated patches, or requested measures of stimuli."""
     asked = [measure for measure, _ in settings.asked() if measure.optional and not measure.per_network]
     simulated = settings.recording.kind == "simulated" and settings.recording.simulation == "image"
     return bool(settings.networks) or simulated or any("stimuli" in measure.needs for measure in asked)
 
 
 def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs | None) -> Study:
-    """The study with what is resampled named: as asked, else what is there."""
+    """The study with its resampling factors: as requested, else the default for its data."""
     comparison = settings.comparison
     if comparison.resample is not None:
         asked = [comparison.resample] if isinstance(comparison.resample, str) else comparison.resample
@@ -391,7 +390,7 @@ def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs
 
 
 def rdms_checksum(rdms: RDMs) -> str:
-    """SHA-256 (hex) of RDMs, of what they are called and of their dissimilarity."""
+    """SHA-256 (hex) of RDMs, their descriptors and their dissimilarity measure."""
     digest = hashlib.sha256(np.ascontiguousarray(rdms.dissimilarities).tobytes())
     digest.update(str(rdms.dissimilarity_measure).encode())
     digest.update(rdm_table(rdms).to_csv().encode() + pattern_table(rdms).to_csv().encode())
@@ -399,7 +398,7 @@ def rdms_checksum(rdms: RDMs) -> str:
 
 
 def values_of(settings: Study) -> Values:
-    """Values of a study that measures may need."""
+    """Values of a study that measures can use."""
     comparison = settings.comparison
     return Values(
         seed=settings.seed,
@@ -416,12 +415,12 @@ def values_of(settings: Study) -> Values:
 
 
 def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measure, Section | None]], list[Drawing]]:
-    """Measures whose needs a study meets, with their settings, and the figures that may be drawn.
+    """Measures whose inputs a study has, with their settings, and the figures that can be drawn.
 
     Raises
     ------
     InputError
-        If the study asks for a measure and lacks what that needs.
+        If the study requests a measure and lacks one of its inputs.
     """
     there = {*Things.names(), *Values.names(), *LAYER_RDMS, *NETWORK_THINGS}
     for name, is_there in (
@@ -456,7 +455,7 @@ def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measu
 def _plan_presentations(
     networks: Sequence[NetworkRecord], kinds: Sequence[str], values: Values, shown: str, n_stimuli: int
 ) -> tuple[Step, ...]:
-    """The step of each network that shows it the stimuli and gives RDMs of its layers."""
+    """The step of each network that presents the stimuli and computes RDMs of its layers."""
     requests: dict[str, Json] = {
         kind: [repr(request) for request in LAYER_RDMS[kind](values.dissimilarity, values.normalize)] for kind in kinds
     }
@@ -473,7 +472,7 @@ def _plan_presentations(
 
 
 def _plan_figures(drawings: Sequence[Drawing], known: Mapping[str, Json]) -> Iterator[PlannedFigure]:
-    """The steps of the figures for which all is there that must be."""
+    """The steps of the figures whose required inputs are available."""
     for drawing in drawings:
         needs = needs_of(drawing.draw)
         if all(name in known for name, must in needs.items() if must):
@@ -490,7 +489,7 @@ def _plan_measure(
     n_stimuli: int,
     seed: int,
 ) -> PlannedMeasure:
-    """The steps of a measure; their keys hold what ``compute`` is given and nothing else."""
+    """The steps of a measure; their keys hash exactly the inputs of ``compute``."""
     depends = {name: known[name] for name in measure.needs if name in known}
     given = tuple(depends)
     if chosen is not None:
@@ -520,14 +519,14 @@ def _plain(value: Section | Json) -> Json:
 
 
 def _named_training(network: NetworkRecord) -> Json:
-    """What the learning curve of a network depends on: its training, and what tables call it; None without one."""
+    """Inputs of a network's learning curve: its training and its names in tables; None if it is not trained."""
     if network.training is None:
         return None
     return [network.training.key, network.model.shown_as, network.regime, network.seed]
 
 
 def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs]) -> None:
-    """Tables, tests and figures tell layers apart by what networks and layers are called: refuse equal names."""
+    """Refuse equal names: tables, tests and figures identify layers by the names of networks and layers."""
     named = pd.DataFrame(
         [
             (network.model.shown_as, network.regime, network.seed, layer, place)
@@ -549,7 +548,7 @@ def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs
 
 
 def _epochs(network: NetworkRecord) -> list[int]:
-    """Epochs at which a network is looked at in the course of its training."""
+    """Epochs of a network's training after which it is measured."""
     return [] if network.training is None else network.training.settings.keep_epochs
 
 
@@ -587,7 +586,7 @@ def plan_stimuli(settings: Study) -> StimulusSet | Step:
         if not needs_images(settings):
             return read_own_stimuli(settings, with_images=False)
         if settings.recording.kind == "simulated":
-            # Said before images are asked for, which a set without views may lack.
+            # Checked before images are needed, which a set without views may lack.
             _refuse_simulation_without_views(has_views(read_own_stimuli(settings, with_images=False)))
         return with_background(read_own_stimuli(settings).decode(), settings)
     n_stimuli = planned_set(settings).n_images
@@ -596,7 +595,7 @@ def plan_stimuli(settings: Study) -> StimulusSet | Step:
 
 
 def obtain_stimuli(settings: Study, *, n_jobs: int, progress: Progress | None = None) -> StimulusSet:
-    """What a study shows: read, or rendered once and found again among the steps of earlier runs.
+    """Stimuli of a study: read, or rendered once and then taken from the cache.
 
     Parameters
     ----------
@@ -604,7 +603,7 @@ def obtain_stimuli(settings: Study, *, n_jobs: int, progress: Progress | None = 
     n_jobs : int
         Worker processes.
     progress : callable or None
-        Told when rendering starts.
+        Called when rendering starts.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""What a run was made from: versions, seeds, checksums and the resolved study."""
+"""Provenance of a run: versions, seeds, checksums and the resolved study."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def write_provenance(
     notes: Sequence[str],
     quick: bool = False,
 ) -> None:
-    """Write ``provenance.json``: enough to say whether two runs saw the same.
+    """Write ``provenance.json``, which shows whether two runs had the same inputs.
 
     Parameters
     ----------
@@ -55,17 +55,17 @@ def write_provenance(
     settings : Study
         The resolved study.
     stimuli : StimulusSet
-        Its table, pixels and transforms are summed (SHA-256).
+        Its table, pixels and transforms are checksummed (SHA-256).
     stimuli_checksum : str or None
-        That sum, where it is known, or that of the table alone where nothing looked at images.
+        That checksum, if known; or that of the table alone, if no step used images.
     recording : xarray.DataArray or None
-        Its values and coordinates are summed. None where no recording was looked at.
+        Its values and coordinates are checksummed. None without a recording.
     networks : sequence of NetworkRecord
         With the checksums of their weights.
     notes : sequence of str
-        What the inference warns of.
+        Caveats from inference.
     quick : bool
-        Whether less of everything was computed, for a first look.
+        Whether the run was made with ``--quick``.
     """
     record = {
         "neurocompare": __version__,

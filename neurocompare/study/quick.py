@@ -1,4 +1,4 @@
-"""A study with less of everything, for a first look."""
+"""Reduces a study for ``--quick``: fewer seeds, identities, neurons and draws."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from neurocompare.study.grammar import Model, Study, marks_of
 __all__ = ["quick_study"]
 
 QUICK_SEEDS = 1
-"""Networks of each entry that a quick look takes."""
+"""Number of networks of each entry under ``--quick``."""
 QUICK_TRAINING = {"n_images": 1000, "epochs": 1}
-"""What a quick look trains with."""
+"""Training settings under ``--quick``."""
 
 
 def quick_study(study: Study) -> Study:
-    """The study with less of everything that is marked ``Quick``: for a first look, not for numbers to report."""
+    """The study with all settings marked ``Quick`` reduced: for a first look, not for numbers to report."""
     return study.model_copy(
         update={
             "models": [_quick_model(model) for model in study.models],
@@ -39,7 +39,7 @@ def _quick_model(model: Model) -> Model:
 
 
 def _quick_section(section: BaseModel) -> BaseModel:
-    """A section, and those in it, with no more of anything than the marks of its settings say."""
+    """A section, with nested ones, whose settings are reduced to the limits of their ``Quick`` marks."""
     less: dict[str, Any] = {}
     for name, about in type(section).model_fields.items():
         value = getattr(section, name)

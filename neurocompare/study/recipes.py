@@ -1,7 +1,7 @@
-"""What the weights of a study's trained networks depend on.
+"""Cache keys of a study's trained networks.
 
-A network is trained once and found again by the content of its recipe: a key holds the images, the recipe, the seed and
-the version of training, and no other code of the package, so that networks outlive changes of how they are analysed.
+A network is trained once and then taken from the cache. Its key holds the images, the recipe, the seed and the version
+of the training code, but no other code of the package, so that changes of the analysis do not require new training.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from neurocompare.study.grammar import Model, Training
 __all__ = ["dataset_key", "image_size", "preprocessing_of", "recipe_of", "training_key"]
 
 RENDERING = ("chiral", "faces", "geometry", "luminance", "nature", "scene", "sets", "shapes", "things", "vehicles")
-"""Modules of ``neurocompare.stimuli`` whose code decides what is rendered."""
+"""Modules of ``neurocompare.stimuli`` whose code determines the rendered images."""
 RECIPE_FIELDS = ("epochs", "learning_rate", "weight_decay", "dropout", "shift", "precision")
-"""Of a recipe, those that a study can set."""
+"""Fields of a recipe that a study can set."""
 
 
 def recipe_of(training: Training) -> Recipe:
-    """The recipe that an entry of a study asks for."""
+    """The training recipe of an entry of a study."""
     changes = {name: getattr(training, name) for name in RECIPE_FIELDS}
     return make_recipe(training.recipe, training.regime, **changes)
 
 
 def preprocessing_of(model: Model) -> dict[str, object] | None:
-    """What an entry of a study says of its images, as :func:`~neurocompare.models.registry.load_model` takes it."""
+    """Preprocessing of an entry of a study, for :func:`~neurocompare.models.registry.load_model`."""
     if model.preprocessing is None:
         return None
     given = model.preprocessing.model_dump(exclude_none=True)
@@ -50,7 +50,7 @@ def preprocessing_of(model: Model) -> dict[str, object] | None:
 
 
 def image_size(model: Model) -> int:
-    """Height and width of the images that a network takes, pixels."""
+    """Height and width of a network's input, pixels."""
     return _side(model.name, "" if model.preprocessing is None else model.preprocessing.model_dump_json())
 
 
@@ -62,7 +62,7 @@ def _side(name: str, given: str) -> int:
 
 
 def dataset_key(training: Training, size: int) -> str:
-    """Name under which decoded images of a data set are kept.
+    """Cache key of the decoded images of a data set.
 
     Raises
     ------
@@ -81,12 +81,12 @@ def dataset_key(training: Training, size: int) -> str:
 
 
 def training_key(model: Model, training: Training, seed: int, device: str) -> str:
-    """Name under which the weights of a trained network are kept.
+    """Cache key of the weights of a trained network.
 
     Raises
     ------
     InputError
-        If a file or folder does not exist, or the recipe is not possible.
+        If a file or folder does not exist, or the recipe is not valid.
     """
     depends: dict[str, Json] = {
         "network": model.name,
@@ -104,7 +104,7 @@ def training_key(model: Model, training: Training, seed: int, device: str) -> st
 
 
 def _checksum(source: str) -> str:
-    """SHA-256 of the files of a data set; the name of one that is rendered or fetched with a checksum of its own."""
+    """SHA-256 of the files of a data set; the name of a data set that is rendered or downloaded with a checksum."""
     path = Path(source)
     if source in BUILT_IN_DATASETS or (source in ARCHIVES and not path.exists()):
         return source
@@ -126,13 +126,13 @@ def _sum_of_files(path: Path, _state: tuple) -> str:
 
 
 def _state_of(path: Path) -> tuple:
-    """Sizes and times of change, by which a file that changes within a process is seen."""
+    """Sizes and modification times, to detect files that change within a process."""
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
 
 
 def _code(modules: Sequence[str]) -> str:
-    """Versions of training and of what it computes with, and SHA-256 of the code of some modules."""
+    """Versions of training and of numerical packages, and SHA-256 of the code of some modules."""
     versions = [str(TRAINING_VERSION), torch.__version__, metadata.version("pillow")]
     digest = hashlib.sha256(" ".join(versions).encode())
     for name in modules:

@@ -1,6 +1,7 @@
-"""A study from its file to its run folder: every step made once, kept, and found again by the next run.
+"""Runs a study: computes its steps, or takes them from the cache, and writes the run folder.
 
-Only this module decides what runs where; ``steps`` says what is computed, ``cache`` keeps it, ``workers`` spreads it.
+This module decides what runs where; the computations are in ``steps``, results are stored by ``cache`` and distributed
+by ``workers``.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ __all__ = ["Run", "plan_study", "run_study"]
 log = logging.getLogger(__name__)
 
 WORTH_WORKERS_SECONDS = 20.0
-"""Less expected work is done in this process, unless workers are asked for: each takes some five seconds to start."""
+"""With less expected work, seconds, no workers are started unless requested: each takes five seconds to start."""
 Place = TypeVar("Place")
 
 
@@ -69,7 +70,7 @@ class Run:
     tables : dict of str to pandas.DataFrame
         Its tables, as in ``tables/*.csv``.
     study : Study
-        As it was resolved.
+        The resolved study.
     """
 
     out: Path
@@ -86,16 +87,16 @@ def plan_study(
     imports: bool = True,
     cache: Cache | None = None,
 ) -> Plan:
-    """Check everything about a study that can be checked without computing, and lay out its steps.
+    """Check everything in a study that can be checked without computing, and list its steps.
 
     Parameters
     ----------
     study, overrides, device, quick
-        As :func:`run_study` takes them.
+        As in :func:`run_study`.
     imports : bool
-        False runs no code that the study names: networks by import path are left out of the plan.
+        False runs no code named by the study: networks by import path are left out of the plan.
     cache : Cache or None
-        From :func:`~neurocompare.study.cache.open_cache`: looks at networks are kept there. None: nothing is kept.
+        From :func:`~neurocompare.study.cache.open_cache`: stores test passes through networks. None: no cache.
 
     Returns
     -------
@@ -104,7 +105,7 @@ def plan_study(
     Raises
     ------
     InputError
-        If anything given is wrong.
+        If any input is wrong.
     """
     settings = load_study(study, overrides)
     return make_plan(quick_study(settings) if quick else settings, device=device, imports=imports, cache=cache)
@@ -132,16 +133,16 @@ def run_study(
     overrides : mapping of str to value, or None
         Dotted keys and values that replace those of the study.
     n_jobs : int or None
-        Worker processes that networks are presented on. None: as many as there are cores for, where the work is worth
-        it. Results do not depend on it, to the last bit.
+        Worker processes for presenting networks. None: one per core, if there is enough work. Results do not depend on
+        it, to the last bit.
     dask : str or None
         Address of a Dask scheduler whose workers are used instead.
     device : str
-        ``auto`` (an accelerator where there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        ``auto`` (an accelerator if there is one), ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
     quick : bool
-        A first look, with less of everything.
+        Reduce the study for a first look: fewer seeds, identities, neurons and draws.
     progress : callable or None
-        Called with the name of each step as it starts and the share of the study that is done.
+        Called with the name of each step as it starts and the share of the study done.
 
     Returns
     -------
@@ -150,7 +151,7 @@ def run_study(
     Raises
     ------
     InputError
-        If anything given is wrong; nothing is written then. Finished steps stay in the cache.
+        If any input is wrong; nothing is written then. Finished steps stay in the cache.
     """
     with whole_folder(out) as folder, _logged(folder):
         cache = open_cache()
@@ -174,9 +175,9 @@ class _Networks:
     ----------
     records : list of NetworkRecord
     curves : pandas.DataFrame or None
-        Learning curves of those that the study trains; None where it trains none.
+        Learning curves of the networks that the study trains; None if it trains none.
     kept : dict of int to dict of str to bytes
-        Weights after some epochs, by the place of the network.
+        Weights after some epochs, by position of the network.
     """
 
     records: list[NetworkRecord]
@@ -185,7 +186,7 @@ class _Networks:
 
 
 class _Work:
-    """The steps of a plan, made or found in the cache."""
+    """Computes the steps of a plan, or takes them from the cache."""
 
     def __init__(
         self, plan: Plan, cache: Cache, inputs: Inputs, *, n_jobs: int | None, dask: str | None, progress: Progress
@@ -196,7 +197,7 @@ class _Work:
         self.done: set[str] = set()
 
     def write(self, folder: Path, *, quick: bool) -> Tables:
-        """Run everything and fill the run folder."""
+        """Run all steps and write the run folder."""
         trained = self.networks()
         stimuli = self.stimuli()
         recording = self.plan.recording
@@ -217,7 +218,7 @@ class _Work:
             joined["layer_rdms"] = concat_rdms([*presented, *self.plan.layers])
         patches = self.patches(things)
         things, notes = self.measured(trained, dataclasses.replace(things, layer_rdms=joined, patches=patches), shown)
-        # Seeds of one network have the same to say.
+        # Seeds of one network repeat the same notes.
         of_networks = [note for network in trained.records for note in network.notes]
         notes = list(dict.fromkeys([*self.plan.left_out, *of_networks, *notes]))
         figures: dict[str, bytes] = {}
@@ -243,7 +244,7 @@ class _Work:
         return tables
 
     def patches(self, things: Things) -> Patches | None:
-        """RDMs of the patches: of the recording, or those that it brings; None where there is neither."""
+        """RDMs of the patches: computed from the recording or from a file; None without either."""
         if self.plan.patch_rdms is not None:
             return Patches(self.plan.patch_rdms, None)
         if self.plan.patches is None or things.recording is None:
@@ -254,11 +255,11 @@ class _Work:
     def shown(
         self, networks: Sequence[NetworkRecord], things: Things
     ) -> tuple[list[LayerRdms], dict[tuple[str, int], Measured]]:
-        """What every network gives by itself: RDMs of its layers, and measures under their key and its place."""
+        """Results of every network: RDMs of its layers, and measures by key and position of the network."""
         steps = {("", place): step for place, step in enumerate(self.plan.presentations)}
         planned = {one.measure.key: one for one in self.plan.measures if self.is_shown(one)}
         steps |= {(key, place): step for key, one in planned.items() for place, step in one.by_network.items()}
-        # Images travel to a cluster as they are stored, which takes fewer bytes; each task prepares them there.
+        # Images are sent to a cluster as stored, which takes fewer bytes; each task prepares them.
         sizes = () if self.dask else {network.shown_at for network in networks}
         prepared = functools.cache(lambda: things.stimuli.prepare(*sizes))
 
@@ -278,7 +279,7 @@ class _Work:
     def measured(
         self, trained: _Networks, things: Things, shown: Mapping[tuple[str, int], Measured]
     ) -> tuple[Things, list[str]]:
-        """The things with the tables of all measures, and notes on them."""
+        """The inputs extended by the tables of all measures, and notes on them."""
         notes: list[str] = []
         for planned in self.plan.measures:
             if "fit_result" in planned.given and things.fit_result is None and self.plan.fits is not None:
@@ -300,7 +301,7 @@ class _Work:
     def found_by(
         self, planned: PlannedMeasure, trained: _Networks, things: Things, shown: Mapping[tuple[str, int], Measured]
     ) -> list[Measured]:
-        """What a measure gives: of every network in order, or of the study."""
+        """Results of a measure, for every network in order or for the study."""
         key = planned.measure.key
         if self.is_shown(planned):
             return [shown[key, place] for place in planned.by_network]
@@ -308,7 +309,7 @@ class _Work:
         if planned.whole is not None:
             return [self.made(planned.whole, functools.partial(planned.measure.compute_from, arguments))]
 
-        # Each network's part depends on what was measured before, such as the patches.
+        # The part of each network depends on earlier results, such as the patches.
         def task(place: int) -> Task[Measured]:
             return measure_network, (key, trained.records[place], arguments, trained.kept.get(place))
 
@@ -316,25 +317,25 @@ class _Work:
 
     @staticmethod
     def is_shown(planned: PlannedMeasure) -> bool:
-        """Whether a measure needs one network, stimuli and values alone, so that it can be made beside the RDMs."""
+        """Whether a measure needs only a network, stimuli and values, so that it can be computed with the RDMs."""
         alone = {"network", "layers", "stimuli", *Values.names()}
         return planned.measure.per_network and planned.measure.needs.keys() <= alone
 
     @staticmethod
     def arguments(planned: PlannedMeasure, things: Things) -> dict[str, object]:
-        """What a measure is given, but for what belongs to one network."""
+        """Inputs of a measure, except those of one network."""
         arguments = things.named(planned.given)
         return arguments if planned.settings is None else {**arguments, "settings": planned.settings}
 
     def stimuli(self) -> StimulusSet:
-        """What is shown: rendered, found in the cache, or read by the plan."""
+        """Stimuli: rendered, from the cache, or read by the plan."""
         if not isinstance(self.plan.stimuli, Step):
             return self.plan.stimuli
         render = functools.partial(render_stimuli, self.settings, n_jobs=self.n_jobs or n_cores())
         return with_background(self.made(self.plan.stimuli, render), self.settings)
 
     def networks(self) -> _Networks:
-        """The networks with their weights, and what came out of training those that the study trains."""
+        """The networks with their weights, and the results of training."""
         records = list(self.plan.networks)
         planned = self.plan.trainings
         data: dict[str, ImagesToTrainOn] = {}
@@ -368,9 +369,9 @@ class _Work:
     def many(
         self, steps: Mapping[Place, Step], task: Callable[[Place], Task[Result]], *, n_threads: int
     ) -> dict[Place, Result]:
-        """Results of steps that do not depend on each other, in their order; those that are not kept go to workers.
+        """Results of independent steps, in order; steps that are not cached are sent to workers.
 
-        What another run is making at this moment is waited for at the end, so that no two runs wait for each other.
+        Steps that another run is computing are awaited at the end, so that two runs never wait for each other.
         """
         results: dict[Place, Result] = {}
         for place, step in steps.items():
@@ -395,7 +396,7 @@ class _Work:
         return {place: results[place] for place in steps}
 
     def made(self, step: Step, make: Callable[[], Result], *, waiting: bool = False) -> Result:
-        """Result of a step, from the cache where it is kept."""
+        """Result of a step, from the cache if it is there."""
         self.tell(step.label + (" (waiting for another run)" if waiting else ""))
         start = time.perf_counter()
 
@@ -409,32 +410,32 @@ class _Work:
         return result
 
     def found(self, step: Step) -> Any:
-        """Kept result of a step.
+        """Cached result of a step.
 
         Raises
         ------
         KeyError
-            If it is not kept.
+            If it is not in the cache.
         """
         result = self.cache.load(step.key)
         self.finish(step, 0.0)
         return result
 
     def kept(self, step: Step, result: Result, seconds: float) -> Result:
-        """The result of a step that workers made, as the cache gives it."""
+        """The result of a step from a worker, stored and returned as the cache returns it."""
         self.inputs.refuse_changes()
         result = self.cache.store(step.key, result, kind=step.kind, label=step.label, seconds=seconds, work=step.work)
         self.finish(step, seconds)
         return result
 
     def finish(self, step: Step, seconds: float) -> None:
-        """Note that a step is over."""
+        """Record that a step is finished."""
         self.done.add(step.key)
         log.info("%s: %.2f s", step.label, seconds)
         self.tell(step.label)
 
     def tell(self, name: str) -> None:
-        """Say what runs, and the share of the expected time that is over."""
+        """Report the running step, and the share of the expected time that has passed."""
         total = sum(self.expected.values())
         over = sum(self.expected[key] for key in self.done)
         self.progress(name, 0.98 * over / total if total else 0.98)

@@ -1,7 +1,7 @@
-"""What each step of a study computes: functions of what they are given, without files or cache.
+"""The computations of a study's steps, as functions without cache.
 
-What is measured stands in ``measures``; here is what measures are given. Every step draws its random numbers from a
-stream of its own, see ``measures.randomness``.
+Measures are in ``measures``; the steps here compute their inputs. Every step has its own stream of random numbers, see
+``measures.randomness``.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ SIMULATED_REGIONS = ("ML", "AL", "AM")
 
 
 def planned_set(settings: Study) -> SetPlan:
-    """The built-in stimuli that a study asks for; refuses what cannot be rendered."""
+    """Plan of the study's built-in stimuli; InputError if they cannot be rendered."""
     chosen = settings.stimuli
     _check_faces(settings)
     return plan_set(
@@ -85,7 +85,7 @@ def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
 
 
 def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSet:
-    """The stimuli of a set on disk: the yaw views where it shows identities in several, else all of them."""
+    """The stimuli of a set on disk: its yaw views if identities are shown in several views, else all stimuli."""
     chosen = settings.stimuli
     _check_faces(settings)
     if not Path(chosen.source).suffix and not Path(chosen.source).exists():
@@ -108,12 +108,12 @@ def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSe
 
 
 def has_views(stimuli: StimulusSet) -> bool:
-    """Whether stimuli differ in view; a set of other stimuli is shown as it is."""
+    """Whether stimuli differ in view."""
     return stimuli.table[["azimuth_deg", "elevation_deg"]].drop_duplicates().shape[0] > 1
 
 
 def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
-    """RDMs that ``[[models]]`` bring, described and ordered like those of layers, one object per entry."""
+    """RDMs of ``[[models]]`` from files, with descriptors and order of layers, one object per entry."""
     found = []
     for entry in settings.brought:
         stimuli = _named_stimuli(entry.file, shown)
@@ -140,7 +140,7 @@ def brought_layers(settings: Study, shown: StimulusSet | None) -> list[RDMs]:
 
 
 def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
-    """RDMs that ``[recording]`` brings, ordered like the stimuli, of the regions that the study keeps."""
+    """RDMs of ``[recording]`` from a file, in the order of the stimuli, for the regions of the study."""
     chosen = settings.recording
     stimuli = _named_stimuli(chosen.file, shown)
     rdms = _brought(chosen.file, chosen.reading(), settings, stimuli, kind="recording")
@@ -170,7 +170,7 @@ def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
 
 
 def _named_stimuli(path: str, shown: StimulusSet | None) -> StimulusSet:
-    """The stimuli that RDMs of a file are of: a set on disk, not one that is still to be rendered."""
+    """The stimuli of RDMs from a file: a set on disk, not one to be rendered."""
     if shown is None:
         raise InputError(f"{path}: RDMs need the stimuli that they are of; name their set (stimuli.source)")
     return shown
@@ -195,18 +195,18 @@ def _brought(
 
 
 def with_background(stimuli: StimulusSet, settings: Study) -> StimulusSet:
-    """The stimuli on the background that the study asks for."""
+    """The stimuli on the background of the study."""
     level = settings.stimuli.background
     return stimuli if level is None else stimuli.with_transform(GrayBackground(level=level))
 
 
 def simulated_regions(settings: Study) -> tuple[str, ...]:
-    """The regions of a recording that the study simulates."""
+    """Regions of the simulated recording."""
     return tuple(settings.recording.regions or SIMULATED_REGIONS)
 
 
 def simulate_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
-    """The recording that a study simulates."""
+    """The simulated recording of a study."""
     return simulate_patches(
         stimuli,
         regions=simulated_regions(settings),
@@ -218,7 +218,7 @@ def simulate_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
 
 
 def read_study_recording(settings: Study, stimuli: StimulusSet | None) -> xr.DataArray:
-    """The recording that a study names, restricted to its regions; it must hold the stimuli, where they are given."""
+    """The recording that a study names, restricted to its regions; it must hold the given stimuli."""
     chosen = settings.recording
     if not Path(chosen.source).exists():
         hint = "" if Path(chosen.source).suffix else f": {closest(chosen.source, ['simulated'])}"
@@ -245,16 +245,16 @@ def read_study_recording(settings: Study, stimuli: StimulusSet | None) -> xr.Dat
 
 
 def network_rdms(record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[str], values: Values) -> LayerRdms:
-    """RDMs of the layers of one network, of every kind that is wanted, from one presentation of the stimuli.
+    """RDMs of the layers of one network, of all requested kinds, from one presentation of the stimuli.
 
     Parameters
     ----------
     record : NetworkRecord
     stimuli : StimulusSet
     kinds : sequence of str
-        Of ``measures.declaration.LAYER_RDMS``.
+        Names from ``measures.declaration.LAYER_RDMS``.
     values : Values
-        Of the study: dissimilarity and normalisation.
+        Values of the study: dissimilarity and normalisation.
 
     Returns
     -------
@@ -279,13 +279,13 @@ def measure_network(
     Parameters
     ----------
     key : str
-        Of ``measures.MEASURES``.
+        Key in ``measures.MEASURES``.
     record : NetworkRecord
-        Gives ``network`` and ``layers`` to a measure that needs them.
+        Source of the inputs ``network`` and ``layers``.
     given : mapping
-        What else the measure needs.
+        All other inputs of the measure.
     kept : mapping of str to bytes, or None
-        Weights after some epochs, which give ``snapshots`` to a measure that needs them.
+        Weights after some epochs, source of the input ``snapshots``.
 
     Returns
     -------
@@ -326,7 +326,7 @@ def fit_layers(
 ) -> FitResult:
     """Fits of all layers of all networks to all patches, with their uncertainty.
 
-    Ceilings of RDMs alone are means over subjects and not reliabilities of each: fits are not tested against them.
+    Ceilings of given RDMs without neurons are means over subjects, not reliabilities: fits are not tested against them.
     """
     return infer_fits(
         layer_rdms,

@@ -30,20 +30,20 @@ __all__ = ["TrainingTask", "read_images_to_train_on", "train_to_folder", "train_
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """What a network is trained on, and how.
+    """Training images and recipe of a network.
 
     Parameters
     ----------
     dataset, test, n_images : str, str or None, int or None
-        Images, see :func:`~neurocompare.models.datasets.read_dataset`; ``test`` is read in place of the test images
-        that ``dataset`` brings.
+        Images, see :func:`~neurocompare.models.datasets.read_dataset`; ``test`` replaces the test images of
+        ``dataset``.
     regime : str
         See :func:`~neurocompare.models.datasets.apply_regime`.
     recipe : Recipe
     keep_epochs : tuple of int
-        Epochs whose weights are kept too; 0 is the random start.
+        Epochs whose weights are stored too; 0 is the random start.
     data_seed : int
-        Of rendering, splits and flips.
+        Seed of rendering, splits and flips.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class TrainingTask:
 
     @classmethod
     def of(cls, settings: Training) -> TrainingTask:
-        """The task that ``[models.training]`` of a study sets."""
+        """The task of ``[models.training]`` in a study."""
         return cls(
             dataset=settings.dataset,
             recipe=recipe_of(settings),
@@ -70,7 +70,7 @@ class TrainingTask:
     def read(
         self, size: int, *, n_jobs: int, progress: Progress | None = None
     ) -> tuple[LabelledImages, LabelledImages | None]:
-        """Images to train on, and to test with where there are any of their own."""
+        """Training images; and test images, if there is a separate test set."""
         images, tested = read_dataset(
             self.dataset, size=size, n_images=self.n_images, seed=self.data_seed, n_jobs=n_jobs, progress=progress
         )
@@ -79,14 +79,14 @@ class TrainingTask:
         return images, tested
 
     def split(self, images: LabelledImages, tested: LabelledImages | None) -> Splits:
-        """The images as the regime shows them, some held out."""
+        """The images under the regime, split into training, validation and test."""
         splits = split_dataset(images, tested, seed=self.data_seed)
         parts = (splits.train, splits.validation, splits.test)
         return Splits(*(apply_regime(part, self.regime, seed=self.data_seed) for part in parts))
 
 
 class ImageArrays(TypedDict):
-    """Fields of :class:`~neurocompare.models.datasets.LabelledImages`, as the cache holds them."""
+    """Fields of :class:`~neurocompare.models.datasets.LabelledImages`, as stored in the cache."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -96,14 +96,14 @@ class ImageArrays(TypedDict):
 
 
 class ImagesToTrainOn(TypedDict):
-    """Decoded images of a data set; ``test`` is None where it has none of its own."""
+    """Decoded images of a data set; ``test`` is None without a separate test set."""
 
     train: ImageArrays
     test: ImageArrays | None
 
 
 class TrainedWeights(TypedDict):
-    """What the training of a network gives a study, as the cache holds it."""
+    """Result of training a network, as stored in the cache."""
 
     weights: bytes
     """Safetensors."""
@@ -129,12 +129,12 @@ def train_weights(
     model : Model
         Its entry in the study file.
     settings : Training
-        How the entry says to train it.
+        Training settings of the entry.
     images : ImagesToTrainOn
         From :func:`read_images_to_train_on`.
     seed : int
     folder : pathlib.Path or None
-        Where the state of a training that is stopped is found again.
+        Folder for the state from which an interrupted training continues.
     device : str
 
     Returns
@@ -167,13 +167,13 @@ def train_to_folder(
     n_jobs: int | None = None,
     progress: Progress | None = None,
 ) -> TrainedNetwork:
-    """Train one network and write what came out, as ``neurocompare train`` does.
+    """Train one network and write the results, as ``neurocompare train`` does.
 
     Parameters
     ----------
     out : pathlib.Path
         Gets ``checkpoint.safetensors``, ``epoch_N.safetensors`` of the kept epochs, ``training.csv`` and
-        ``provenance.json``, and holds the state while training runs: called again after a stop, training goes on.
+        ``provenance.json``, and holds the state while training runs: after an interruption, the same call continues.
     task : TrainingTask
     architecture : str
         As :func:`~neurocompare.models.registry.load_model` takes it.
@@ -190,7 +190,7 @@ def train_to_folder(
     Raises
     ------
     InputError
-        If anything given is wrong, or ``out`` holds something else.
+        If any input is wrong, or ``out`` holds other files.
     """
     # The state of a stopped training lies in ``out`` itself, where the next call finds it.
     with whole_folder(out, command="train", unfinished=(STATE_NAME,)) as folder:

@@ -1,6 +1,6 @@
-"""Tasks on several processes of one machine, or on a Dask cluster; what each computes does not depend on where.
+"""Runs tasks on several processes of one machine, or on a Dask cluster, with the same results everywhere.
 
-The number of threads that a task uses is the caller's and equal for any number of workers, since sums split over
+The number of threads per task is set by the caller and does not depend on the number of workers, since sums split over
 threads may differ in their last bits.
 """
 
@@ -29,25 +29,25 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 DASK_AHEAD = 4
-"""Tasks handed out to a cluster at a time, for each worker that it has at the start."""
+"""Tasks sent to a cluster at a time, per worker."""
 Task = tuple[Callable[..., Result], tuple[object, ...]]
 """A function and its arguments."""
 
 
 def n_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def threads_per_task(n_tasks: int) -> int:
-    """Threads that each of so many tasks of a study uses: all cores between them, whatever the number of workers."""
+    """Threads per task if ``n_tasks`` tasks share all cores, independent of the number of workers."""
     return max(1, n_cores() // max(1, n_tasks))
 
 
 def run_tasks(
     tasks: Sequence[Task[Result]], *, n_threads: int, n_jobs: int | None = None, dask: str | None = None
 ) -> Iterator[tuple[int, Result]]:
-    """Results of tasks as they are done.
+    """Results of tasks as they finish.
 
     Parameters
     ----------
@@ -56,20 +56,20 @@ def run_tasks(
     n_threads : int
         Threads that a task may use.
     n_jobs : int or None
-        Processes; 1 works in this one. None: as many as there are cores for, and no more than tasks.
+        Worker processes; 1 runs all tasks in this process. None: one per core, at most one per task.
     dask : str or None
         Address of a Dask scheduler that takes the tasks instead.
 
     Yields
     ------
     position : int
-        Of the task.
+        Position of the task.
     result : object
 
     Raises
     ------
     InputError
-        If a worker process dies, or there is no scheduler at the address. What was yielded before is done.
+        If a worker process dies, or there is no scheduler at the address. Results yielded before are complete.
     """
     n_jobs = min(len(tasks), n_jobs or max(1, n_cores() // n_threads))
     if dask is not None:
@@ -86,7 +86,7 @@ def _on_processes(tasks: Sequence[Task[Result]], n_jobs: int, n_threads: int) ->
         delayed(_numbered)(position, function, arguments, n_threads)
         for position, (function, arguments) in enumerate(tasks)
     )
-    # Work is handed out task by task, so that no more arguments travel than workers can take.
+    # Tasks are sent one by one, so that no more arguments are in transit than workers can process.
     pool = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1, pre_dispatch=n_jobs)
     try:
         yield from pool(calls)
@@ -114,7 +114,7 @@ def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Ite
             ) from error
         n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
         log.info("Dask scheduler %s with %d workers", address, n_workers)
-        # Tasks carry stimuli: no more are handed out than keep the workers busy, so that the scheduler's memory holds.
+        # Tasks contain stimuli: only as many are sent as keep the workers busy, to limit the scheduler's memory.
         coming = iter(enumerate(tasks))
         futures = {}
         done = distributed.as_completed(loop=client.loop)
@@ -144,14 +144,14 @@ def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Ite
 def _numbered(
     position: int, function: Callable[..., Result], arguments: tuple[object, ...], n_threads: int
 ) -> tuple[int, Result]:
-    # Joblib takes a worker that has grown by 300 MB since its first task for a leaking one and starts another, which
-    # costs seconds of imports; ours grow by what their tasks hold.
+    # Joblib restarts workers whose memory has grown by 300 MB, as a suspected leak, which costs seconds of imports;
+    # ours grow by the size of their tasks.
     process_executor._MAX_MEMORY_LEAK_SIZE = math.inf
     return position, _limited(function, arguments, n_threads)
 
 
 def _limited(function: Callable[..., Result], arguments: tuple[object, ...], n_threads: int) -> Result:
-    """Result of a function that uses so many threads."""
+    """Result of a function, run with ``n_threads`` threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:

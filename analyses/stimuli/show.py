@@ -33,6 +33,7 @@ from neurocompare.stimuli.sets import (
     VIEWS_DEG,
     ExemplarViews,
     SetPlan,
+    TrainingImages,
     plan_set,
     render_plan,
     render_unmatched,
@@ -116,7 +117,7 @@ def timing() -> pd.DataFrame:
     """CPU seconds of every part of making the two sets, in this process."""
     plans = {
         "objects": plan_set("objects", size=224, seed=0),
-        "training": plan_set("training", training="chiral", n=20_000, size=32, seed=0),
+        "training": plan_set("training", training=TrainingImages("chiral"), size=32, seed=0),
     }
     return pd.DataFrame([_timed(name, plan) for name, plan in plans.items()]).set_index("set")
 

@@ -292,13 +292,15 @@ def render(
 ) -> None:
     """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
     from neural_data.stimuli import write_stimuli
-    from neurocompare.stimuli.sets import find_set, plan_set, render_in_memory
+    from neurocompare.stimuli.sets import TrainingImages, find_set, plan_set, render_in_memory
     from neurocompare.study.folders import whole_folder
     from neurocompare.study.workers import n_cores
 
     # A set without views of its own is counted in images.
-    n_exemplars, n_images = (n, None) if find_set(kind).views_deg is not None else (None, n)
-    plan = plan_set(kind, seed=seed, size=size, n_exemplars=n_exemplars, n=n_images)
+    in_images = find_set(kind).views_deg is None
+    n_exemplars = None if in_images else n
+    training = TrainingImages(n=n) if in_images and n is not None else TrainingImages()
+    plan = plan_set(kind, seed=seed, size=size, n_exemplars=n_exemplars, training=training)
     with whole_folder(out, command="render") as folder:
         stimuli = render_in_memory(plan, n_jobs=jobs or n_cores())
         write_stimuli(stimuli, folder)

@@ -22,7 +22,16 @@ from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
 from neural_data.formats.bounds import is_partial, whole_file
 from neural_data.resizing import Resizing
-from neurocompare.stimuli.sets import FOREGROUND_MEAN, FOREGROUND_SD, ImageProgress, SetPlan, plan_set, render_plan
+from neurocompare.stimuli.sets import (
+    FOREGROUND_MEAN,
+    FOREGROUND_SD,
+    TRAINING_IMAGES,
+    ImageProgress,
+    SetPlan,
+    TrainingImages,
+    plan_set,
+    render_plan,
+)
 
 __all__ = ["contact_sheet", "read_folder", "render_set"]
 
@@ -78,8 +87,7 @@ def render_set(
         size=size,
         seed=seed,
         n_exemplars=n_exemplars,
-        training=training,
-        n=n,
+        training=TrainingImages(training, TRAINING_IMAGES if n is None else n),
     )
     table = plan.table()
     provenance = _provenance(plan, kind, seed, table)

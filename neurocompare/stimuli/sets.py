@@ -32,6 +32,7 @@ __all__ = [
     "ExemplarViews",
     "RenderedSet",
     "SetPlan",
+    "TrainingImages",
     "face_views",
     "find_set",
     "object_views",
@@ -169,6 +170,24 @@ class Appearance:
 
 
 AS_RENDERED = Appearance()
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """Which images to train on, and how many.
+
+    Parameters
+    ----------
+    kind : str
+        One of :data:`TRAINING_SETS`.
+    n : int
+    """
+
+    kind: str = "symmetric"
+    n: int = TRAINING_IMAGES
+
+
+TO_TRAIN_ON = TrainingImages()
 
 
 @dataclass(frozen=True)
@@ -357,8 +376,7 @@ def training_set(
     """
     plan = plan_set(
         "training",
-        training=kind,
-        n=n,
+        training=TrainingImages(kind, n),
         n_exemplars=n_exemplars,
         size=size,
         seed=seed,
@@ -375,8 +393,7 @@ def plan_set(
     n_exemplars: int | None = None,
     azimuths_deg: Sequence[float] | None = None,
     categories: Sequence[str] | None = None,
-    training: str = "symmetric",
-    n: int | None = None,
+    training: TrainingImages = TO_TRAIN_ON,
     appearance: Appearance = AS_RENDERED,
 ) -> SetPlan:
     """Plan of a set. Arguments are those of :func:`face_views`; None takes the default of ``kind``.
@@ -385,10 +402,8 @@ def plan_set(
     ----------
     kind : str
         One of :data:`SETS`.
-    training : str
-        Which training set, one of :data:`TRAINING_SETS`, for ``kind="training"``.
-    n : int or None
-        Images of a training set, 20,000 by default.
+    training : TrainingImages
+        For ``kind="training"``.
     appearance : Appearance
 
     Returns
@@ -403,8 +418,7 @@ def plan_set(
     chosen = find_set(kind)
     size = chosen.size if size is None else size
     n_exemplars = chosen.n_exemplars if n_exemplars is None else n_exemplars
-    n = TRAINING_IMAGES if n is None else n
-    counts = {"size": (size, 8), "number of exemplars": (n_exemplars, 1), "n": (n, 1)}
+    counts = {"size": (size, 8), "number of exemplars": (n_exemplars, 1), "n": (training.n, 1)}
     for what, (value, least) in counts.items():
         if value < least:
             raise InputError(f"stimuli: {what} is {value}; at least {least} is needed")
@@ -418,7 +432,7 @@ def plan_set(
                 f"stimuli: views, categories and light of the built-in {kind} images are its own; leave azimuths_deg, "
                 "categories and light_deg out"
             )
-        plan = _plan_training(training, n, n_exemplars, size, seed)
+        plan = _plan_training(training, n_exemplars, size, seed)
         return dataclasses.replace(plan, appearance=appearance)
     if len(chosen.categories) == 1 and categories is not None and [*categories] != [*chosen.categories]:
         raise InputError(
@@ -436,11 +450,12 @@ def plan_set(
     return SetPlan(f"rendered {chosen.name}", tuple(exemplars), size, appearance)
 
 
-def _plan_training(kind: str, n: int, n_exemplars: int, size: int, seed: int) -> SetPlan:
+def _plan_training(training: TrainingImages, n_exemplars: int, size: int, seed: int) -> SetPlan:
+    kind = training.kind
     if kind not in TRAINING_SETS:
         raise InputError(f"no training set {kind!r}: {closest(kind, TRAINING_SETS)}")
     classes = TRAINING_SETS[kind]
-    slots = np.array_split(np.arange(n), len(classes))
+    slots = np.array_split(np.arange(training.n), len(classes))
     exemplars = []
     for position, (one, images) in enumerate(zip(classes, slots, strict=True)):
         # Twins of the same class draw from the same stream: same measures, same views.

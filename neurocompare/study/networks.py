@@ -11,6 +11,7 @@ import hashlib
 import importlib.metadata
 import logging
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from neural_data.errors import InputError
 from neural_data.resizing import Resizing
 from neurocompare.models.brought import NamedTransform
 from neurocompare.models.pca import PrincipalComponents
-from neurocompare.models.registry import Inspected, Network, load_model
+from neurocompare.models.registry import Inspected, Network, is_import_path, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.cache import Cache, step_key
 from neurocompare.study.grammar import Model, Study, Training
@@ -121,7 +122,8 @@ def identify_networks(settings: Study, device: str = "auto", *, cache: Cache | N
     device : str
         Device of the networks.
     cache : Cache or None
-        Cache for the results of test passes, by weights and code; None: the passes are always made.
+        Cache for the results of test passes through networks of the package and of zoos, by weights and code. Networks
+        that the user's own code makes are always tested again; with None, all are.
 
     Returns
     -------
@@ -198,9 +200,12 @@ def _load(model: Model, seed: int, device: str) -> Network:
 
 def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> NetworkRecord:
     network = _load(model, seed, device)
-    checksum, code = _weights_checksum(network), _code_of(network)
-    inspected = _inspected(network, [checksum, *code], cache)
+    checksum, homes = _weights_checksum(network), _homes_of(network)
+    inspected = _inspected(network, checksum, None if _is_own_code(model, homes) else cache)
     network = dataclasses.replace(network, seen=inspected)
+    if is_import_path(model.name):
+        homes = homes | {model.name.partition(":")[0]}
+    code = _code_of(homes)
     layers = resolve_layers(network, model.layers)
     training = None
     if model.training is not None:
@@ -228,12 +233,18 @@ def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> Ne
     )
 
 
-def _inspected(network: Network, known_by: list[str], cache: Cache | None) -> Inspected:
+def _is_own_code(model: Model, homes: set[str]) -> bool:
+    """Whether the user's own code makes a network or its modules; it may read files that no key knows of."""
+    known = {"neurocompare", *KNOWN_CODE}
+    return is_import_path(model.name) or not {home.partition(".")[0] for home in homes} <= known
+
+
+def _inspected(network: Network, checksum: str, cache: Cache | None) -> Inspected:
     """Results of the test passes through a network, from the cache or made now."""
     if cache is None:
         return network.inspected
-    depends = [*known_by, repr(network.module), repr(network.preprocessing), network.name, network.device.type]
-    key = step_key("inspection", {"network": depends})
+    depends = [checksum, repr(network.module), repr(network.preprocessing), network.name, network.device.type]
+    key = step_key("inspection", {"network": [*depends, *_code_of(_homes_of(network))]})
     known = cache.has(key)
     found = cache.obtain(key, lambda: network.inspected, kind="inspection", label=f"layers of {network.name}")
     for note in found.notes if known else ():
@@ -272,12 +283,17 @@ def _dense_parts(value: torch.Tensor) -> list[torch.Tensor]:
     return [torch.view_as_real(value.resolve_conj())] if value.is_complex() else [value]
 
 
-def _code_of(network: Network) -> list[str]:
-    """Identification of the code of a network's modules: source files, or versions of known packages."""
-    found = set()
+def _homes_of(network: Network) -> set[str]:
+    """Names of the Python modules in which a network's modules and the transform of its images are defined."""
     transform = network.preprocessing.transform
     homes = {type(module).__module__ for module in network.module.modules()}
-    for home in homes | ({transform.module} if isinstance(transform, NamedTransform) else set()):
+    return homes | ({transform.module} if isinstance(transform, NamedTransform) else set())
+
+
+def _code_of(homes: Iterable[str]) -> list[str]:
+    """Identification of the code of Python modules: checksums of source files, or versions of known packages."""
+    found = set()
+    for home in homes:
         package = home.partition(".")[0]
         file = getattr(sys.modules.get(home), "__file__", None)
         if package == "neurocompare":

@@ -86,46 +86,52 @@ def three(): return Net(sparse=2.0)
     )
 
 
-REMEMBERED = """
-import torch
-from torch import nn
-
-class Net(nn.Sequential):
-    def forward(self, images):
-        return torch.dropout(super().forward(images), 0.5, True){end}
-
-def make(scale=1.0):
-    net = Net(nn.Conv2d(3, 2, 3), nn.ReLU())
-    nn.init.constant_(net[0].weight, scale), nn.init.zeros_(net[0].bias)
-    return net
-
-def other(): return make(2.0)
-"""
-
-
-def test_what_forward_passes_show_is_kept_for_the_same_weights_and_code(tmp_path, monkeypatch, caplog):
-    def looks(name, end=""):
-        (tmp_path / f"{module}.py").write_text(REMEMBERED.format(end=end))
-        sys.modules.pop(module, None)
-        importlib.invalidate_caches()
-        seen.clear()
-        caplog.clear()
-        study = Study.model_construct(models=[Model(name=f"{module}:{name}")])
-        (record,) = identify_networks(study, "cpu", cache=cache)
-        assert "drops units at random" in caplog.text
-        assert loaded(record).manner.without_dropout
-        return record, len(seen)
-
-    module, cache, seen = "net_that_is_remembered", open_cache(tmp_path / "cache"), []
+@pytest.fixture
+def looks(monkeypatch, tmp_path):
+    """A function of models: their records, and how many networks were looked at for them, with one cache."""
+    seen, cache = [], open_cache(tmp_path / "cache")
     monkeypatch.setattr(
         registry, "inspect_network", lambda *args, **kwargs: seen.append(1) or inspect_network(*args, **kwargs)
     )
+
+    def look(*models):
+        seen.clear()
+        return identify_networks(Study.model_construct(models=list(models)), "cpu", cache=cache), len(seen)
+
+    return look
+
+
+def test_what_forward_passes_show_is_kept_for_the_same_weights(looks):
+    (first,), n_looks = looks(Model(name="cnn-small"))
+    assert n_looks == 1
+    (again,), n_looks = looks(Model(name="cnn-small"))
+    assert (again, again.inspected, n_looks) == (first, first.inspected, 0)
+    assert loaded(again).inspected is again.inspected
+    assert looks(Model(name="cnn-small", seeds=[1]))[1] == 1
+
+
+def test_code_of_the_users_own_is_looked_at_every_time(looks, tmp_path, monkeypatch):
+    """A factory may hang on files that nobody names; and its own file is part of what a network is."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    first, n_looks = looks("make")
-    assert n_looks == 1
-    again, n_looks = looks("make")
-    assert (again, n_looks) == (first, 0)
-    assert again.inspected == first.inspected
-    assert looks("other")[1] == 1
-    assert looks("make", end=" * 1")[1] == 1
+    (tmp_path / "net_by_flag.py").write_text(
+        "from torch import nn\n\nclass Net(nn.Module):\n"
+        "    def __init__(self, deep):\n        super().__init__()\n"
+        "        self.a, self.b, self.deep = nn.Conv2d(3, 2, 3), nn.AvgPool2d(2), deep\n"
+        "        nn.init.ones_(self.a.weight), nn.init.ones_(self.a.bias)\n\n"
+        "    def forward(self, images):\n"
+        "        found = self.a(images)\n        return self.b(found) if self.deep else found\n"
+    )
+    records = []
+    for deep in (False, False, True):
+        (tmp_path / "factory_by_flag.py").write_text(
+            f"from net_by_flag import Net\n\ndef make():\n    return Net({deep})\n"
+        )
+        sys.modules.pop("factory_by_flag", None)
+        importlib.invalidate_caches()
+        (record,), n_looks = looks(Model(name="factory_by_flag:make", layers="all"))
+        assert n_looks == 1
+        records.append(record)
+    assert [record.layers for record in records] == [("a",), ("a",), ("a", "b")]
+    assert records[0].fingerprint == records[1].fingerprint != records[2].fingerprint
+    assert records[0].sha256 == records[2].sha256

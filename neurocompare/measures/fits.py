@@ -32,7 +32,7 @@ from neurocompare.reporting.drawing import (
     panel_title,
     style,
 )
-from neurocompare.reporting.looks import LayerAxis, Look, layer_axis_of, look_legend, looks_of
+from neurocompare.reporting.looks import MOST_POINTS, LayerAxis, Look, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
 from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
@@ -52,8 +52,6 @@ __all__ = [
 
 CEILING_GRAY = "#d9d9d9"
 RDM_COLUMNS = 5
-MOST_POINTS = 60
-"""Most layers whose fits are drawn as points; with more layers, fits are a line with a band."""
 COMPONENTS = ("shapley_invariant", "shapley_sensitive")
 
 

@@ -20,12 +20,13 @@ def patch_names(table: pd.DataFrame) -> pd.Series:
     pandas.Series
         Rows with the same name belong to one population; empty for rows without a patch.
     """
+    region = table["region"].astype(object)
     if "subject" not in table:
-        return table["region"]
+        return region
     subjects = table["subject"].astype(object).where(table["subject"].notna(), "").astype(str)
-    several = subjects.groupby(table["region"]).transform("nunique") > 1
-    with_subject = table["region"].astype(str) + ", " + subjects.where(subjects != "", "unnamed")
-    return table["region"].where(~several, with_subject)
+    several = subjects.groupby(region).transform("nunique") > 1
+    with_subject = region.astype(str) + ", " + subjects.where(subjects != "", "unnamed")
+    return region.where(~several, with_subject)
 
 
 def by_patch(rows: pd.DataFrame, table: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -73,13 +73,17 @@ def profiles_of(
     Raises
     ------
     ValueError
+    <<<<<<< Updated upstream
         If a network has two values for one layer, because patches or categories are mixed: select one first.
+    =======
+        If a network has two values of one layer, as where patches or categories are mixed: choose one before.
+    >>>>>>> Stashed changes
     """
     axis = axis or layer_axis_of(table)
     looks = looks or looks_of(table, axis=axis)
     placed = axis.place(table).rename(columns={value: "value"})
-    if placed.duplicated([*NETWORK, "place"]).any():
-        twice = placed[placed.duplicated([*NETWORK, "place"])].iloc[0]
+    if placed.duplicated([*NETWORK, "layer"]).any():
+        twice = placed[placed.duplicated([*NETWORK, "layer"])].iloc[0]
         raise ValueError(
             f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} stands twice in one "
             "panel; choose one patch, category or image set before"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MARKERS",
+    "MOST_POINTS",
     "PATCH_GRAY",
     "LayerAxis",
     "Look",
@@ -42,6 +43,8 @@ __all__ = [
 
 Kind = tuple[str, str]
 """Model and regime."""
+MOST_POINTS = 60
+"""Layers that are drawn as points with intervals; more are drawn as a line with a band."""
 REGIME_COLOURS = {
     "untrained": "#5b5b60",
     "natural": "#0072B2",
@@ -122,10 +125,15 @@ class LayerAxis:
         if self.names:
             order = {name: place for place, name in enumerate(self.names)}
             return rows.assign(place=rows["layer"].map(order).astype(float))
+        # A layer and its pooled map have one layer_index, and a place each.
         by = [name for name in NETWORK if name in rows]
-        ranks = rows.groupby(by, dropna=False)["layer_index"].rank(method="dense") - 1
-        last = ranks.groupby([rows[name] for name in by], dropna=False).transform("max")
-        return rows.assign(place=(ranks / last.where(last > 0)).fillna(0.0))
+        numbered = pd.DataFrame({"network": rows.groupby(by, dropna=False).ngroup(), "layer": rows["layer"]})
+        layers = numbered.assign(layer_index=rows["layer_index"]).drop_duplicates(["network", "layer"])
+        layers = layers.sort_values("layer_index", kind="stable")
+        ranks = layers.assign(rank=layers.groupby("network").cumcount()).set_index(["network", "layer"])["rank"]
+        rank = ranks.loc[pd.MultiIndex.from_frame(numbered)].to_numpy(dtype=float)
+        last = numbered["network"].map(ranks.groupby("network").max()).to_numpy(dtype=float)
+        return rows.assign(place=rank / np.maximum(last, 1.0))
 
     def stride(self, axes: Axes) -> int:
         """Every how many layers a name is written under a panel."""
@@ -216,6 +224,8 @@ def _drawn_across(table: pd.DataFrame, axis: LayerAxis) -> set[Kind]:
     if len(axis.names) == 1:
         return set()
     n_layers = table.groupby([table["model"].astype(str), table["regime"].astype(str)])["layer"].nunique()
+    if n_layers.max() <= 1:
+        return set()
     return {(str(model), str(regime)) for model, regime in n_layers.index[n_layers <= 1]}
 
 
@@ -263,7 +273,7 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[
     rows = rows.sort_values("place", kind="stable")
     places = rows["place"] + look.shift
     axes.plot(places, rows["value"], look.line, color=look.colour, linewidth=1.2, alpha=0.8, zorder=2)
-    if len(rows) > 60:
+    if len(rows) > MOST_POINTS:
         axes.fill_between(places, rows["low"], rows["high"], color=look.colour, alpha=0.15, linewidth=0, zorder=1)
     else:
         errorbar(axes, places, rows["value"], rows["low"], rows["high"], look.colour, marker=look.marker)

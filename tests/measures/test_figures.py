@@ -315,3 +315,23 @@ def test_a_quantity_is_named_with_its_patch():
     assert quantity_name("fit", "AL") == "fit to AL"
     assert quantity_name("shapley_invariant", "AL, m1") == "shapley invariant, AL, m1"
     assert quantity_name("index", np.nan) == "mirror-symmetry index"
+
+
+def test_a_layer_and_its_pooled_map_have_a_place_each_on_an_axis_of_depth():
+    """They have one layer_index, and stand beside each other in the means over seeds, too."""
+    layers = [("mine", "pool2", 0), ("mine", "avgpool(pool2)", 0), ("mine", "fc1", 1)]
+    layers += [("yours", "a", 0), ("yours", "b", 3)]
+    for seeds in ([0], [0, 1]):
+        rows = [(model, "own", seed, *layer, 0.1 * seed + len(layer[0])) for seed in seeds for model, *layer in layers]
+        table = pd.DataFrame(rows, columns=["model", "regime", "seed", "layer", "layer_index", "fit"])
+        found = profiles_of(table.assign(ci_low=table["fit"], ci_high=table["fit"]), "fit")
+        assert not found.axis.names
+        mine, yours = (found.profiles[model, "own"].rows for model in ("mine", "yours"))
+        assert mine["place"].tolist() == [0.0, 0.5, 1.0]
+        assert yours["place"].tolist() == [0.0, 1.0]
+        np.testing.assert_allclose(mine["value"] - np.mean(seeds) / 10, [5, 14, 3])
+
+
+def test_networks_of_one_layer_are_points_where_no_other_has_several():
+    table = pd.concat([layers_in("a"), layers_in("b")], ignore_index=True).assign(model=["x", "y"])
+    assert not any(look.across for look in looks_of(table).values())

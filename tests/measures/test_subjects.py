@@ -133,3 +133,8 @@ def test_rdms_name_subjects(rng):
     layers = rdms_of(rng.random((3, 15)), patterns, **network().to_dict("list"))
     titles = [axes.get_title() for axes in draw_rdms(layers, recorded).axes]
     assert titles[:6] == [*NAMES, *LAYERS]
+
+
+def test_regions_of_a_category_are_named_as_those_that_are_text():
+    table = pd.DataFrame({"region": pd.Categorical(["AL", "AL", "ML"]), "subject": ["a", "b", "a"]})
+    assert patch_names(table).tolist() == ["AL, a", "AL, b", "ML"]

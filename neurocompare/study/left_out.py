@@ -54,7 +54,9 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
             "put the files where the study names them, or name others with --set models.0.only_with=PATH"
         )
     there = [names for model in left for names in _names_of(model)]
-    lost = [names for model in gone for names in _names_of(model, is_read=False)]
+    # A file that is there may hold any name; beside one, only the names of absent entries are known to be lost.
+    none_unread = not any(model.rdms for model in left)
+    lost = [names for model in gone for names in _names_of(model, of_any_name=none_unread)]
     dropped = [claim for claim in settings.hypotheses if _is_about(claim, lost, there)]
     notes = [f"{_described(model)} is left out, as {path.name} is not there." for model, path in absent]
     notes += [f"Hypothesis {claim.name!r} is left out, as it is about a model that is not there." for claim in dropped]
@@ -68,10 +70,10 @@ def _described(model: Model) -> str:
     return f"{model.shown_as} ({model.label})" if model.label else model.shown_as
 
 
-def _names_of(model: Model, *, is_read: bool = True) -> list[Names]:
-    """Names of an entry's networks in tables. Names in a file of RDMs are known only after it is read."""
+def _names_of(model: Model, *, of_any_name: bool = False) -> list[Names]:
+    """What tables call the networks of an entry. A file of RDMs may have names of its own, known once it is read."""
     if model.rdms is not None:
-        return [{"model": model.shown_as}] if is_read else [{}]
+        return [{}] if of_any_name else [{"model": model.shown_as}]
     return [{"model": model.shown_as, "regime": model.shown_regime, "seed": seed} for seed in model.seeds]
 
 

@@ -526,23 +526,30 @@ def _named_training(network: NetworkRecord) -> Json:
 
 
 def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs]) -> None:
-    """Refuse equal names: tables, tests and figures identify layers by the names of networks and layers."""
-    named = pd.DataFrame(
-        [
-            (network.model.shown_as, network.regime, network.seed, layer, place)
-            for network in networks
-            for place, layer in enumerate(network.layers)
-        ],
-        columns=list(LAYER),
-    )
-    table = pd.concat([named, *(rdm_table(rdms)[list(LAYER)] for rdms in layers)], ignore_index=True)
-    for name in ("layer", "layer_index"):
-        twice = table[table.duplicated([*NETWORK, name])]
+    """Tables, tests and figures tell layers apart by what networks and layers are called: refuse equal names."""
+    entries = [
+        pd.DataFrame(
+            [
+                (network.model.shown_as, network.regime, network.seed, layer, place)
+                for place, layer in enumerate(network.layers)
+            ],
+            columns=list(LAYER),
+        )
+        for network in networks
+    ]
+    entries += [rdm_table(rdms)[list(LAYER)] for rdms in layers]
+    if not entries:
+        return
+    table = pd.concat([rows.assign(entry=number) for number, rows in enumerate(entries)], ignore_index=True)
+    # Within one network, a layer and its pooled map have one layer_index.
+    by_entry = table.drop_duplicates([*NETWORK, "layer_index", "entry"])
+    for name, rows in (("layer", table), ("layer_index", by_entry)):
+        twice = rows[rows.duplicated([*NETWORK, name])]
         if len(twice):
             first = twice.iloc[0]
             raise InputError(
                 f"{first['model']}, {first['regime']}, seed {first['seed']} has two layers of the same {name} "
-                f"({first[name]!r}), as where two of the models are called alike; give each a name or a regime of its "
+                f"({first[name]}), as where two of the models are called alike; give each a name or a regime of its "
                 "own (name, called, regime)"
             )
 

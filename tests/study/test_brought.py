@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from neural_data import InputError, simulate_patches, write_recording, write_stimuli
-from neurocompare import compare_rdms, read_rdms
+from neurocompare import compare_rdms, compute_model_rdms, load_model, read_rdms
+from neurocompare.representations.rdm_files import write_rdms
+from neurocompare.representations.rdms import rdm_table
 from neurocompare.study.runner import plan_study, run_study
 
 N = 14
@@ -156,3 +158,13 @@ def test_the_92_objects_run_from_the_authors_matlab_files(real_data, tmp_path):
     fits = run.tables["fits"].set_index(["region", "layer"])["fit"]
     assert fits["mIT_674neurons", "monkeyIT"] == pytest.approx(1)
     assert fits["mIT_674neurons", "animacy"] == pytest.approx(0.4418, abs=1e-4)
+
+
+def test_a_layer_and_its_pooled_map_are_brought_together(faces, tmp_path):
+    network = load_model("cnn-small")
+    rdms = compute_model_rdms(network, faces, ["pool2", "avgpool(pool2)"])
+    assert rdm_table(rdms)["layer_index"].nunique() == 1
+    write_rdms(rdms, tmp_path / "mine.hdf5")
+    faces.table.to_csv(tmp_path / "set.csv", index_label="stimulus_id")
+    plan = plan_study(study(tmp_path, models=[{"rdms": "mine.hdf5"}], recording={"source": "none"}))
+    assert rdm_table(plan.layers[0])["layer"].tolist() == ["pool2", "avgpool(pool2)"]

@@ -65,8 +65,10 @@ def test_claims_about_rdms_that_are_there_stay_and_those_about_rdms_that_are_not
         {"rdms": str(tmp_path / "mine.npz")},
         {"name": "yours", "rdms": str(tmp_path / "other.npz"), "only_with": str(tmp_path / "other.npz")},
     ]
-    selections = [{"model": "mine"}, {"model": "yours"}, {"model": "a name within the file that is not there"}]
-    assert claims_left(tmp_path, models, *selections) == [0]
+    selections = [{"model": "mine"}, {"model": "yours"}, {"model": "a name within one of the files"}]
+    assert claims_left(tmp_path, models, *selections) == [0, 2]
+    models[0] = {"name": "cnn-small"}
+    assert claims_left(tmp_path, models, {"model": "cnn-small"}, *selections[1:]) == [0]
 
 
 def test_nothing_is_left_out_where_the_file_is_there(tmp_path):

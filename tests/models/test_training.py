@@ -271,8 +271,12 @@ def test_bfloat16_gives_float32_weights(splits):
 
 
 def test_a_recipe_gives_what_it_gave(trained):
-    """Where this fails, weights changed that studies have kept: raise ``TRAINING_VERSION``, then these numbers."""
-    assert trained.curve["train_loss"].tolist()[:2] == pytest.approx(RECORDED_LOSS, rel=2e-2)
+    """Where this fails, weights changed that studies have kept: raise ``TRAINING_VERSION``, then this number.
+
+    Processors differ by 0.2 % in the first epoch (and by 7 % in the second); another seed, shift, dropout or batch size
+    changes it by 15 % and more.
+    """
+    assert trained.curve["train_loss"].iloc[0] == pytest.approx(RECORDED_LOSS, rel=1e-2)
 
 
-RECORDED_LOSS = [4.7622, 0.14207]
+RECORDED_LOSS = 4.7622

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -72,6 +73,6 @@ def whole_number(number: float, name: str) -> int:
     InputError
         If it is not; the message names it by ``name``.
     """
-    if number != int(number) or number < 1:
+    if not math.isfinite(number) or number != int(number) or number < 1:
         raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")
     return int(number)

@@ -99,6 +99,8 @@ def _variance(seeds: list[_Part], exemplars: _Part, rests: list[_Part]) -> tuple
 
 def _connected(table: np.ndarray) -> bool:
     """Whether the known values determine all effects of seeds and exemplars, up to one constant."""
+    if not np.isnan(table).any():
+        return True
     return bool(np.linalg.matrix_rank(_indicators(table)[~np.isnan(table).ravel()]) == sum(table.shape) - 1)
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from PIL import Image
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.brought import copied, from_import_path, unwrapped
@@ -107,7 +108,8 @@ class Network:
     seen: Inspected | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
-        n_weights = sum(weight.numel() for weight in self.module.parameters())
+        made = [weight for weight in self.module.parameters() if not isinstance(weight, UninitializedParameter)]
+        n_weights = sum(weight.numel() for weight in made)
         return (
             f"<Network {self.name!r}, {self.regime}, seed {self.seed}: {n_weights:,} weights on {self.device}; images: "
             f"{self.preprocessing.in_words()} ({self.preprocessing_source})>"

@@ -13,7 +13,7 @@ from torch import nn
 
 from neural_data import InputError
 from neurocompare.models import pca
-from neurocompare.models.registry import OWN_NETWORKS, Preprocessing, load_model
+from neurocompare.models.registry import OWN_NETWORKS, Network, Preprocessing, load_model
 from neurocompare.representations.model_rdms import compute_model_rdms
 
 
@@ -298,3 +298,5 @@ def test_a_network_says_what_it_is_without_being_run():
         f"<Network 'cnn-small', untrained, seed 4: {n_weights:,} weights on cpu; images: 32 x"
     )
     assert "inspected" not in vars(network)
+    unmade = Network("lazy", nn.Sequential(nn.Flatten(), nn.LazyLinear(3)))
+    assert "0 weights" in repr(unmade)

@@ -71,7 +71,7 @@ def _described(model: Model) -> str:
 
 
 def _names_of(model: Model, *, of_any_name: bool = False) -> list[Names]:
-    """What tables call the networks of an entry. A file of RDMs may have names of its own, known once it is read."""
+    """Names of an entry's networks in tables. Names in a file of RDMs are known only after it is read."""
     if model.rdms is not None:
         return [{}] if of_any_name else [{"model": model.shown_as}]
     return [{"model": model.shown_as, "regime": model.shown_regime, "seed": seed} for seed in model.seeds]

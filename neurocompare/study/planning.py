@@ -526,7 +526,7 @@ def _named_training(network: NetworkRecord) -> Json:
 
 
 def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs]) -> None:
-    """Tables, tests and figures tell layers apart by what networks and layers are called: refuse equal names."""
+    """Refuse equal names: tables, tests and figures identify layers by the names of networks and layers."""
     entries = [
         pd.DataFrame(
             [

@@ -36,6 +36,15 @@ def reversed_order(rdms: RDMs) -> RDMs:
     return rdms_of(rdms.get_matrices()[:, ::-1, ::-1], patterns_of(8, 1).iloc[::-1], region=["AL"] * rdms.n_rdm)
 
 
+@pytest.fixture(autouse=True)
+def _their_draws():
+    """Draws of rsatoolbox, which takes them from NumPy's global state, are the same in every run."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
+    yield
+    np.random.set_state(before)  # noqa: NPY002
+
+
 @pytest.fixture
 def fixed(models) -> list[ModelFixed]:
     return [ModelFixed(name, models.subset("layer", name)) for name in ("a", "b")]

@@ -139,7 +139,7 @@ def power(
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
     """Write the report of a run again, from its tables, figures and provenance."""
     from neurocompare.measures.page import write_report
-    from neurocompare.study.folders import MARK, update_mark
+    from neurocompare.study.run_folders import MARK, update_mark
 
     needed = MARK if not (run_dir / MARK).is_file() else "rdms"
     if not (run_dir / needed).exists():
@@ -206,7 +206,7 @@ def name_stimuli(
 ) -> None:
     """Make the table of a stimulus set from the names of its images."""
     from neural_data.formats.bounds import whole_file
-    from neurocompare.stimuli.image_folders import read_folder
+    from neurocompare.stimuli.folders import read_folder
 
     stimuli = read_folder(folder, pattern, category=category)
     if out is None:
@@ -293,7 +293,7 @@ def render(
     """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
     from neural_data.stimuli import write_stimuli
     from neurocompare.stimuli.sets import TrainingImages, find_set, plan_set, render_in_memory
-    from neurocompare.study.folders import whole_folder
+    from neurocompare.study.run_folders import whole_folder
     from neurocompare.study.workers import n_cores
 
     # A set without views of its own is counted in images.

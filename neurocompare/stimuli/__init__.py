@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from neural_data.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from neurocompare.stimuli.image_folders import (
+    from neurocompare.stimuli.folders import (
         contact_sheet as contact_sheet,
         read_folder as read_folder,
         render_set as render_set,
@@ -31,9 +31,9 @@ _HOMES = {
     "face_views": "neurocompare.stimuli.sets",
     "object_views": "neurocompare.stimuli.sets",
     "training_set": "neurocompare.stimuli.sets",
-    "render_set": "neurocompare.stimuli.image_folders",
-    "read_folder": "neurocompare.stimuli.image_folders",
-    "contact_sheet": "neurocompare.stimuli.image_folders",
+    "render_set": "neurocompare.stimuli.folders",
+    "read_folder": "neurocompare.stimuli.folders",
+    "contact_sheet": "neurocompare.stimuli.folders",
     "mesh_views": "neurocompare.stimuli.meshes",
     "read_mesh": "neurocompare.stimuli.meshes",
     "describe_images": "neurocompare.stimuli.luminance",

@@ -15,8 +15,8 @@ from neural_data.stimuli import StimulusSet
 from neurocompare import __version__
 from neurocompare.comparison.description import RecordingDescription
 from neurocompare.measures.description import write_description
-from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.planning import recording_checksum
+from neurocompare.study.run_folders import MARK, whole_folder
 
 __all__ = ["describe_to_folder"]
 

@@ -26,11 +26,11 @@ from neurocompare.progress_lines import Progress, no_progress
 from neurocompare.reporting.drawing import save_figure
 from neurocompare.reporting.tables import ordered, write_table
 from neurocompare.representations.activations import stream_responses
-from neurocompare.study.folders import whole_folder
 from neurocompare.study.grammar import Power, Study, load_study
 from neurocompare.study.networks import NetworkRecord, identify_networks, loaded
 from neurocompare.study.planning import obtain_stimuli
 from neurocompare.study.provenance import write_provenance
+from neurocompare.study.run_folders import whole_folder
 from neurocompare.study.steps import read_study_recording
 from neurocompare.study.workers import n_cores
 

@@ -29,7 +29,6 @@ from neurocompare.reporting.tables import latex_table, markdown_table, ordered, 
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import concat_rdms
 from neurocompare.study.cache import Cache, Result, open_cache
-from neurocompare.study.folders import LOG, whole_folder
 from neurocompare.study.grammar import Study, load_study
 from neurocompare.study.inputs import Inputs
 from neurocompare.study.networks import NetworkRecord, with_weights
@@ -37,6 +36,7 @@ from neurocompare.study.planning import Plan, PlannedMeasure, Step, make_plan, n
 from neurocompare.study.provenance import write_provenance
 from neurocompare.study.quick import quick_study
 from neurocompare.study.recipes import image_size
+from neurocompare.study.run_folders import LOG, whole_folder
 from neurocompare.study.steps import (
     draw_to_files,
     fit_layers,

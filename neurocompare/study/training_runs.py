@@ -20,9 +20,9 @@ from neurocompare.models.checkpoints import write_state
 from neurocompare.models.datasets import LabelledImages, Splits, apply_regime, read_dataset, split_dataset
 from neurocompare.models.training import STATE_NAME, Recipe, TrainedNetwork, train_network
 from neurocompare.progress_lines import Progress
-from neurocompare.study.folders import MARK, whole_folder
 from neurocompare.study.grammar import Model, Training
 from neurocompare.study.recipes import image_size, preprocessing_of, recipe_of
+from neurocompare.study.run_folders import MARK, whole_folder
 from neurocompare.study.workers import n_cores
 
 __all__ = ["TrainingTask", "read_images_to_train_on", "train_to_folder", "train_weights"]

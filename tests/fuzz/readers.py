@@ -29,8 +29,8 @@ from neurocompare.models.datasets import LabelledImages, read_dataset
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms
+from neurocompare.stimuli.folders import read_folder
 from neurocompare.stimuli.geometry import Shape
-from neurocompare.stimuli.image_folders import read_folder
 from neurocompare.stimuli.image_sets import read_images
 from neurocompare.stimuli.meshes import read_mesh
 from neurocompare.study.cache import Cache, open_cache
@@ -414,7 +414,7 @@ def _read_entry(path: Path) -> Any:
 
 
 def _run_folder(folder: Path) -> Path:
-    from neurocompare.study.folders import whole_folder
+    from neurocompare.study.run_folders import whole_folder
 
     with whole_folder(folder / "run") as inside:
         (inside / "x").write_text("1")
@@ -424,7 +424,7 @@ def _run_folder(folder: Path) -> Path:
 
 def _replace_run(path: Path) -> str:
     """A run into the folder: it is replaced only where its provenance is what was written."""
-    from neurocompare.study.folders import whole_folder
+    from neurocompare.study.run_folders import whole_folder
 
     with whole_folder(path.parent) as inside:
         (inside / "y").write_text("1")

@@ -6,8 +6,8 @@ from PIL import Image
 
 from neural_data import read_stimuli
 from neural_data.errors import InputError
-from neurocompare.stimuli import image_folders
-from neurocompare.stimuli.image_folders import contact_sheet, read_folder, render_set
+from neurocompare.stimuli import folders
+from neurocompare.stimuli.folders import contact_sheet, read_folder, render_set
 from neurocompare.stimuli.sets import face_views
 
 
@@ -59,21 +59,21 @@ def test_a_stopped_rendering_goes_on_where_it_was(rendered, tmp_path, monkeypatc
     assert not (out / "stimulus_set.csv").exists()
     assert len(list((out / "images").glob("*.png"))) == 5
     (out / "images" / ".face02_az0.4242-0123abcd.partial.png").write_bytes(b"half")
-    original, rendered_again = image_folders.render_plan, []
+    original, rendered_again = folders.render_plan, []
 
     def watched(plan, **options):
         for k, images in original(plan, **options):
             rendered_again.append(k)
             yield k, images
 
-    monkeypatch.setattr(image_folders, "render_plan", watched)
+    monkeypatch.setattr(folders, "render_plan", watched)
     render_set("faces", out, seed=3, size=32, n_exemplars=2)
     assert rendered_again == [1]
     assert contents(out) == contents(rendered)
 
 
 def test_a_complete_folder_is_read_and_not_rendered(rendered, monkeypatch):
-    monkeypatch.setattr(image_folders, "render_plan", None)
+    monkeypatch.setattr(folders, "render_plan", None)
     seen = []
     stimuli = render_set(
         "faces", rendered, seed=3, size=32, n_exemplars=2, progress=lambda done, total: seen.append((done, total))

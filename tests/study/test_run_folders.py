@@ -9,7 +9,7 @@ import pytest
 
 from neural_data import InputError
 from neurocompare.study import folders
-from neurocompare.study.folders import MARK, update_mark, whole_folder
+from neurocompare.study.run_folders import MARK, update_mark, whole_folder
 
 
 def entries(folder):

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from neural_data import InputError
-from neurocompare.study import folders
+from neurocompare.study import run_folders
 from neurocompare.study.run_folders import MARK, update_mark, whole_folder
 
 
@@ -191,10 +191,10 @@ def test_a_name_that_is_none_is_refused(tmp_path, name):
 def test_what_a_killed_run_left_is_cleared_up(tmp_path, monkeypatch):
     out = write(tmp_path / "run")
     monkeypatch.setattr(os, "getpid", lambda: 2**22 + 1)
-    left = tmp_path / (folders._prefix(out, "old") + "x")
+    left = tmp_path / (run_folders._prefix(out, "old") + "x")
     (left).mkdir()
     out.rename(left / "run")
-    (tmp_path / (folders._prefix(out, "new") + "y")).mkdir()
+    (tmp_path / (run_folders._prefix(out, "new") + "y")).mkdir()
     monkeypatch.undo()
     with pytest.raises(RuntimeError), whole_folder(out):
         raise RuntimeError

@@ -73,11 +73,7 @@ def profiles_of(
     Raises
     ------
     ValueError
-    <<<<<<< Updated upstream
         If a network has two values for one layer, because patches or categories are mixed: select one first.
-    =======
-        If a network has two values of one layer, as where patches or categories are mixed: choose one before.
-    >>>>>>> Stashed changes
     """
     axis = axis or layer_axis_of(table)
     looks = looks or looks_of(table, axis=axis)

@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "neurocompare needs Python 3.11 or newer; name one with `make PYTHON=/path/to/python`")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,nwb,cluster,imagenet]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,nwb,cluster,imagenet,render]'
 	touch $(STAMP)
 
 clean:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from neurocompare.representations.viewpoint import mirror_symmetry_index as mirror_symmetry_index
     from neurocompare.study.runner import run_study as run_study
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "load_model": "neurocompare.models.registry",

@@ -349,6 +349,17 @@ def train(
 
 
 @app.command()
+def examples(
+    folder: Annotated[Path, typer.Argument(help="Folder for the study files: new, or without such files.")],
+) -> None:
+    """Write the example studies of the guide to a folder, to run and edit."""
+    from neurocompare.study.examples import write_examples
+
+    for path in write_examples(folder):
+        say(str(path))
+
+
+@app.command()
 def cache(
     prune: Annotated[
         float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")

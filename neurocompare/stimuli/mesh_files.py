@@ -7,6 +7,8 @@ Geometry is read by ``trimesh``; colours are read by the definition of each form
 - glTF: factors and colours of vertices are linear, images are sRGB; all are multiplied;
 - PLY: colours of vertices and faces, and images, are sRGB.
 
+Importing this module raises InputError without the extra ``render``.
+
 A file that refers to a material or image that is missing, damaged or outside its folder is refused: without it the mesh
 would be rendered in wrong colours.
 """
@@ -26,14 +28,19 @@ from typing import cast
 from urllib.parse import unquote
 
 import numpy as np
-import trimesh
-from trimesh.resolvers import Resolver
-from trimesh.visual.color import ColorVisuals
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import checked_file, inside, one_line, read_bytes, refuse_claim
 from neural_data.images import decode_image, pixels_of, unit_range
 from neurocompare.stimuli.geometry import Albedo
+from neurocompare.stimuli.scene import needs_rendering
+
+try:
+    import trimesh
+    from trimesh.resolvers import Resolver
+    from trimesh.visual.color import ColorVisuals
+except ImportError as error:
+    raise InputError(needs_rendering("trimesh", error)) from error
 
 __all__ = ["MESH_SUFFIXES", "PLAIN_ALBEDO", "Surface", "read_surface"]
 

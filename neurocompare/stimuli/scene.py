@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from embreex.mesh_construction import TriangleMesh
-from embreex.rtcore_scene import EmbreeScene
 from scipy import ndimage
 
+from neural_data.errors import InputError
 from neurocompare.stimuli.geometry import Numbers, Shape, rotation
 
-__all__ = ["Placement", "Rendering", "Scene", "render_views"]
+__all__ = ["Placement", "Rendering", "Scene", "check_renderer", "needs_rendering", "render_views"]
 
 CAMERA_DISTANCE = 7.0
 """Distance of the camera from the object's middle, in half object extents; for a face about 80 cm."""
@@ -34,6 +34,29 @@ SAMPLES = 4
 """Rays along each side of a pixel at edges; one ray a pixel elsewhere."""
 SKY_DIRECTIONS = 48
 VERTICES_AT_ONCE = 50_000
+
+
+def needs_rendering(package: str, error: ImportError) -> str:
+    """Message for a package of the extra ``render`` that cannot be imported."""
+    return (
+        f"rendered stimuli and meshes need {package}, which cannot be imported ({error}); install the extra: "
+        "pip install 'neurocompare[render]'. Images and recordings that you have need no rendering"
+    )
+
+
+def _embree() -> tuple[Any, Any]:
+    """The classes of a scene and of a mesh in it: of embreex, which only rendering needs, and not every system has."""
+    try:
+        from embreex.mesh_construction import TriangleMesh
+        from embreex.rtcore_scene import EmbreeScene
+    except ImportError as error:
+        raise InputError(needs_rendering("embreex", error)) from error
+    return EmbreeScene, TriangleMesh
+
+
+def check_renderer() -> None:
+    """Raise InputError if nothing can be rendered because the extra ``render`` is not installed."""
+    _embree()
 
 
 @dataclass(frozen=True)
@@ -183,8 +206,9 @@ class Scene:
         self.normals = shape.normals
         corners = self.vertices[shape.faces]
         self.face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        self.embree = EmbreeScene()
-        TriangleMesh(self.embree, self.vertices.astype(np.float32), shape.faces.astype(np.int32))
+        new_scene, add_mesh = _embree()
+        self.embree = new_scene()
+        add_mesh(self.embree, self.vertices.astype(np.float32), shape.faces.astype(np.int32))
         exposure = self._exposure(shape.bilateral)
         self.ambient = shape.albedo * (AMBIENT * exposure)[:, None]
         self.diffuse = shape.albedo * (DIFFUSE * (0.35 + 0.65 * exposure))[:, None]

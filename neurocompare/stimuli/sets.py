@@ -21,7 +21,7 @@ from neural_data.stages import COORDINATE_PREFIX
 from neurocompare.processes import delayed
 from neurocompare.stimuli.faces import FACE_MEASURES, MOST_SCORE, shown_measures
 from neurocompare.stimuli.luminance import match_histogram, match_luminance
-from neurocompare.stimuli.scene import Placement, Rendering, render_views
+from neurocompare.stimuli.scene import Placement, Rendering, check_renderer, render_views
 from neurocompare.stimuli.shapes import CATEGORIES, CHIRAL, SYMMETRIC_TWINS, Family, draw_exemplars, family as family_of
 
 __all__ = [
@@ -413,8 +413,9 @@ def plan_set(
     Raises
     ------
     InputError
-        If an argument is not valid.
+        If an argument is not valid, or the extra ``render`` is not installed.
     """
+    check_renderer()
     chosen = find_set(kind)
     size = chosen.size if size is None else size
     n_exemplars = chosen.n_exemplars if n_exemplars is None else n_exemplars

@@ -33,7 +33,7 @@ from neurocompare import __version__
 from neurocompare.places import CACHE_VARIABLE, cache_folder
 from neurocompare.study.packing import pack, unpack
 
-__all__ = ["Cache", "Entry", "Json", "Result", "open_cache", "step_key"]
+__all__ = ["Cache", "Entry", "Json", "Result", "installed_version", "open_cache", "step_key"]
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,14 @@ def step_key(step: str, depends: Mapping[str, Json], *, code: str | None = None)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
+def installed_version(name: str) -> str | None:
+    """Version of an installed package; None for one of an extra that is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 @functools.cache
 def _code() -> str:
     """SHA-256 of the source files and of the versions of numerical packages; computed once per process (10 ms)."""
@@ -108,7 +116,7 @@ def _code() -> str:
         for path in sorted(root.rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     for name in NUMERICAL:
-        digest.update(f"{name} {metadata.version(name)}".encode())
+        digest.update(f"{name} {installed_version(name)}".encode())
     return digest.hexdigest()
 
 

@@ -7,13 +7,13 @@ import json
 import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 
 import xarray as xr
 
 from neural_data.stimuli import StimulusSet
 from neurocompare import __version__
+from neurocompare.study.cache import installed_version
 from neurocompare.study.grammar import Study
 from neurocompare.study.networks import NetworkRecord
 from neurocompare.study.planning import recording_checksum
@@ -32,6 +32,7 @@ PACKAGES = (
     "xarray",
     "pillow",
     "trimesh",
+    "embreex",
 )
 
 
@@ -71,7 +72,7 @@ def write_provenance(
         "neurocompare": __version__,
         "python": platform.python_version(),
         "platform": sys.platform,
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "study": settings.model_dump(mode="json"),
         "stimuli": {
             "name": stimuli.name,

@@ -1,7 +1,8 @@
-"""Worker processes that end with the process that started them."""
+"""The package's own processes: workers end with the process that started them; memory is kept for reuse."""
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import os
 import threading
@@ -11,9 +12,12 @@ from typing import Any
 
 import joblib
 
-__all__ = ["delayed"]
+__all__ = ["delayed", "keep_memory"]
 
 LOOK_SECONDS = 1.0
+_KEPT = {-1: 2**31 - 1, -2: 2**26, -3: 2**31 - 1}
+"""Bytes for glibc's ``mallopt``: freed memory above which some goes back to the system (M_TRIM_THRESHOLD), memory asked
+for at a time (M_TOP_PAD), and the size from which a block is asked for and given back alone (M_MMAP_THRESHOLD)."""
 _watched: set[int] = set()
 """Processes whose end this one waits for."""
 
@@ -36,8 +40,23 @@ def delayed(function: Callable[..., Any]) -> Callable[..., tuple]:
     return joblib.delayed(functools.partial(_called_while_watched, os.getpid(), function))
 
 
+@functools.cache
+def keep_memory() -> None:
+    """Let this process keep the memory that it frees, for its next use; only for processes of this package.
+
+    Maps of a network are large, and the system clears the memory of each before it hands it out. Does nothing where the
+    C library is not glibc.
+    """
+    if os.name != "posix" or not hasattr(library := ctypes.CDLL(None), "mallopt"):
+        return
+    for setting, size in _KEPT.items():
+        library.mallopt(setting, size)
+
+
 def _called_while_watched(starter: int, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     end_with(starter)
+    if os.getpid() != starter:
+        keep_memory()
     return function(*arguments, **options)
 
 

@@ -53,6 +53,17 @@ def test_version_and_help(capsys):
     assert "run" in capsys.readouterr().out
 
 
+def test_only_the_program_itself_keeps_freed_memory(monkeypatch):
+    kept = []
+    monkeypatch.setattr("neurocompare.cli.keep_memory", lambda: kept.append(True))
+    assert call("--version") == 0
+    assert kept == []
+    monkeypatch.setattr(sys, "argv", ["neurocompare", "--version"])
+    with pytest.raises(SystemExit):
+        main()
+    assert kept == [True]
+
+
 def test_python_m_neurocompare_is_the_same_program():
     found = subprocess.run(
         [sys.executable, "-m", "neurocompare", "--version"], capture_output=True, text=True, check=True

@@ -15,6 +15,7 @@ from neurocompare import __version__
 from neurocompare.cli.commands import app
 from neurocompare.cli.console import errors, say
 from neurocompare.interrupts import Stopped, stoppable
+from neurocompare.processes import keep_memory
 from neurocompare.progress_lines import SaidOnce
 
 __all__ = ["app", "main"]
@@ -30,6 +31,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str or None
         Without the program's name; None reads ``sys.argv``.
     """
+    if arguments is None:
+        keep_memory()
     if not logging.getLogger().handlers:
         # A program around this one keeps its handlers as they are.
         handler = logging.StreamHandler()

@@ -118,7 +118,12 @@ class SameConv2d(nn.Conv2d):
         for length, kernel, stride in zip(maps.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
             padding += [missing // 2, missing - missing // 2]
-        return super().forward(functional.pad(maps, padding))
+        left, right, top, bottom = padding
+        if (left, top) != (right, bottom):
+            maps, left, top = functional.pad(maps, padding), 0, 0
+        return functional.conv2d(
+            maps, self.weight, self.bias, self.stride, padding=(top, left), dilation=self.dilation, groups=self.groups
+        )
 
 
 def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,8 @@ class Inspected:
         How images must be presented to the network.
     notes : tuple of str
         Unusual findings, for the log.
+    most_units : int
+        Numbers in the largest output of any module for one image, whether it can be read or not.
     """
 
     layers: tuple[Layer, ...]
@@ -75,6 +78,7 @@ class Inspected:
     also_called: dict[str, str]
     manner: Manner
     notes: tuple[str, ...]
+    most_units: int
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class Network:
             also_called=paper_names(self.module, main),
             manner=seen.manner,
             notes=tuple(notes),
+            most_units=max(math.prod(call.whole) for call in seen.calls) // N_EXAMPLES,
         )
 
     @property

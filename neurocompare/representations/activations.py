@@ -32,6 +32,7 @@ from neurocompare.stimuli.transforms import mirror
 __all__ = [
     "Block",
     "held_blocks",
+    "images_at_once",
     "plan_passes",
     "refuse_not_finite",
     "resolve_layers",
@@ -45,6 +46,9 @@ __all__ = [
 BATCH_SIZE = 64
 MEMORY_MB = 540.0
 """Memory for responses, besides network, forward pass and RDMs: AlexNet on 2,025 images takes under 2 GB in all."""
+_MAP_BYTES = 20_000_000
+"""Of the largest map of a batch on a processor. Larger ones leave its caches, and for maps above 32 MB the system
+clears fresh memory each time, which takes up to three times as long as the network itself."""
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
@@ -329,7 +333,7 @@ def held_blocks(
                 network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored, check_all=check_all
             )
 
-        _, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb)
+        _, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb, copies=copies)
         yield from held.items()
 
 
@@ -352,7 +356,8 @@ def unit_blocks(
     layers : "main", "all", str or sequence of str
         See :func:`resolve_layers`.
     batch_size : int
-        Images per forward pass; halved if memory runs out.
+        Most images per forward pass, see :func:`~neurocompare.representations.activations.images_at_once`; halved if
+        memory runs out.
     memory_mb : float
         Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
 
@@ -438,8 +443,31 @@ def save_activations(
     return path
 
 
+def images_at_once(network: Network, batch_size: int, *, copies: int = 1) -> int:
+    """Number of images that are best presented together.
+
+    Parameters
+    ----------
+    network : Network
+    batch_size : int
+        At most so many.
+    copies : int
+        Presented for each image, itself included.
+
+    Returns
+    -------
+    int
+        On a processor, as many as keep the network's largest map, of all images together, within its caches; on
+        another device, ``batch_size``.
+    """
+    if network.device.type != "cpu":
+        return batch_size
+    bytes_an_image = network.inspected.most_units * copies * network.dtype.itemsize
+    return min(batch_size, max(1, _MAP_BYTES // bytes_an_image))
+
+
 def with_smaller_batches(
-    run: Callable[[int], Ran], batch_size: int, *, network: Network, memory_mb: float
+    run: Callable[[int], Ran], batch_size: int, *, network: Network, memory_mb: float, copies: int = 1
 ) -> tuple[Ran, int]:
     """Result of ``run(batch_size)``, repeated with half the batch size whenever memory runs out.
 
@@ -447,8 +475,8 @@ def with_smaller_batches(
     ----------
     run : callable
         Takes a batch size.
-    batch_size : int
-        Batch size of the first attempt.
+    batch_size, copies
+        Of the first attempt, see :func:`images_at_once`.
     network : Network
         Named in messages.
     memory_mb : float
@@ -467,6 +495,7 @@ def with_smaller_batches(
     """
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1; got {batch_size}")
+    batch_size = images_at_once(network, batch_size, copies=copies)
     while True:
         try:
             return run(batch_size), batch_size

@@ -20,7 +20,13 @@ from neural_data.errors import InputError, closest
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
-from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, working_device, working_dtype
+from neurocompare.representations.activations import (
+    BATCH_SIZE,
+    MEMORY_MB,
+    images_at_once,
+    working_device,
+    working_dtype,
+)
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.maps import ShownBatch, has_map, layer_outputs, present
 from neurocompare.representations.products import UnitStatistics
@@ -185,7 +191,7 @@ def correlate_transformed(
             )
     # A pass for correlations holds the responses to the original batch and to one transformed batch.
     bytes_per_image = 2 * working_dtype(network.dtype).itemsize * sum(layer.n_units for layer in chosen)
-    batch_size = max(1, min(batch_size, int(memory_mb * 1e6 / bytes_per_image)))
+    batch_size = max(1, min(images_at_once(network, batch_size), int(memory_mb * 1e6 / bytes_per_image)))
     if normalize is None:
         scores = {(layer, kind): _as_they_are(network, layer) for layer in chosen for kind in ("", *transforms)}
     else:

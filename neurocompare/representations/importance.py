@@ -18,6 +18,7 @@ from torch.nn import functional
 from neural_data.errors import InputError
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
+from neurocompare.representations.activations import images_at_once
 from neurocompare.representations.maps import ShownBatch, present
 
 __all__ = [
@@ -143,6 +144,7 @@ def importance_maps(
     names = [f"masked image {number}" for number in range(len(masks))]
     weighted = np.zeros((len(images), len(positions), masks.size**2))
     plain = np.zeros(masks.size**2)
+    batch_size = images_at_once(network, batch_size)
     for start in range(0, len(masks), batch_size):
         pixels = masks.pixels(start, min(start + batch_size, len(masks)))
         flat = pixels.reshape(len(pixels), -1).astype(float)

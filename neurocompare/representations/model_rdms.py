@@ -113,7 +113,8 @@ def compute_model_rdms(
         image), or their reflection-sensitive part (half the difference). The two parts add up to the responses.
         Normalisation is applied to the part.
     batch_size : int
-        Images per forward pass; halved if memory runs out.
+        Most images per forward pass, see :func:`~neurocompare.representations.activations.images_at_once`; halved if
+        memory runs out.
     memory_mb : float
         Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
 

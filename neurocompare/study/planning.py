@@ -63,6 +63,12 @@ __all__ = [
     "values_of",
 ]
 
+WRITTEN_STIMULI = 1000
+"""RDMs of layers over all stimuli are computed for up to so many of them if nothing compares them with other RDMs."""
+_NOT_WRITTEN = (
+    "The RDMs of layers over all {:,} stimuli are not computed, since nothing compares them and each has {:.1f} "
+    "million dissimilarities; compute_model_rdms computes them."
+)
 TYPICAL_SECONDS = {
     "dataset": 2e-3,
     "training": 2e-3,
@@ -263,7 +269,11 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, ca
     values = values_of(settings)
     wanted, drawings = _wanted(settings, of_views=of_views)
     needed = {name for measure, _ in wanted for name in measure.needs}
-    needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} | {"layer_rdms"}
+    needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} - {"layer_rdms"}
+    if recorded.key is not None or n_stimuli <= WRITTEN_STIMULI or not needed & set(LAYER_RDMS):
+        needed.add("layer_rdms")
+    elif networks and "layer_rdms" not in needed:
+        left_out = (*left_out, _NOT_WRITTEN.format(n_stimuli, n_stimuli * (n_stimuli - 1) / 2e6))
     kinds = tuple(kind for kind in LAYER_RDMS if kind in needed) if networks else ()
     presentations = _plan_presentations(networks, kinds, values, shown, n_stimuli)
     known: dict[str, Json] = {

@@ -19,6 +19,7 @@ from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations.activations import (
     held_blocks,
+    images_at_once,
     plan_passes,
     resolve_layers,
     save_activations,
@@ -228,3 +229,26 @@ def test_images_of_mixed_sizes_are_resized_to_what_the_network_takes(tmp_path, n
     table = pd.DataFrame(rows, index=pd.Index(sides, name="stimulus_id"))
     rdms = compute_model_rdms(network, StimulusSet(table, files=tmp_path), "fc1")
     assert np.isfinite(rdms.dissimilarities).all()
+
+
+def test_batches_on_a_processor_keep_the_largest_map_small(faces):
+    class Wide(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.widen, self.narrow = nn.Conv2d(3, 500, 3), nn.Conv2d(500, 1, 3)
+
+        def forward(self, images):
+            return self.narrow(self.widen(images)).flatten(1)
+
+    wide = Network("wide", Wide().eval(), preprocessing=Preprocessing(size=102))
+    # 500 maps of 100 x 100 in float32: 20 MB an image.
+    assert images_at_once(wide, 64) == images_at_once(wide, 64, copies=2) == 1
+    small = Network(
+        "small", nn.Sequential(nn.Conv2d(3, 5, 3), nn.Flatten()).eval(), preprocessing=Preprocessing(size=102)
+    )
+    assert [images_at_once(small, n) for n in (64, 1000)] == [64, 100]
+    assert images_at_once(small, 1000, copies=2) == 50
+    sizes = []
+    wide.module.widen.register_forward_hook(lambda _part, inputs, _output: sizes.append(len(inputs[0])))
+    next(unit_blocks(wide, faces, ["narrow"]))
+    assert set(sizes) == {1}

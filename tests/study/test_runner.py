@@ -17,6 +17,7 @@ import rsatoolbox
 from neural_data import InputError, read_stimuli
 from neurocompare import compare_rdms, compute_model_rdms, load_model, run_study
 from neurocompare.measures import MEASURES
+from neurocompare.study import planning
 from neurocompare.study.cache import open_cache
 from neurocompare.study.runner import plan_study
 
@@ -232,3 +233,24 @@ def test_a_run_killed_at_fifty_random_moments_ends_with_equal_bytes(small_study,
     contents[-1] = {path.name: path.read_bytes() for path in sorted(last.out.glob("tables/*.csv"))}
     assert all(content == contents[0] for content in contents)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".run")] == []
+
+
+def test_rdms_that_nothing_compares_are_not_computed_for_many_stimuli(small_study, tmp_path, monkeypatch):
+    def found(name, overrides=None):
+        run = run_study(small_study, out=tmp_path / name, overrides=overrides)
+        notes = json.loads((run.out / "provenance.json").read_text())["notes"]
+        said = [note for note in notes if "nothing compares them" in note]
+        return (run.out / "rdms" / "layers.hdf5").exists(), said, run.tables["viewpoint"]
+
+    without = {"recording.source": "none"}
+    few, said, expected = found("few", overrides=without)
+    assert few
+    assert said == []
+    monkeypatch.setattr(planning, "WRITTEN_STIMULI", 3)
+    many, said, index = found("many", overrides=without)
+    assert not many
+    assert len(said) == 1
+    pd.testing.assert_frame_equal(index, expected)
+    recorded, said, _ = found("recorded")
+    assert recorded
+    assert said == []

@@ -6,6 +6,7 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,14 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: new,
 @with_options
 def demo(*, out: Out = Path("neurocompare_demo"), options: StudyOptions, machine: Machine) -> None:
     """Run the built-in study: rendered faces, networks trained and untrained, pixels, simulated patches."""
+    from neurocompare.study.cache import open_cache
+    from neurocompare.study.repeats import demo_key, keep_run, write_again
+
+    unchanged = not (options.settings or options.plan)
+    cache, key = open_cache(), demo_key(quick=options.quick, device=machine.device)
+    if unchanged and (said := write_again(cache, key, out)) is not None:
+        _tell(said, out, machine)
+        return
     from neurocompare.study.demo import demo_study
 
     study, left_out = demo_study()
@@ -58,8 +67,11 @@ def demo(*, out: Out = Path("neurocompare_demo"), options: StudyOptions, machine
         say(f"left out of the demo: {reason}", errors)
     if options.plan:
         _plan(study, options, machine)
-    else:
-        _run(study, out, options, machine)
+        return
+    start = time.perf_counter()
+    said = _run(study, out, options, machine)
+    if unchanged and not left_out:
+        keep_run(cache, key, out, said, seconds=time.perf_counter() - start)
 
 
 @app.command()
@@ -392,7 +404,9 @@ def _program(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 def _run(
     study: Path | Mapping[str, Any], out: Path, options: StudyOptions, machine: Machine, *, dask: str | None = None
-) -> None:
+) -> list[str]:
+    """Run a study; the sentences that it prints at the end."""
+    from neurocompare.measures.page import summary_sentences
     from neurocompare.study.runner import run_study
 
     with progress(machine.quiet) as tell:
@@ -406,15 +420,17 @@ def _run(
             quick=options.quick,
             progress=tell,
         )
-    if machine.quiet:
-        return
-    from neurocompare.measures.page import summary_sentences
-
-    for sentence in summary_sentences(finished.tables, finished.study.model_dump(mode="json")):
-        say(f"- {sentence}")
+    said = [f"- {one}" for one in summary_sentences(finished.tables, finished.study.model_dump(mode="json"))]
     if any(table["simulated"].any() for table in finished.tables.values() if "simulated" in table):
-        say("The recording is simulated.")
-    say(f"report: {finished.out / 'report.html'}")
+        said.append("The recording is simulated.")
+    _tell(said, finished.out, machine)
+    return said
+
+
+def _tell(said: list[str], out: Path, machine: Machine) -> None:
+    """Print what a finished run says, and where its report is."""
+    for line in [] if machine.quiet else [*said, f"report: {out / 'report.html'}"]:
+        say(line)
 
 
 def _plan(study: Path | Mapping[str, Any], options: StudyOptions, machine: Machine) -> None:

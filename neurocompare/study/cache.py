@@ -31,7 +31,6 @@ from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, whole_file
 from neurocompare import __version__
 from neurocompare.places import CACHE_VARIABLE, cache_folder
-from neurocompare.study.packing import pack, unpack
 
 __all__ = ["Cache", "Entry", "Json", "Result", "installed_version", "open_cache", "step_key"]
 
@@ -42,6 +41,8 @@ Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Js
 Result = TypeVar("Result")
 NUMERICAL = ("torch", "numpy", "scipy", "rsatoolbox", "pandas", "matplotlib", "numba", "trimesh", "embreex", "pillow")
 """Packages whose version can change the bytes of a result."""
+ABOUT = "about.json"
+"""What an entry says of itself: its kind, label, seconds and work."""
 DAMAGED = (
     *(OSError, ValueError, TypeError, AttributeError, LookupError, EOFError, RuntimeError, MemoryError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
@@ -167,10 +168,27 @@ class Cache:
         KeyError
             If it is not in the cache, or its file cannot be read or is damaged; a damaged file is removed if possible.
         """
+        from neurocompare.study.packing import unpack  # here, as it imports what all steps need
+
+        return self._read(key, lambda archive: unpack(archive.read("value")))
+
+    def load_files(self, key: str) -> dict[str, bytes]:
+        """Files that :meth:`store_files` stored, by name.
+
+        Raises
+        ------
+        KeyError
+            As :meth:`load`.
+        """
+        return self._read(
+            key, lambda archive: {name: archive.read(name) for name in archive.namelist() if name != ABOUT}
+        )
+
+    def _read(self, key: str, read: Callable[[zipfile.ZipFile], Result]) -> Result:
         path = self._path(key)
         try:
             with zipfile.ZipFile(path) as archive:
-                value = unpack(archive.read("value"))
+                value = read(archive)
         except FileNotFoundError:
             raise KeyError(key) from None
         except PermissionError as error:
@@ -193,13 +211,24 @@ class Cache:
         object
             The value as :meth:`load` returns it, so that a run does not depend on which steps were cached.
         """
+        from neurocompare.study.packing import pack, unpack
+
         content = pack(value)
+        self._keep(key, {"value": content}, kind=kind, label=label, seconds=seconds, work=work)
+        return unpack(content)
+
+    def store_files(self, key: str, files: Mapping[str, bytes], *, kind: str, label: str, seconds: float) -> None:
+        """Store files by name, whole or not at all."""
+        self._keep(key, files, kind=kind, label=label, seconds=seconds, work=1.0)
+
+    def _keep(
+        self, key: str, parts: Mapping[str, bytes], *, kind: str, label: str, seconds: float, work: float
+    ) -> None:
         about = {"kind": kind, "label": label, "seconds": seconds, "work": work}
         try:
-            self._write(self._path(key), {"about.json": json.dumps(about).encode(), "value": content})
+            self._write(self._path(key), {ABOUT: json.dumps(about).encode(), **parts})
         except (OSError, InputError) as error:
             log.warning("step %s is not kept: %s", label, error)
-        return unpack(content)
 
     def obtain(self, key: str, make: Callable[[], Result], *, kind: str, label: str, work: float = 1.0) -> Result:
         """Result of a step from the cache, else from ``make``, which is then stored.
@@ -245,7 +274,7 @@ class Cache:
         for path in self.folder.glob("??/[!.]*.zip"):
             try:
                 with zipfile.ZipFile(path) as archive:
-                    about = json.loads(archive.read("about.json"))
+                    about = json.loads(archive.read(ABOUT))
                 status = path.stat()
                 entry = Entry(
                     path.stem,

@@ -1,7 +1,7 @@
-"""One number for every place where we measure otherwise than Farzmahdi et al. (2024, eLife 90256).
+"""One number for every difference between our measures and those of Farzmahdi et al. (2024, eLife 90256).
 
-Run as ``python analyses/differences_from_the_paper.py``; ``differences_from_the_paper.md`` says what they mean. What
-the paper does is written here anew from its text and its published code (github.com/amirfarzmahdi/AL-Symmetry).
+Run as ``python analyses/differences_from_the_paper.py``; ``differences_from_the_paper.md`` explains the numbers. The
+paper's measures are written here anew from its text and its published code (github.com/amirfarzmahdi/AL-Symmetry).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SIZE = 24
 
 
 def rotation(rng: np.random.Generator) -> dict[str, float]:
-    """Equivariance to rotation of a layer that hands on the image: perfectly equivariant."""
+    """Equivariance to rotation of a layer that copies the image, which is perfectly equivariant."""
     pixels = rng.integers(0, 256, (100, SIZE, SIZE), dtype=np.uint8)
     rows = {"identity": [f"i{k}" for k in range(100)], "azimuth_deg": 0.0, "category": "noise", "elevation_deg": 0.0}
     table = pd.DataFrame(rows, index=pd.Index([f"n{k}" for k in range(100)], name="stimulus_id"))
@@ -41,7 +41,7 @@ def rotation(rng: np.random.Generator) -> dict[str, float]:
 
 
 def even_views(_rng: np.random.Generator) -> dict[str, float]:
-    """Index of four views of which opposite ones are alike but for the profiles."""
+    """Index of four views; opposite half-profiles are alike, opposite profiles are not."""
     matrix = np.abs(np.subtract.outer([2.0, 1.0, 1.0, 2.0], [2.0, 1.0, 1.0, 2.0]))
     matrix[0, 3] = matrix[3, 0] = 1.0
     kept = np.delete(np.arange(4), int(np.ceil(4 / 2)) - 1)
@@ -50,7 +50,7 @@ def even_views(_rng: np.random.Generator) -> dict[str, float]:
 
 
 def windows(_rng: np.random.Generator) -> dict[str, float]:
-    """Best plane of a face turned by 45 degrees: windows as wide as the image, and cut at its nearer edge."""
+    """Image symmetry of a face at 45 degrees, with windows as wide as the image and cut at its nearer edge."""
     image = face_views(1, azimuths_deg=[45], size=96).pixels[0] / 255.0
     cut = []
     for plane in range(8, image.shape[1] - 7):
@@ -62,7 +62,7 @@ def windows(_rng: np.random.Generator) -> dict[str, float]:
 
 
 def parts_of_rdms(rng: np.random.Generator) -> dict[str, float]:
-    """What the invariant part of a layer is due in a fit: by RDMs made of parts, and by adding up parts of an RDM."""
+    """Share of the invariant part of a layer in a fit: from RDMs of the parts, and from additive parts of an RDM."""
     invariant, sensitive = rng.standard_normal((20, 60)), 1.5 * rng.standard_normal((20, 60))
     upper = np.triu_indices(20, 1)
 
@@ -82,7 +82,7 @@ def parts_of_rdms(rng: np.random.Generator) -> dict[str, float]:
 
 
 def poisson_prior(_rng: np.random.Generator) -> dict[str, float]:
-    """Poisson dissimilarity of 0.001 and 10 spikes/s in one of two neurons, with rsatoolbox's prior and without."""
+    """Poisson dissimilarity of 0.001 and 10 spikes/s in one of two neurons, with and without rsatoolbox's prior."""
     rates = np.array([[0.001, 5.0], [10.0, 5.0], [1.0, 1.0]])
     ours = DISSIMILARITIES["poisson"].from_population(Population("", "", rates))[0][0, 1]
     without = calc_rdm(Dataset(rates), method="poisson", prior_weight=1e-9).get_matrices()[0, 0, 1]
@@ -90,7 +90,7 @@ def poisson_prior(_rng: np.random.Generator) -> dict[str, float]:
 
 
 def bias_of_importance(_rng: np.random.Generator) -> dict[str, float]:
-    """Overlap of the most important ninth of a unit with that of the same unit with a constant added."""
+    """Overlap of the most important ninth of the pixels of a unit with that of the same unit plus a constant."""
     signal = np.zeros((SIZE, SIZE))
     signal[6:12, 6:12] = -1.0
     shown = np.full((1, 3, SIZE, SIZE), 0.5)
@@ -105,7 +105,7 @@ def bias_of_importance(_rng: np.random.Generator) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print one line a difference."""
+    """Print one line per difference."""
     for number, measure in enumerate((rotation, even_views, windows, parts_of_rdms, poisson_prior, bias_of_importance)):
         found = measure(np.random.default_rng([20250320, number]))
         print(f"{measure.__name__}: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()))

@@ -1,8 +1,8 @@
-"""How often intervals cover and tests reject, for every way to resample, on simulated recordings with a known truth.
+"""Coverage of intervals and rejection rates of tests for every resampling scheme, on recordings with known true values.
 
-Run as ``python analyses/calibration/calibrate.py --out FOLDER [--quick] [--jobs N]``. Every repeat is a new experiment
-on the same fixed network: new identities, neurons, subjects and noise. The truth of a fit is its mean over repeats:
-what another experiment of the same size would find on average.
+Run as ``python analyses/calibration/calibrate.py --out FOLDER [--quick] [--jobs N]``. Every repeat simulates a new
+experiment with the same network: new identities, neurons, subjects and noise. The true value of a fit is its mean over
+repeats, that is, the average result of experiments of this size.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ difference between the source and its neighbour."""
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way to get a standard error: what is resampled, how, and how intervals are made of it."""
+    """One way to estimate a standard error: what is resampled, how, and how intervals are computed from it."""
 
     factors: tuple[str, ...]
     variance: str = "jackknife"
@@ -49,7 +49,7 @@ class Scheme:
     interval: str = "t"
 
     def columns(self) -> dict[str, str]:
-        """The scheme in columns of the table."""
+        """The scheme as columns of the table."""
         copies = self.within_identity if self.variance == "bootstrap" and "identity" in self.factors else ""
         return {
             "resample": "+".join(self.factors),
@@ -125,7 +125,7 @@ def rdm(responses: np.ndarray) -> np.ndarray:
 def run_repeats(
     cell: Cell, seeds: list[np.random.SeedSequence], schemes: tuple[Scheme, ...] | None = None
 ) -> list[dict]:
-    """One row a repeat, scheme and target: estimate, standard error and what it decided."""
+    """One row per repeat, scheme and target, with estimate, standard error, interval and p."""
     network = make_network(np.random.default_rng(SEED))
     schemes = schemes or SCHEMES["subjects" if cell.n_subjects > 1 else cell.varies]
     rows = []
@@ -149,7 +149,7 @@ def run_repeats(
 def infer(
     scheme: Scheme, models: np.ndarray, subjects: list[np.ndarray], n_identities: int, rng: np.random.Generator
 ) -> FitResult:
-    """Fits of four models to one region, as ``infer_fits`` gives them, from arrays."""
+    """Result of ``infer_fits`` for four models and one region, from arrays of responses."""
     populations = subjects if "subject" in scheme.factors else [np.concatenate(subjects, axis=1)]
     experiment = Experiment(
         factors=scheme.factors,
@@ -188,7 +188,7 @@ def infer(
 
 
 def decisions(scheme: Scheme, result: FitResult) -> list[dict]:
-    """Estimate, standard error, interval and p of every target."""
+    """Estimate, standard error, interval and p for every target."""
     contrasts = np.array([[1, 0, 0, 0], [0, 0, 0, 1], [1, -1, 0, 0], [1, 0, -1, 0]])
     estimates, errors, p_values = (values[:, 0] for values in result.contrasts(contrasts))
     p_values[:2] = result.p_zero[[0, 3], 0]
@@ -207,7 +207,7 @@ def decisions(scheme: Scheme, result: FitResult) -> list[dict]:
 
 
 def summarise(cell: Cell, rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a scheme and target: standard error over true spread, coverage, and how often the test rejects."""
+    """One row per scheme and target: standard error over true spread, coverage, and rejection rate of the test."""
     tables = []
     keys = [*PAPER.columns(), "target"]
     for values, part in rows.groupby(keys, sort=False):
@@ -240,7 +240,7 @@ def summarise(cell: Cell, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def recover(source: int, noise: float, seeds: list[np.random.SeedSequence]) -> list[dict]:
-    """Which layer fits best when neurons read a given one, and whether the interval for its place holds the source."""
+    """How often the layer behind the neurons fits best, and how often the interval for its position contains it."""
     network = make_network(np.random.default_rng(SEED))
     rows = []
     for seed in seeds:
@@ -270,13 +270,13 @@ def recover(source: int, noise: float, seeds: list[np.random.SeedSequence]) -> l
 
 
 def in_chunks(n_repeats: int, seed: int, size: int) -> Iterator[list[np.random.SeedSequence]]:
-    """Seeds of all repeats, which do not depend on how they are dealt out to workers."""
+    """Seeds of all repeats in chunks; a repeat's seed does not depend on the division into chunks."""
     seeds = np.random.SeedSequence(seed).spawn(n_repeats)
     return (seeds[start : start + size] for start in range(0, n_repeats, size))
 
 
 def main() -> None:
-    """Run the study and write its two tables."""
+    """Run all repeats and write the two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--quick", action="store_true", help="small sizes and few repeats, to try the program")

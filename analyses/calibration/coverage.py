@@ -1,12 +1,17 @@
 """Coverage of intervals and type-I error of tests of fits, on populations of ``generator``: one table.
 
 Run as ``python analyses/calibration/coverage.py --cell IDENTITIES NEURONS REPEATS [--cell ...] [--out TABLE.csv]``.
-Nothing here shares code with ``neural_data.simulation``: tuning is heavy-tailed, gains and noise are log-normal,
-neighbouring and mirrored views are answered alike. Every repeat has new faces, new neurons and new models (1,500 units
-without noise): a network of four layers from views to identities, of which three patches read the second; another
-network whose two layers hold one half each of what faces vary in, dealt at random, so that neither is better; the
-stage that neurons read itself; and a stage of other faces in the same views. Patch ``P1`` has the reliability that is
-asked for, ``P2`` the same or a third of it (every other repeat), ``P3`` is noise.
+The simulation shares no code with ``neural_data.simulation``: tuning has heavy tails, gains and noise are log-normal,
+and neurons respond similarly to neighbouring and to mirrored views. Every repeat has new faces, neurons and models. The
+models have 1,500 units without noise:
+
+- a network of four layers, from tuning to views to tuning to identity; the neurons of three patches are built from the
+  second layer;
+- a network of two equally good layers: each has a random half of the dimensions in which faces vary;
+- other units with the tuning of the neurons;
+- such units with responses to other faces in the same views.
+
+Patch ``P1`` has the wanted reliability, ``P2`` the same one or, in every other repeat, a third of it; ``P3`` is noise.
 """
 
 from __future__ import annotations
@@ -40,13 +45,13 @@ N_DRAWS = 200
 
 
 def patterns_of(n_identities: int) -> pd.DataFrame:
-    """Stimuli in the generator's order."""
+    """Identity and azimuth of each stimulus, in the generator's order."""
     rows = [(f"{i}/{a:g}", f"face{i}", a) for i in range(n_identities) for a in AZIMUTHS_DEG]
     return pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"])
 
 
 def models_of(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, list]]:
-    """RDM vectors of all models, and what they are called."""
+    """RDM vectors of all models, and their names."""
 
     def units(tuning: Tuning, shown: np.ndarray) -> np.ndarray:
         return draw_neurons(shown, replace(tuning, noise=0.0), N_UNITS, rng)[0]
@@ -61,7 +66,7 @@ def models_of(faces: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, 
 
 
 def experiment(n_identities: int, n_neurons: int, noises: tuple[float, float], rng: np.random.Generator) -> dict:
-    """Intervals and p values of one experiment; intervals as (low, high, truth), truth None where it is a mean."""
+    """Intervals (low, high, truth) and p values of one experiment; truth is None if it is a mean over repeats."""
     faces = draw_faces(n_identities, rng)
     patterns = patterns_of(n_identities)
     tunings = [replace(READ, noise=noise) for noise in noises]
@@ -128,7 +133,7 @@ def experiment(n_identities: int, n_neurons: int, noises: tuple[float, float], r
 
 
 def summarised(repeats: list[dict], setting: dict) -> list[dict]:
-    """Shares of intervals that hold the truth and of p values below 0.05."""
+    """Share of intervals that contain the true value, and share of p below 0.05."""
     columns = defaultdict(list)
     for repeat in repeats:
         for name, value in repeat.items():
@@ -153,7 +158,7 @@ def summarised(repeats: list[dict], setting: dict) -> list[dict]:
 
 
 def calibrate(n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
-    """All rows of one cell."""
+    """All rows of the table for one size of experiment."""
     rng = np.random.default_rng([SEED, n_identities, n_neurons])
     sizes = {"n_identities": n_identities, "n_neurons": n_neurons}
     noises = [noise_for_reliability(READ, r, rng=rng, **sizes).noise for r in (RELIABILITY, RELIABILITY / 3)]
@@ -168,7 +173,7 @@ def calibrate(n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
 
 
 def main() -> None:
-    """Run the cells that are asked for; print (and add to) their table."""
+    """Run the named sizes of experiment; print their table and append it to the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cell", type=int, nargs=3, action="append", required=True)
     parser.add_argument("--out", type=Path, help="CSV that rows are added to; those of the same cells are replaced")

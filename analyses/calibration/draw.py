@@ -20,7 +20,7 @@ LAYERS = "ML-like", "", "AL-like", "", "AM-like"
 
 
 def draw(folder: Path) -> plt.Figure:
-    """Coverage, type-I error and recovery, one column a size of population or level of noise."""
+    """Coverage, type-I error and recovery; one column per population size or noise level."""
     table = pd.read_csv(folder / "calibration.csv", keep_default_na=False, na_values=["nan"])
     table = table[(table["varies"] == "both") & (table["n_subjects"] == 1)]
     recovery = pd.read_csv(folder / "recovery.csv")

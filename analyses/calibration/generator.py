@@ -1,7 +1,7 @@
-"""Populations that share no code with ``neural_data.simulation`` and are less kind than those it makes.
+"""Simulated populations that are harder to analyse than those of ``neural_data.simulation``, and share no code with it.
 
-Tuning and weights are heavy-tailed, gains and noise levels log-normal (a few neurons dominate), neighbouring and
-mirrored views are answered alike to a degree that is set, and populations differ in reliability. NumPy alone.
+Tuning and weights have heavy tails, gains and noise levels are log-normal (a few neurons dominate), the similarity of
+responses to neighbouring and to mirrored views is a parameter, and populations differ in reliability. Needs NumPy only.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ N_LATENTS = 12
 
 @dataclass(frozen=True)
 class Tuning:
-    """What the neurons of a population answer to.
+    """Tuning of the neurons of a population.
 
     Parameters
     ----------
     view, identity, both : float
-        Standard deviation of the parts that hang on the view alone, on the face alone, and on the face in its view.
+        Standard deviation of the parts that depend on view alone, on the face alone, and on both together.
     mirrored : float
-        Correlation between the answers to a view and to its mirror image, beyond that of neighbours; 1 is AL.
+        Correlation between the responses to a view and to its mirror image, beyond that of neighbours; 1 as in AL.
     width_deg : float
-        Views this far apart are answered alike to a degree of exp(-1/2).
+        Difference between two views at which the correlation of their responses is exp(-1/2).
     noise : float
         Standard deviation of the noise of a mean response over that of the tuning.
     tails : float
-        Degrees of freedom of Student's t that tuning and weights are drawn from.
+        Degrees of freedom of the t distribution from which tuning and weights are drawn.
     gain_sd : float
-        Standard deviation of the logarithm of a neuron's gain, and of its noise.
+        Standard deviation of the logarithm of neurons' gains, and of their noise.
     """
 
     view: float = 1.0
@@ -55,7 +55,7 @@ class Tuning:
 
 
 def draw_faces(n_identities: int, rng: np.random.Generator) -> np.ndarray:
-    """Faces, (n_identities, N_LATENTS), each latent of variance 1 and one in four of them skewed."""
+    """Latent variables of faces, (n_identities, N_LATENTS), each of variance 1; one in four is skewed."""
     faces = rng.standard_normal((n_identities, N_LATENTS))
     faces[:, ::4] = rng.exponential(1.0, faces[:, ::4].shape) - 1.0
     return faces
@@ -64,7 +64,7 @@ def draw_faces(n_identities: int, rng: np.random.Generator) -> np.ndarray:
 def draw_neurons(
     faces: np.ndarray, tuning: Tuning, n_neurons: int, rng: np.random.Generator, n_populations: int = 1
 ) -> np.ndarray:
-    """Mean responses, (n_populations, n_identities * n_views, n_neurons), views inner, noise included."""
+    """Mean responses, (n_populations, n_identities * n_views, n_neurons), views varying fastest, with noise."""
     shape = (n_populations, n_neurons)
     root, n_views = tuning.root(), len(AZIMUTHS_DEG)
     scale = np.sqrt((tuning.tails - 2) / tuning.tails)
@@ -105,7 +105,7 @@ def agreement(vectors: np.ndarray) -> float:
 def noise_for_reliability(
     tuning: Tuning, reliability: float, *, n_identities: int, n_neurons: int, rng: np.random.Generator
 ) -> Tuning:
-    """The same tuning with the noise at which RDMs of so many neurons correlate as wanted, by bisection."""
+    """The same tuning with the noise at which RDMs of ``n_neurons`` have the wanted reliability, by bisection."""
     low, high = np.log(0.02), np.log(50.0)
     for _ in range(12):
         middle = (low + high) / 2

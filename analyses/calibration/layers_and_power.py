@@ -1,8 +1,8 @@
-"""Whether predicted power is found again, and whether tests over layers keep their level.
+"""Predicted power compared with that of independent experiments, and error rates of tests over layers.
 
 Run as ``python analyses/calibration/layers_and_power.py --out FOLDER [--quick] [--jobs N]``; writes ``power.csv`` and
-``layer_tests.csv``. Faces and network are those of ``simulate``; recordings are made here, trial by trial, and analysed
-by the public functions: a power analysis and the experiments that it predicts share no code but the statistics.
+``layer_tests.csv``. Faces and network are those of ``simulate``; recordings are simulated here, trial by trial, and
+analysed by the public functions. The power analysis and the experiments that it predicts share only the statistics.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ N_POOL = 50
 
 
 def patterns_of(n_identities: int) -> pd.DataFrame:
-    """Stimuli of as many identities in all views."""
+    """Identity and azimuth of each stimulus: ``n_identities`` in all views."""
     rows = [(f"{i}/{a:g}", f"face{i}", a) for i in range(n_identities) for a in AZIMUTHS_DEG]
     return pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"])
 
@@ -55,7 +55,7 @@ def layers_of(responses: list[np.ndarray]) -> RDMs:
 
 
 def recorded(layer: np.ndarray, n_neurons: int, n_repetitions: int, rng: np.random.Generator) -> np.ndarray:
-    """Mean over trials of neurons that read a sparse random part of the units; trials are drawn one by one."""
+    """Mean responses over noisy trials of neurons that are weighted sums of a few random units."""
     weights = rng.standard_normal((layer.shape[1], n_neurons))
     weights *= rng.random(weights.shape) < READ_SHARE
     signal = (layer - layer.mean(axis=1, keepdims=True)) @ weights
@@ -65,7 +65,7 @@ def recorded(layer: np.ndarray, n_neurons: int, n_repetitions: int, rng: np.rand
 
 
 def predicted(size: tuple[int, int, int], n_experiments: int, seed: np.random.SeedSequence) -> dict:
-    """Power that a power analysis on one pool of identities predicts."""
+    """Power predicted by a power analysis on one pool of identities."""
     rng = np.random.default_rng(seed)
     faces = draw_faces(N_POOL, rng)
     network = make_network(np.random.default_rng(SEED))
@@ -81,7 +81,7 @@ def predicted(size: tuple[int, int, int], n_experiments: int, seed: np.random.Se
 
 
 def experiments(size: tuple[int, int, int], n_experiments: int, seed: np.random.SeedSequence) -> dict:
-    """Experiments with new identities each, analysed as a recording is."""
+    """Experiments with new identities each, analysed like a recording."""
     n_identities, n_neurons, n_repetitions = size
     network = make_network(np.random.default_rng(SEED))
     found, differences = 0, []
@@ -104,7 +104,7 @@ def experiments(size: tuple[int, int, int], n_experiments: int, seed: np.random.
 
 
 def power_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
-    """Predicted power and the share of independent experiments that found the difference, one row a size."""
+    """Predicted power and the share of independent experiments that found the difference, one row per size."""
     sizes = [(5, 30, 10), (5, 100, 10), (10, 30, 2), (10, 30, 10), (10, 100, 2), (25, 30, 2)]
     n_pools, n_each, n_chunks = (4, 75, 6) if not quick else (2, 5, 2)
     rows = []
@@ -127,7 +127,7 @@ def power_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
 
 
 def dissociation(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSequence]) -> list[dict]:
-    """Two patches that read the same layer: whether their profiles are told apart, and where the best layer lies."""
+    """Two patches built from the same layer: p of the difference of their profiles, and depth of the best layer."""
     network = make_network(np.random.default_rng(SEED))
     rows = []
     for seed in seeds:
@@ -157,7 +157,7 @@ def dissociation(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSe
 
 
 def held_out(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSequence]) -> list[dict]:
-    """Five layers that share nothing with the patch but stimuli: whether the best of them is called related."""
+    """Five layers unrelated to the patch: whether the fit of the best one is significant."""
     network = make_network(np.random.default_rng(SEED))
     rows = []
     for seed in seeds:
@@ -182,7 +182,7 @@ def held_out(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSequen
 
 
 def layer_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
-    """How often each test rejects and each interval holds, one row a size and statement."""
+    """Rejection rate of each test and coverage of each interval, one row per size and statement."""
     rows = []
     n_repeats = {10: 400, 25: 160} if not quick else {10: 8}
     for check in (dissociation, held_out):
@@ -208,7 +208,7 @@ def layer_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run both studies and write their tables."""
+    """Run both parts and write their tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder for the tables")
     parser.add_argument("--quick", action="store_true", help="few repeats, to try the program")

@@ -1,8 +1,8 @@
-"""Type-I error and coverage of contrasts of two training regimes with few seeds, whose scatter need not be normal.
+"""Type-I error and coverage of contrasts of two training regimes with few seeds and distributions that are not normal.
 
 Run as ``python analyses/calibration/seeds.py [--out TABLE.csv] [--repeats N]``. Every repeat draws networks of two
-regimes without a difference between them (values are a network's, plus the exemplar's, plus the regime's effect on the
-exemplar, plus noise) and analyses them in every way that ``comparison.regime_contrasts`` offers.
+regimes without a difference between them and analyses them with every test of ``comparison.regime_contrasts``. A value
+is the sum of an effect of the network, of the exemplar, of the regime on the exemplar, and noise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCATTER: dict[str, tuple[Draw, Draw]] = {
     ),
     "unequal 1:4": (lambda rng, size: 4 * rng.standard_normal(size), lambda rng, size: rng.standard_normal(size)),
 }
-"""How networks of the first and the second regime scatter about the same mean: mean 0."""
+"""Distribution over networks of the first and of the second regime; both have mean 0."""
 N_EXEMPLARS = 10
 NOISE = 0.5
 
@@ -47,7 +47,7 @@ def draw(scatter: str, n_seeds: int, of_exemplars: float, rng: np.random.Generat
 
 
 def analyse(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> dict[str, Outcome]:
-    """Every test of one experiment."""
+    """Results of every test for one experiment."""
     means = first.mean(axis=1), second.mean(axis=1)
     found = {
         "paired t over seeds": mean_outcome(means[0] - means[1]),
@@ -63,7 +63,7 @@ def analyse(first: np.ndarray, second: np.ndarray, rng: np.random.Generator) -> 
 
 
 def calibrate(scatter: str, n_seeds: int, of_exemplars: float, repeats: int) -> list[dict]:
-    """Share of rejections at 5 %, and of intervals that hold 0, of every test."""
+    """Share of rejections at 5 % and of intervals that contain 0, for every test."""
     rng = np.random.default_rng([SEED, list(SCATTER).index(scatter), n_seeds, int(10 * of_exemplars)])
     tests: dict[str, list[tuple[bool, bool]]] = {}
     for _ in range(repeats):
@@ -89,7 +89,7 @@ def calibrate(scatter: str, n_seeds: int, of_exemplars: float, repeats: int) -> 
 
 
 def main() -> None:
-    """Run all settings and print (and keep) their table."""
+    """Run all settings, print their table and write it to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="CSV to write the table to")
     parser.add_argument("--repeats", type=int, default=2000)

@@ -1,6 +1,6 @@
-"""A small network of known layers, and populations of neurons that read one of them.
+"""A small network with known layers, and populations of neurons that are built from one of them.
 
-The network is fixed; what an experiment samples is drawn anew every time: identities, neurons, subjects, noise.
+The network is fixed; every experiment draws new identities, neurons, subjects and noise.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ AZIMUTHS_DEG = np.linspace(-90, 90, 5)
 N_LAYERS = 5
 N_UNITS = 200
 N_LATENTS = 12
-"""Dimensions of the face space that identities are drawn from."""
+"""Dimensions of the face space from which identities are drawn."""
 READ_SHARE = 0.1
-"""Share of a layer's units that a neuron reads."""
+"""Share of a layer's units from which a neuron gets input."""
 SUBJECT_GAIN_SD = 0.5
-"""Standard deviation of the log gain by which each subject weighs each unit."""
+"""Standard deviation of the logarithm of the gain by which each subject multiplies each unit."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Fixed weights of one layer: tuning to views, to mirrored views, to identity, and to identity within a view."""
+    """Fixed weights of one layer: tuning to views, mirror-symmetric views, identity, and identity in a view."""
 
     view: np.ndarray
     mirror: np.ndarray
@@ -39,7 +39,7 @@ class Layer:
 
 
 def make_network(rng: np.random.Generator) -> list[Layer]:
-    """Layers that go from view tuning over mirror-symmetric tuning to identity tuning, as ML, AL and AM do."""
+    """Layers from view tuning (as in ML) through mirror-symmetric tuning (as in AL) to identity tuning (as in AM)."""
     smooth = np.linalg.cholesky(
         np.exp(-(((AZIMUTHS_DEG[:, None] - AZIMUTHS_DEG) / 45) ** 2) / 2) + 1e-6 * np.eye(len(AZIMUTHS_DEG))
     )
@@ -66,7 +66,7 @@ def draw_faces(n_identities: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_weights(n_units: int, n_neurons: int, n_subjects: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """What the neurons of each subject read of a layer, one (n_units, n_neurons) a subject."""
+    """Weights of the units of a layer in each neuron, one array (n_units, n_neurons) per subject."""
     weights = []
     for _ in range(n_subjects):
         gain = np.exp(SUBJECT_GAIN_SD * rng.standard_normal((n_units, 1)))

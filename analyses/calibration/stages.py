@@ -1,12 +1,15 @@
 """Which stage of an image-computable representation fits which simulated patch best: a confusion matrix.
 
-Run as ``python analyses/calibration/stages.py [--out TABLE.csv] [--repeats N]``. Three representations are made of the
-images and of nothing that the simulation draws: Gabor features of every image (``view-specific``), the same added to
-those of its mirror image (``reflection-pooled``; it stays equivariant to all else), and the same less each view's mean
-and averaged over the views of an identity (``view-pooled``). Each is fitted to simulated ML, AL and AM (whose
-identities lie where the renderer's measures or the images put them, or at random: ``parametric``) as studies fit
-layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs. ``best possible`` is the fit of 500 other neurons of the
-patch, as far as they can be known from images.
+Run as ``python analyses/calibration/stages.py [--out TABLE.csv] [--repeats N]``. Three representations are computed
+from the images alone, without random numbers of the simulation:
+
+- ``view-specific``: Gabor features of every image;
+- ``reflection-pooled``: the sum of these features over an image and its mirror image;
+- ``view-pooled``: Gabor features minus the mean of each view, averaged over the views of an identity.
+
+Each is fitted to simulated ML, AL and AM as studies fit layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs.
+The identity coordinates of the patches come from rendering parameters, from the images, or at random
+(``parametric``). ``best possible`` is the fit of the part of 500 other neurons of the patch that images can predict.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ EXPECTED = {"ML": "view-specific", "AL": "reflection-pooled", "AM": "view-pooled
 
 
 def without_measures(stimuli: StimulusSet) -> StimulusSet:
-    """The same images, of which nothing is known but what they show."""
+    """The same stimulus set without its rendering parameters."""
     measures = [name for name in stimuli.table.columns if name.startswith(COORDINATE_PREFIX)]
     return dataclasses.replace(stimuli, table=stimuli.table.drop(columns=measures))
 
@@ -59,13 +62,13 @@ KNOWN: dict[str, tuple[str, Callable[[StimulusSet], StimulusSet]]] = {
 
 
 def rdm(responses: np.ndarray) -> np.ndarray:
-    """Upper triangle of the RDM that studies make of units (n_stimuli, n_units)."""
+    """Upper triangle of the RDM of units (n_stimuli, n_units), computed as in studies."""
     matrix = correlation_dissimilarity(zscore_units(responses)[0])
     return matrix[np.triu_indices(len(matrix), 1)]
 
 
 def representations(stimuli: StimulusSet) -> dict[str, np.ndarray]:
-    """RDMs of the three stages, of the images alone."""
+    """RDMs of the three stages, from the images alone."""
     images = stimuli.images(GaborC1.input_size)
     with torch.no_grad():
         plain, mirrored = (
@@ -95,7 +98,7 @@ def experiment(
 
 
 def summarised(found: pd.DataFrame, models: list[str]) -> list[dict]:
-    """Mean fits, and how often each representation fits best, of every patch."""
+    """Mean fits of each representation to every patch, and how often it fits best."""
     rows = []
     for patch in PATCHES:
         fits = found.loc[found["patch"] == patch].drop(columns="patch")
@@ -106,7 +109,7 @@ def summarised(found: pd.DataFrame, models: list[str]) -> list[dict]:
 
 
 def main() -> None:
-    """Run all cells, print (and keep) their table."""
+    """Run all conditions, print their table and write it to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="CSV to write the table to")
     parser.add_argument("--repeats", type=int, default=20)

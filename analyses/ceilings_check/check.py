@@ -1,9 +1,9 @@
-"""Bias and coverage of reliabilities, noise ceilings and the corrected index, on simulated patches with a known truth.
+"""Bias and coverage of reliabilities, noise ceilings and the corrected index, on patches with known true values.
 
 Run as ``python analyses/ceilings_check/check.py [--out TABLE.csv] [--repeats N] [--jobs N]``. Every repeat is a new
-experiment: new identities, neurons, subjects and spikes. What is true of it is computed from twenty more samples of
-neurons (or other trials, or forty more subjects) that saw the same stimuli; what is true of the index, which
-generalises over identities, from one population of thousands of neurons and hundreds of identities.
+experiment: new identities, neurons, subjects and spikes. The true values are computed from twenty more samples of
+neurons (or other trials, or forty more subjects) with the same stimuli. The true index, which generalises over
+identities, is computed from one population of thousands of neurons and hundreds of identities.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ N_TRUE_NEURONS, N_TRUE_IDENTITIES = 16_000, 100
 
 
 def show_faces(n_identities: int) -> StimulusSet:
-    """Faces in five views, whose images nobody looks at."""
+    """Faces in five views; their images are not used."""
     rows = [(f"face{i:03d}_{a:+.0f}", f"face{i:03d}", a) for i in range(n_identities) for a in AZIMUTHS_DEG]
     table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
     table = table.assign(filename="none.png", category="face", elevation_deg=0.0)
@@ -54,7 +54,7 @@ def rdm_vector(recording: xr.DataArray) -> np.ndarray:
 
 
 def check_neuron_ceilings(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
-    """Reliability and its root, against samples of as many other neurons and against all of them together."""
+    """Reliability compared with samples of as many other neurons, its root with all of them together."""
     rates = simulate_rates(
         show_faces(N_IDENTITIES), [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng, kind="parametric"
     )
@@ -80,7 +80,7 @@ def check_neuron_ceilings(region: str, n_neurons: int, rng: np.random.Generator)
 
 
 def check_trial_reliability(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
-    """Reliability over trials, against as many other trials of the same neurons."""
+    """Reliability over trials, compared with as many other trials of the same neurons."""
     rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng, kind="parametric")
     first, second = (draw_trials(rates, N_REPETITIONS, rng=rng) for _ in range(2))
     yield {
@@ -91,7 +91,7 @@ def check_trial_reliability(region: str, n_neurons: int, rng: np.random.Generato
 
 
 def check_subject_ceilings(region: str, n_neurons: int, rng: np.random.Generator) -> Iterator[dict]:
-    """Ceilings over three subjects, against the fit of the RDM that forty others share."""
+    """Ceilings over three subjects, compared with the fit of the mean RDM of forty others."""
     subjects = [f"subject{i:02d}" for i in range(3 + N_OTHER_SUBJECTS)]
     rates = simulate_rates(
         show_faces(N_IDENTITIES), [region], n_neurons * len(subjects), rng=rng, subjects=subjects, kind="parametric"
@@ -115,7 +115,7 @@ def check_subject_ceilings(region: str, n_neurons: int, rng: np.random.Generator
 
 
 def check_index(region: str, n_neurons: int, rng: np.random.Generator, truth: float) -> Iterator[dict]:
-    """The index as it is, over its reliability, and corrected, against that of a large population."""
+    """The index uncorrected, divided by the reliability, and corrected, compared with that of a large population."""
     rates = simulate_rates(show_faces(N_IDENTITIES), [region], n_neurons, rng=rng, kind="parametric")
     trials = draw_trials(rates, N_REPETITIONS, rng=rng)
     found = corrected_indices(trials, rng=rng, n_splits=N_SPLITS).iloc[0]
@@ -127,7 +127,7 @@ def check_index(region: str, n_neurons: int, rng: np.random.Generator, truth: fl
 
 
 def true_index(region: str, rng: np.random.Generator) -> float:
-    """Index of thousands of neurons, their trials as noisy as those of the experiments, over a hundred identities."""
+    """Index of thousands of neurons with the trial noise of the experiments, over a hundred identities."""
     stimuli = show_faces(N_TRUE_IDENTITIES)
     rates = simulate_rates(stimuli, [region], N_TRUE_NEURONS, rng=rng, kind="parametric")
     # Trials are drawn for one block of neurons at a time: all at once would fill gigabytes.
@@ -153,7 +153,7 @@ def one_repeat(region: str, n_neurons: int, repeat: int, truth: float) -> list[d
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Mean truth and estimate, bias, scatter around the truth, mean standard error and coverage."""
+    """Mean true value and estimate, bias, spread around the true value, mean standard error and coverage."""
     rows = rows.assign(error=rows["estimate"] - rows["truth"])
     grouped = rows.groupby(["quantity", "region", "n_neurons"], sort=False)
     table = grouped.agg(
@@ -169,7 +169,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run the checks and print (and keep) their table."""
+    """Run the checks, print their table and write it to a file if one is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="CSV to write the table to")
     parser.add_argument("--repeats", type=int, default=100)

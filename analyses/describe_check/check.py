@@ -1,10 +1,10 @@
-"""Bias and coverage of what ``neurocompare describe`` says, on simulated patches of known truth.
+"""Bias and coverage of the results of ``neurocompare describe``, on simulated patches with known true values.
 
 Run as ``python analyses/describe_check/check.py [--out TABLE.csv] [--repeats N] [--jobs N]``. Every repeat is a new
 experiment: new identities, neurons and spikes. Shares and index are compared with those of one population of thousands
-of neurons and many identities (shares: without trial noise; the index: with as many trials, whose noise it keeps); the
-reliability with the mean correlation of the RDM with those of
-other samples of as many neurons that saw the same stimuli; the verdict with the sign of the true index.
+of neurons and many identities, the shares without trial noise, the index with as many trials as the experiments. The
+reliability is compared with the mean correlation of the RDM with those of other samples of as many neurons and the same
+stimuli, the verdict with the sign of the true index.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ N_TRUE_NEURONS, N_TRUE_IDENTITIES = 3_000, 60
 
 
 def show_faces(n_identities: int) -> StimulusSet:
-    """Faces in five views, whose images nobody looks at."""
+    """Faces in five views; their images are not used."""
     rows = [(f"face{i:03d}_{a:+.0f}", f"face{i:03d}", a) for i in range(n_identities) for a in AZIMUTHS_DEG]
     table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
     table = table.assign(filename="none.png", category="face", elevation_deg=0.0)
@@ -50,7 +50,7 @@ def rdm_vector(recording: xr.DataArray) -> np.ndarray:
 
 
 def true_values(region: str) -> dict[str, float]:
-    """Shares and index of a population that is nearly all there is, without trial noise."""
+    """Shares and index of a very large population, without trial noise."""
     shown = show_faces(N_TRUE_IDENTITIES)
     rates = simulate_rates(
         shown, [region], N_TRUE_NEURONS, rng=np.random.default_rng([SEED, REGIONS.index(region)]), kind="parametric"
@@ -70,7 +70,7 @@ def true_values(region: str) -> dict[str, float]:
 
 
 def experiment(region: str, n_neurons: int, truth: dict[str, float], repeat: int) -> list[dict]:
-    """What one experiment says, beside what is true of it."""
+    """Estimates of one experiment and the true values."""
     rng = np.random.default_rng([SEED, REGIONS.index(region), n_neurons, repeat])
     shown = show_faces(N_IDENTITIES)
     rates = simulate_rates(shown, [region], n_neurons * (1 + N_OTHER_SAMPLES), rng=rng, kind="parametric")
@@ -95,7 +95,7 @@ def experiment(region: str, n_neurons: int, truth: dict[str, float], repeat: int
 
 
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
-    """Truth, mean estimate, bias and coverage by patch and number of neurons."""
+    """True value, mean estimate, bias and coverage by patch and number of neurons."""
     numbers = rows[rows["quantity"] != "verdict"]
     table = numbers.groupby(["region", "n_neurons", "quantity"], sort=False).agg(
         truth=("truth", "mean"), estimate=("estimate", "mean"), coverage=("covered", "mean"), n=("covered", "size")

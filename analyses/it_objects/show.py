@@ -1,7 +1,7 @@
-"""Objects and positions in recordings of inferior temporal cortex: RDM, reliability, and what it is made of.
+"""Objects and positions in recordings of inferior temporal cortex: RDM, reliability, and distances by kind of pair.
 
 Run as ``python analyses/it_objects/show.py FOLDER --out FIGURE.png``; FOLDER holds the raster files of Zhang et al.
-(2011, PNAS 108:8850) as the Neural Decoding Toolbox ships them (132 neurons, 7 objects x 3 positions).
+(2011, PNAS 108:8850) as distributed with the Neural Decoding Toolbox (132 neurons, 7 objects x 3 positions).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def describe(matrix: np.ndarray, patterns: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_rdm(axis: Axes, matrix: np.ndarray, patterns: pd.DataFrame, title: str) -> None:
-    """RDM with one label an object and thin lines between them."""
+    """RDM with one label per object and thin lines between objects."""
     image = axis.imshow(matrix, cmap="viridis", vmin=0)
     objects = list(dict.fromkeys(patterns["stimulus_ID"]))
     axis.set_xticks(np.arange(len(objects)) * 3 + 1, objects, rotation=60)
@@ -51,7 +51,7 @@ def draw_rdm(axis: Axes, matrix: np.ndarray, patterns: pd.DataFrame, title: str)
 
 
 def draw_kinds(axis: Axes, table: pd.DataFrame) -> None:
-    """Mean dissimilarity of each kind of pair, one line an object."""
+    """Mean dissimilarity of each kind of pair, one line per object."""
     for name, row in table.iterrows():
         style = {"color": "#b5542b", "linewidth": 2.5} if name == "all" else {"color": "#b8b8b8", "linewidth": 1}
         axis.plot(KINDS, row, marker="o", **style)

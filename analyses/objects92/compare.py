@@ -1,4 +1,4 @@
-"""Fits and standard errors beside rsatoolbox's, on the RDMs of 92 objects.
+"""Fits and standard errors compared with those of rsatoolbox, on the RDMs of 92 objects.
 
 Run as ``python analyses/objects92/compare.py FOLDER``; the folder holds the authors' files and ``stimulus_set.csv``.
 """
@@ -22,7 +22,7 @@ METHODS = ("corr", "cosine", "spearman", "rho-a")
 
 
 def main() -> None:
-    """Print the two side by side."""
+    """Print both results side by side."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder

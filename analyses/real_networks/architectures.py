@@ -1,7 +1,7 @@
-"""Two networks that other people trained, as modules without their weights: ``squeezenet()`` and ``dlib_face()``.
+"""Two networks trained by others, as modules without their weights: ``squeezenet()`` and ``dlib_face()``.
 
-Weights are not part of this package. ``README.md`` beside this file says where they come from, and how their tensors
-are called.
+The weights are not part of this package. ``README.md`` in this folder gives their source; the tensors in the files have
+the names of the modules here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["DlibFace", "SqueezeNet", "dlib_face", "squeezenet"]
 
 
 class Fire(nn.Module):
-    """A narrow convolution, then a wide one of two kernel sizes."""
+    """A convolution to few channels, followed by convolutions of two kernel sizes to many channels."""
 
     def __init__(self, n_in: int, n_squeeze: int, n_expand: int):
         super().__init__()
@@ -29,7 +29,7 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    """SqueezeNet v1.0 (Iandola et al. 2016); takes RGB images and shows the first convolution BGR."""
+    """SqueezeNet v1.0 (Iandola et al. 2016); takes RGB images; its first convolution sees BGR."""
 
     def __init__(self):
         super().__init__()
@@ -43,7 +43,7 @@ class SqueezeNet(nn.Module):
         self.conv10, self.relu10, self.pool10 = nn.Conv2d(512, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """1,000 class scores of images (n, 3, 227, 227)."""
+        """Scores of 1,000 classes, (n, 1000), for images (n, 3, 227, 227)."""
         x = self.pool1(self.relu1(self.conv1(x[:, [2, 1, 0]])))
         x = self.pool4(self.fire4(self.fire3(self.fire2(x))))
         x = self.pool8(self.fire8(self.fire7(self.fire6(self.fire5(x)))))
@@ -51,31 +51,31 @@ class SqueezeNet(nn.Module):
 
 
 class Scale(nn.Module):
-    """A gain and a bias for every channel: batch normalisation with its statistics folded in."""
+    """A gain and a bias for every channel: batch normalisation with fixed statistics."""
 
     def __init__(self, n: int):
         super().__init__()
         self.weight, self.bias = nn.Parameter(torch.ones(n)), nn.Parameter(torch.zeros(n))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of maps (n, channels, height, width)."""
+        """Scaled maps, of the same shape (n, channels, height, width)."""
         return x * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
 
 
 class ConvScale(nn.Module):
-    """A convolution and its scale."""
+    """A convolution followed by a gain and a bias."""
 
     def __init__(self, n_in: int, n_out: int, size: int = 3, stride: int = 1, padding: int = 1):
         super().__init__()
         self.conv, self.scale = nn.Conv2d(n_in, n_out, size, stride=stride, padding=padding), Scale(n_out)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of maps (n, n_in, height, width)."""
+        """Maps (n, n_out, height, width) of maps (n, n_in, height, width)."""
         return self.scale(self.conv(x))
 
 
 class Block(nn.Module):
-    """A residual block; ``down`` halves the map, and zeros fill the channels that its input lacks."""
+    """A residual block; ``down`` halves the map and fills new channels of the shortcut with zeros."""
 
     def __init__(self, n_in: int, n_out: int, *, down: bool):
         super().__init__()
@@ -84,7 +84,7 @@ class Block(nn.Module):
         self.conv2, self.relu2 = ConvScale(n_out, n_out), nn.ReLU()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of maps (n, n_in, height, width)."""
+        """Maps with ``n_out`` channels, half as high and wide if ``down``, of maps (n, n_in, height, width)."""
         out = self.conv2(self.relu1(self.conv1(x)))
         if self.down:
             x = functional.avg_pool2d(x, 2, 2)
@@ -117,7 +117,7 @@ class DlibFace(nn.Module):
         self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(256, 128, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Embeddings of images (n, 3, 150, 150)."""
+        """Embeddings (n, 128) of images (n, 3, 150, 150)."""
         x = self.pool(self.relu(self.conv32_down(x)))
         for name in _BLOCKS:
             x = getattr(self, name)(x)
@@ -125,10 +125,10 @@ class DlibFace(nn.Module):
 
 
 def squeezenet() -> SqueezeNet:
-    """With random weights."""
+    """SqueezeNet v1.0 with random weights."""
     return SqueezeNet()
 
 
 def dlib_face() -> DlibFace:
-    """With random weights."""
+    """The dlib network for faces with random weights."""
     return DlibFace()

@@ -1,9 +1,9 @@
-"""Index by relative depth of networks that others trained, beside themselves untrained, from finished runs.
+"""Index by relative depth of networks trained by others and of the same networks untrained, from finished runs.
 
 ``python analyses/real_networks/draw.py FACES [FACES ...] [--objects OBJECTS] [--out FOLDER]``: FACES are runs of
 ``analyses/real_networks_faces.toml``, OBJECTS is one of ``analyses/real_networks.toml``. Writes ``index_by_layer.csv``
-(mean index over exemplars; of random starts mean, smallest and largest), ``index_by_depth`` (a panel a network) and
-``first_figure`` (one network, faces alone), and prints the table.
+(mean index over exemplars; for random starts mean, smallest and largest), ``index_by_depth`` (one panel per network)
+and ``first_figure`` (one network, faces only), and prints the table.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from neurocompare.reporting.drawing import new_figure, note, save_figure, style
 
 HERE = Path(__file__).parent
 POOLED = {"efficientnet-lite0": "avgpool", "squeezenet": "pool10", "dlib_face": "avgpool"}
-"""The layer that pools the last map over space, of each network."""
+"""The layer of each network that pools the last map over space."""
 TRAINED_ON = {
     "efficientnet-lite0": "photographs of objects",
     "squeezenet": "photographs of objects",
@@ -33,13 +33,13 @@ SINGLY = ("face", "chair", "airplane", "tool", "animal")
 
 
 def indices(run: Path, label: str) -> pd.DataFrame:
-    """Mean index over exemplars, of every network, layer and category."""
+    """Mean index over exemplars for every network, layer and category."""
     table = pd.read_csv(run / "tables" / "viewpoint_summary.csv")
     return table.assign(stimuli=label if table["category"].nunique() == 1 else "objects: " + table["category"])
 
 
 def over_starts(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean over starts with the smallest and largest, in the order of layers; ``depth`` is 0 to 1 (of maps)."""
+    """Mean, smallest and largest index over random starts, in the order of layers, with relative depth (0 to 1)."""
     keys = ["stimuli", "model", "regime", "layer", "layer_index"]
     found = table.groupby(keys)["index"].agg(["mean", "min", "max", "count"]).reset_index()
     found["pooled"] = found["layer"].str.fullmatch(r"avgpool\(.*\)")
@@ -53,7 +53,7 @@ def over_starts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def lines(axes: Axes, shown: pd.DataFrame, *, dashes: str = "-", label: str = "") -> None:
-    """Maps of one stimulus set by depth: trained, and random starts with their range."""
+    """Index of maps by depth for one stimulus set: the trained network, and random starts with their range."""
     for regime, rows in shown[~shown["pooled"]].groupby("regime", sort=False):
         name = {"trained": "trained", "untrained": "untrained, five starts"}[regime]
         axes.plot(
@@ -64,7 +64,7 @@ def lines(axes: Axes, shown: pd.DataFrame, *, dashes: str = "-", label: str = ""
 
 
 def mark(axes: Axes, shown: pd.DataFrame, model: str) -> None:
-    """The place of the pooling."""
+    """Mark the depth of the global pooling."""
     depth = shown[(shown["layer"] == POOLED[model])]["depth"].iloc[0]
     axes.axvspan(depth - 0.02, depth + 0.02, color="#56B4E9", alpha=0.35, linewidth=0)
     axes.text(depth - 0.03, 0.97, "pooling", rotation=90, ha="right", va="top", fontsize=6, color="#0072B2")
@@ -73,7 +73,7 @@ def mark(axes: Axes, shown: pd.DataFrame, model: str) -> None:
 
 
 def draw_panels(table: pd.DataFrame) -> Figure:
-    """A column a network, a row a stimulus set; objects with one plane of symmetry together."""
+    """One column per network, one row per stimulus set; objects with one plane of symmetry share a row."""
     table = table.assign(
         stimuli=table["stimuli"].replace({f"objects: {name}": "objects, one plane" for name in SINGLY})
     )
@@ -102,7 +102,7 @@ def draw_panels(table: pd.DataFrame) -> Figure:
 
 
 def draw_first(table: pd.DataFrame, model: str = "efficientnet-lite0") -> Figure:
-    """One network, trained and untrained, on the sets of faces."""
+    """One network, trained and untrained, for both sets of faces."""
     faces = table[(table["model"] == model) & ~table["stimuli"].str.startswith("objects: ")]
     with style():
         figure = new_figure(5.2, 3.0)

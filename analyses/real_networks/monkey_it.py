@@ -1,11 +1,11 @@
-"""Networks that others trained beside IT cortex: 92 objects, parts of them, and categories controlled.
+"""Fits of networks trained by others to IT cortex: all 92 objects, subsets of them, and with categories controlled.
 
 ``python analyses/real_networks/monkey_it.py RUN DATA [--out FOLDER]``: RUN is a run of ``analyses/monkey_it.toml``,
-whose RDMs are taken; DATA holds the files that it names (``stimulus_set.csv`` and the authors' RDMs). Writes
-``monkey_it.csv`` (fits), ``monkey_it_best.csv`` (the layers of each network that are not told from its best one) and
+whose RDMs are used; DATA holds the files named in it (``stimulus_set.csv`` and the authors' RDMs). Writes
+``monkey_it.csv`` (fits), ``monkey_it_best.csv`` (the confidence set for the best layer of each network) and
 ``monkey_it_claims.csv``, and prints them.
 
-Stimuli are resampled: all of them, and by category (all images of one category are left out together).
+The jackknife leaves out single stimuli or, for new categories, all images of one category together.
 """
 
 from __future__ import annotations
@@ -48,14 +48,15 @@ def humans(data: Path, stimuli: StimulusSet) -> RDMs:
 
 
 def part(rdms: RDMs, stimuli: StimulusSet) -> RDMs:
-    """The RDMs of some of the stimuli."""
+    """The RDMs restricted to the given stimuli."""
     return rdms.subset_pattern("stimulus_id", list(stimuli.table.index))
 
 
 def by_category(rdms: RDMs, stimuli: StimulusSet, role: str) -> RDMs:
-    """The RDMs with the category of each stimulus in the place of its identity or of its view.
+    """The RDMs with the category of each stimulus in place of its identity or of its view.
 
-    As identities, categories are left out whole. As views, the mean of each pair of categories is partialled out.
+    With categories as identities, the jackknife leaves out whole categories. With categories as views, the mean of each
+    pair of categories is partialled out.
     """
     names = stimuli.table.loc[list(rdms.pattern_descriptors["stimulus_id"]), CATEGORIES]
     values = names if role == "identity" else pd.Categorical(names).codes.astype(float)
@@ -67,7 +68,7 @@ def by_category(rdms: RDMs, stimuli: StimulusSet, role: str) -> RDMs:
 
 
 def fits(models: RDMs, regions: RDMs, stimuli: StimulusSet) -> dict[str, FitResult]:
-    """Fits over all images and parts of them; with categories partialled out; with categories left out whole."""
+    """Fits over all images and subsets, with categories partialled out, and with a jackknife over categories."""
     about = stimuli.table
     parts = {"all 92": stimuli, "faces": stimuli.take(np.flatnonzero(about["face"] == 1))}
     parts["animates"] = stimuli.take(np.flatnonzero(about["animal"] == 1))
@@ -86,7 +87,7 @@ def _fits(models: RDMs, regions: RDMs, **options: object) -> FitResult:
 
 
 def over_starts(table: pd.DataFrame) -> pd.DataFrame:
-    """Fits of trained networks, and of random starts their mean and range."""
+    """Fits of trained networks with intervals; for random starts, mean and range of their fits."""
     keys = ["images", "region", "model", "regime", "layer"]
     grouped = table.groupby(keys, sort=False, dropna=False)
     found = grouped[["fit", "ci_low", "ci_high", "p_zero"]].first()
@@ -98,15 +99,15 @@ def over_starts(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims(results: dict[str, FitResult]) -> pd.DataFrame:
-    """Differences of fits with their intervals, of layers that are named by structure and not by their fits.
+    """Differences between fits, with intervals, of layers chosen by their place in the network and not by their fits.
 
-    Every layer of a trained network against the mean of five random starts of it; at the pooled map, objects against
-    faces as training; and the pooled map against pixels, C1 and the authors' models.
+    Each layer of a trained network is compared with the mean of its five random starts. At the pooled map, training on
+    objects is compared with training on faces, and the pooled map with pixels, C1 and the authors' models.
     """
     rows = []
     for images, result in results.items():
         names = list(_contrasts(result.models.reset_index(drop=True)))
-        # One by one: a model RDM that is constant over a part of the images has no fit, and others have.
+        # One at a time: a model RDM that is constant over a subset of the images has no fit, but others have one.
         found = [result.contrasts(row[None]) for _, _, row in names]
         estimates, se, p = (np.concatenate(parts) for parts in zip(*found, strict=True))
         for place, (kind, about, _) in enumerate(names):
@@ -125,11 +126,11 @@ def claims(results: dict[str, FitResult]) -> pd.DataFrame:
 
 
 POOLED = {"efficientnet-lite0": "avgpool", "squeezenet": "pool10", "dlib_face": "avgpool"}
-"""The map pooled over space, of each network."""
+"""The layer of each network that pools the last map over space."""
 
 
 def _contrasts(models: pd.DataFrame) -> Iterator[tuple[str, str, np.ndarray]]:
-    """What is claimed to be larger, of what, and the weight of every model RDM."""
+    """Each claim: its kind, the models it compares, and the weight of every model RDM in the difference."""
     trained, untrained = (models["regime"] == regime for regime in ("trained", "untrained"))
     for place in np.flatnonzero(trained):
         name, layer = models.loc[place, ["model", "layer"]]

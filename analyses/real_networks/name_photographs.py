@@ -1,8 +1,7 @@
-"""What EfficientNet-Lite0 names on the sample photographs of scikit-image, to see that it is shown images rightly.
+"""Names given by EfficientNet-Lite0 to sample photographs of scikit-image: a check of its weights and preprocessing.
 
 ``python analyses/real_networks/name_photographs.py FOLDER`` takes the folder ``skimage/data`` of an installed or
-unpacked scikit-image, and prints the five classes that come first for each photograph of something that ImageNet has a
-class for.
+unpacked scikit-image, and prints the first five classes for each photograph of an object that is a class of ImageNet.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ PHOTOGRAPHS = {
 
 
 def main() -> None:
-    """Print the classes, and how many photographs are named rightly."""
+    """Print the classes, and the number of photographs with the right name."""
     folder = Path(sys.argv[1])
     network = load_model("efficientnet-lite0", weights="pretrained", device="cpu")
     right = {1: 0, 5: 0}

@@ -1,7 +1,7 @@
-"""How often contrasts of training regimes reject and cover with few seeds, and which test is to be trusted.
+"""Error rates, coverage and power of contrasts of training regimes with few seeds, for every test.
 
-Run as ``python analyses/regime_contrasts/calibrate.py --out FOLDER [--repeats N] [--seed S]``. Networks, exemplars and
-profiles are drawn anew in every repeat from normal distributions; networks of one regime have standard deviation 1.
+Run as ``python analyses/regime_contrasts/calibrate.py --out FOLDER [--repeats N] [--seed S]``. Every repeat draws
+new networks, exemplars and profiles from normal distributions; the standard deviation over networks of a regime is 1.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ INTERACTION_TESTS = ("F", "F, Greenhouse-Geisser", "permuted profiles")
 def one_value_a_network(
     n_seeds: int, correlation: float, spread: float, n_repeats: int, rng: np.random.Generator
 ) -> list[dict]:
-    """Two regimes, networks of one seed correlated, those of the second regime ``spread`` times as variable."""
+    """Two regimes; networks of a seed are correlated; the second regime has ``spread`` times the standard deviation."""
     found = defaultdict(list)
     paired = permutations_of(n_seeds, n_seeds, paired=True, rng=rng)
     unpaired = permutations_of(n_seeds, n_seeds, paired=False, rng=rng)
@@ -53,9 +53,9 @@ def one_value_a_network(
 def many_exemplars(
     n_seeds: int, n_exemplars: int, correlation: float, variation: float, n_repeats: int, rng: np.random.Generator
 ) -> list[dict]:
-    """Every network is measured on the same exemplars; the regime's effect varies by ``variation`` between them.
+    """All networks are measured on the same exemplars, over which the effect of the regime varies.
 
-    ``variation`` is the standard deviation, over exemplars, of what they add in each regime; of a single value it is 1.
+    ``variation`` is the standard deviation over exemplars of their effect in each regime; that of a single value is 1.
     """
     found = defaultdict(list)
     for _ in range(n_repeats):
@@ -108,7 +108,7 @@ def correlated_networks(n_seeds: int, correlation: float, rng: np.random.Generat
 
 
 def random_intercept(first: np.ndarray, second: np.ndarray) -> Outcome:
-    """``value ~ regime + (1 | seed)`` with the z test that statsmodels prints, whatever the optimiser says."""
+    """``value ~ regime + (1 | seed)`` with the z test of statsmodels, even if the optimiser did not converge."""
     values = np.concatenate([first, second])
     regime = np.repeat([1.0, 0.0], len(first))
     with warnings.catch_warnings():
@@ -120,13 +120,13 @@ def random_intercept(first: np.ndarray, second: np.ndarray) -> Outcome:
 
 
 def both(outcome: Outcome) -> list[bool]:
-    """Whether the test rejects without a difference, and with one: the effect shifts the estimate alone."""
+    """Whether the test rejects without a difference and with one; an effect changes only the estimate."""
     critical = stats.t.ppf(1 - ALPHA / 2, outcome.df) * outcome.se
     return [abs(outcome.estimate) > critical, outcome.estimate + EFFECT > critical]
 
 
 def summarised(found: dict[str, list]) -> list[dict]:
-    """Shares of repeats; an interval holds the truth wherever its test does not reject it."""
+    """Shares of repeats; an interval contains the true value if its test does not reject this value."""
     rows = []
     for test, repeats in found.items():
         type_one, power = np.mean(repeats, axis=0)
@@ -137,7 +137,7 @@ def summarised(found: dict[str, list]) -> list[dict]:
 
 
 def simulate(n_repeats: int, seed: int) -> pd.DataFrame:
-    """All settings, each with random numbers of its own."""
+    """Results of all settings, each with its own random numbers."""
     streams = iter(np.random.default_rng(seed).spawn(30))
     rows = []
     for n_seeds in (3, 5, 10):

@@ -1,9 +1,9 @@
-"""What the simulated patches look like: tuning curves, view RDMs, index and identity tuning, one row a patch.
+"""Figure of the simulated patches: tuning curves, view RDMs, index and identity tuning, one row per patch.
 
-Run as ``python analyses/simulated_patches/show.py --out FIGURE.png``. What to expect, after Freiwald & Tsao (2010):
-neurons of ML prefer one view, neurons of AL mirror-symmetric views, neurons of AM answer few identities almost whatever
-the view; the index of Farzmahdi et al. (2024) is negative, near 1 and about 0. What comes out is -0.48, 0.98 and 0.52:
-what little AM says of views is half pooled over reflection.
+Run as ``python analyses/simulated_patches/show.py --out FIGURE.png``. Expected after Freiwald & Tsao (2010): neurons of
+ML prefer one view, neurons of AL mirror-symmetric views, and neurons of AM respond to few identities in almost all
+views. The expected index of Farzmahdi et al. (2024) is negative, near 1 and about 0; the result is -0.48, 0.98 and
+0.52. AM is above 0 because half of its small view tuning is pooled over reflection.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ INK, ACCENT, FAINT = "#222222", "#b5542b", "#b8b8b8"
 
 
 def show_faces() -> StimulusSet:
-    """Twenty-five faces in nine views, known by twenty random measures, so that nobody looks at images."""
+    """Twenty-five faces in nine views with twenty random rendering parameters; their images are not used."""
     rows = [(f"face{i:02d}_{a:+.1f}", f"face{i:02d}", a) for i in range(N_IDENTITIES) for a in AZIMUTHS_DEG]
     table = pd.DataFrame(rows, columns=["stimulus_id", "identity", "azimuth_deg"]).set_index("stimulus_id")
     scores = np.random.default_rng(SEED).standard_normal((N_IDENTITIES, N_MEASURES))
@@ -46,7 +46,7 @@ def show_faces() -> StimulusSet:
 
 
 def draw(recording: xr.DataArray, stimuli: StimulusSet, rng: np.random.Generator) -> plt.Figure:
-    """One row a patch, one column a kind of evidence."""
+    """One row per patch, one column per kind of panel."""
     figure, axes = plt.subplots(3, 4, figsize=(13, 8.6), constrained_layout=True)
     views = compute_neural_rdms(recording, within="identity", normalize="zscore", stimuli=stimuli)
     indices = index_table(views)
@@ -79,7 +79,7 @@ def draw(recording: xr.DataArray, stimuli: StimulusSet, rng: np.random.Generator
 
 
 def _tuning_curves(axis: Axes, curves: np.ndarray, preferred_deg: np.ndarray, rng: np.random.Generator) -> None:
-    """A few neurons at random, and in colour the one whose preferred view is the patch's median."""
+    """Tuning of a few random neurons, and in colour that of the neuron whose preferred view is the patch's median."""
     typical = int(np.argmin(np.abs(preferred_deg - np.median(preferred_deg))))
     for neuron in rng.choice(curves.shape[1], N_CURVES, replace=False):
         axis.plot(AZIMUTHS_DEG, curves[:, neuron] / curves[:, neuron].max(), color=FAINT, linewidth=1)
@@ -124,7 +124,7 @@ def _indices(axis: Axes, values: pd.Series, corrected: pd.Series, expected: str)
 
 
 def _identities(axis: Axes, cube: np.ndarray) -> None:
-    """Rates of each neuron to its identities from best to worst, and the share of variance that identity explains."""
+    """Rates of each neuron to identities from best to worst, and the share of variance explained by identity."""
     by_identity = cube.mean(axis=1)
     ranked = np.sort(by_identity, axis=0)[::-1] / by_identity.max(axis=0)
     ranks = np.arange(1, N_IDENTITIES + 1)

@@ -1,8 +1,8 @@
-"""What the rendered stimuli look like and how they are controlled: shapes, symmetry, luminance, time, real faces.
+"""Checks of the rendered stimuli: shapes, symmetry, luminance, rendering time, and comparison with real faces.
 
 Run as ``python analyses/stimuli/show.py --out FOLDER [--faces CSV] [--timing]``. Every table is printed and written as
-CSV, every figure as PNG. What to expect: images are symmetric at 0 degrees in every bilateral category, at 0 and +-90
-degrees in cars and boats, about equally in every view of fruits and flowers, and nowhere in chiral objects.
+CSV, every figure as PNG. Expected: images are symmetric at 0 degrees in every bilateral category, at 0 and +-90 degrees
+in cars and boats, about equally in every view of fruits and flowers, and in no view of chiral objects.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ INK, ACCENT, FAINT = "#222222", "#b5542b", "#b8b8b8"
 
 
 def render_objects() -> tuple[StimulusSet, pd.DataFrame]:
-    """The nine categories, and mean and deviation of every foreground before and after matching."""
+    """Images of the nine categories, and mean and deviation of every foreground before and after matching."""
     plan = plan_set("objects", size=SIZE, seed=0)
     pixels, before, after = [], [], []
     for _, rendering in render_unmatched(plan):
@@ -66,7 +66,7 @@ def render_objects() -> tuple[StimulusSet, pd.DataFrame]:
 
 
 def render_twins() -> StimulusSet:
-    """One exemplar of every class of twins: the symmetric object, and below it the chiral one."""
+    """One exemplar of every class: the symmetric object, and below it its chiral twin."""
     views = np.array(VIEWS_DEG)
     still = (views, 0 * views, np.zeros((len(views), 2)), np.ones(len(views)))
     exemplars = []
@@ -79,7 +79,7 @@ def render_twins() -> StimulusSet:
 
 
 def save_sheet(stimuli: StimulusSet, path: Path, rows: int, columns: int) -> None:
-    """Contact sheet in 64 gray levels, which keeps the file small."""
+    """Save a contact sheet in 64 gray levels, to keep the file small."""
     sheet = contact_sheet(stimuli, thumbnail=56, rows_per_category=rows, columns=columns)
     sheet.convert("L").quantize(64).save(path, optimize=True)
 
@@ -91,7 +91,7 @@ def category_symmetry(objects: StimulusSet) -> pd.DataFrame:
 
 
 def twin_symmetry() -> pd.DataFrame:
-    """Mean image symmetry of both training sets by distance from the front, degrees."""
+    """Mean image symmetry of both training sets by |azimuth| in degrees."""
     rows = {}
     for kind in ("symmetric", "chiral"):
         stimuli = training_set(kind, N_TRAINING, size=SIZE, n_exemplars=4)
@@ -104,7 +104,7 @@ def twin_symmetry() -> pd.DataFrame:
 
 
 def least_chirality() -> pd.DataFrame:
-    """Chirality of some exemplars of every class, and the same of their symmetric twins."""
+    """Chirality of some exemplars of every class and of their symmetric twins."""
     rows = []
     for k in range(N_CLASSES):
         exemplars = [twins(k, np.random.default_rng([SEED, k, e]).random(N_MEASURES)) for e in range(N_CHIRALITY)]
@@ -114,7 +114,7 @@ def least_chirality() -> pd.DataFrame:
 
 
 def timing() -> pd.DataFrame:
-    """CPU seconds of every part of making the two sets, in this process."""
+    """Processor time in seconds of every part of rendering the two sets, in this process."""
     plans = {
         "objects": plan_set("objects", size=224, seed=0),
         "training": plan_set("training", training=TrainingImages("chiral"), size=32, seed=0),
@@ -194,7 +194,7 @@ def _draw_rdm(axis: Axes, matrix: np.ndarray, largest: float, title: str) -> Non
 
 
 def draw_symmetry(categories: pd.DataFrame, both: pd.DataFrame) -> plt.Figure:
-    """Image symmetry by azimuth, one panel a category, and the two training sets."""
+    """Image symmetry by azimuth, one panel per category and one for the two training sets."""
     figure, axes = plt.subplots(2, 5, figsize=(12, 5), sharey=True, constrained_layout=True)
     for axis, (category, values) in zip(axes.flat, categories.iterrows(), strict=False):
         axis.plot(values.index, values, marker="o", color=ACCENT)
@@ -210,7 +210,7 @@ def draw_symmetry(categories: pd.DataFrame, both: pd.DataFrame) -> plt.Figure:
 
 
 def draw_luminance(luminance: pd.DataFrame) -> plt.Figure:
-    """Histograms of every image's foreground mean and deviation, before and after matching."""
+    """Histograms of the mean and deviation of the foregrounds, before and after matching."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
     for axis, what, wanted in zip(axes, ("mean", "sd"), (FOREGROUND_MEAN, FOREGROUND_SD), strict=True):
         bins = np.linspace(0, luminance[f"{what}_before"].max() * 1.05, 60)
@@ -223,12 +223,12 @@ def draw_luminance(luminance: pd.DataFrame) -> plt.Figure:
 
 
 def summarize_luminance(luminance: pd.DataFrame) -> pd.DataFrame:
-    """Least, mean and largest level of the foregrounds by category, before and after matching."""
+    """Smallest, mean and largest foreground levels by category, before and after matching."""
     return luminance.groupby("category", sort=False).agg(["min", "mean", "max"])
 
 
 def _report(table: pd.DataFrame, path: Path, title: str, *, index: bool = False) -> None:
-    """Print a table and write it."""
+    """Print a table and write it as CSV."""
     print(title)
     print(table.round(3).to_string(index=index), end="\n\n", flush=True)
     table.round(4).to_csv(path, index=index, lineterminator="\n")

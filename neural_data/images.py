@@ -94,7 +94,7 @@ class ImageFiles:
         relative = PurePosixPath(filename)
         if not filename.strip():
             raise InputError(
-                f"{self.place}: {stimulus_id} has no image to show: there is no column 'filename', or no name in it"
+                f"{self.place}: {stimulus_id} has no image: the column 'filename' is missing or empty; fill it in"
             )
         if "\0" in filename or relative.is_absolute() or ".." in relative.parts or "\\" in filename:
             raise InputError(f"{where} lies outside that folder; name files inside it")
@@ -132,7 +132,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
         negative ones, or floating-point values outside 0..1.
     """
     if not isinstance(content, bytes):
-        raise InputError(f"{where} is not a readable image (there are no bytes in it); replace the file")
+        raise InputError(f"{where} is not a readable image (it is empty); replace the file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged tags; what cannot be read raises
@@ -229,7 +229,7 @@ def _from_integers(image: Image.Image, where: str) -> np.ndarray:
 
 def _from_floats(values: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(values).all():
-        raise InputError(f"{where} holds numbers that are not finite; save it again with values from 0 to 1")
+        raise InputError(f"{where} has values that are not finite; save it again with values from 0 to 1")
     _refuse_outside(values, 0.0, 1.0, where)
     return values.astype(np.float32)
 
@@ -237,8 +237,8 @@ def _from_floats(values: np.ndarray, where: str) -> np.ndarray:
 def _refuse_outside(values: np.ndarray, low: float, high: float, where: str) -> None:
     if values.min() < low or values.max() > high:
         raise InputError(
-            f"{where} holds values from {values.min():g} to {values.max():g}; of this type they run from {low:g} "
-            f"(black) to {high:g} (white), so scale the image and save it again"
+            f"{where} holds values from {values.min():g} to {values.max():g}; values of this type must lie between "
+            f"{low:g} (black) and {high:g} (white), so scale the image and save it again"
         )
 
 

@@ -144,7 +144,7 @@ def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:
         if field in fields:
             raise InputError(f"pattern {pattern!r}: the field {field!r} occurs twice")
         if field[0].isdigit() or field == "filename":
-            raise InputError(f"pattern {pattern!r}: {field!r} cannot name a field; choose another word")
+            raise InputError(f"pattern {pattern!r}: {field!r} cannot be the name of a field; choose another")
         fields.add(field)
         if spelled:
             words[field] = _spelled(spelled, pattern)
@@ -154,10 +154,11 @@ def _compiled(pattern: str) -> tuple[re.Pattern, dict[str, dict[str, str]]]:
         parts.append(f"(?P<{field}>{options})")
     if not fields:
         raise InputError(
-            f"pattern {pattern!r} has no field; write what names say in braces: '{{identity}}_{{azimuth_deg}}.png'"
+            f"pattern {pattern!r} has no field; write the parts of the names in braces: "
+            f"'{{identity}}_{{azimuth_deg}}.png'"
         )
     if re.search(r"[{}]", re.sub(r"\{\w+(?::[^}]*)?\}", "", pattern)):
-        raise InputError(f"pattern {pattern!r} has a brace without its partner")
+        raise InputError(f"pattern {pattern!r} has an unpaired brace; add the other one")
     return re.compile("".join(parts)), words
 
 

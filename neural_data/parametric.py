@@ -144,7 +144,9 @@ def parametric_rates(
     """
     dims = {t.face_space_dims for t in tunings.values()}
     if len(dims) > 1:
-        raise InputError(f"patches share one face space, and face_space_dims differ: {sorted(dims)}")
+        raise InputError(
+            f"patches share one face space, but their face_space_dims differ: {sorted(dims)}; give the same number"
+        )
     n_dims = whole_number(dims.pop(), "face_space_dims")
     shared = rng.standard_normal((len(stimuli.identities), n_dims))
     own = {subject: rng.standard_normal(shared.shape) for subject in subjects}

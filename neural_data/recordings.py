@@ -101,7 +101,7 @@ def make_recording(
     values = np.asarray(responses)
     for dim, table, size in zip(DIMS, (presentations, neuroids), values.shape, strict=False):
         if len(table) != size:
-            raise InputError(f"{where}: {size} rows of {dim} in the responses and {len(table)} in their table")
+            raise InputError(f"{where}: {size} rows of {dim} in the responses, but {len(table)} in their table")
     coords = {name: ("presentation", presentations[name].to_numpy()) for name in presentations.columns}
     coords |= {name: ("neuroid", neuroids[name].to_numpy()) for name in neuroids.columns}
     if time_bins_ms is not None:
@@ -112,7 +112,7 @@ def make_recording(
             values, dims=DIMS[: values.ndim], coords=coords, attrs={"units": units, **(attrs or {})}, name="data"
         )
     except (ValueError, TypeError) as error:
-        raise InputError(f"{where}: responses of shape {values.shape} make no recording ({error})") from error
+        raise InputError(f"{where}: responses of shape {values.shape} do not make a recording ({error})") from error
     return checked_recording(recording, where=where)
 
 
@@ -194,7 +194,7 @@ def select_region(recording: xr.DataArray, region: str, *, subject: str | None =
         keep = keep & (recording["subject"].values == subject)
         if not keep.any():
             known = sorted(set(recording["subject"].values[recording["region"].values == region].tolist()))
-            raise InputError(f"no neuron of {region} comes from subject {subject!r}: {closest(subject, known)}")
+            raise InputError(f"{region} has no neuron of subject {subject!r}: {closest(subject, known)}")
     return recording.isel(neuroid=np.flatnonzero(keep))
 
 
@@ -221,7 +221,10 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
     """
     if "time_bin" not in recording.dims:
         if window_ms is not None:
-            raise InputError(f"the recording has no time bins, so no window {tuple(window_ms)} ms can be taken from it")
+            raise InputError(
+                f"the recording has no time bins, so window_ms {tuple(window_ms)} cannot be selected; leave window_ms "
+                "out"
+            )
         return recording
     start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
     low, high = (start.min(), end.max()) if window_ms is None else checked_window(window_ms)
@@ -341,8 +344,7 @@ def stimuli_of(recording: xr.DataArray) -> StimulusSet:
     for column in ("identity", "azimuth_deg"):
         if column not in table.columns:
             raise InputError(
-                f"the recording does not say the {column} of its stimuli; give the stimulus set (stimuli=...) that "
-                "was shown"
+                f"the recording has no {column} for its stimuli; give the stimulus set that was shown (stimuli=...)"
             )
     name = str(recording.attrs.get("stimulus_set_identifier") or "stimuli of the recording")
     azimuths = pd.to_numeric(table["azimuth_deg"], errors="coerce")
@@ -473,7 +475,9 @@ def missing_message(means: pd.DataFrame) -> str:
 
 def _without_missing(means: pd.DataFrame, missing: str) -> pd.DataFrame:
     if missing not in MISSING_POLICIES:
-        raise InputError(f"missing={missing!r} is no way to treat missing cells: {closest(missing, MISSING_POLICIES)}")
+        raise InputError(
+            f"missing={missing!r} is not a way to treat missing cells: {closest(missing, MISSING_POLICIES)}"
+        )
     empty = means.isna().to_numpy()
     if missing == "keep" or not empty.any():
         return means
@@ -519,7 +523,7 @@ def _ordered(recording: xr.DataArray, where: str) -> xr.DataArray:
             recording = recording.reset_index(dim)
     empty = [dim for dim, size in recording.sizes.items() if size == 0]
     if empty:
-        raise InputError(f"{where}: no {empty[0]} in it; a recording needs at least one")
+        raise InputError(f"{where}: has no {empty[0]}; a recording needs at least one")
     if not (np.issubdtype(recording.dtype, np.number) or recording.dtype == bool):
         raise InputError(f"{where}: responses are {recording.dtype}, not numbers")
     if np.issubdtype(recording.dtype, np.complexfloating):
@@ -630,7 +634,7 @@ def _with_repetition(recording: xr.DataArray, where: str) -> xr.DataArray:
         raise InputError(
             f"{where}: {repeated.sum()} presentations repeat a (stimulus_id, repetition), first "
             f"({stimulus_ids[first]!r}, {repetition[first]}); number the repetitions of each stimulus, or leave the "
-            "coord out to have them counted"
+            "coord out, and they are numbered in order"
         )
     return recording.assign_coords(repetition=("presentation", repetition))
 
@@ -638,11 +642,11 @@ def _with_repetition(recording: xr.DataArray, where: str) -> xr.DataArray:
 def _refuse_bad_values(recording: xr.DataArray, where: str) -> None:
     values = recording.values
     for wrong, what, way_out in (
-        (np.isinf(values), "infinite", "replace them by NaN where nothing was measured"),
+        (np.isinf(values), "infinite", "replace missing measurements by NaN"),
         (
             values < 0 if recording.attrs["units"] != "normalized" else np.zeros(0, dtype=bool),
             f"negative, which {recording.attrs['units']} cannot be",
-            "if they are z-scored or baseline-subtracted, say units='normalized'",
+            "if they are z-scored or baseline-subtracted, give units='normalized'",
         ),
     ):
         if wrong.any():
@@ -653,7 +657,7 @@ def _refuse_bad_values(recording: xr.DataArray, where: str) -> None:
                 f"{str(recording['stimulus_id'].values[place[0]])!r}); {way_out}"
             )
     if not np.isfinite(values).any():
-        raise InputError(f"{where}: every response is NaN; there is nothing to analyse")
+        raise InputError(f"{where}: every response is NaN; check the file or the window")
 
 
 def _refuse_bad_time_bins(recording: xr.DataArray, where: str) -> None:

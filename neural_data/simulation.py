@@ -189,12 +189,12 @@ def simulate_again(
     known = about.get("patches", {}) if about.get("model") == "simulate_patches" and kind in KINDS else {}
     for region in regions:
         if region not in known:
-            raise InputError(f"this recording holds no simulated patch {region!r} that could be simulated again")
+            raise InputError(f"this recording has no simulated patch {region!r}; simulate the recording first")
         fields = {one.name for one in dataclasses.fields(KINDS[kind].tuning)}
         if set(known[region]) != fields:
             raise InputError(
                 f"patch {region!r} of this recording was simulated by another version (parameters that differ: "
-                f"{sorted(fields ^ set(known[region]))}) and cannot be simulated again; simulate the recording anew"
+                f"{sorted(fields ^ set(known[region]))}) and cannot give more neurons; simulate the recording again"
             )
     tuning = {region: KINDS[kind].tuning(**known[region]) for region in regions}
     return simulate_rates(stimuli, regions, n_neurons, rng=rng, tuning=tuning, kind=kind)
@@ -307,12 +307,14 @@ def simulate_from_layer(
     """
     units = np.asarray(activations, dtype=float).reshape(len(activations), -1)
     if len(units) != len(stimuli):
-        raise InputError(f"activations hold {len(units)} stimuli and {stimuli.name!r} {len(stimuli)}; they must match")
+        raise InputError(
+            f"activations have {len(units)} stimuli, but {stimuli.name!r} has {len(stimuli)}; give the same stimuli"
+        )
     if not np.isfinite(units).all():
-        raise InputError("activations hold NaN or infinite values; a population cannot be sampled from them")
+        raise InputError("activations have NaN or infinite values; a population cannot be simulated from them")
     varying = np.flatnonzero(np.ptp(units, axis=0) > 0)
     if not len(varying):
-        raise InputError("no unit of the layer varies over the stimuli; a population cannot be sampled from it")
+        raise InputError("no unit of the layer varies over the stimuli; choose another layer or other stimuli")
     if normalize not in ("zscore", None):
         raise InputError(f"normalize must be 'zscore' or None; got {normalize!r}")
     n_neurons = whole_number(n_neurons, "n_neurons")
@@ -455,7 +457,7 @@ def _count(n_neurons: int | Mapping[str, int], region: str) -> int:
     if not isinstance(n_neurons, Mapping):
         return n_neurons
     if region not in n_neurons:
-        raise InputError(f"n_neurons says nothing of region {region!r}; {closest(region, n_neurons)}")
+        raise InputError(f"n_neurons has no number for region {region!r}; {closest(region, n_neurons)}")
     return n_neurons[region]
 
 

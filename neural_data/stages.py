@@ -137,8 +137,8 @@ def identity_coordinates(stimuli: StimulusSet) -> tuple[np.ndarray, str]:
         varying = (grouped.max() - grouped.min()).max() > 1e-9 * measures.abs().max()
         if varying.any():
             raise InputError(
-                f"{stimuli.name}: column {varying.idxmax()!r} differs between images of one identity; a measure "
-                "describes the identity in all of its images"
+                f"{stimuli.name}: column {varying.idxmax()!r} differs between images of one identity; a measure must "
+                "have the same value in all images of an identity"
             )
         return _scaled(grouped.first().loc[stimuli.identities].to_numpy(), stimuli), "measures"
     gray = stimuli.images(IMAGE_SIZE).mean(axis=1).reshape(len(stimuli), -1)
@@ -331,5 +331,7 @@ def _scaled(coordinates: np.ndarray, stimuli: StimulusSet) -> np.ndarray:
     centred = coordinates - coordinates.mean(axis=0)
     size = np.sqrt((centred**2).sum(axis=1).mean()) if centred.size else 0.0
     if not size > 0:
-        raise InputError(f"{stimuli.name}: its identities do not differ in what is shown; no patch can tell them apart")
+        raise InputError(
+            f"{stimuli.name}: its identities have the same images or measures; give a set in which they differ"
+        )
     return centred / size

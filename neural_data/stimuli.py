@@ -90,7 +90,7 @@ class StimulusSet:
 
     def __post_init__(self):
         if (self.files is None) == (self.pixels is None):
-            raise ValueError("a StimulusSet takes either files or pixels: exactly one of them")
+            raise ValueError("a StimulusSet takes either files or pixels; give one of them")
         if self.pixels is not None:
             object.__setattr__(self, "pixels", _checked_pixels(self.pixels, len(self.table)))
         table = checked_stimulus_table(self.table.reset_index(names="stimulus_id"), where=f"stimulus set {self.name!r}")
@@ -166,7 +166,7 @@ class StimulusSet:
             found = self.table[column]
             keep &= angles_in(found, listed) if column in ANGLES else found.isin(listed).to_numpy()
         if not keep.any():
-            raise InputError(f"no stimulus of {self.name} has {values}; {len(self)} were looked at")
+            raise InputError(f"none of the {len(self)} stimuli of {self.name} has {values}")
         return self.take(np.flatnonzero(keep))
 
     def yaw_views(self, azimuths_deg: Sequence[float] | None = None) -> StimulusSet:
@@ -200,8 +200,8 @@ class StimulusSet:
         views = distinct_angles([*self.table["azimuth_deg"].to_numpy()[level], *(azimuths_deg or ())])
         if len(views) > 1 and not self.table["identity"].iloc[level].duplicated().any():
             raise InputError(
-                f"{self.name}: every stimulus shows an identity of its own in one of {len(views)} views; a column "
-                "'identity' says which stimuli show the same face or object"
+                f"{self.name}: every stimulus has its own identity, in {len(views)} views; give the same value in the "
+                "column 'identity' to stimuli that show the same face or object"
             )
         order = {identity: position for position, identity in enumerate(self.identities)}
         rows = self.table.iloc[level]
@@ -367,7 +367,9 @@ class StimulusSet:
             yield from self.pixels
             return
         if self.files is None:
-            raise InputError(f"{self.name} has neither images in memory nor a folder of them")
+            raise InputError(
+                f"{self.name} has neither images in memory nor a folder of images; name their folder (images=...)"
+            )
         animated = 0
         with ImageFiles(self.files) as read:
             for stimulus_id, filename in self.table["filename"].items():
@@ -487,7 +489,7 @@ def _checked_pixels(pixels: np.ndarray, n_stimuli: int) -> np.ndarray:
     """The pixels, checked to be of a type whose black and white levels are defined."""
     pixels = np.asarray(pixels)
     if len(pixels) != n_stimuli:
-        raise ValueError(f"pixels holds {len(pixels)} images and the table {n_stimuli} stimuli")
+        raise ValueError(f"pixels has {len(pixels)} images, but the table {n_stimuli} stimuli")
     if pixels.ndim not in (3, 4) or (pixels.ndim == 4 and pixels.shape[3] != 3):
         raise InputError(
             f"pixels have shape {pixels.shape}; (n_stimuli, height, width) or (n_stimuli, height, width, 3) is needed"
@@ -498,8 +500,8 @@ def _checked_pixels(pixels: np.ndarray, n_stimuli: int) -> np.ndarray:
         raise InputError(f"pixels are {pixels.dtype}; give uint8, uint16, or floating-point numbers from 0 to 1")
     if pixels.size and not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
         raise InputError(
-            f"floating-point pixels run from {np.nanmin(pixels):g} to {np.nanmax(pixels):g}; they must lie from 0 "
-            "(black) to 1 (white), so divide them by their white"
+            f"floating-point pixels run from {np.nanmin(pixels):g} to {np.nanmax(pixels):g}; they must lie between 0 "
+            "(black) and 1 (white), so divide them by the value of white"
         )
     return pixels.astype(np.float32, copy=False)
 
@@ -544,7 +546,7 @@ def _described(value: object) -> str:
     text = repr(value)
     if isinstance(value, (types.FunctionType, type, np.ndarray)) or re.search(r"\b(at 0x|array\()", text):
         raise TypeError(
-            f"no checksum of the transform {text[:80]}: it is not described the same in every run; take a function "
+            f"no checksum of the transform {text[:80]}: its description differs from run to run; use a function "
             "of a module's top level, a functools.partial of one with numbers or text, or a frozen dataclass of them"
         )
     return text
@@ -563,7 +565,7 @@ def _find_images(csv: Path, first: str) -> Path:
     if not place.resolve().is_relative_to(csv.parent.resolve()):
         raise InputError(
             f"{place}: is a link to a place outside the folder of {csv.name}; copy the images there, or name their "
-            "place (images=..., stimuli.images in a study)"
+            "folder (images=..., stimuli.images in a study)"
         )
     return place
 

@@ -81,7 +81,7 @@ def distinct_angles(angles: Sequence[float]) -> list[float]:
 def read_stimulus_table(path: Path) -> pd.DataFrame:
     """Table of a CSV with angles as numbers; ``attrs["lines"]`` are the line numbers of its rows in the file."""
     if not exists(path):
-        raise InputError(f"{path}: no such stimulus set; give the path of its CSV")
+        raise InputError(f"{path}: no such file; give the path of the stimulus set's CSV")
     cells = read_cells(path, "CSV of stimuli")
     angles = [column for column in ANGLES if column in cells.table.columns]
     numbers, _ = numbers_in(cells, angles, path, what="{column}")
@@ -104,17 +104,18 @@ def checked_stimulus_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
     lines = table.attrs.get("lines", np.arange(len(table)) + 2)
     if "stimulus_id" not in table.columns:
         raise InputError(
-            f"{where}: no column 'stimulus_id'; a stimulus set needs it, and has {', '.join(map(str, table.columns))}"
+            f"{where}: no column 'stimulus_id', which a stimulus set needs; columns are "
+            f"{', '.join(map(str, table.columns))}"
         )
     if table.empty:
-        raise InputError(f"{where}: holds no stimulus; at least one row is needed")
+        raise InputError(f"{where}: has no stimuli; at least one row is needed")
     table = _with_optional_columns(table, where)
     repeated = table["stimulus_id"][table["stimulus_id"].duplicated()]
     if len(repeated):
         twice = [int(lines[row]) for row in np.flatnonzero(table["stimulus_id"] == repeated.iloc[0])]
         raise InputError(
             f"{where}: stimulus_id {repeated.iloc[0]!r} occurs {len(twice)} times (lines {listed(twice)}); every "
-            "stimulus needs an id of its own"
+            "stimulus needs its own id"
         )
     for column in ("stimulus_id", "identity"):
         empty = np.flatnonzero(table[column].astype(str).str.strip() == "")
@@ -146,7 +147,7 @@ def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if column not in table.columns:
             like = [str(c) for c in table.columns if str(c).lower().replace(" ", "_") in _spellings(column)]
             if like:
-                raise InputError(f"{where}: no column {column!r}, and {like[0]!r} looks like it; rename that column")
+                raise InputError(f"{where}: no column {column!r}, but {like[0]!r} looks like it; rename that column")
     return table.assign(**{column: v for column, v in absent.items() if column not in table.columns})
 
 

@@ -88,7 +88,7 @@ def test_a_report_can_be_written_again_from_the_run_folder(small_study, tmp_path
     assert call("report", tmp_path / "run") == 0
     assert page.read_bytes() == content
     assert call("report", tmp_path) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "not a finished run" in capsys.readouterr().err
 
 
 def test_quiet_prints_nothing(small_study, tmp_path, capsys):
@@ -104,7 +104,7 @@ def test_check_runs_nothing(small_study, tmp_path, capsys):
 
 
 WRONG_INPUT = {
-    "missing CSV": (lambda f: csv_of(f).unlink(), "stimulus_set.csv: no such stimulus set"),
+    "missing CSV": (lambda f: csv_of(f).unlink(), "stimulus_set.csv: no such file"),
     "no azimuth_deg": (lambda f: edit(csv_of(f), "azimuth_deg", "azimut"), "no column 'azimuth_deg'"),
     "repeated stimulus": (repeat_row, "stimulus_id 's0_-90' occurs 2 times (lines 2, 32)"),
     "missing image": (lambda f: image_of(f).unlink(), "image s2_45.png of s2_45 is missing"),

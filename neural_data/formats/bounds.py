@@ -71,7 +71,9 @@ def checked_file(path: str | Path, what: str = "file") -> Path:
     if stat.S_ISDIR(mode):
         raise InputError(f"{path}: is a folder; name a {what}")
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: is no ordinary file but {_NAMES.get(stat.S_IFMT(mode), 'something else')}")
+        raise InputError(
+            f"{path}: is not an ordinary file but {_NAMES.get(stat.S_IFMT(mode), 'something else')}; name a file"
+        )
     try:
         with path.open("rb"):
             pass
@@ -86,7 +88,7 @@ def checked_folder(path: str | Path, what: str = "folder") -> Path:
     """The path, checked to be a folder that can be listed; see :func:`checked_file`."""
     path = Path(path)
     if not stat.S_ISDIR(_mode(path, what)):
-        raise InputError(f"{path}: is no folder; name a {what}")
+        raise InputError(f"{path}: is not a folder; name a {what}")
     try:
         with os.scandir(path):
             pass
@@ -200,14 +202,14 @@ def refuse_claim(n_bytes: float, path: str | Path, what: str, *, on_disk: int | 
     """
     if n_bytes > LARGEST_CLAIM:
         raise InputError(
-            f"{path}: {what} claims {n_bytes / 1e9:,.1f} GB of memory; at most {LARGEST_CLAIM / 1e9:g} GB are read, so "
-            "split the file or select what is needed"
+            f"{path}: {what} would take {n_bytes / 1e9:,.1f} GB of memory; at most {LARGEST_CLAIM / 1e9:g} GB are "
+            "read, so split the file or select a part of it"
         )
     size = Path(path).stat().st_size if on_disk is None else on_disk
     if n_bytes > SMALL_CLAIM and n_bytes > LARGEST_RATIO * max(size, 1):
         raise InputError(
-            f"{path}: {what} claims {n_bytes / 1e9:,.2f} GB and the file holds {size / 1e6:,.2f} MB; it is damaged, or "
-            "made to fill the memory"
+            f"{path}: {what} would take {n_bytes / 1e9:,.2f} GB, but the file has {size / 1e6:,.2f} MB; it is damaged "
+            "or malicious, so get it again from its source"
         )
 
 
@@ -260,11 +262,11 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str, *, largest: int
             if len(content) <= largest and member.read(1):
                 raise zipfile.BadZipFile("longer than it says")
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise InputError(f"{where} is damaged ({one_line(error)}); make the zip anew") from error
+        raise InputError(f"{where} is damaged ({one_line(error)}); create the zip again") from error
     except Exception as error:
-        raise InputError(f"{where} is damaged ({one_line(error)}); make the zip anew") from error
+        raise InputError(f"{where} is damaged ({one_line(error)}); create the zip again") from error
     if len(content) > largest:
-        raise InputError(f"{where} is larger than it claims; at most {largest / 1e6:,.0f} MB are read")
+        raise InputError(f"{where} is larger than the zip states; at most {largest / 1e6:,.0f} MB are read")
     return content
 
 
@@ -316,7 +318,7 @@ def whole_file(path: str | Path, *, durable: bool = False) -> Iterator[Path]:
         if isinstance(error, InputError):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            problem = "the disk is full; make room and try again. What was written before is still there"
+            problem = "the disk is full; free space and try again. Earlier files are still there"
             raise InputError(f"{path} cannot be written: {problem}") from error
         raise InputError(f"{path}: cannot be written ({error.strerror or one_line(error)}); choose another") from error
     finally:
@@ -329,19 +331,19 @@ _PARTIAL = re.compile(r"\..*\.\d+-[0-9a-f]{8}\.partial(\.\w+)?")
 
 def _mode(path: Path, what: str) -> int:
     if "\0" in str(path):
-        raise InputError(f"{str(path)!r}: a name cannot hold a NUL character")
+        raise InputError(f"{str(path)!r}: a name cannot contain a NUL character; choose another")
     try:
         return path.stat().st_mode
     except OSError as error:
         raise InputError(_refusal(path, what, error)) from None
     except (ValueError, RuntimeError) as error:  # RuntimeError: a link loop, before Python 3.13
-        raise InputError(f"{path}: no name that can be looked up ({one_line(error)})") from None
+        raise InputError(f"{path}: is not a valid path ({one_line(error)}); name another") from None
 
 
 def _refusal(path: Path, what: str, error: OSError) -> str:
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
         if path.is_symlink():
-            return f"{path}: is a link to a place where there is nothing; name the {what} itself"
+            return f"{path}: is a link to something that does not exist; name the {what} itself"
         return f"{path}: no such {what}"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{path}: no permission to read it; change its permissions, or ask its owner"
@@ -349,5 +351,5 @@ def _refusal(path: Path, what: str, error: OSError) -> str:
         return f"{path}: is a link that leads back to itself; name the {what} itself"
     if error.errno == errno.ENAMETOOLONG:
         shown = str(path) if len(str(path)) < 120 else f"{str(path)[:60]}...{str(path)[-40:]}"
-        return f"{shown}: is no name of a {what}, it has {len(path.name)} characters"
+        return f"{shown}: is too long for the name of a {what} ({len(path.name)} characters); name a shorter one"
     return f"{path}: cannot be read ({error.strerror or one_line(error)})"

@@ -123,7 +123,8 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
         raise
     except (*UNREADABLE, struct.error) as error:
         raise InputError(
-            f"{path}: not readable as a netCDF assembly ({type(error).__name__}: {one_line(error)}); it may be cut off"
+            f"{path}: not readable as a netCDF assembly ({type(error).__name__}: {one_line(error)}); it may be "
+            "incomplete, so copy it again"
         ) from error
 
 
@@ -133,7 +134,9 @@ def _data_variable(dataset: xr.Dataset, path: Path) -> xr.DataArray:
         return dataset["data"]
     if len(names) == 1:
         return dataset[names[0]]
-    raise InputError(f"{path}: no variable 'data'; an assembly has one, this file holds {', '.join(names) or 'none'}")
+    raise InputError(
+        f"{path}: no variable 'data', which an assembly must have; the file has {', '.join(names) or 'no variables'}"
+    )
 
 
 def _without_fills(data: xr.DataArray) -> xr.DataArray:
@@ -160,7 +163,9 @@ def _with_labels(data: xr.DataArray, options: ReadOptions, path: Path) -> xr.Dat
     given = dict(options.columns)
     if options.stimulus is not None:
         if "stimulus_id" in given:
-            raise InputError(f"{path}: stimulus and the coord of stimulus_id name the same; give one of them")
+            raise InputError(
+                f"{path}: stimulus and the coord for stimulus_id name the same thing; give only one of them"
+            )
         given["stimulus_id"] = options.stimulus
     for role, name in given.items():
         dim = _DIMS_OF_ROLES.get(role, "presentation")

@@ -119,7 +119,7 @@ def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) ->
     finally:
         csv.field_size_limit(limit)
     if first is None:
-        raise InputError(f"{path}: not readable as a {what} (there is no line of heads)")
+        raise InputError(f"{path}: not readable as a {what} (it has no header line)")
     columns = zip(*rows, strict=True) if rows else ([] for _ in first)
     by_head = dict(zip(_checked_heads(first, path), columns, strict=True))
     table = pd.DataFrame({head: np.array(cells, dtype=object) for head, cells in by_head.items()})
@@ -167,7 +167,7 @@ def numbers_in(
         If a cell is not a number, or the decimal mark cannot be inferred.
     """
     if decimal not in (None, ".", ","):
-        raise InputError(f"{path}: decimal={decimal!r} is no decimal mark; give '.' or ','")
+        raise InputError(f"{path}: decimal={decimal!r} is not a decimal mark; give '.' or ','")
     if not len(columns):
         return pd.DataFrame(index=cells.table.index), None
     flat = np.concatenate([cells.table[column].to_numpy(dtype=object) for column in columns])
@@ -176,8 +176,8 @@ def numbers_in(
     found, doubtful = _decimal_mark(texts, cells.delimiter)
     if decimal is None and doubtful is not None:
         raise InputError(
-            f"{path}: {doubtful[0]!r} may be {doubtful[1]} or {doubtful[2]}, and no other number of the file tells "
-            "which; say decimal='.' or decimal=',' (--decimal)"
+            f"{path}: {doubtful[0]!r} can be {doubtful[1]} or {doubtful[2]}, and no other number in the file decides "
+            "it; give decimal='.' or decimal=',' (--decimal)"
         )
     values = [_number(text, decimal or found) for text in texts]
     wrong = np.array([value is None for value in values], dtype=bool)
@@ -273,8 +273,8 @@ def _fitted(cells: list[str], width: int, line: int, path: Path) -> list[str]:
     if len(cells) > width and not any(cells[width:]):
         return cells[:width]
     raise InputError(
-        f"{path}: line {line} has {len(cells)} cells and the first line {width} heads; a cell with a delimiter or a "
-        "decimal comma in it needs quotation marks, or a head is missing"
+        f"{path}: line {line} has {len(cells)} cells and the header {width}; put cells that contain the delimiter "
+        "or a decimal comma in quotation marks, or add the missing column name"
     )
 
 
@@ -282,7 +282,7 @@ def _checked_heads(heads: list[str], path: Path) -> list[str]:
     named = [head or f"column {place + 1}" for place, head in enumerate(heads)]
     for head in named:
         if named.count(head) > 1:
-            raise InputError(f"{path}: {named.count(head)} columns are headed {head!r}; give each a head of its own")
+            raise InputError(f"{path}: {named.count(head)} columns are called {head!r}; give each its own name")
     return named
 
 

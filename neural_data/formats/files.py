@@ -116,7 +116,9 @@ def read_recording(
     """
     path = Path(path)
     if missing not in MISSING_POLICIES:
-        raise InputError(f"missing={missing!r} is no way to treat missing cells: {closest(missing, MISSING_POLICIES)}")
+        raise InputError(
+            f"missing={missing!r} is not a way to treat missing cells: {closest(missing, MISSING_POLICIES)}"
+        )
     if format is None and variables:
         format = named_arrays.FORMAT.name
     if format is None:
@@ -144,7 +146,11 @@ def read_recording(
         match_stimulus_set(recording, stimuli, where=str(path))
     repeated = repeated_trials(recording)
     if repeated:
-        log.warning("%s: %d presentations repeat another of the same stimulus, response by response", path, repeated)
+        log.warning(
+            "%s: %d presentations have exactly the responses of another presentation of the same stimulus",
+            path,
+            repeated,
+        )
     return _without_missing(recording, missing, str(path))
 
 
@@ -178,7 +184,9 @@ def write_recording(recording: xr.DataArray, path: str | Path, format: str | Non
         if not fitting:
             names = ", ".join(entry.aliases[0] if entry.aliases else entry.name for entry in known)
             endings = ", ".join(ending for entry in known for ending in entry.endings)
-            raise InputError(f"{path}: the ending names no format; write {endings}, or give format, one of {names}")
+            raise InputError(
+                f"{path}: the file's ending does not say the format; write {endings}, or give format, one of {names}"
+            )
         chosen = fitting[0]
     else:
         chosen = format_called(format, known)
@@ -218,7 +226,7 @@ def detect_format(path: str | Path) -> str:
             f"{path}: the folder holds no .mat file, of which a recording folder has one a neuron or region, but "
             f"{holds}; name the file or folder to read"
         )
-    raise InputError(f"{path}: is in no format that is read here; known are {_titles()}")
+    raise InputError(f"{path}: is not in a format that can be read; formats are {_titles()}")
 
 
 def _titles() -> str:
@@ -241,12 +249,12 @@ def _candidate(path: Path) -> Candidate:
             return Candidate(path, kind)
     if _is_pickle(head):
         raise InputError(
-            f"{path}: is a Python pickle, which is never opened because it can execute code; have it exported as "
+            f"{path}: is a Python pickle, which is never opened because it can execute code; export it as "
             "netCDF, NWB or a table"
         )
     if looks_like_text(head):
         return Candidate(path, "text")
-    raise InputError(f"{path}: is in no format that is read here; known are {_titles()}")
+    raise InputError(f"{path}: is not in a format that can be read; formats are {_titles()}")
 
 
 def _is_pickle(head: bytes) -> bool:
@@ -270,8 +278,8 @@ def _without_missing(recording: xr.DataArray, missing: str, where: str) -> xr.Da
             raise InputError(
                 f"{where}: {absent.sum():,} of {absent.size:,} responses are NaN (first: neuron "
                 f"{str(recording['neuroid_id'].values[place[1]])!r}, stimulus "
-                f"{str(recording['stimulus_id'].values[place[0]])!r}), though every cell keeps some; missing='keep' "
-                "takes means over those"
+                f"{str(recording['stimulus_id'].values[place[0]])!r}), although every cell has others; missing='keep' "
+                "averages those"
             )
         return recording
     kept = condition_means(recording, missing=missing)  # raises where nothing would be left

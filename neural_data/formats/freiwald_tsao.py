@@ -66,7 +66,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     else:
         files = [checked_file(path, "recording")]
     if options.region is not None and len(files) > 1:
-        raise InputError(f"{path}: region names one region and there are {len(files)} files; leave it out")
+        raise InputError(f"{path}: region names one region, but there are {len(files)} files; leave it out")
     presentations = _presentations(options.stimuli)
     blocks, neuroids, left_out = [], [], 0
     for file in files:
@@ -124,7 +124,7 @@ def _named_after(rows: pd.DataFrame, stimuli: StimulusSet) -> pd.DataFrame:
     """The rows with the ids of a stimulus set that shows the same 25 identities, in the same order and views."""
     if len(stimuli.identities) != N_IDENTITIES:
         raise InputError(
-            f"rows of these matrices are {N_IDENTITIES} identities, and {stimuli.name!r} holds "
+            f"rows of these matrices are {N_IDENTITIES} identities, but {stimuli.name!r} has "
             f"{len(stimuli.identities)}; give a set of the same identities in the same order, or none"
         )
     known = dict(zip(sorted(set(rows["identity"])), stimuli.identities, strict=True))
@@ -133,7 +133,10 @@ def _named_after(rows: pd.DataFrame, stimuli: StimulusSet) -> pd.DataFrame:
     ids = rows.assign(identity=rows["identity"].map(known)).drop(columns="stimulus_id")
     merged = ids.merge(shown[["stimulus_id", *keys]], on=keys, how="left")
     if len(merged) != len(rows):
-        raise InputError(f"{stimuli.name!r} shows an identity twice in one view; rows cannot be told apart")
+        raise InputError(
+            f"{stimuli.name!r} shows an identity twice in one view, so rows cannot be assigned to stimuli; remove one "
+            "of them"
+        )
     # Rows whose view is not in the set keep their default id: they were recorded too.
     return merged.assign(stimulus_id=merged["stimulus_id"].fillna(rows["stimulus_id"]))
 

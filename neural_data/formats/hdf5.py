@@ -125,16 +125,16 @@ def _refuse_open_ends(file: h5py.File, path: Path) -> None:
         group, name, above = waiting.pop()
         here = _address(group)
         if here in above:
-            raise InputError(f"{path}: the group {name} contains itself; have the file written anew")
+            raise InputError(f"{path}: the group {name} contains itself; write the file again")
         if here in done:
             continue
         done.add(here)
         if len(above) >= DEEPEST:
-            raise InputError(f"{path}: groups are nested deeper than {DEEPEST} ({name}); have the file written anew")
+            raise InputError(f"{path}: groups are nested deeper than {DEEPEST} ({name}); write the file again")
         for link in group:
             seen += 1
             if seen > MOST_OBJECTS:
-                raise InputError(f"{path}: holds more than {MOST_OBJECTS:,} objects; export what is needed")
+                raise InputError(f"{path}: has more than {MOST_OBJECTS:,} objects; export only what you need")
             called = name + link.decode("utf-8", "replace")
             kind = group.links.get_info(link).type
             if kind == h5py.h5l.TYPE_EXTERNAL:
@@ -144,10 +144,10 @@ def _refuse_open_ends(file: h5py.File, path: Path) -> None:
             if kind == h5py.h5l.TYPE_SOFT:
                 # Its target is checked on its own, if it exists; here only a link to an enclosing group matters.
                 if _leads_back(group, link, (*above, here)):
-                    raise InputError(f"{path}: the group {name} contains itself; have the file written anew")
+                    raise InputError(f"{path}: the group {name} contains itself; write the file again")
                 continue
             if kind != h5py.h5l.TYPE_HARD:
-                raise InputError(f"{path}: {called} is a link of an unknown kind; have the file written anew")
+                raise InputError(f"{path}: {called} is a link of an unknown kind; write the file again")
             item = h5py.h5o.open(group, link)
             if isinstance(item, h5py.h5g.GroupID):
                 waiting.append((item, called + "/", (*above, here)))

@@ -194,7 +194,7 @@ class _Reader:
         """Value of a group or dataset, with everything it refers to."""
         self.n_read += 1
         if depth > DEEPEST or self.n_read > MOST_CELLS:
-            raise InputError(f"{self.path}: {item.name} is nested too deeply, or in itself; save it anew")
+            raise InputError(f"{self.path}: {item.name} is nested too deeply, or in itself; save it again")
         if isinstance(item, h5py.Group):
             return self._struct(item, depth)
         kind = _kind_73(item)
@@ -229,6 +229,6 @@ class _Reader:
             }
             lengths = {len(column) for column in columns.values()}
             if len(lengths) != 1:
-                raise InputError(f"{self.path}: the fields of {group.name} differ in length; save it anew")
+                raise InputError(f"{self.path}: the fields of {group.name} differ in length; save it again")
             return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
         return {name: self.value(item, depth + 1) for name, item in fields.items()}

@@ -64,13 +64,13 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     responses = np.asarray(values.pop("responses"))
     if responses.dtype.kind not in "buif" or responses.ndim not in (1, 2, 3):
         raise InputError(
-            f"{path}: {name} is no matrix of numbers but {_shown(responses)}; name the matrix of responses"
+            f"{path}: {name} is not a matrix of numbers but {_shown(responses)}; name the matrix of responses"
         )
     labels = {role: _label(value, f"{path}: {wanted[role]}") for role, value in values.items()}
     if "stimulus_id" not in labels:
         if options.stimuli is None:
             raise InputError(
-                f"{path}: what tells the stimuli apart? Name it: variables={{'stimulus_id': ...}} (--variable "
+                f"{path}: which variable identifies the stimuli? Name it: variables={{'stimulus_id': ...}} (--variable "
                 "stimulus_id=NAME), or give the stimulus set in the order of the rows (stimuli=...)"
             )
         labels["stimulus_id"] = np.array(options.stimuli.ids)
@@ -141,7 +141,7 @@ def _field(loaded: Mapping[str, object], name: str, path: Path) -> object:
         listed = value if isinstance(value, list) else [value]
         structs = [struct for struct in listed if isinstance(struct, Mapping)]
         if not structs or len(structs) < len(listed):
-            raise InputError(f"{path}: {name!r} names a field of what is no struct")
+            raise InputError(f"{path}: {name!r} names a field of a variable that is not a struct")
         if part not in structs[0]:
             raise InputError(f"{path}: no field {part!r} in {name!r}: {closest(part, structs[0])}")
         inner = [struct[part] for struct in structs]
@@ -169,7 +169,7 @@ def _sides(
     shape = responses.shape
     if said is not None:
         if len(said) != responses.ndim:
-            raise InputError(f"{path}: {name} has {responses.ndim} sides ({_times(shape)}) and {len(said)} are named")
+            raise InputError(f"{path}: {name} has {responses.ndim} sides ({_times(shape)}), but {len(said)} are named")
         return said
     n_stimuli = len(labels["stimulus_id"])
     fitting = [side for side, length in enumerate(shape) if length == n_stimuli]
@@ -217,7 +217,7 @@ def _recording(
         if len(given) == n_neurons and len(given) != n_shown and role not in (*BIN_COLUMNS, "stimulus_id"):
             size = n_neurons
         if len(given) != size:
-            raise InputError(f"{path}: {role} has {len(given)} values and {name} {size} of that side")
+            raise InputError(f"{path}: {role} has {len(given)} values, but that side of {name} has {size}")
         if role in BIN_COLUMNS:
             bins[role] = given.astype(float)
         elif role in _OF_NEURONS or size == n_neurons != n_shown:
@@ -236,7 +236,7 @@ def _recording(
     if options.units is None:
         notes.append("the unit is not named, so responses are taken for spikes/s")
     if "time_bin" in sides and len(bins) != 2:
-        raise InputError(f"{path}: time bins need variables for time_bin_start and time_bin_end, ms after onset")
+        raise InputError(f"{path}: time bins need the variables time_bin_start and time_bin_end, in ms after onset")
     recording = make_recording(
         values,
         presentations=pd.DataFrame(presentations),

@@ -196,7 +196,7 @@ def _read_spikes(content: NWBFile, options: ReadOptions, where: str) -> xr.DataA
     checked_roles(options.columns, ONSET_ROLES, _every_column(content), where, "column")
     stimulus = one_name(options.columns, "stimulus_id", where) or options.stimulus
     if options.stimulus is not None and "stimulus_id" in options.columns:
-        raise InputError(f"{where}: stimulus and the column of stimulus_id name the same; give one of them")
+        raise InputError(f"{where}: stimulus and the column for stimulus_id name the same thing; give only one of them")
     table, label = _presentations(content, stimulus, where)
     onset = _onset_column(table, one_name(options.columns, "onset", where), label, where)
     stimulus_ids = as_text(np.asarray(table[label]))
@@ -248,7 +248,7 @@ def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str
 
     if named is not None:
         if named not in table.columns or table[named].dtype.kind not in "iuf":
-            raise InputError(f"{where}: the column {named!r} holds no times; choose from {', '.join(table.columns)}")
+            raise InputError(f"{where}: the column {named!r} has no times; choose one of {', '.join(table.columns)}")
         if named != "start_time" and not within(table[named].to_numpy(dtype=float)).any():
             raise InputError(
                 f"{where}: no time of the column {named!r} lies between start_time and stop_time of its row; onsets "
@@ -270,8 +270,9 @@ def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str
     if onsets or others:
         shown = [*onsets, *others]
         raise InputError(
-            f"{where}: when do stimuli come on? start_time begins the row, and {', '.join(map(repr, shown))} may be "
-            f"the onset; say which: columns={{'onset': {shown[0]!r}}} (--column onset={shown[0]})"
+            f"{where}: which column is the stimulus onset? start_time is the start of the row, and "
+            f"{', '.join(map(repr, shown))} may be the onset; name it: columns={{'onset': {shown[0]!r}}} (--column "
+            f"onset={shown[0]})"
         )
     return "start_time"
 
@@ -308,7 +309,7 @@ def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd
     if wanted is not None:
         raise InputError(f"{where}: no column {wanted!r} in {', '.join(tables)}: {closest(wanted, columns)}")
     raise InputError(
-        f"{where}: which column tells the stimuli apart? Give it as stimulus (--stimulus on the command line); columns "
+        f"{where}: which column identifies the stimuli? Give it as stimulus (--stimulus on the command line); columns "
         f"of {', '.join(tables)} are {', '.join(columns) or 'only times'}"
     )
 

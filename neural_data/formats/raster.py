@@ -94,7 +94,7 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
     onset = options.onset_bin if options.onset_bin is not None else site.get("alignment_event_time")
     if onset is None:
         raise InputError(
-            f"{file}: raster_site_info has no alignment_event_time; say at which bin the stimulus comes on (onset_bin)"
+            f"{file}: raster_site_info has no alignment_event_time; give the bin of stimulus onset (onset_bin)"
         )
     first = int(onset) - 1
     columns = first + edges
@@ -119,14 +119,14 @@ def _numbers(data: object, where: str) -> np.ndarray:
         raise InputError(f"{where} holds {type(data).__name__}, not numbers")
     values = values.astype(float)
     if not np.isfinite(values).all() or (values < 0).any():
-        raise InputError(f"{where} must count spikes in bins; it holds NaN, infinite or negative values")
+        raise InputError(f"{where} must be spike counts in bins; it has NaN, infinite or negative values")
     return values
 
 
 def _labels(struct: object, n_trials: int, file: Path) -> pd.DataFrame:
     """Labels of the trials, one row per trial, all as text."""
     if not isinstance(struct, dict) or not struct:
-        raise InputError(f"{file}: raster_labels is no struct of labels; a raster file has one label a trial in it")
+        raise InputError(f"{file}: raster_labels is not a struct of labels; a raster file has one label for each trial")
     columns = {}
     for name, values in struct.items():
         listed = [values] if isinstance(values, str) or np.ndim(values) == 0 else list(values)
@@ -135,7 +135,9 @@ def _labels(struct: object, n_trials: int, file: Path) -> pd.DataFrame:
             columns[name] = as_text(np.array([c if np.ndim(c) == 0 else str(c) for c in cells], dtype=object))
     if not columns:
         lengths = {name: np.size(values) for name, values in struct.items()}
-        raise InputError(f"{file}: raster_data has {n_trials} trials and the labels {lengths}; they must agree")
+        raise InputError(
+            f"{file}: raster_data has {n_trials} trials, but the labels have {lengths}; the numbers must be equal"
+        )
     return pd.DataFrame(columns)
 
 
@@ -152,7 +154,7 @@ def _stimulus_label(neurons: list[_Neuron], wanted: str | None, where: str) -> s
     if len(shared) == 1:
         return shared[0]
     raise InputError(
-        f"{where}: which label tells the stimuli apart? Give it as stimulus (--stimulus on the command line); labels "
+        f"{where}: which label identifies the stimuli? Give it as stimulus (--stimulus on the command line); labels "
         f"are {', '.join(shared)}"
     )
 

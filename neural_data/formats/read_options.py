@@ -14,9 +14,9 @@ __all__ = ["BIN_COLUMNS", "DEFAULT_WINDOW_MS", "ROLES", "ReadOptions", "checked_
 DEFAULT_WINDOW_MS = (50.0, 350.0)
 """Default window in which spikes are counted, ms after stimulus onset, for files of spikes."""
 ROLES = {
-    "stimulus_id": "tells the stimuli apart",
+    "stimulus_id": "identifies the stimuli",
     "repetition": "numbers the presentations of a stimulus",
-    "neuroid_id": "tells the neurons apart",
+    "neuroid_id": "identifies the neurons",
     "region": "names the region of a neuron",
     "subject": "names the animal",
     "response": "holds the responses",
@@ -87,7 +87,7 @@ def one_name(given: Mapping[str, str | Sequence[str]], role: str, where: str) ->
     name = given.get(role)
     if name is None or isinstance(name, str):
         return name
-    raise InputError(f"{where}: one column is {role}; {list(name)!r} names several")
+    raise InputError(f"{where}: give one column for {role}; {list(name)!r} are several")
 
 
 def checked_roles(

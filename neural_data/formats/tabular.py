@@ -95,7 +95,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             cells.table[name] = str(given)
     if "stimulus_id" not in cells.table.columns:
         raise InputError(
-            f"{path}: no column 'stimulus_id'; name the column that tells stimuli apart (stimulus=... or --stimulus): "
+            f"{path}: no column 'stimulus_id'; name the column that identifies stimuli (stimulus=... or --stimulus): "
             f"columns are {_listed(cells.table.columns)}"
         )
     _check_ids(cells, path)
@@ -186,7 +186,9 @@ def _read_parquet(path: Path) -> Cells:
     columns = {}
     for name, column in zip(found.column_names, found.columns, strict=True):
         if pa.types.is_nested(column.type):
-            raise InputError(f"{path}: column {name!r} holds {column.type} in each cell; one value a cell is needed")
+            raise InputError(
+                f"{path}: column {name!r} holds {column.type} in each cell; each cell needs a single value"
+            )
         columns[name] = _parquet_column(column, path, name)
     return Cells(pd.DataFrame(columns), np.arange(found.num_rows) + 1, ",")
 
@@ -203,7 +205,7 @@ def _parquet_column(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarra
         try:
             known = [c.decode("utf-8") if isinstance(c, bytes) else str(c) for c in series.cat.categories]
         except UnicodeDecodeError as error:
-            raise InputError(f"{path}: column {name!r} holds bytes that are no text ({one_line(error)})") from error
+            raise InputError(f"{path}: column {name!r} has bytes that are not text ({one_line(error)})") from error
         return np.array([*known, ""], dtype=object)[series.cat.codes.to_numpy()]
     if (pa.types.is_integer(kind) and name in LABEL_COLUMNS) or pa.types.is_decimal(kind):
         return np.array(["" if v is None else str(v) for v in column.to_pylist()], dtype=object)
@@ -214,7 +216,7 @@ def _parquet_column(column: pa.ChunkedArray, path: Path, name: str) -> np.ndarra
 def _refuse_twice(names: list[str], path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"{path}: {names.count(name)} columns are headed {name!r}; give each a head of its own")
+            raise InputError(f"{path}: {names.count(name)} columns are called {name!r}; give each its own name")
 
 
 def _extras(cells: Cells, path: Path) -> tuple[dict, Cells]:
@@ -270,7 +272,8 @@ def _without_row_numbers(cells: Cells, path: Path) -> tuple[Cells, list[str]]:
         counted = any(values == [str(start + row) for row in range(len(values))] for start in (0, 1))
         if not counted:
             raise InputError(
-                f"{path}: {head} has no head and is no row number (it holds {values[0]!r}); give it one, or remove it"
+                f"{path}: {head} has no name and is not a row number (first value {values[0]!r}); give it a name, or "
+                "remove it"
             )
         table = table.drop(columns=head)
         notes.append("a column of row numbers without a head is left out")
@@ -282,7 +285,9 @@ def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, 
     table, given = cells.table, dict(options.columns)
     if options.stimulus is not None:
         if "stimulus_id" in given:
-            raise InputError(f"{path}: stimulus and the column of stimulus_id name the same; give one of them")
+            raise InputError(
+                f"{path}: stimulus and the column for stimulus_id name the same thing; give only one of them"
+            )
         given["stimulus_id"] = options.stimulus
     checked_roles(given, _ROLES, list(table.columns), str(path), "column")
     legacy = {old: new for old, new in LEGACY_COORDS.items() if old in table.columns and new not in table.columns}
@@ -290,7 +295,7 @@ def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, 
     responses = given.pop("response", None)
     for role, name in given.items():
         if not isinstance(name, str) or "*" in name:
-            raise InputError(f"{path}: one column is {role}; {name!r} names several")
+            raise InputError(f"{path}: give one column for {role}; {name!r} are several")
         values = table[name] if name in table.columns else table[LEGACY_COORDS[name]]
         values = as_text(values.to_numpy()).astype(object) if role in LABEL_COLUMNS else values
         moved = role in ("neuroid_id", "region", *BIN_COLUMNS) and name != role
@@ -306,7 +311,7 @@ def _with_roles(cells: Cells, options: ReadOptions, path: Path) -> tuple[Cells, 
         return _with_table(cells, table), None
     if "neuroid_id" in table.columns:
         raise InputError(
-            f"{path}: a table with a column neuroid_id has one column of responses; {responses!r} names several"
+            f"{path}: a table with a column neuroid_id has one column of responses; {responses!r} are several"
         )
     patterns = [responses] if isinstance(responses, str) else list(responses)
     others = [str(head) for head in table.columns if head not in LABEL_COLUMNS and head not in NUMBER_COLUMNS]
@@ -365,7 +370,7 @@ def _from_long(
     if np.prod(shape, dtype=float) > max(100 * len(table), 10_000_000):
         raise InputError(
             f"{path}: {len(table):,} responses make a recording of {shape[0]:,} presentations x {shape[1]:,} neurons, "
-            "nearly all of it missing; check which columns hold stimulus_id, neuroid_id and repetition"
+            "nearly all of them missing; check which columns are stimulus_id, neuroid_id and repetition"
         )
     values = np.full(shape, np.nan)
     values[presentation_codes, neuroid_codes, bin_codes] = table["response"]
@@ -415,8 +420,8 @@ def _from_wide(
             notes.append(f"labels, no responses: {_listed(labels)}")
     if "subject" in cells.table.columns and cells.table["subject"].nunique() > 1:
         raise InputError(
-            f"{path}: the column subject of a wide table names {cells.table['subject'].nunique()} subjects, and its "
-            "columns are neurons of one; write a long table, or one file a subject"
+            f"{path}: the column subject of a wide table names {cells.table['subject'].nunique()} subjects, but the "
+            "neurons of a wide table belong to one; write a long table, or one file per subject"
         )
     table = _typed(cells, heads, options, path, notes)
     return make_recording(

@@ -155,7 +155,7 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
 
     needed = MARK if not (run_dir / MARK).is_file() else "rdms"
     if not (run_dir / needed).exists():
-        raise InputError(f"{run_dir}: no finished run (it has no {needed}); name the folder that --out named")
+        raise InputError(f"{run_dir}: is not a finished run (it has no {needed}); name the folder given as --out")
     written = write_report(run_dir)
     update_mark(run_dir, [written.name])
     say(f"report: {written}")
@@ -225,7 +225,7 @@ def name_stimuli(
         say(stimuli.table.reset_index().to_string(index=False, max_rows=20))
     else:
         if out.exists():
-            raise InputError(f"{out}: is there already; remove it, or name another file")
+            raise InputError(f"{out}: exists already; remove it, or name another file")
         with whole_file(out) as temporary:
             stimuli.table.to_csv(temporary, index_label="stimulus_id", lineterminator="\n")
         beside = out.absolute().parent == folder.absolute()

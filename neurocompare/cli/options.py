@@ -264,6 +264,6 @@ def _roles(given: list[str] | None, option: str) -> dict[str, str]:
         if not (separator and role and name):
             raise InputError(f"{option} {text}: write ROLE=NAME, such as {option} stimulus_id=image")
         if role in pairs:
-            raise InputError(f"{option} {text}: {role} is named already ({pairs[role]})")
+            raise InputError(f"{option} {text}: {role} is given already ({pairs[role]}); give it once")
         pairs[role] = name
     return pairs

@@ -83,7 +83,7 @@ def split_half_reliability(responses: np.ndarray, *, n_splits: int = 100, rng: n
             f"{responses.shape}"
         )
     if not np.isfinite(responses).all():
-        raise ValueError("responses hold NaN or infinite values; leave out those neurons or stimuli first")
+        raise ValueError("responses have NaN or infinite values; leave out those neurons or stimuli first")
     population = Population(region="population", subject="", responses=responses)
     return neuron_reliability(population, n_splits=_checked_splits(n_splits), with_se=False, rng=rng).value
 
@@ -306,7 +306,7 @@ def subject_ceilings(
     table = rdm_table(rdms)
     if table.groupby("region")["subject"].nunique().max() < 2:
         raise InputError(
-            "a ceiling over subjects needs a region that was recorded in at least two; name the subjects when reading, "
+            "a ceiling over subjects needs a region recorded in at least two subjects; name the subjects when reading, "
             "or use the ceiling over neurons"
         )
     return ceilings_of_rdms(rdms, method=method)

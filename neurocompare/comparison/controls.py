@@ -124,7 +124,7 @@ def check_controls(control: str | Sequence[str]) -> tuple[str, ...]:
         if name not in CONTROLS:
             raise InputError(f"there is no control {name!r}: {closest(name, CONTROLS)}")
     if len(set(names)) != len(names):
-        raise InputError(f"control must name each once; got {names}")
+        raise InputError(f"control must name each control once; got {names}")
     return names
 
 
@@ -160,8 +160,8 @@ def cells_of_pairs(control: str | Sequence[str], patterns: pd.DataFrame) -> Pair
         cell[kept] = np.unique(crossed[kept], axis=0, return_inverse=True)[1].ravel()
     if not kept.any() or np.bincount(cell[kept]).max() < 2:
         raise InputError(
-            f"under control {'+'.join(names)} no two pairs of these {len(patterns)} stimuli are comparable; show more "
-            "identities in the same views"
+            f"under control {'+'.join(names)} fewer than two pairs of these {len(patterns)} stimuli are left; show "
+            "more identities in the same views"
         )
     return PairCells(cell)
 

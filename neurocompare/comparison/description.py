@@ -134,7 +134,7 @@ def describe_recording(
     neurons. ``analyses/describe_check`` has bias and coverage on simulated patches.
     """
     if not 0 < target < 1:
-        raise InputError(f"target is {target}; a reliability lies between 0 and 1")
+        raise InputError(f"target is {target}; give a reliability between 0 and 1")
     rng = np.random.default_rng(0) if rng is None else rng
     request = PopulationRequest(stimuli, by_subject, missing)
     notes: list[str] = []

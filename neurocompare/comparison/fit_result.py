@@ -382,7 +382,7 @@ class FitResult:
                 keep &= (known == wanted).to_numpy()
         if keep.sum() != 1:
             raise InputError(
-                f"rsatoolbox's result is of one recording, and {keep.sum()} are meant; name region, subject"
+                f"a result of rsatoolbox is of one recording, but {keep.sum()} were selected; name region and subject"
             )
         return int(np.flatnonzero(keep)[0])
 

@@ -231,8 +231,8 @@ def counts_of_draws(draws: np.ndarray, n_stimuli: int) -> np.ndarray:
         )
     if draws.size and (draws.min() < 0 or draws.max() >= n_stimuli):
         raise InputError(
-            f"draws name stimuli {draws.min()} to {draws.max()}, and the RDMs hold 0 to {n_stimuli - 1}; "
-            "draw positions of these stimuli"
+            f"draws are positions from {draws.min()} to {draws.max()}, but the RDMs have the stimuli 0 to "
+            f"{n_stimuli - 1}; draw positions of these stimuli"
         )
     rows = np.arange(len(draws))[:, None] * n_stimuli
     return np.bincount((draws + rows).ravel(), minlength=len(draws) * n_stimuli).reshape(len(draws), n_stimuli)

@@ -256,7 +256,7 @@ def _one_row(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.Series:
     if len(rows) != 1:
         raise InputError(
             f"hypothesis {hypothesis.name!r}: test {hypothesis.test!r} takes one row of table {hypothesis.table!r}, "
-            f"and {len(rows)} are selected; name more (or fewer) columns"
+            f"but {len(rows)} are selected; name more (or fewer) columns"
         )
     return rows.iloc[0]
 
@@ -290,15 +290,17 @@ def _peak_values(hypothesis: Hypothesis, table: pd.DataFrame) -> pd.DataFrame:
     selection = hypothesis.selections[0]
     if hypothesis.over not in selection:
         raise InputError(
-            f"hypothesis {hypothesis.name!r}: a peak over {hypothesis.over!r} needs a selection that says where "
-            f"it is, such as {{{hypothesis.over} = ...}}"
+            f"hypothesis {hypothesis.name!r}: a peak over {hypothesis.over!r} needs a selection that names its "
+            f"position, such as {{{hypothesis.over} = ...}}"
         )
     rest = {column: value for column, value in selection.items() if column != hypothesis.over}
     at = _as_list(selection[hypothesis.over])
     rows = _select(table, {**hypothesis.where, **rest})
     others = [value for value in rows[hypothesis.over].drop_duplicates() if not _matches(pd.Series([value]), at).any()]
     if not others:
-        raise InputError(f"hypothesis {hypothesis.name!r}: {hypothesis.over} has no other value to stand out from")
+        raise InputError(
+            f"hypothesis {hypothesis.name!r}: {hypothesis.over} has only one value; a peak needs others to compare with"
+        )
     parts = [_values(hypothesis, table, {**rest, hypothesis.over: value}) for value in (at, *others)]
     return _complete(hypothesis, pd.concat(parts, axis=1, join="outer", keys=range(len(parts))))
 

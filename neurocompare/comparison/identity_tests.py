@@ -180,7 +180,7 @@ def identity_grid(patterns: pd.DataFrame) -> np.ndarray:
             f"at {' and '.join(views)} {angles}: complete the set or leave that identity or view out"
         )
     if len(counts) < 2:
-        raise InputError("permuting identities needs at least two of them; these stimuli show one")
+        raise InputError("permuting identities needs at least two identities; these stimuli show one")
     places = np.empty(counts.shape, dtype=int)
     places[identity, view] = np.arange(len(patterns))
     return places

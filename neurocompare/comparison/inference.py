@@ -137,7 +137,7 @@ def infer_fits(
     if variance not in VARIANCES:
         raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
     if n_draws < 2:
-        raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval some hundreds")
+        raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval several hundred")
     model_rdms, neural_rdms = labelled_by(model_rdms, match_by), labelled_by(neural_rdms, match_by)
     neural_rdms = named_alike(model_rdms, neural_rdms)
     experiment = make_experiment(
@@ -364,7 +364,7 @@ def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
     if missing:
         raise InputError(
             f"resampling subjects needs the RDM descriptors 'region' and 'subject'; the neural RDMs lack {missing}: "
-            "compute one neural RDM a subject"
+            "compute one neural RDM per subject"
         )
     groups = []
     for region, members in rows.groupby("region", sort=False):
@@ -387,7 +387,7 @@ def _populations(
     """Responses (n_stimuli, n_neurons) behind each neural RDM, stimuli in the models' order, checked against it."""
     if recording is None:
         raise InputError(
-            "resampling neurons needs the responses that the RDMs were made from; give recording=, or resample "
+            "resampling neurons needs the responses from which the RDMs were computed; give recording=, or resample "
             "stimuli or identities"
         )
     ids = [str(stimulus_id) for stimulus_id in model_rdms.pattern_descriptors["stimulus_id"]]
@@ -439,16 +439,17 @@ def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str
         )
     if not np.isfinite(responses).all():
         raise InputError(
-            f"the responses of {where} hold {int((~np.isfinite(responses)).sum())} values that are no numbers; "
-            "leave out neurons that did not see every stimulus"
+            f"the responses of {where} have {int((~np.isfinite(responses)).sum())} values that are not finite; "
+            "leave out neurons that lack responses to some stimuli"
         )
     made = NeuronRdms(responses, dissimilarity).rdms(np.ones((1, responses.shape[1]), dtype=int))[0]
     known = np.isfinite(rdm) & np.isfinite(made)
     apart = np.abs(made[known] - rdm[known]).max(initial=0.0)
     if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):
         raise InputError(
-            f"the neural RDM of {where} is not the {dissimilarity} dissimilarity of the responses given (they differ "
-            f"by up to {apart:.3g}); give the responses as they went into the RDM: averaged, normalised, selected alike"
+            f"the neural RDM of {where} is not the {dissimilarity} dissimilarity of the given responses (they differ "
+            f"by up to {apart:.3g}); give the responses from which it was computed, averaged and normalised in the "
+            "same way"
         )
 
 

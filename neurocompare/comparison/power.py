@@ -70,7 +70,7 @@ class PowerPlan:
         find_method(self.method)
         factors = check_factors(self.resample)
         if factors_along("subjects", factors):
-            raise InputError("power is simulated for one subject's neurons; resample identities, stimuli or neurons")
+            raise InputError("power is simulated for neurons of one subject; resample identities, stimuli or neurons")
         for name, least in (("n_identities", FEWEST_IDENTITIES), ("n_neurons", 4), ("n_repetitions", 1)):
             sizes = getattr(self, name)
             if not len(sizes) or min(sizes) < least:
@@ -142,17 +142,17 @@ def power_analysis(
     if not len(first) == len(second) == len(read) == len(codes):
         raise InputError(
             f"two layers and their identities must cover the same stimuli; got {len(first)}, {len(second)} and "
-            f"{len(codes)}" + (f", and {len(read)} in what neurons read" if len(read) != len(first) else "")
+            f"{len(codes)}" + (f", and {len(read)} in the layer that neurons read" if len(read) != len(first) else "")
         )
     if not all(np.isfinite(layer).all() for layer in (first, second, read)):
-        raise InputError("activations hold NaN or infinite values; power cannot be simulated from them")
+        raise InputError("activations have NaN or infinite values; power cannot be simulated from them")
     available = int(codes.max()) + 1
     if plan is None:
         sizes = [n for n in PowerPlan.n_identities if n < available]
         plan = PowerPlan(n_identities=[*sizes, available])
     if max(plan.n_identities) > available:
         raise InputError(
-            f"power for {max(plan.n_identities)} identities needs as many in the stimuli, which hold {available}; "
+            f"power for {max(plan.n_identities)} identities needs as many in the stimuli, which have {available}; "
             "render or add identities, or ask for fewer"
         )
     rdms = [correlation_dissimilarity(layer) for layer in (first, second)]
@@ -199,7 +199,7 @@ def simulate_readers(
     population has the correlation RDM of the layer (of z-scored units where z-scored units are given).
     """
     if not (np.ptp(units, axis=0) > 0).any():
-        raise InputError("no unit of the layer to be read varies over the stimuli; no neuron can read it")
+        raise InputError("no unit of the layer that neurons read varies over the stimuli; choose another layer")
     patterns = units - units.mean(axis=1, keepdims=True)
     read = rng.random((units.shape[1], n_neurons)) < read_share
     # A neuron reads at least one unit.

@@ -279,7 +279,7 @@ def _checked(table: pd.DataFrame, value: str, keys: list[str], exemplars: list[s
                 f"{closest(name, table.columns)}"
             )
     if table.empty:
-        raise InputError("a table for regime contrasts holds no rows; measure networks of at least two regimes first")
+        raise InputError("a table for regime contrasts has no rows; measure networks of at least two regimes first")
     kept = table[[*dict.fromkeys([*keys, "regime", "seed", "layer", *exemplars])]].copy()
     kept["layer_index"] = table["layer_index"] if "layer_index" in table.columns else pd.factorize(table["layer"])[0]
     try:
@@ -287,10 +287,10 @@ def _checked(table: pd.DataFrame, value: str, keys: list[str], exemplars: list[s
     except (TypeError, ValueError):
         raise InputError(f"column {value!r} of a table for regime contrasts must hold numbers") from None
     if np.isinf(kept["value"]).any():
-        raise InputError(f"column {value!r} of a table for regime contrasts holds infinite values; make them NaN")
+        raise InputError(f"column {value!r} of a table for regime contrasts has infinite values; replace them by NaN")
     if kept["regime"].isna().any() or kept["layer"].isna().any():
         raise InputError(
-            "a table for regime contrasts has rows without a regime or a layer; name them or leave them out"
+            "a table for regime contrasts has rows without a regime or a layer; name these or remove the rows"
         )
     # A network without a seed (a published one) is one network. Texts sort whatever seeds there are.
     kept["seed"] = kept["seed"].astype(object).where(kept["seed"].notna(), "none").map(str)
@@ -322,7 +322,7 @@ def _pairs_of(
     known = list(dict.fromkeys(table["regime"]))
     for first, second in pairs or ():
         if first == second:
-            raise InputError(f"regime {first!r} is to be contrasted with itself; name two regimes")
+            raise InputError(f"regime {first!r} cannot be contrasted with itself; name two regimes")
     for regime in itertools.chain.from_iterable(pairs or ()):
         if regime not in known:
             raise InputError(f"there is no regime {regime!r} to contrast: {closest(regime, known)}")
@@ -355,8 +355,8 @@ def _contrast(
         shared = [seed for seed in seeds[0] if seed in seeds[1]]
         if not shared:
             raise InputError(
-                f"paired contrasts need seeds that both regimes have; these have {seeds[0][:5]} and {seeds[1][:5]}: "
-                "train the same seeds, or contrast them with paired=False"
+                f"paired contrasts need seeds that both regimes have; the regimes have {seeds[0][:5]} and "
+                f"{seeds[1][:5]}: train the same seeds, or set paired=False"
             )
         remarks.counts["seeds"] += len(seeds[0]) + len(seeds[1]) - 2 * len(shared)
         seeds = [shared, shared]

@@ -116,7 +116,7 @@ def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
     factors = tuple(part.strip() for part in resample.split("+")) if isinstance(resample, str) else tuple(resample)
     for factor in factors:
         if factor not in FACTORS:
-            raise InputError(f"there is nothing called {factor!r} to resample: {closest(factor, FACTORS)}")
+            raise InputError(f"{factor!r} cannot be resampled: {closest(factor, FACTORS)}")
     if not factors or len(set(factors)) != len(factors):
         raise InputError(f"resample must name each factor once; got {resample!r}")
     factors = tuple(sorted(factors, key=list(FACTORS).index))
@@ -124,8 +124,8 @@ def check_factors(resample: str | Sequence[str]) -> tuple[str, ...]:
         same = factors_along(axis, factors)
         if len(same) > 1:
             raise InputError(
-                f"resample either {' or '.join(map(repr, same))}: both draw {axis}, and an identity brings all of its "
-                "stimuli along"
+                f"resample either {' or '.join(map(repr, same))}: both draw {axis}, because an identity is drawn with "
+                "all of its stimuli"
             )
     return factors
 

@@ -84,8 +84,7 @@ def _positions(models: pd.DataFrame) -> tuple[dict[str, np.ndarray], pd.DataFram
         found = layers.merge(rows[[*keys, "position"]], on=keys, how="left")
         if len(found) != len(layers) or found["position"].isna().any():
             raise InputError(
-                f"every layer needs its {part!r} part once; {len(rows)} of these parts were given for {len(layers)} "
-                "layers"
+                f"every layer needs its {part!r} part once; got {len(rows)} of these parts for {len(layers)} layers"
             )
         positions[part] = found["position"].to_numpy(dtype=int)
     return positions, layers

@@ -99,7 +99,7 @@ def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax:
     """
     table = index_table(indices) if isinstance(indices, RDMs) else indices
     if "index" not in table:
-        raise InputError(f"the table has no column 'index', but {', '.join(map(str, table.columns[:8]))}")
+        raise InputError(f"the table has no column 'index'; its columns are {', '.join(map(str, table.columns[:8]))}")
     of_patches = "region" in table and "layer" not in table
     if of_patches:
         names = patch_names(table).astype(str)
@@ -168,14 +168,14 @@ def plot_rdms(rdms: RDMs, *, names: Sequence[str] | None = None, ax: Axes | None
         If there are more than 24 RDMs, several RDMs for one ``ax``, or another number of names than RDMs.
     """
     if ax is not None and rdms.n_rdm != 1:
-        raise InputError(f"one axes takes one RDM, and these are {rdms.n_rdm}; choose one (rdms[0]) or leave ax out")
+        raise InputError(f"one axes takes one RDM, but there are {rdms.n_rdm}; choose one (rdms[0]) or leave ax out")
     if rdms.n_rdm > MOST_MATRICES:
         raise InputError(
             f"{rdms.n_rdm} RDMs are too many for one figure (at most {MOST_MATRICES}); choose some of them"
         )
     titles = _titles(rdms) if names is None else [str(name) for name in names]
     if len(titles) != rdms.n_rdm:
-        raise InputError(f"{len(titles)} names for {rdms.n_rdm} RDMs; give one each")
+        raise InputError(f"got {len(titles)} names for {rdms.n_rdm} RDMs; give one for each")
     with style():
         n_columns = min(6, rdms.n_rdm)
         n_rows = -(-rdms.n_rdm // n_columns)

@@ -81,8 +81,8 @@ def profiles_of(
     if placed.duplicated([*NETWORK, "layer"]).any():
         twice = placed[placed.duplicated([*NETWORK, "layer"])].iloc[0]
         raise ValueError(
-            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} stands twice in one "
-            "panel; choose one patch, category or image set before"
+            f"layer {twice['layer']} of {twice['model']}, {twice['regime']}, seed {twice['seed']} occurs twice in one "
+            "panel; select one patch, category or image set first"
         )
     profiles = {}
     for (model, regime), rows in placed.groupby([table["model"].astype(str), table["regime"].astype(str)], sort=False):

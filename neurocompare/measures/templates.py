@@ -103,7 +103,9 @@ def draw_templates_of_patches(templates_patches: pd.DataFrame) -> Figure:
     patches = patch_names(templates_patches)
     names = list(patches.drop_duplicates())
     if templates_patches.assign(patch=patches).duplicated(["patch", "template"]).any():
-        raise ValueError(f"several RDMs of one of the patches {', '.join(map(str, names))}; choose one of each before")
+        raise ValueError(
+            f"several RDMs of one of the patches {', '.join(map(str, names))}; select one for each patch first"
+        )
     turned = LETTER_INCHES * sum(len(str(name)) + 2 for name in names) > 0.8 * COLUMN_INCHES
     under = LETTER_INCHES * min(max(len(str(name)) for name in names), LONGEST_TICK) if turned else 0.0
     with style():

@@ -21,7 +21,7 @@ __all__ = ["VIEWPOINT_PATCHES"]
 def measure(*, patches: Patches, recording: xr.DataArray, stimuli: StimulusSet, n_splits: int, seed: int) -> Measured:
     """Index of every exemplar in every patch, its mean over exemplars, and the corrected index beside it."""
     if patches.views is None:
-        raise ValueError("these patches have no view RDMs, which this measure is of; its declaration asks for views")
+        raise ValueError("these patches have no view RDMs, which this measure needs; declare that it needs views")
     about = [name for name in ("region", "subject", "category", "simulated") if name in rdm_table(patches.views)]
     recorded = index_table(patches.views)
     corrected = corrected_indices(

@@ -145,9 +145,11 @@ def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Pro
         except requests.RequestException as error:
             raise InputError(f"{name} cannot be downloaded ({type(error).__name__}): {by_hand}") from error
         except ValueError as error:
-            raise InputError(f"{archive.url}: what arrived has a wrong checksum and is not used; {by_hand}") from error
+            raise InputError(
+                f"{archive.url}: the downloaded file has a wrong checksum and is not used; {by_hand}"
+            ) from error
         except OSError as error:
-            raise InputError(f"{place} cannot be written ({error}); name another folder or make room") from error
+            raise InputError(f"{place} cannot be written ({error}); name another folder or free disk space") from error
         paths.append(Path(found))
     return paths
 
@@ -221,7 +223,9 @@ def _packed_batches(path: Path) -> dict[str, bytes]:
             name = PurePosixPath(member.name).name
             is_batch = member.isfile() and name.endswith(".bin") and "_batch" in name and not name.startswith(".")
             if member.size > (LARGEST_BATCH_BYTES if is_batch else LARGEST_MEMBER_BYTES):
-                raise InputError(f"{path}: {name} claims {member.size:,} bytes; nothing in CIFAR-10 has those")
+                raise InputError(
+                    f"{path}: {name} claims {member.size:,} bytes, which no file of CIFAR-10 has; download it again"
+                )
             if name in batches:
                 raise InputError(f"{path}: holds {name} twice; download it again")
             content = archive.extractfile(member) if is_batch else None
@@ -230,7 +234,7 @@ def _packed_batches(path: Path) -> dict[str, bytes]:
         if unpacked.tell() <= archive.offset:
             raise tarfile.TarError("it has no end mark")
         if len(unpacked.read(LARGEST_MEMBER_BYTES)) == LARGEST_MEMBER_BYTES:
-            raise InputError(f"{path}: more follows after the end of its files; download it again")
+            raise InputError(f"{path}: there is more data after the end of its files; download it again")
     return batches
 
 
@@ -244,7 +248,8 @@ def _missing_batches(names: Iterable[str]) -> list[str]:
 def _cifar_images(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     if not content or len(content) % RECORD_BYTES:
         raise InputError(
-            f"{where}: {len(content):,} bytes are no whole number of images of {RECORD_BYTES:,}; is it cut off?"
+            f"{where}: {len(content):,} bytes are not a whole number of images of {RECORD_BYTES:,} bytes; download it "
+            "again"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, RECORD_BYTES)
     labels = records[:, 0].astype(np.int64)

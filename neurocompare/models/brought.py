@@ -52,7 +52,7 @@ def from_import_path(path: str) -> nn.Module:
     if not callable(make):
         raise InputError(f"{where} is a {type(make).__name__}; name a callable that returns a torch.nn.Module")
     if not _is_written_in_python(make):
-        raise InputError(f"{where} is no Python function or class; it must return a torch.nn.Module")
+        raise InputError(f"{where} is not a Python function or class; name one that returns a torch.nn.Module")
     try:
         inspect.signature(make).bind()
     except (TypeError, ValueError) as error:
@@ -124,7 +124,7 @@ def copied(module: nn.Module) -> nn.Module:
         return copy.deepcopy(module, memo)
     except (Exception, SystemExit) as error:
         raise InputError(
-            f"{type(module).__name__} cannot be copied ({_reason(error)}); put what makes it into a function and give "
+            f"{type(module).__name__} cannot be copied ({_reason(error)}); write a function that makes it and give "
             "its import path ('package.module:function')"
         ) from error
 
@@ -144,7 +144,7 @@ def _found(path: str, *, where: str, wanted: str) -> object:
     """The object that an import path names."""
     module_name, _, attribute = path.partition(":")
     if not module_name or not attribute:
-        raise InputError(f"{where} is no import path; write 'package.module:callable'")
+        raise InputError(f"{where} is not an import path; write 'package.module:callable'")
     if module_name.partition(".")[0] in sys.stdlib_module_names:
         raise InputError(f"{where} is part of Python itself; name a callable that {wanted}")
     sys.path.insert(0, "")
@@ -152,7 +152,7 @@ def _found(path: str, *, where: str, wanted: str) -> object:
         container = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise CodeError(
-            f"{where} cannot be imported ({_reason(error)}); run from the folder that holds the package"
+            f"{where} cannot be imported ({_reason(error)}); run from the folder that contains the package"
         ) from error
     finally:
         sys.path.remove("")

@@ -135,8 +135,8 @@ def _read_file(path: Path) -> Any:
     except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: not a checkpoint that is safe to read ({reason}); where you trust its source, load it in a "
-            "script of your own and save the weights with safetensors.torch.save_model(model, 'weights.safetensors')"
+            f"{path}: not a checkpoint that is safe to read ({reason}); if you trust its source, load it in "
+            "your own script and save the weights with safetensors.torch.save_model(model, 'weights.safetensors')"
         ) from error
 
 
@@ -155,8 +155,8 @@ def _in_folder(folder: Path) -> Path:
     files = [folder / name for name in _WHOLE if (folder / name).is_file()]
     if len(indices) > 1 or not (indices or files):
         raise InputError(
-            f"{folder}: is a folder with {len(indices)} index files (*.index.json) and no {' or '.join(_WHOLE)}; name "
-            "the checkpoint in it"
+            f"{folder}: is a folder with {len(indices)} index files (*.index.json) and without {' or '.join(_WHOLE)}; "
+            "name the checkpoint itself"
         )
     return (indices or files)[0]
 
@@ -168,7 +168,9 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
         where = json.loads(read_bytes(index, what="index"))["weight_map"]
         places = {str(name): str(file) for name, file in where.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{index}: no index of a sharded checkpoint (it has no weight_map of names)") from error
+        raise InputError(
+            f"{index}: is not the index of a sharded checkpoint (it has no weight_map); name the checkpoint"
+        ) from error
     state: dict[str, torch.Tensor] = {}
     for file in sorted(set(places.values())):
         path = index.parent / file
@@ -176,14 +178,19 @@ def _read_shards(index: Path) -> dict[str, torch.Tensor]:
             raise InputError(f"{index}: names {file!r}, which lies outside its folder; put the file beside the index")
         held = _read_file(path)
         if not isinstance(held, dict):
-            raise InputError(f"{path}: holds no tensors by name")
+            raise InputError(f"{path}: has no named tensors; save model.state_dict()")
         for name, value in held.items():
             if places.get(name) != file or name in state:
-                raise InputError(f"{path}: holds {name}, which {index.name} says lies in {places.get(name)}")
+                raise InputError(
+                    f"{path}: has {name}, which belongs in {places.get(name)} according to {index.name}; download the "
+                    "files again"
+                )
             state[name] = value
     missing = sorted(set(places) - set(state))
     if missing:
-        raise InputError(f"{index}: {len(missing)} weights are in none of its files: {missing[:3]}")
+        raise InputError(
+            f"{index}: {len(missing)} weights are in none of its files ({missing[:3]}); download the missing files"
+        )
     return state
 
 
@@ -283,7 +290,7 @@ def _only_tensors(state: Mapping[str, object], path: str) -> dict[str, torch.Ten
     tensors: dict[str, torch.Tensor] = {}
     for key, value in state.items():
         if not isinstance(value, torch.Tensor):
-            raise InputError(f"{path}: {key} is a {type(value).__name__} and no tensor; give model.state_dict()")
+            raise InputError(f"{path}: {key} is a {type(value).__name__} and not a tensor; save model.state_dict()")
         tensors[key] = value
     return tensors
 
@@ -373,7 +380,9 @@ def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str
     """
     linear = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear) and name]
     if not linear:
-        raise InputError(f"{where} has no linear layer that could give class scores; it cannot be trained on classes")
+        raise InputError(
+            f"{where} has no linear layer to give class scores, so it cannot be trained; choose a network that has one"
+        )
     name, old = linear[-1]
     parent, _, attribute = name.rpartition(".")
     if old.out_features == n_classes:

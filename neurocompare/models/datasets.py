@@ -55,11 +55,14 @@ class LabelledImages:
 
     def __post_init__(self):
         if len(self.images) != len(self.labels) or self.images.dtype != np.uint8:
-            raise ValueError(f"{len(self.images)} {self.images.dtype} images and {len(self.labels)} labels do not fit")
+            raise ValueError(f"{len(self.images)} {self.images.dtype} images, but {len(self.labels)} labels")
         if len(self.classes) < 2:
             raise InputError(f"{self.name} holds one class ({', '.join(self.classes)}); training needs at least two")
         if len(self.labels) and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise InputError(f"{self.name}: labels reach from {self.labels.min()} to {self.labels.max()}, out of range")
+            raise InputError(
+                f"{self.name}: labels from {self.labels.min()} to {self.labels.max()} are out of range; number classes "
+                "from 0"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -177,7 +180,10 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
         counts = [max(1, round(share * len(units))) for share in shares]
         if len(units) <= sum(counts):
             what = "images" if data.exemplars is None else "exemplars"
-            raise InputError(f"{data.name}: class {name!r} has {len(units)} {what}; too few to hold some out")
+            raise InputError(
+                f"{data.name}: class {name!r} has {len(units)} {what}, too few to hold some out for validation; add "
+                "more"
+            )
         bounds = np.cumsum([0, *counts])
         held_out = [units[start:stop] for start, stop in itertools.pairwise(bounds)]
         for part, chosen in zip(parts[1:], held_out, strict=True):
@@ -229,7 +235,9 @@ def _labelled(path: Path) -> StimulusSet:
     if path.is_dir():
         if (categories == "").any():
             loose = stimuli.table.index[categories == ""][0]
-            raise InputError(f"{path}: {loose} lies in no class folder; put the images of each class in a folder")
+            raise InputError(
+                f"{path}: {loose} is not in the folder of a class; put the images of each class in a folder"
+            )
         return stimuli
     wrong = ~categories.astype(str).str.fullmatch(r"\d+|[^\d\s\-].*")
     if wrong.any():

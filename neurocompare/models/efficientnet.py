@@ -146,7 +146,7 @@ def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:
         )
     path = Path(next(iter(found.submodule_search_locations))) / FILE
     if hashlib.sha256(read_bytes(path, what="file of weights")).hexdigest() != SHA256:
-        raise InputError(f"{path}: is not the file that was published (its checksum differs); install the extra again")
+        raise InputError(f"{path}: is not the published file (its checksum differs); install the extra again")
     state = read_checkpoint(path)
     return {_own_name(name): value for name, value in state.items()}
 

@@ -100,7 +100,7 @@ def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) 
     if different:
         raise InputError(
             f"{source} holds weights that fit {name} in several places: {', '.join(found.label for found in plain)}; "
-            "save the one that is meant to a file of its own"
+            "save the right ones in a file of their own"
         )
     said = []
     if len(plain) < len(candidates):
@@ -116,8 +116,8 @@ def fit_entries(module: nn.Module, entries: Entries, *, source: str, name: str) 
         for mate in there[1:]:
             if not _equal(taken[there[0]], taken[mate]):
                 raise InputError(
-                    f"{source}: {there[0]} and {mate} are one weight in {name} and differ in the checkpoint; is it a "
-                    "checkpoint of this architecture?"
+                    f"{source}: {there[0]} and {mate} are the same weight in {name}, but differ in the checkpoint; is "
+                    "it a checkpoint of this architecture?"
                 )
         taken |= {mate: taken[there[0]] for mate in mates if there and mate not in taken}
     taken |= {own: value for own, value in wanted.items() if own not in taken and _is_counter(own)}
@@ -214,15 +214,18 @@ def _refuse_other_kind(own: str, value: torch.Tensor, wanted: torch.Tensor, sour
     lossless = kinds == ("real", "whole") and value.numel() and _equal(value.to(wanted.dtype).to(value.dtype), value)
     if kinds[0] != kinds[1] and not lossless:
         raise InputError(
-            f"{source}: {own} is {kinds[0]} ({_dtype(value)}) and the network's is {kinds[1]} ({_dtype(wanted)}); it "
-            "is not cast, which would lose something: convert it in a script of your own"
+            f"{source}: {own} is {kinds[0]} ({_dtype(value)}) but the network's is {kinds[1]} ({_dtype(wanted)}); "
+            "casting would lose values: convert it in your own script"
         )
     if kinds == ("whole", "whole") and not _equal(value.to(wanted.dtype).to(value.dtype), value):
-        raise InputError(f"{source}: {own} holds {_dtype(value)} numbers that the network's {_dtype(wanted)} cannot")
+        raise InputError(
+            f"{source}: {own} holds {_dtype(value)} numbers that do not fit into the network's {_dtype(wanted)}; "
+            "choose another precision"
+        )
     numbers = value.coalesce().values() if value.layout == torch.sparse_coo else value
     numbers = numbers.float() if _small(numbers) else numbers
     if kinds[0] in ("real", "complex", "sparse") and not torch.isfinite(numbers).all():
-        raise InputError(f"{source}: {own} holds a value that is not a finite number; was the training unstable?")
+        raise InputError(f"{source}: {own} has a value that is not finite; was the training unstable?")
 
 
 def _kind(value: torch.Tensor) -> str:

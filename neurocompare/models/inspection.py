@@ -155,8 +155,8 @@ def inspect_network(module: nn.Module, examples: torch.Tensor, *, where: str) ->
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise InputError(
-            f"{where} is a scripted module (TorchScript), whose layers cannot be watched; give the Python module that "
-            "it was made from, and its weights as a checkpoint (weights=module.state_dict())"
+            f"{where} is a scripted module (TorchScript), whose layers cannot be observed; give the Python module "
+            "from which it was made, and its weights as a checkpoint (weights=module.state_dict())"
         )
     look = _Looking(module, where)
     calls, staged, manner, notes = look.first(examples)
@@ -202,8 +202,8 @@ class _Looking:
 
     def _refuse_size(self, taken: int, refused: int, error: BaseException) -> None:
         raise InputError(
-            f"{self.where} takes {taken} images at a time and not {refused} ({str(error).splitlines()[0]}); a batch "
-            "size is fixed in its forward: write x.shape[0] in its place"
+            f"{self.where} takes {taken} images at a time, but not {refused} ({str(error).splitlines()[0]}); its "
+            "forward has a fixed batch size: use x.shape[0] instead"
         ) from error
 
     def _takes(self, images: torch.Tensor) -> bool:
@@ -245,9 +245,9 @@ class _Looking:
 
     def _refuse_state(self, differs: Call) -> None:
         raise InputError(
-            f"{self.where} gives another answer when it is shown the same images again, first in layer "
-            f"{differs.layer.name!r}: it keeps something of earlier calls (or draws random numbers that torch does not "
-            "know of); begin anew in each forward"
+            f"{self.where} responds differently when it is shown the same images again, first in layer "
+            f"{differs.layer.name!r}: it has state from earlier calls, or uses random numbers from outside torch; "
+            "reset its state in each forward"
         )
 
     def in_groups(

@@ -195,7 +195,10 @@ def derived_layer(layer: Layer, made: str) -> Layer:
     shape: tuple[int, ...]
     if made == CLASS_TOKEN:
         if len(layer.shape) != 2:
-            raise InputError(f"layer {layer.name!r} has no tokens: its output has shape {layer.shape}")
+            raise InputError(
+                f"layer {layer.name!r} has no tokens, as its output has shape {layer.shape}; choose a layer of a "
+                "transformer"
+            )
         shape, kind = layer.shape[1:], "class token"
     else:
         if len(layer.shape) < 2:
@@ -278,4 +281,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile("".join(parts))
     except re.error as error:
-        raise InputError(f"the layer pattern {pattern!r} is not understood ({error})") from error
+        raise InputError(
+            f"the layer pattern {pattern!r} is not valid ({error}); see 'neurocompare models NAME' for layers"
+        ) from error

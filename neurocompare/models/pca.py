@@ -58,7 +58,7 @@ class PrincipalComponents(nn.Module):
     def __init__(self, features: str = "pixels", n_components: int = N_COMPONENTS):
         super().__init__()
         if features not in FEATURES:
-            raise InputError(f"components can be of {' or '.join(FEATURES)}; got {features!r}")
+            raise InputError(f"features must be {' or '.join(FEATURES)}; got {features!r}")
         as_they_are = Preprocessing(size=64, mean=(0.0, 0.0, 0.0), sd=(1.0, 1.0, 1.0))
         self.preprocessing = GaborC1.preprocessing if features == "c1" else as_they_are
         self.front = GaborC1() if features == "c1" else _GrayPixels()
@@ -109,8 +109,8 @@ def fit_components(
     rank = int((spread > spread[:1] * 1e-6).sum())
     if rank < n_components:
         raise InputError(
-            f"{stimuli.name} holds {len(stimuli)} images, which have {rank} principal components; {n_components} were "
-            "asked for: give more images or a smaller n_components"
+            f"{stimuli.name} holds {len(stimuli)} images, which have {rank} principal components, but n_components is "
+            f"{n_components}: give more images or a smaller n_components"
         )
     components = components[:n_components]
     largest = first_largest(np.abs(components), axis=1)

@@ -38,8 +38,8 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         found = ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
         raise InputError(
-            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); this machine has {found}, and 'auto' "
-            "chooses"
+            f"device {name!r} cannot be used ({str(error).splitlines()[0]}); this machine has {found}; 'auto' "
+            "chooses one of them"
         ) from error
     return device
 
@@ -72,12 +72,14 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
     if lazy:
         raise InputError(
             f"{where}: {lazy[0]} has no value until the first forward pass (a lazy module); show the module an image "
-            "before, or give weights"
+            "first, or give weights"
         )
     dtype = None if precision is None else PRECISIONS[precision]
     weights = [*module.parameters(), *module.buffers()]
     if dtype is not None and dtype not in _COMPLEX and any(weight.is_complex() for weight in weights):
-        raise InputError(f"{where} has complex weights, which {precision} would cut to their real part; take float32")
+        raise InputError(
+            f"{where} has complex weights, of which {precision} would keep only the real part; use float32"
+        )
 
     def move(weight: torch.Tensor) -> torch.Tensor:
         if dtype is None:
@@ -89,7 +91,9 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
     try:
         return module._apply(move)
     except (RuntimeError, NotImplementedError) as error:
-        raise InputError(f"{where} cannot be moved to {device} ({str(error).splitlines()[0]})") from error
+        raise InputError(
+            f"{where} cannot be moved to {device} ({str(error).splitlines()[0]}); choose another device"
+        ) from error
 
 
 def evaluated(module: nn.Module, *, where: str) -> nn.Module:

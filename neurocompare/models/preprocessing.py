@@ -84,9 +84,12 @@ class Preprocessing:
             if isinstance(value, (list, np.ndarray, torch.Tensor)):
                 object.__setattr__(self, name, tuple(np.asarray(value).tolist()))
         if self.channels not in CHANNELS:
-            raise InputError(f"channels {self.channels!r} of a network's images: {closest(self.channels, CHANNELS)}")
+            raise InputError(f"preprocessing has no channels {self.channels!r}: {closest(self.channels, CHANNELS)}")
         if len(self.value_range) != 2 or not self.value_range[0] < self.value_range[1]:
-            raise InputError(f"value_range is black and white, such as (0, 255); got {self.value_range}")
+            raise InputError(
+                "value_range must be two numbers, the values of black and white, such as (0, 255); got "
+                f"{self.value_range}"
+            )
         if self.channels == "gray" and len(self.mean) == len(self.sd) == 3:
             if len(set(self.mean)) > 1 or len(set(self.sd)) > 1:
                 raise InputError(f"gray images have one mean and one sd; got mean {self.mean}, sd {self.sd}")
@@ -99,7 +102,7 @@ class Preprocessing:
                 f"{self.mean}, sd {self.sd}"
             )
         if self.transform is not None and not callable(self.transform):
-            raise InputError(f"a transform of images is a callable; got a {type(self.transform).__name__}")
+            raise InputError(f"the transform of images must be a callable; got a {type(self.transform).__name__}")
         if self.size is None and (self.transform is None or self.crop_from is not None):
             raise InputError("preprocessing needs a size, unless a transform of whole images gives it; name one")
         self.shown_at  # noqa: B018 - refuses sizes, aspects and interpolations that do not exist
@@ -120,7 +123,7 @@ class Preprocessing:
         """
         size = self.height_and_width
         if size is None or size[0] != size[1]:
-            raise InputError(f"square images of a known size are needed here; the network is shown {self.in_words()}")
+            raise InputError(f"square images of a known size are needed here; this network is shown {self.in_words()}")
         return size[0]
 
     @property

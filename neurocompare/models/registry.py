@@ -303,15 +303,17 @@ def load_model(
     if precision is not None and precision not in PRECISIONS:
         raise InputError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
     if weights is not None and start == "gaussian":
-        raise InputError(f"{_name_of(model, name)}: weights and start='gaussian' are both given; leave one of them out")
+        raise InputError(
+            f"{_name_of(model, name)}: weights and start='gaussian' exclude each other; leave one of them out"
+        )
     made = _construct(model, weights=weights, regime=regime, seed=seed)
     module, where = made.module, _name_of(model, name)
     if made.checkpoint is not None:
         load_checkpoint(module, made.checkpoint, name=where)
     if made.label == AS_GIVEN and start is None and regime == UNTRAINED:
         raise InputError(
-            f"{where} is called untrained and keeps the weights that it came with; say which start it has: "
-            "start = 'gaussian' gives it new weights, start = 'own' says that its own are untrained"
+            f"{where} is called untrained, but keeps the weights that it came with; name its start: "
+            "start = 'gaussian' gives it new weights, start = 'own' means that its own are untrained"
         )
     if made.label in (UNTRAINED, AS_GIVEN):
         apply_start(module, start or made.start, seed)
@@ -376,7 +378,7 @@ def _construct(
     model: str | nn.Module, *, weights: str | Path | Mapping[str, torch.Tensor] | None, regime: str | None, seed: int
 ) -> _Made:
     if not isinstance(model, (str, nn.Module)):
-        raise InputError(f"a network is a name or a torch.nn.Module; got a {type(model).__name__}")
+        raise InputError(f"a network must be a name or a torch.nn.Module; got a {type(model).__name__}")
     pretrained = isinstance(weights, str) and weights == "pretrained"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -230,9 +230,12 @@ def train_network(
     network = load_model(name, seed=seed, start="own", preprocessing=preprocessing, device=device)
     wanted, found = network.preprocessing.side, splits.train.images.shape[2]
     if found != wanted:
-        raise InputError(f"{name} takes images of {wanted} pixels and is given {found}; read the data set at that size")
+        raise InputError(f"{name} takes images of {wanted} pixels, but got {found}; read the data set at that size")
     if recipe.shift >= wanted:
-        raise InputError(f"training: shift is {recipe.shift} pixels of {wanted}, which can leave nothing to see")
+        raise InputError(
+            f"training: shift is {recipe.shift} pixels of {wanted}, which can move objects out of the image; give a "
+            "smaller shift"
+        )
     n_classes = len(splits.train.classes)
     with_classes(network.module, n_classes, seed=seed, where=name)
     loop = _Loop(network.module, network.preprocessing, splits, recipe, seed=seed, device=network.device)
@@ -304,7 +307,7 @@ class _Loop:
                 total += torch.stack([loss.detach() * len(chosen), n_right]).to("cpu", torch.float64)
                 if not math.isfinite(total[0]):
                     raise InputError(
-                        f"training: the loss is no longer a number in epoch {epoch + 1}; lower the learning rate "
+                        f"training: the loss is not finite in epoch {epoch + 1}; lower the learning rate "
                         f"(now {recipe.learning_rate})"
                     )
                 if step % TELL_STEPS == 0:
@@ -358,7 +361,7 @@ class _Loop:
         if about.get("training") != training:
             raise InputError(
                 f"{path} is the state of another training (other images, recipe, network, seed or version); name "
-                "another folder, or remove the file to start anew"
+                "another folder, or remove the file to start again"
             )
         parts: dict[str, dict[str, torch.Tensor]] = {"module": {}, "optimizer": {}, "kept": {}}
         for name, value in tensors.items():

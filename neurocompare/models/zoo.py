@@ -161,7 +161,7 @@ def _package(path: str, extra: str) -> ModuleType:
         name = path.partition(".")[0]
         raise InputError(
             f"{name} cannot be imported ({error}); install the extra (pip install 'neurocompare[{extra}]'), with the "
-            f"{name} that was built for the torch that is installed"
+            f"{name} built for the installed torch"
         ) from error
 
 
@@ -177,6 +177,6 @@ def _fetching(name: str) -> Iterator[None]:
             raise
         raise InputError(
             f"the weights of {name} could not be fetched ({str(error).splitlines()[0]}); connect to the internet once "
-            "so that they are kept, name a checkpoint that you have (weights), or leave the weights out for an "
+            "so that they are stored, name your own checkpoint (weights), or leave the weights out for an "
             "untrained network"
         ) from error

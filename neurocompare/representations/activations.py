@@ -512,7 +512,8 @@ def with_smaller_batches(
         if network.device.type == "cuda":
             torch.cuda.empty_cache()
         log.warning(
-            "%s: out of memory on %s; going on with %d images a batch (memory_mb, now %g, is the budget for responses)",
+            "%s: out of memory on %s; continuing with %d images per batch (memory_mb, now %g, is the budget for "
+            "responses)",
             network.name,
             network.device,
             batch_size,
@@ -544,7 +545,7 @@ def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, i
     if wrong.any():
         row = int(wrong.any(dim=0).nonzero()[0])
         raise InputError(
-            f"{network.name}: layer {layer.name!r} gives a response that is not a finite number to stimulus "
+            f"{network.name}: layer {layer.name!r} gives a response that is not finite to stimulus "
             f"{ids[row]!r}; check the weights, the preprocessing and the precision ({network.dtype})"
         )
 
@@ -568,7 +569,7 @@ def _room_for(n_responses: int, network: Network, memory_mb: float) -> torch.Ten
             raise
         size = n_responses * network.dtype.itemsize / 1e6
         raise InputError(
-            f"{network.name}: out of memory on {place}: no room for {size:.0f} MB of responses; lower the budget "
+            f"{network.name}: out of memory on {place}: cannot allocate {size:.0f} MB for responses; lower the budget "
             f"(memory_mb, now {memory_mb:g}), choose fewer layers, or another device"
         ) from error
 

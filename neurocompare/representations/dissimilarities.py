@@ -319,7 +319,10 @@ def _crossnobis(population: Population) -> tuple[np.ndarray, int]:
     noise = trials.var(axis=0, ddof=1).mean(axis=0)
     noisy = noise > 0
     if not noisy.any():
-        raise InputError(f"no neuron of {population.region} varies from trial to trial; crossnobis has no noise to use")
+        raise InputError(
+            f"no neuron of {population.region} varies from trial to trial; crossnobis needs such noise: use another "
+            "dissimilarity"
+        )
     trials = trials[:, :, noisy] / np.sqrt(noise[noisy])
     n_repetitions, n_stimuli, n_neurons = trials.shape
     # rsatoolbox re-sorts conditions by label (s1, s10, s2): zero-padded numbers keep their order.

@@ -173,7 +173,7 @@ def correlate_transformed(
     for what, names, known in (("transform", transforms, TRANSFORMS), ("measure", measures, TRANSFORM_MEASURES)):
         for name in names:
             if name not in known:
-                raise InputError(f"there is no {what} {name!r} of equivariance: {closest(name, known)}")
+                raise InputError(f"equivariance has no {what} {name!r}: {closest(name, known)}")
     if normalize not in NORMALIZATIONS:
         raise InputError(f"normalize must be one of {', '.join(map(repr, NORMALIZATIONS))}; got {normalize!r}")
     if len(stimuli) < 3:

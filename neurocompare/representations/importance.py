@@ -271,7 +271,7 @@ def shuffle_pieces(
         else:
             return shuffled
     raise InputError(
-        f"{n_pieces} pieces that fill {kept.mean():.0%} of the image cannot be moved without overlap; keep a smaller "
+        f"{n_pieces} pieces that cover {kept.mean():.0%} of the image cannot be moved without overlap; keep a smaller "
         "part of the image"
     )
 

@@ -143,7 +143,7 @@ def measure_local_features(
     empty = np.flatnonzero(~foreground.any(axis=(1, 2)))
     if len(empty):
         raise InputError(
-            f"{views.name}: {views.ids[empty[0]]} shows nothing but the background gray {background:g}; local features "
+            f"{views.name}: {views.ids[empty[0]]} shows only the background gray {background:g}; local features "
             "need objects on uniform gray (stimuli.background in a study)"
         )
     responses = np.concatenate([block for _, block in unit_blocks(network, views, [layer])], axis=1)

@@ -168,7 +168,7 @@ def populations(
         If stimuli were not recorded, cells are missing, or a region has no neuron left.
     """
     if request.missing == "keep":
-        raise InputError("an RDM cannot hold missing cells: choose missing='drop_neurons' or missing='drop_stimuli'")
+        raise InputError("an RDM cannot have missing cells: choose missing='drop_neurons' or missing='drop_stimuli'")
     flat = select_window(_in_form(recording))
     patterns = stimulus_table(flat) if request.stimuli is None else request.stimuli.table
     ids = patterns.index.tolist() if request.stimuli is None else match_stimulus_set(flat, request.stimuli)
@@ -181,7 +181,7 @@ def populations(
     lost = [region for region in regions_of(flat) if region not in set(neurons["region"])]
     if lost:
         raise InputError(
-            f"missing={request.missing!r} leaves no neuron of {', '.join(lost)}; try missing='drop_stimuli'"
+            f"missing={request.missing!r} leaves no neurons of {', '.join(lost)}; try missing='drop_stimuli'"
         )
     groups = []
     keys = ["region", "subject"] if request.by_subject else ["region"]
@@ -246,8 +246,8 @@ def _check_request(recording: xr.DataArray, dissimilarity: str, normalize: str |
         raise InputError(f"{dissimilarity} {measure.refuses_zscores}; use normalize=None with it")
     if measure.refuses_normalized and recording.attrs["units"] == "normalized":
         raise InputError(
-            f"{dissimilarity} {measure.refuses_normalized}, and this recording is normalized or does not say: set "
-            "attrs['units']"
+            f"{dissimilarity} {measure.refuses_normalized}, but the units of this recording are normalized or "
+            "unknown: set attrs['units']"
         )
 
 
@@ -257,7 +257,8 @@ def _refuse_few_neurons(group: Population, n_varying: int, dissimilarity: str) -
         return
     whose = f"{group.region} of {group.subject}" if group.subject else group.region
     raise InputError(
-        f"{whose} has {n_varying} varying neurons; {dissimilarity} needs at least {fewest}, and a useful RDM some tens"
+        f"{whose} has {n_varying} varying neurons; {dissimilarity} needs at least {fewest}, and a useful RDM several "
+        "tens"
     )
 
 

@@ -75,13 +75,12 @@ def measure_position_tolerance(
     each direction.
     """
     if not len(shifts_px):
-        raise InputError("position tolerance needs at least one shift, such as [0, 0]; none is given")
+        raise InputError("position tolerance needs at least one shift; give some, such as [0, 0]")
     frames = []
     for pair in shifts_px:
         if len(pair) != 2 or max(map(abs, pair)) > image_size_px:
             raise InputError(
-                f"a shift is [right, down] in pixels of an image of {image_size_px:g} pixels, and not beyond it; got "
-                f"{list(pair)}"
+                f"a shift is [right, down] in pixels, within an image of {image_size_px:g} pixels; got {list(pair)}"
             )
         right, down = pair
         shifted = stimuli.with_transform(Shifted(right=right / image_size_px, down=down / image_size_px))

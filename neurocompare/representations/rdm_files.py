@@ -86,7 +86,7 @@ def _is_beyond_ascii(name: str, values: Any) -> bool:
     for value in values:
         text = str(value)
         if "\0" in text or _is_torn(text):
-            raise InputError(f"descriptor {name!r} holds {text!r}, which is no text that a file can hold; rename it")
+            raise InputError(f"descriptor {name!r} holds {text!r}, which a file cannot store as text; rename it")
     return not all(str(value).isascii() for value in values)
 
 

@@ -180,7 +180,9 @@ def _found(source: str | Path | np.ndarray | RDMs, variable: str | None) -> tupl
     for entry in RDM_FORMATS:
         if entry.detect(head):
             return entry.read(path, variable), str(path)
-    raise InputError(f"{path}: holds no RDMs that are read here; known are {', '.join(e.title for e in RDM_FORMATS)}")
+    raise InputError(
+        f"{path}: is not a file of RDMs in a known format; formats are {', '.join(e.title for e in RDM_FORMATS)}"
+    )
 
 
 def _vectors(values: Any, where: str) -> np.ndarray:
@@ -258,7 +260,7 @@ def _patterns(
     if label is None and wanted is not None:
         if len(wanted) != n:
             raise InputError(
-                f"{where}: its {n} patterns have no names, and {len(wanted)} stimuli are given to name them in order; "
+                f"{where}: its {n} patterns have no names, but {len(wanted)} stimuli are given to name them in order; "
                 "give as many, or a file whose patterns are named"
             )
         ids = wanted
@@ -290,9 +292,11 @@ def _label_of(table: pd.DataFrame, match_by: str | None, where: str, *, needed: 
     if not needed:
         return None
     if telling:
-        raise InputError(f"{where}: which descriptor names the stimuli? Give match_by, one of {', '.join(telling)}")
+        raise InputError(
+            f"{where}: which descriptor identifies the stimuli? Give match_by, one of {', '.join(telling)}"
+        )
     raise InputError(
-        f"{where}: its patterns have no names; give what they show in their order (stimuli=..., a stimulus set or ids)"
+        f"{where}: its patterns have no names; give their stimuli in order (stimuli=..., a stimulus set or ids)"
     )
 
 
@@ -329,13 +333,15 @@ def _with_labels(found: _Found, path: Path, name: str, stimuli: StimulusSet | Se
         labels = as_text(values.ravel()).tolist()
     n = _n_patterns(found.vectors.shape[1])
     if len(labels) != n:
-        raise InputError(f"{path}: {name} has {len(labels)} values and the RDMs {n} patterns")
+        raise InputError(f"{path}: {name} has {len(labels)} values, but the RDMs have {n} patterns")
     return _Found(found.vectors, {**found.patterns, name: labels}, found.rdms, found.measure)
 
 
 def _chosen(vectors: np.ndarray, rdms: pd.DataFrame, names: list[str], where: str) -> tuple[np.ndarray, pd.DataFrame]:
     if "name" not in rdms.columns:
-        raise InputError(f"{where}: its RDMs have no names to choose by; they are {', '.join(rdms.columns) or 'bare'}")
+        raise InputError(
+            f"{where}: its RDMs have no names to select by; descriptors are {', '.join(rdms.columns) or 'bare'}"
+        )
     known = rdms["name"].astype(str).tolist()
     rows = []
     for name in names:
@@ -347,7 +353,7 @@ def _chosen(vectors: np.ndarray, rdms: pd.DataFrame, names: list[str], where: st
 
 def _named(rdms: pd.DataFrame, pattern: str, where: str) -> pd.DataFrame:
     if "name" not in rdms.columns:
-        raise InputError(f"{where}: its RDMs have no names that a pattern could read")
+        raise InputError(f"{where}: its RDMs have no names for name_pattern; leave it out")
     found = []
     for name in rdms["name"]:
         fields = fields_in(str(name), pattern)
@@ -374,7 +380,7 @@ def _averaged(vectors: np.ndarray, rdms: pd.DataFrame, over: list[str], where: s
 def _described(rdms: pd.DataFrame, kind: str | None) -> pd.DataFrame:
     needed = {None: "", "model": "model", "recording": "region"}
     if kind not in needed:
-        raise InputError(f"RDMs of the kind {kind!r}: {closest(str(kind), ('model', 'recording'))}")
+        raise InputError(f"there are no RDMs of kind {kind!r}: {closest(str(kind), ('model', 'recording'))}")
     column = needed[kind]
     if not column or column in rdms.columns:
         return rdms
@@ -406,7 +412,7 @@ def _variable(path: Path, name: str) -> Any:
 def _field(value: Any, name: str, where: str) -> Any:
     structs = value if isinstance(value, list) else [value]
     if not structs or not all(isinstance(struct, Mapping) for struct in structs):
-        raise InputError(f"{where} is no struct, so it has no field {name!r}")
+        raise InputError(f"{where} is not a struct, so it has no field {name!r}")
     if name not in structs[0]:
         raise InputError(f"{where} has no field {name!r}: {closest(name, structs[0])}")
     inner = [struct[name] for struct in structs]
@@ -425,7 +431,7 @@ def _from_value(value: Any, where: str) -> _Found:
         raise InputError(f"{where} holds no RDMs; name the variable that does (variable=...)")
     holders = [name for name in value[0] if _can_be_rdms(value[0][name])]
     if not holders:
-        raise InputError(f"{where}: no field of it is an RDM; it has {', '.join(map(str, value[0]))}")
+        raise InputError(f"{where}: none of its fields is an RDM; they are {', '.join(map(str, value[0]))}")
     largest = max(holders, key=lambda name: np.size(value[0][name]))
     vectors = _stacked([_vectors(item[largest], f"{where}.{largest}") for item in value], where)
     each = len(vectors) // len(value)
@@ -456,9 +462,9 @@ def _only(candidates: Mapping[str, Any], every: Sequence[str], path: Path) -> st
         return next(iter(candidates))
     if candidates:
         raise InputError(
-            f"{path}: {len(candidates)} variables can be RDMs; name one (variable=...): {', '.join(candidates)}"
+            f"{path}: {len(candidates)} variables may be RDMs; name one (variable=...): {', '.join(candidates)}"
         )
-    raise InputError(f"{path}: no variable of it is an RDM; it holds {', '.join(every) or 'nothing'}")
+    raise InputError(f"{path}: none of its variables is an RDM; they are {', '.join(every) or 'nothing'}")
 
 
 def _read_matlab(path: Path, variable: str | None) -> _Found:
@@ -619,8 +625,8 @@ def _from_long(cells: Cells, path: Path) -> _Found:
         same = stack[code, i, j]
         if i != j and not np.isnan(same) and abs(same - values[row]) > SYMMETRIC * max(abs(same), 1e-300):
             raise InputError(
-                f"{path}: line {cells.lines[row]} gives another dissimilarity of {ids[i]!r} and {ids[j]!r} than a line "
-                "before it"
+                f"{path}: line {cells.lines[row]} gives another dissimilarity of {ids[i]!r} and {ids[j]!r} than an "
+                "earlier line; keep one of them"
             )
         stack[code, i, j] = stack[code, j, i] = values[row]
     rdms = {"name": [str(name) for name in called]} if "name" in table.columns else {}

@@ -217,7 +217,7 @@ def labelled_by(rdms: RDMs, descriptor: str) -> RDMs:
     table = table.drop(columns=descriptor, errors="ignore").set_index(pd.Index(names, name="stimulus_id"))
     if table.index.has_duplicates:
         twice = table.index[table.index.duplicated()][0]
-        raise InputError(f"the pattern descriptor {descriptor!r} holds {twice!r} more than once; match by another")
+        raise InputError(f"the pattern descriptor {descriptor!r} has {twice!r} more than once; match by another")
     return build_rdms(
         rdms.dissimilarities,
         patterns=table,
@@ -337,5 +337,5 @@ def _stimulus_ids(rdms: RDMs, which: str) -> list[str]:
     ids = [str(stimulus_id) for stimulus_id in rdms.pattern_descriptors["stimulus_id"]]
     if len(set(ids)) != len(ids):
         repeated = next(stimulus_id for stimulus_id in ids if ids.count(stimulus_id) > 1)
-        raise InputError(f"{which} hold stimulus_id {repeated!r} more than once; average repetitions first")
+        raise InputError(f"{which} have stimulus_id {repeated!r} more than once; average repetitions first")
     return ids

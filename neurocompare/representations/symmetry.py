@@ -40,7 +40,7 @@ def weight_symmetry(weights: np.ndarray, transform: str = "left-right") -> np.nd
         in kernels of one column.
     """
     if transform not in FLIPPED_AXES:
-        raise InputError(f"there is no flip {transform!r} of kernels: {closest(transform, FLIPPED_AXES)}")
+        raise InputError(f"kernels have no flip {transform!r}: {closest(transform, FLIPPED_AXES)}")
     axis = FLIPPED_AXES[transform]
     half = weights.shape[axis] // 2
     places = np.arange(half)

@@ -96,7 +96,7 @@ def template_contributions(rdms: RDMs, pixel_rdm: RDMs | None = None) -> pd.Data
     terms = {name: matrix[upper] for name, matrix in matrices.items()}
     if pixel_rdm is not None:
         if pixel_rdm.n_rdm != 1:
-            raise InputError(f"the nuisance term is one RDM of the images; {pixel_rdm.n_rdm} were given")
+            raise InputError(f"the nuisance term must be one RDM of the images; got {pixel_rdm.n_rdm}")
         terms[NUISANCE] = match_stimuli(rdms, pixel_rdm)[1].get_vectors()[0]
     for name, values in terms.items():
         if is_constant(values):

@@ -132,10 +132,10 @@ def _claim(out: Path, provenance: dict) -> None:
         if path.is_file():
             if path.read_bytes() != content:
                 raise InputError(
-                    f"{out} holds another stimulus set (see its provenance.json); choose an empty folder or remove it"
+                    f"{out} has another stimulus set (see its provenance.json); choose an empty folder or remove it"
                 )
         elif out.is_dir() and any(out.iterdir()):
-            raise InputError(f"{out} is not empty and holds no rendering of ours; choose an empty or a new folder")
+            raise InputError(f"{out} is not empty and was not written by neurocompare; choose an empty or a new folder")
         else:
             out.mkdir(parents=True, exist_ok=True)
             _write(path, content)

@@ -96,7 +96,7 @@ def read_images(
     """
     path = Path(path)
     if not exists(path):
-        raise InputError(f"{path}: no folder of images and no Parquet file; name one that exists")
+        raise InputError(f"{path}: is neither a folder of images nor a Parquet file; name one that exists")
     if path.is_dir():
         files = visible_files(path, suffixes=IMAGE_SUFFIXES, deep=True)
         chosen = _choice(len(files), n_images, rng, path)
@@ -107,7 +107,7 @@ def read_images(
         return StimulusSet(_table(ids, names, categories), files=path, name=path.name)
     checked_file(path)
     if path.suffix != ".parquet":
-        raise InputError(f"{path}: no folder of images and no Parquet file; name one that exists")
+        raise InputError(f"{path}: is neither a folder of images nor a Parquet file; name one that exists")
     chosen, pixels, labels = _from_parquet(path, n_images, rng)
     names = [f"row{row:06d}" for row in chosen]
     return StimulusSet(_table(names, names, labels), pixels=pixels, name=path.absolute().parent.name)
@@ -138,7 +138,7 @@ def _from_parquet(
                     if image.nbytes * len(chosen) > LARGEST_CLAIM:
                         raise InputError(
                             f"{path}: {len(chosen):,} images of {image.shape[1]} x {image.shape[0]} pixels take more "
-                            f"than {LARGEST_CLAIM / 1e9:g} GB; take fewer, or save them as files in a folder"
+                            f"than {LARGEST_CLAIM / 1e9:g} GB; choose fewer, or save them as files in a folder"
                         )
                     pixels = np.empty((len(chosen), *image.shape), dtype=image.dtype)
                 if image.shape != pixels.shape[1:] or image.dtype != pixels.dtype:
@@ -161,7 +161,7 @@ def _from_parquet(
 
 def _choice(n_found: int, n_images: int | None, rng: np.random.Generator | None, path: Path) -> list[int]:
     if n_found < max(n_images or 1, 1):
-        raise InputError(f"{path} holds {n_found} images and {n_images or 1} are wanted; ask for fewer")
+        raise InputError(f"{path} has {n_found} images, but {n_images or 1} are wanted; ask for fewer")
     if n_images is None:
         return list(range(n_found))
     if rng is None:

@@ -125,7 +125,7 @@ def read_surface(path: Path) -> Surface:
         raise
     except Exception as error:  # trimesh's parsers raise many types
         raise InputError(
-            f"{path}: not readable as a mesh ({type(error).__name__}: {one_line(error)}); export it anew"
+            f"{path}: not readable as a mesh ({type(error).__name__}: {one_line(error)}); export it again"
         ) from error
     offsets = np.cumsum([0, *(len(part.vertices) for part in parts[:-1])])
     return Surface(
@@ -255,7 +255,7 @@ def _obj(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
             n = len(line.split()) - 1
             if n < 3:
                 raise InputError(
-                    f"{path}: line {number}, {line[:60]!r}: a vertex needs x, y and z; export the mesh anew"
+                    f"{path}: line {number}, {line[:60]!r}: a vertex needs x, y and z; export the mesh again"
                 )
             coloured = coloured or n >= 6
     materials: dict[str, _Material] = {}
@@ -287,8 +287,8 @@ def _obj(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
         uv = getattr(mesh.visual, "uv", None)
         if uv is None or len(uv) != len(mesh.vertices):
             raise InputError(
-                f"{path}: its material {named!r} has a texture and the triangles have no place in it (vt); export "
-                "texture coordinates, or without the texture"
+                f"{path}: its material {named!r} has a texture, but the triangles have no texture coordinates (vt); "
+                "export these, or export without the texture"
             )
         uv = np.asarray(uv)[:, :2] * material.scale + material.offset
         uv = np.clip(uv, 0, 1) if material.clamp else uv
@@ -377,7 +377,7 @@ def _with_image(material: _Material, text: str, where: str) -> _Material:
         if option in ("-s", "-o"):
             numbers = [float(value) for value in values]
             if not numbers:
-                raise InputError(f"{where}: {option} is followed by no number")
+                raise InputError(f"{where}: {option} must be followed by a number; export it again")
             if option == "-s":
                 material = dataclasses.replace(material, scale=(numbers[0], [*numbers, 1.0][1]))
             else:
@@ -387,7 +387,9 @@ def _with_image(material: _Material, text: str, where: str) -> _Material:
         elif (option == "-mm" and [float(v) for v in values] != [0.0, 1.0]) or (
             option == "-t" and any(float(value) for value in values)
         ):
-            raise InputError(f"{where}: the option {option} is not read; apply it to the image, and export without")
+            raise InputError(
+                f"{where}: the option {option} is not supported; apply it to the image, and export without it"
+            )
     # The rest of the line unchanged: names may hold several blanks.
     starts = [match.start() for match in re.finditer(r"\S+", text)]
     if place >= len(words):
@@ -404,7 +406,7 @@ def _ply(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
     for mesh in _parts_of(path, _Served("")):
         uv = getattr(mesh.visual, "uv", None)
         if uv is None or len(uv) != len(mesh.vertices):
-            raise InputError(f"{path}: it names a texture and has no places in it; export texture coordinates")
+            raise InputError(f"{path}: has a texture, but no texture coordinates; export these")
         surfaces.append(_part(mesh, 1.0, uv, 0))
     return surfaces, [texture]
 
@@ -444,12 +446,14 @@ def _gltf(path: Path) -> tuple[list[Surface], list[np.ndarray]]:
         image = getattr(material, "baseColorTexture", None)
         if image is None:
             if images and _names_a_texture(tree, material.name):
-                raise InputError(f"{path}: a texture of it is not readable; export it anew as PNG or JPEG")
+                raise InputError(f"{path}: one of its textures is not readable; export it again as PNG or JPEG")
             surfaces.append(_part(mesh, base))
             continue
         uv = getattr(mesh.visual, "uv", None)
         if uv is None or len(uv) != len(mesh.vertices):
-            raise InputError(f"{path}: a material has a texture and the triangles have no place in it; export it anew")
+            raise InputError(
+                f"{path}: a material has a texture, but the triangles have no texture coordinates; export it again"
+            )
         if id(image) not in known:
             known[id(image)] = len(textures)
             opaque = image.convert("RGB") if image.mode in ("RGBA", "P", "PA") else image
@@ -479,7 +483,7 @@ def _gltf_tree(path: Path) -> tuple[dict, bytes]:
     binary = b""
     if path.suffix.lower() == ".glb":
         if len(content) < 20 or content[:4] != b"glTF":
-            raise InputError(f"{path}: not readable as a mesh (it does not start as a GLB); export it anew")
+            raise InputError(f"{path}: not readable as a mesh (it does not start as a GLB); export it again")
         length = struct.unpack("<I", content[12:16])[0]
         header, rest = content[20 : 20 + length], content[20 + length :]
         binary = rest[8:]
@@ -489,10 +493,10 @@ def _gltf_tree(path: Path) -> tuple[dict, bytes]:
         tree = json.loads(header)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: not readable as a mesh (its header is broken: {one_line(error)}); export it anew"
+            f"{path}: not readable as a mesh (its header is broken: {one_line(error)}); export it again"
         ) from error
     if not isinstance(tree, dict):
-        raise InputError(f"{path}: not readable as a mesh (its header is no glTF); export it anew")
+        raise InputError(f"{path}: not readable as a mesh (its header is no glTF); export it again")
     return tree, binary
 
 
@@ -503,7 +507,7 @@ def _gltf_images(tree: Mapping, binary: bytes, path: Path) -> int:
         uri, view = image.get("uri"), image.get("bufferView", -1)
         where = f"{path}: its texture {uri[:60] if uri and not uri.startswith('data:') else number!r}"
         if uri is None and not 0 <= view < len(views):
-            raise InputError(f"{path}: one of its textures is missing from the file; export it anew")
+            raise InputError(f"{path}: one of its textures is missing from the file; export it again")
         if uri is None:
             start = views[view].get("byteOffset", 0)
             content = binary[start : start + views[view].get("byteLength", 0)] if binary else None
@@ -536,13 +540,17 @@ def _check_gltf(tree: Mapping, path: Path) -> None:
     for material in tree.get("materials", []):
         used = material.get("pbrMetallicRoughness", {}).get("baseColorTexture", {})
         if used.get("texCoord", 0) != 0:
-            raise InputError(f"{path}: a texture uses a second set of coordinates, which are not read; bake it anew")
+            raise InputError(
+                f"{path}: a texture uses a second set of coordinates, which is not supported; bake it again"
+            )
         moved = used.get("extensions", {}).get("KHR_texture_transform", {})
         if moved.get("offset", [0, 0]) != [0, 0] or moved.get("scale", [1, 1]) != [1, 1] or moved.get("rotation", 0):
-            raise InputError(f"{path}: a texture is moved (KHR_texture_transform), which is not read; bake it anew")
+            raise InputError(
+                f"{path}: a texture is moved (KHR_texture_transform), which is not supported; bake it again"
+            )
     parents = [child for node in tree.get("nodes", []) for child in node.get("children", [])]
     if len(set(parents)) != len(parents):
-        raise InputError(f"{path}: not readable as a mesh (a node of its scene has two parents); export it anew")
+        raise InputError(f"{path}: not readable as a mesh (a node of its scene has two parents); export it again")
     corners = 0
     for node in tree.get("nodes", []):
         if "mesh" in node:

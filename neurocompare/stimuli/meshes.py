@@ -58,12 +58,12 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
     """
     path = Path(path)
     if path.suffix.lower() not in MESH_SUFFIXES:
-        raise InputError(f"{path}: no mesh format that is read ({', '.join(MESH_SUFFIXES)})")
+        raise InputError(f"{path}: is not in a mesh format that can be read ({', '.join(MESH_SUFFIXES)})")
     for what, axis in (("up", up), ("front", front)):
         if axis not in MESH_AXES:
             raise InputError(f"{path}: {what} is {axis!r}; {closest(axis, MESH_AXES)}")
     if up[-1] == front[-1]:
-        raise InputError(f"{path}: up {up!r} and front {front!r} lie along the same axis; name two different ones")
+        raise InputError(f"{path}: up {up!r} and front {front!r} are on the same axis; name two different ones")
     surface = read_surface(path)
     vertices, faces = surface.vertices, surface.faces
     if not np.isfinite(vertices).all():
@@ -73,11 +73,11 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
             "the mesh anew"
         )
     if not np.isfinite(surface.uv).all():
-        raise InputError(f"{path}: some of its texture coordinates are not finite; export the mesh anew")
+        raise InputError(f"{path}: some of its texture coordinates are not finite; export the mesh again")
     if len(faces) == 0:
         raise InputError(f"{path}: {len(vertices)} vertices and no triangles; export faces, not a point cloud")
     if faces.min() < 0 or faces.max() >= len(vertices):
-        raise InputError(f"{path}: a triangle names vertex {faces.max()} of {len(vertices)}; export the mesh anew")
+        raise InputError(f"{path}: a triangle names vertex {faces.max()} of {len(vertices)}; export the mesh again")
     if len(faces) > MAX_FACES:
         raise InputError(f"{path}: {len(faces):,} triangles; at most {MAX_FACES:,} are read, so simplify it first")
     upward, forward = np.array(MESH_AXES[up], dtype=float), np.array(MESH_AXES[front], dtype=float)
@@ -86,19 +86,19 @@ def read_mesh(path: str | Path, *, up: str = "y", front: str = "z") -> Shape:
     low, high = vertices[used].min(axis=0), vertices[used].max(axis=0)
     extent = (high - low).max() / 2
     if not extent > 0:
-        raise InputError(f"{path}: all vertices lie in one point; export the mesh anew")
+        raise InputError(f"{path}: all vertices lie in one point; export the mesh again")
     vertices = (vertices - (low + high) / 2) / extent @ axes.T
     faces, n_turned, n_conflicts = wound_outwards(vertices, faces)
     if n_conflicts > MOST_CONFLICTS * 1.5 * len(faces):
         raise InputError(
-            f"{path}: {n_conflicts:,} edges join triangles that cannot be wound alike, so the surface has no outside; "
-            "export it anew, with consistent normals"
+            f"{path}: {n_conflicts:,} edges join triangles with contradictory winding, so the surface has no outside; "
+            "export it again, with consistent normals"
         )
     if n_turned:
-        log.warning("%s: %d of %d triangles wound the wrong way and were turned", path, n_turned, len(faces))
+        log.warning("%s: %d of %d triangles had the wrong winding and were reversed", path, n_turned, len(faces))
     shape = _with_light(vertices, faces, surface)
     if len(shape.faces) == 0:
-        raise InputError(f"{path}: all of its {len(faces)} triangles are without area; export it anew")
+        raise InputError(f"{path}: all of its {len(faces)} triangles have zero area; export it again")
     return shape
 
 

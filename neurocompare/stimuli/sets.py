@@ -424,25 +424,25 @@ def plan_set(
         if value < least:
             raise InputError(f"stimuli: {what} is {value}; at least {least} is needed")
     if kind != "faces" and not (appearance.hair and appearance.neck):
-        raise InputError(f"stimuli: only faces can be without hair or neck, and these are {kind}; leave both out")
+        raise InputError(f"stimuli: hair and neck are settings of faces, and these are {kind}; leave both out")
     if not -90 <= appearance.light_deg <= 90:
-        raise InputError(f"stimuli: light_deg is {appearance.light_deg:g}; the light stands between -90 and 90 degrees")
+        raise InputError(f"stimuli: light_deg is {appearance.light_deg:g}; it must lie between -90 and 90 degrees")
     if chosen.views_deg is None:
         if appearance.light_deg != 0 or azimuths_deg is not None or categories is not None:
             raise InputError(
-                f"stimuli: views, categories and light of the built-in {kind} images are its own; leave azimuths_deg, "
+                f"stimuli: the built-in {kind} images have fixed views, categories and light; leave azimuths_deg, "
                 "categories and light_deg out"
             )
         plan = _plan_training(training, n_exemplars, size, seed)
         return dataclasses.replace(plan, appearance=appearance)
     if len(chosen.categories) == 1 and categories is not None and [*categories] != [*chosen.categories]:
         raise InputError(
-            f"stimuli: categories are {[*categories]}, and the built-in {kind} are of the category "
-            f"{chosen.categories[0]!r} alone; leave categories out, or choose 'objects'"
+            f"stimuli: categories are {[*categories]}, but the built-in {kind} have only the category "
+            f"{chosen.categories[0]!r}; leave categories out, or choose 'objects'"
         )
     azimuths = np.array(sorted(set(map(float, chosen.views_deg if azimuths_deg is None else azimuths_deg))))
     if not len(azimuths) or not np.isfinite(azimuths).all():
-        raise InputError(f"stimuli: views {list(azimuths)} are no azimuths in degrees; give at least one number")
+        raise InputError(f"stimuli: views {list(azimuths)} are not azimuths in degrees; give at least one number")
     still = (azimuths, 0 * azimuths, np.zeros((len(azimuths), 2)), np.ones(len(azimuths)))
     exemplars = []
     for name in categories or chosen.categories:
@@ -539,7 +539,7 @@ def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress 
     if luminance not in (known := (*LUMINANCE_BY_IMAGE, "histogram")):
         raise InputError(f"no luminance matching {luminance!r}: {closest(luminance, known)}")
     if plan.appearance.colour and luminance == "histogram":
-        raise InputError("histograms are matched in gray only; take luminance='match' or colour=False")
+        raise InputError("histograms can be matched only in gray; choose luminance='match' or colour=False")
     if luminance == "histogram":
         # Histograms are matched to each other, so the whole set is rendered first.
         parts = [rendering for _, rendering in _told(plan, render_unmatched(plan, n_jobs=n_jobs), progress)]

@@ -192,10 +192,10 @@ class Cache:
         except FileNotFoundError:
             raise KeyError(key) from None
         except PermissionError as error:
-            log.warning("cache entry %s cannot be read (%s); the step is made again", path, error.strerror)
+            log.warning("cache entry %s cannot be read (%s); the step is computed again", path, error.strerror)
             raise KeyError(key) from error
         except DAMAGED as error:
-            log.warning("cache entry %s is damaged (%s) and made again", path, one_line(error))
+            log.warning("cache entry %s is damaged (%s) and computed again", path, one_line(error))
             _remove(path)
             raise KeyError(key) from error
         # Another user's entry can be readable but not writable.
@@ -228,7 +228,7 @@ class Cache:
         try:
             self._write(self._path(key), {ABOUT: json.dumps(about).encode(), **parts})
         except (OSError, InputError) as error:
-            log.warning("step %s is not kept: %s", label, error)
+            log.warning("step %s is not cached: %s", label, error)
 
     def obtain(self, key: str, make: Callable[[], Result], *, kind: str, label: str, work: float = 1.0) -> Result:
         """Result of a step from the cache, else from ``make``, which is then stored.
@@ -327,6 +327,6 @@ def _remove(path: Path) -> bool:
     try:
         path.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("%s cannot be removed (%s) and is passed over", path, error.strerror)
+        log.warning("%s cannot be removed (%s) and is left in the cache", path, error.strerror)
         return False
     return True

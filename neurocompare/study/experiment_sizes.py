@@ -152,7 +152,9 @@ def _simulated(settings: Study, folder: Path | None, n_jobs: int | None, device:
     networks = identify_networks(settings.model_copy(update={"models": settings.power_networks()}), device)
     for side, network in zip(("first", "second"), networks, strict=True):
         if len(network.layers) != 1:
-            raise InputError(f"power.{side}.layer must be one layer; it is {', '.join(network.layers)}: name one")
+            raise InputError(
+                f"power.{side}.layer must be one layer; it stands for {', '.join(network.layers)}: name one"
+            )
     progress("stimuli", 0.02)
     stimuli = obtain_stimuli(settings, n_jobs=n_cores())
     recording = read_study_recording(settings, stimuli) if settings.recording.kind == "file" else None
@@ -190,14 +192,14 @@ def _checked(settings: Study) -> Power:
     """The study's ``[power]`` section, checked before anything is loaded."""
     if settings.power is None:
         raise InputError(
-            "the study has no [power] section; add one with the two layers to tell apart, such as "
+            "the study has no [power] section; add one with the two layers to distinguish, such as "
             '[power] first = {model = "cnn-small", layer = "conv4"}, second = {model = "cnn-small", layer = "fc1"}'
         )
     comparison = settings.comparison
     for key, wanted in (("dissimilarity", "correlation"), ("normalize", "none")):
         if (found := getattr(comparison, key)) != wanted:
             raise InputError(
-                f"comparison.{key} = {found!r}: power is simulated for {wanted!r} alone; add "
+                f"comparison.{key} = {found!r}: power is simulated only for {wanted!r}; add "
                 f"--set comparison.{key}={wanted}"
             )
     _sizes(settings.power, comparison, None, 3)

@@ -154,14 +154,14 @@ class BroughtRdms(Section):
     def _settings_of_files_have_one(self) -> BroughtRdms:
         given = [name for name in BroughtRdms.model_fields if name != "rdms" and getattr(self, name) is not None]
         if given and self.rdms is None:
-            raise ValueError(f"{given[0]} is a setting of rdms, and there are none; name their file, or remove it")
+            raise ValueError(f"{given[0]} is a setting of rdms, but there are none; name their file, or remove it")
         return self
 
     @property
     def file(self) -> str:
         """Path of the file of RDMs."""
         if self.rdms is None:
-            raise ValueError("no RDMs are brought; ask where rdms is given")
+            raise ValueError("there are no RDMs; rdms must be given")
         return self.rdms
 
     def reading(self) -> BroughtReading:
@@ -214,16 +214,16 @@ class Model(BroughtRdms):
                 if name in self.model_fields_set
             ]
             if unused:
-                raise ValueError(f"{unused[0]} is a setting of networks, and this model brings its rdms; remove one")
+                raise ValueError(f"{unused[0]} is a setting of networks, but this model has rdms; remove one")
         return self
 
     @model_validator(mode="after")
     def _trained_or_given(self) -> Model:
         if self.training is not None:
             if self.weights is not None:
-                raise ValueError(f"{self.name} has weights and training; give one of them")
+                raise ValueError(f"{self.name} has both weights and training; give one of them")
             if self.regime == "untrained":
-                raise ValueError(f"{self.name} is called untrained and has training; remove one of them")
+                raise ValueError(f"{self.name} is called untrained, but has training; remove one of them")
         return self
 
     @property
@@ -381,7 +381,7 @@ class Study(Section):
     @model_validator(mode="after")
     def _there_is_something_to_do(self) -> Study:
         if not self.models and self.recording.kind in ("none", "simulated"):
-            raise ValueError("a study needs [[models]], or a [recording] of yours to describe; this one has neither")
+            raise ValueError("a study needs [[models]], or your own [recording] to describe; this one has neither")
         return self
 
     @model_validator(mode="after")
@@ -403,7 +403,7 @@ class Study(Section):
     def _hypotheses_have_names_of_their_own(self) -> Study:
         for name, count in Counter(hypothesis.name for hypothesis in self.hypotheses).items():
             if count > 1:
-                raise ValueError(f"hypothesis {name!r} is declared twice; give each a name of its own")
+                raise ValueError(f"hypothesis {name!r} is declared twice; give each its own name")
         return self
 
     def facts(self) -> Facts:

@@ -55,8 +55,8 @@ class Inputs:
         for path, before in self.states.items():
             if _state(path) != before:
                 raise InputError(
-                    f"{path} changed while the study ran, so that its results would rest on both versions; run again "
-                    "when nothing writes to it. Steps that were finished before are kept"
+                    f"{path} changed while the study ran, so its results would mix two versions; run again "
+                    "when nothing writes to it. Steps finished before are kept"
                 )
 
 

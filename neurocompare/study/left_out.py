@@ -50,8 +50,8 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     left = [model for model in settings.models if model not in gone]
     if not left:
         raise InputError(
-            f"none of the models is shown: {absent[0][0].only_with} is not there, and the others are left out with it; "
-            "put the files where the study names them, or name others with --set models.0.only_with=PATH"
+            f"no model is left: {absent[0][0].only_with} does not exist, and the other models need files that do not "
+            "exist; put the files where the study names them, or name others with --set models.0.only_with=PATH"
         )
     there = [names for model in left for names in _names_of(model)]
     # A file that is there may hold any name; beside one, only the names of absent entries are known to be lost.

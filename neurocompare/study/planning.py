@@ -365,7 +365,7 @@ def _find_recording(settings: Study, stimuli: StimulusSet | Step, shown: str, *,
 def _refuse_simulation_without_views(of_views: bool) -> None:
     if not of_views:
         raise InputError(
-            "a recording is simulated for identities in several views, which these stimuli are not; give "
+            "a recording can be simulated only for identities in several views, which these stimuli do not have; give "
             "recording.source, recording.rdms, or recording.source = 'none'"
         )
 
@@ -384,7 +384,7 @@ def _with_factors(settings: Study, stimuli: StimulusSet | Step, patch_rdms: RDMs
         asked = [comparison.resample] if isinstance(comparison.resample, str) else comparison.resample
         if "neuron" in asked and patch_rdms is not None:
             raise InputError(
-                "comparison.resample: neurons cannot be resampled, as the recording brings its RDMs alone; leave "
+                "comparison.resample: neurons cannot be resampled, because the recording consists of RDMs; leave "
                 "'neuron' out"
             )
         return settings
@@ -559,8 +559,8 @@ def _refuse_equal_names(networks: Sequence[NetworkRecord], layers: Sequence[RDMs
             first = twice.iloc[0]
             raise InputError(
                 f"{first['model']}, {first['regime']}, seed {first['seed']} has two layers of the same {name} "
-                f"({first[name]}), as where two of the models are called alike; give each a name or a regime of its "
-                "own (name, called, regime)"
+                f"({first[name]}), perhaps because two models have the same name; give each its own name or "
+                "regime (name, called, regime)"
             )
 
 

@@ -93,7 +93,7 @@ def whole_folder(out: str | Path, *, command: str = "run", unfinished: Collectio
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise InputError(
-            f"{named} cannot be written: the disk is full; make room and run again, finished steps are kept"
+            f"{named} cannot be written: the disk is full; free space and run again, finished steps are kept"
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -123,7 +123,7 @@ def _place(out: str | Path) -> Path:
         path = Path(os.path.abspath(out))
         if path.is_symlink():
             if not path.exists():
-                raise InputError(f"{out} is a link to {os.readlink(path)}, which is not there; name a folder")
+                raise InputError(f"{out} is a link to {os.readlink(path)}, which does not exist; name a folder")
             path = path.resolve()
         path.lstat()
     except FileNotFoundError:
@@ -148,11 +148,11 @@ def _check(out: Path, command: str, unfinished: Collection[str], *, computed: bo
     here = _here()
     if here is not None and (here == out or out in here.parents):
         raise InputError(
-            f"{out} is the folder that you are in, or holds it, and would be replaced; name another one, such as "
+            f"{out} is the current folder, or contains it, and would be replaced; name another one, such as "
             "--out results"
         )
     if os.path.ismount(out):
-        raise InputError(f"{out} is where a disk is mounted and cannot be replaced; name a folder inside it")
+        raise InputError(f"{out} is the mount point of a disk and cannot be replaced; name a folder inside it")
     try:
         foreign = _not_ours(out, command, unfinished)
     except OSError as error:

@@ -76,7 +76,7 @@ def planned_set(settings: Study) -> SetPlan:
 def _check_faces(settings: Study) -> None:
     chosen = settings.stimuli
     if chosen.source != "faces" and not (chosen.hair and chosen.neck and chosen.light_deg == 0):
-        raise InputError("stimuli.hair, neck and light_deg are for the built-in faces alone; leave them out")
+        raise InputError("stimuli.hair, neck and light_deg are only for the built-in faces; leave them out")
 
 
 def render_stimuli(settings: Study, *, n_jobs: int = 1) -> StimulusSet:
@@ -103,7 +103,7 @@ def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSe
     if has_views(stimuli) or chosen.azimuths_deg is not None:
         stimuli = stimuli.yaw_views(chosen.azimuths_deg)
     if len(stimuli.identities) < 2:
-        raise InputError(f"{stimuli.name} shows one identity; RDMs across faces need at least two")
+        raise InputError(f"{stimuli.name} has one identity, but RDMs across faces need at least two; add identities")
     return stimuli
 
 
@@ -157,7 +157,7 @@ def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
         twice = table[table.duplicated(["region", "subject"])].iloc[0]
         of = f" of subject {twice['subject']!r}" if twice["subject"] else ""
         raise InputError(
-            f"{chosen.file}: holds several RDMs of region {twice['region']!r}{of}, which tables could not tell apart; "
+            f"{chosen.file}: holds several RDMs of region {twice['region']!r}{of}, which would be the same in tables; "
             "average them (recording.average), take one (recording.names), or name regions and subjects "
             "(recording.name_pattern)"
         )
@@ -172,7 +172,7 @@ def brought_patches(settings: Study, shown: StimulusSet | None) -> RDMs:
 def _named_stimuli(path: str, shown: StimulusSet | None) -> StimulusSet:
     """The stimuli of RDMs from a file: a set on disk, not one to be rendered."""
     if shown is None:
-        raise InputError(f"{path}: RDMs need the stimuli that they are of; name their set (stimuli.source)")
+        raise InputError(f"{path}: RDMs need the set of their stimuli; name it (stimuli.source)")
     return shown
 
 
@@ -184,7 +184,10 @@ def _brought(
     place = {stimulus_id: number for number, stimulus_id in enumerate(rdms.pattern_descriptors["stimulus_id"])}
     absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in place]
     if absent:
-        raise InputError(f"{path}: holds no RDM of {len(absent)} stimuli of the study (first: {absent[0]!r})")
+        raise InputError(
+            f"{path}: lacks {len(absent)} stimuli of the study (first: {absent[0]!r}); choose stimuli that its RDMs "
+            "have"
+        )
     order = np.array([place[stimulus_id] for stimulus_id in stimuli.ids])
     return build_rdms(
         rdms.get_matrices()[:, order[:, None], order[None, :]],

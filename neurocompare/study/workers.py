@@ -132,7 +132,7 @@ def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Ite
                 result = future.result()
             except distributed.KilledWorker as error:
                 raise InputError(
-                    f"--dask {address}: the workers that took a step died, most likely because memory ran out; "
+                    f"--dask {address}: the workers that computed a step died, most likely because memory ran out; "
                     "finished steps are kept: run again with larger workers"
                 ) from error
             position = futures.pop(future)

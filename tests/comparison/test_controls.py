@@ -128,9 +128,9 @@ def test_unknown_controls_and_stimuli_without_comparable_pairs_are_refused():
     assert check_controls("none") == check_controls(()) == ()
     with pytest.raises(InputError, match="no control 'views'"):
         check_controls("views")
-    with pytest.raises(InputError, match="name each once"):
+    with pytest.raises(InputError, match="name each control once"):
         check_controls(("view", "view"))
-    with pytest.raises(InputError, match="no two pairs"):
+    with pytest.raises(InputError, match="fewer than two pairs"):
         cells_of_pairs(("within-view", "within-identity"), faces_in_views(4))
     with pytest.raises(InputError, match="views are unknown"):
         cells_of_pairs("view", patterns_of(3, 2))

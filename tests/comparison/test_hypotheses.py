@@ -296,7 +296,7 @@ def test_hypotheses_are_read_from_the_tables_of_a_study_file():
         ({"selections": ({"layer": ["fc1", "fc9"]}, {"layer": "pool2"})}, "never holds 'fc9'"),
         ({"selections": ({"identity": "face1"}, {"identity": "face2"})}, "share no unit"),
         ({"where": {"category": "face", "identity": "flower1"}}, "each value occurs, but not together"),
-        ({"test": "peak", "over": "seed", "selections": ({"layer": "fc1"},)}, "says where it is"),
+        ({"test": "peak", "over": "seed", "selections": ({"layer": "fc1"},)}, "names its position"),
         ({"test": "tabulated", "selections": ({"layer": "fc1"},), "se": "index"}, "takes one row"),
     ],
 )

@@ -126,7 +126,7 @@ def test_default_sizes_end_at_the_identities_there_are(two_layers, rng):
     plan = plan_of(n_experiments=2)
     found = power_analysis(*two_layers, IDENTITY, plan=plan, rng=rng)
     assert found["n_experiments"].tolist() == [2]
-    with pytest.raises(InputError, match="power for 25 identities needs as many in the stimuli, which hold 12"):
+    with pytest.raises(InputError, match="power for 25 identities needs as many in the stimuli, which have 12"):
         power_analysis(*two_layers, IDENTITY, plan=plan_of(n_identities=(25,)), rng=rng)
 
 
@@ -136,7 +136,7 @@ def test_default_sizes_end_at_the_identities_there_are(two_layers, rng):
         ({"n_neurons": (3,)}, "n_neurons of a power analysis must be at least 4"),
         ({"n_identities": ()}, "n_identities of a power analysis must be at least 3"),
         ({"alpha": 2}, "alpha between 0 and 1"),
-        ({"resample": "subject"}, "one subject's neurons"),
+        ({"resample": "subject"}, "neurons of one subject"),
         ({"method": "corrr"}, "did you mean 'corr'"),
     ],
 )
@@ -148,7 +148,7 @@ def test_impossible_plans_are_refused(change, message):
 def test_layers_of_other_stimuli_are_refused(two_layers, rng):
     with pytest.raises(InputError, match="must cover the same stimuli; got 36, 35 and 36"):
         power_analysis(two_layers[0], two_layers[1][:35], IDENTITY, plan=plan_of(), rng=rng)
-    with pytest.raises(InputError, match="got 36, 36 and 36, and 35 in what neurons read"):
+    with pytest.raises(InputError, match="got 36, 36 and 36, and 35 in the layer that neurons read"):
         power_analysis(*two_layers, IDENTITY, read=two_layers[0][:35], plan=plan_of(), rng=rng)
 
 

@@ -299,7 +299,7 @@ def test_a_table_is_not_changed(rng):
     ("change", "options", "message"),
     [
         (lambda t: t[t["regime"] == "natural"], {}, "holds 'natural' only"),
-        (lambda t: t.iloc[:0], {}, "holds no rows"),
+        (lambda t: t.iloc[:0], {}, "has no rows"),
         (lambda t: pd.concat([t, t.iloc[[3]]]), {}, "more than one row for model cnn-small, regime natural, seed 0"),
         (lambda t: t.drop(columns="identity"), {}, "name identities in the column 'identity'"),
         (lambda t: t.drop(columns="seed"), {}, "'seed' is missing"),

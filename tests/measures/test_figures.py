@@ -27,7 +27,7 @@ from neurocompare.representations.rdms import build_rdms
 DRAWINGS = {figure.name: figure for measure in MEASURES.values() for figure in measure.figures}
 TABLES = {table.name: table for measure in MEASURES.values() for table in measure.all_tables}
 SIZES = {  # layers, patches, networks (model, regime), seeds of each network
-    "one of each": (1, 1, [("net", "untrained")], (1,)),
+    "one for each": (1, 1, [("net", "untrained")], (1,)),
     "a usual study": (9, 3, [("cnn-small", "untrained"), ("cnn-small", "symmetric"), ("pixels", "untrained")], (1,)),
     "many layers, one patch": (40, 1, [("net", "trained"), ("net", "untrained")], (1,)),
     "hundreds of layers": (300, 2, [("net", "trained"), ("net", "untrained")], (2,)),
@@ -307,7 +307,7 @@ def test_networks_of_one_layer_and_regime_differ_in_their_lines_across():
 
 def test_rows_of_two_patches_are_never_one_line():
     table = pd.concat([layers_in("abc").assign(region=name, fit=0.5, ci_low=0.4, ci_high=0.6) for name in ("AL", "AM")])
-    with pytest.raises(ValueError, match="layer a of net, untrained, seed 0 stands twice in one panel"):
+    with pytest.raises(ValueError, match="layer a of net, untrained, seed 0 occurs twice in one panel"):
         profiles_of(table.reset_index(drop=True), "fit")
 
 

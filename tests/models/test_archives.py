@@ -105,7 +105,7 @@ def no_archive(path, files):
     ("damage", "said"),
     [
         (cut_off, "damaged or cut off"),
-        (short_batch, "no whole number of images"),
+        (short_batch, "not a whole number of images"),
         (wrong_label, "label 10 is out of range"),
         (no_batches, "holds no data_batch"),
         (no_archive, "damaged or cut off"),

@@ -73,5 +73,5 @@ def test_a_file_that_was_changed_is_refused(tmp_path, monkeypatch):
     torch.save({"_fc.bias": torch.zeros(1000)}, tmp_path / "changed" / efficientnet.FILE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(efficientnet, "PACKAGE", "changed")
-    with pytest.raises(InputError, match="is not the file that was published"):
+    with pytest.raises(InputError, match="is not the published file"):
         imagenet_weights()

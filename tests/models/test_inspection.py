@@ -127,14 +127,16 @@ class Counts(Net):
 
 @pytest.mark.parametrize("module", [Remembers(), Counts(), Net(lambda x: x * float(np.random.default_rng().random()))])
 def test_what_is_kept_between_calls_is_refused(faces, module):
-    with pytest.raises(InputError, match="another answer when it is shown the same images again, first in layer 'out'"):
+    with pytest.raises(
+        InputError, match="responds differently when it is shown the same images again, first in layer 'out'"
+    ):
         rdm(module, faces)
 
 
 def test_a_fixed_batch_size_is_refused_with_the_cause(faces):
-    with pytest.raises(InputError, match=r"takes 3 images at a time and not 2.*write x.shape\[0\]"):
+    with pytest.raises(InputError, match=r"takes 3 images at a time, but not 2.*use x.shape\[0\]"):
         rdm(Net(lambda x: x.reshape(3, 600)), faces)
-    with pytest.raises(InputError, match="takes 4 images at a time and not 3"):
+    with pytest.raises(InputError, match="takes 4 images at a time, but not 3"):
         rdm(Net(lambda x: x.view(4, 600)), faces)
     with pytest.raises(InputError, match=r"cannot process images of shape \(3, 12, 12\)"):
         rdm(nn.Sequential(nn.Conv2d(1, 2, 3)), faces, "0")
@@ -208,7 +210,7 @@ def test_scripts_are_refused_in_one_message(faces):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(Net().eval(), torch.zeros(3, 3, SIZE, SIZE))
-    with pytest.raises(InputError, match=r"scripted module.*whose layers cannot be watched; give the Python module"):
+    with pytest.raises(InputError, match=r"scripted module.*whose layers cannot be observed; give the Python module"):
         rdm(traced, faces)
 
 

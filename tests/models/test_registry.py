@@ -122,7 +122,7 @@ def test_networks_of_a_users_package_are_found(users_package):
         ("users_raising_package:Net", r"cannot be imported \(ValueError: x, line 1 of"),
         ("os:abort", "part of Python itself"),
         ("sys:exit", "part of Python itself"),
-        ("numpy:zeros", "no Python function or class"),
+        ("numpy:zeros", "not a Python function or class"),
         ("users_broken_package:Net", "cannot be imported.*invalid syntax"),
         ("no_such_package:Net", "cannot be imported"),
         ("cnn-smal", "did you mean 'cnn-small'"),
@@ -209,7 +209,7 @@ def test_what_cannot_be_copied_is_refused_with_the_way_out():
 
 
 def test_untrained_weights_of_a_users_module_are_said_to_be_so():
-    with pytest.raises(InputError, match=r"called untrained and keeps the weights.*start = 'gaussian'"):
+    with pytest.raises(InputError, match=r"called untrained, but keeps the weights.*start = 'gaussian'"):
         load_model(Trained(), regime="untrained")
     assert load_model(Trained(), regime="untrained", start="own").regime == "untrained"
 
@@ -244,14 +244,14 @@ def test_complex_integer_and_boolean_weights_keep_their_kind():
         *(torch.complex128, torch.int64, torch.bool, torch.float64)
     ]
     assert load_model(held).module.weight.dtype == torch.float32
-    with pytest.raises(InputError, match="complex weights, which bfloat16 would cut"):
+    with pytest.raises(InputError, match="complex weights, of which bfloat16 would keep only the real part"):
         load_model(held, precision="bfloat16")
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"weights": {}, "start": "gaussian"}, "weights and start='gaussian' are both given"),
+        ({"weights": {}, "start": "gaussian"}, "weights and start='gaussian' exclude each other"),
         ({"weights": "pretrained"}, "of the regimes chiral, symmetric"),
         ({"start": "zeros"}, "start must be one of"),
         ({"device": "cuda:99"}, "device 'cuda:99' cannot be used.*this machine has cpu"),

@@ -107,7 +107,7 @@ def test_regions_and_subjects_are_selected_by_label(recording):
     assert select_region(recording, "ML", subject="B")["neuroid_id"].values.tolist() == ["n2"]
     with pytest.raises(InputError, match="no region 'Al'"):
         select_region(recording, "Al")
-    with pytest.raises(InputError, match="no neuron of AL comes from subject 'B'"):
+    with pytest.raises(InputError, match="AL has no neuron of subject 'B'"):
         select_region(recording, "AL", subject="B")
 
 
@@ -173,7 +173,7 @@ BROKEN = {
     "all NaN": (_values(slice(None), np.nan), "every response is NaN"),
     "text": (lambda r: r.astype(str), "not numbers"),
     "complex": (lambda r: r.astype(complex), "complex"),
-    "no neuron": (lambda r: r.isel(neuroid=[]), "no neuroid in it"),
+    "no neuron": (lambda r: r.isel(neuroid=[]), "has no neuroid"),
     "empty id": (
         lambda r: r.assign_coords(stimulus_id=("presentation", ["s1", "", "s1", "s2"])),
         "stimulus_id is empty",
@@ -212,9 +212,9 @@ def test_normalized_responses_may_be_negative(recording):
 
 
 def test_tables_must_fit_the_array():
-    with pytest.raises(InputError, match="3 rows of presentation in the responses and 4 in their table"):
+    with pytest.raises(InputError, match="3 rows of presentation in the responses, but 4 in their table"):
         make_recording(RESPONSES[:3], presentations=PRESENTATIONS, neuroids=NEUROIDS)
-    with pytest.raises(InputError, match="make no recording"):
+    with pytest.raises(InputError, match="do not make a recording"):
         make_recording(RESPONSES[:, :, None], presentations=PRESENTATIONS, neuroids=NEUROIDS, time_bins_ms=np.eye(2))
 
 
@@ -223,7 +223,7 @@ def test_what_a_recording_says_of_its_stimuli(recording):
     assert table.index.tolist() == ["s2", "s1"]
     assert table["azimuth_deg"].tolist() == [90.0, 0.0]
     assert "trial" not in table.columns, "differs between presentations of one stimulus"
-    with pytest.raises(InputError, match="does not say the identity"):
+    with pytest.raises(InputError, match="has no identity for its stimuli"):
         stimuli_of(recording)
     described = stimuli_of(recording.assign_coords(identity=("presentation", ["i", "j", "i", "j"])))
     assert described.identities == ["i", "j"]

@@ -54,9 +54,9 @@ def test_images_are_asked_for_only_where_they_are_shown(tmp_path, faces):
     (tmp_path / "set.csv").write_text("stimulus_id\na\nb\n")
     stimuli = read_stimuli(tmp_path / "set.csv", with_images=False)
     assert stimuli.ids == ["a", "b"]
-    with pytest.raises(InputError, match="a has no image to show: there is no column 'filename'"):
+    with pytest.raises(InputError, match="a has no image: the column 'filename' is missing or empty"):
         stimuli.images()
-    with pytest.raises(InputError, match="has no image to show"):
+    with pytest.raises(InputError, match="has no image"):
         read_stimuli(tmp_path / "set.csv")
 
 

@@ -145,7 +145,7 @@ def test_without_maps_their_table_is_empty(network, stimuli, rng):
 
 def test_images_of_background_alone_are_refused(network, stimuli, rng):
     gray = StimulusSet(stimuli.table, pixels=np.full_like(stimuli.pixels, 128), name="gray")
-    with pytest.raises(InputError, match="nothing but the background"):
+    with pytest.raises(InputError, match="only the background"):
         measure_local_features(network, gray, "1", rng=rng)
 
 

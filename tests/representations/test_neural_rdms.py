@@ -141,7 +141,7 @@ def test_missing_cells_go_the_way_that_is_chosen(recording, faces):
     assert rdm_table(compute_neural_rdms(partial, missing="drop_neurons"))["n_neurons"].tolist() == [11, 9]
     fewer = compute_neural_rdms(partial, missing="drop_stimuli", stimuli=faces)
     assert pattern_table(fewer).index.tolist() == [i for i in faces.ids if i != faces.ids[4]]
-    with pytest.raises(InputError, match="cannot hold missing cells"):
+    with pytest.raises(InputError, match="cannot have missing cells"):
         compute_neural_rdms(partial, missing="keep")
     with pytest.raises(InputError, match=r"'id0' must have one view .* 90 is missing"):
         compute_neural_rdms(partial, missing="drop_stimuli", stimuli=faces, within="identity")
@@ -198,7 +198,7 @@ def test_too_few_neurons_or_trials_are_refused(recording, faces):
     with pytest.raises(InputError, match="at least two responses"):
         compute_neural_rdms(recording.isel(presentation=slice(0, len(faces))), dissimilarity="crossnobis")
     scores = recording.assign_attrs(units="normalized")
-    with pytest.raises(InputError, match="this recording is normalized or does not say"):
+    with pytest.raises(InputError, match="this recording are normalized or unknown"):
         compute_neural_rdms(scores, dissimilarity="poisson")
 
 

@@ -174,7 +174,7 @@ def test_hostile_and_wrong_files_are_one_message(tmp_path):
     with pytest.raises(InputError, match="not readable as a NumPy array"):
         read_rdms(path, stimuli=IDS)
     path.write_bytes(pickle.dumps([1]))
-    with pytest.raises(InputError, match=r"holds no RDMs|not readable"):
+    with pytest.raises(InputError, match=r"is not a file of RDMs|not readable"):
         read_rdms(path, stimuli=IDS)
     header = b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, 'shape': (60000, 60000), }"
     path.write_bytes(header.ljust(127) + b"\n" + bytes(100))
@@ -186,7 +186,7 @@ def test_hostile_and_wrong_files_are_one_message(tmp_path):
 
 def test_several_variables_are_asked_about_by_name(tmp_path):
     scipy.io.savemat(tmp_path / "r.mat", {"a": SQUARES[0], "b": SQUARES[1], "c": np.ones(4)})
-    with pytest.raises(InputError, match=r"2 variables can be RDMs; name one \(variable=...\): a, b"):
+    with pytest.raises(InputError, match=r"2 variables may be RDMs; name one \(variable=...\): a, b"):
         read_rdms(tmp_path / "r.mat", stimuli=IDS)
     np.testing.assert_array_equal(
         read_rdms(tmp_path / "r.mat", variable="b", stimuli=IDS).dissimilarities[0], VECTORS[1]
@@ -215,9 +215,9 @@ def test_patterns_take_the_ids_of_a_set_and_what_it_knows(tmp_path):
 @pytest.mark.parametrize(
     ("patterns", "options", "message"),
     [
-        ({}, {}, "its patterns have no names; give what they show in their order"),
-        ({}, {"stimuli": IDS[:4]}, "its 6 patterns have no names, and 4 stimuli are given"),
-        ({"a": list("uvwxyz"), "b": list("abcdef")}, {}, "which descriptor names the stimuli.*a, b"),
+        ({}, {}, "its patterns have no names; give their stimuli in order"),
+        ({}, {"stimuli": IDS[:4]}, "its 6 patterns have no names, but 4 stimuli are given"),
+        ({"a": list("uvwxyz"), "b": list("abcdef")}, {}, "which descriptor identifies the stimuli.*a, b"),
         ({"a": list("uvwxyy")}, {"match_by": "a"}, "the pattern 'y' occurs twice"),
         ({"a": list("uvwxyz")}, {"match_by": "aa"}, "no pattern descriptor 'aa'"),
     ],

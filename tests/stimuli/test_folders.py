@@ -84,10 +84,10 @@ def test_a_complete_folder_is_read_and_not_rendered(rendered, monkeypatch):
 
 def test_another_set_is_not_written_over(rendered, tmp_path):
     before = contents(rendered)
-    with pytest.raises(InputError, match="holds another stimulus set"):
+    with pytest.raises(InputError, match="has another stimulus set"):
         render_set("faces", rendered, seed=4, size=32, n_exemplars=2)
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="is not empty and holds no rendering of ours"):
+    with pytest.raises(InputError, match="is not empty and was not written by neurocompare"):
         render_set("faces", tmp_path, size=32, n_exemplars=1)
     assert contents(rendered) == before
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
@@ -148,7 +148,7 @@ def test_folders_and_numbers_in_names(tmp_path):
     [
         ("{identity}-{azimuth_deg}.png", r"matches none of its images \(anna_L90.png, .* \(4 images\)\)"),
         ("*.png", "has no field"),
-        ("{identity}_{azimuth_deg.png", "a brace without its partner"),
+        ("{identity}_{azimuth_deg.png", "an unpaired brace"),
         ("{identity}_{identity}_{azimuth_deg}.png", "occurs twice"),
         ("{identity}_{azimuth_deg:L90=left}.png", "must be words and degrees"),
     ],

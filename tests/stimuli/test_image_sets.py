@@ -73,12 +73,12 @@ def test_a_random_part_is_taken_in_order_and_without_repeats(source, request, ph
 
 
 def test_what_holds_no_images_is_refused(tmp_path, folder, parquet, rng):
-    with pytest.raises(InputError, match="no folder of images and no Parquet file"):
+    with pytest.raises(InputError, match="neither a folder of images nor a Parquet file"):
         read_images(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds 0 images and 1 are wanted"):
+    with pytest.raises(InputError, match="has 0 images, but 1 are wanted"):
         read_images(tmp_path / "empty")
-    with pytest.raises(InputError, match="holds 5 images and 9 are wanted"):
+    with pytest.raises(InputError, match="has 5 images, but 9 are wanted"):
         read_images(parquet, n_images=9, rng=rng)
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 nothing")

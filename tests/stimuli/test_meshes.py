@@ -117,7 +117,7 @@ FACE = "element face 1\nproperty list uchar int vertex_indices\n"
         ("flat.obj", "v 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "line 1, 'v 0 0': a vertex needs x, y and z"),
         ("inf.ply", PLY.format(n=3, faces=FACE) + "0 0 0\n1 0 0\n0 inf 0\n3 0 1 2\n", "1 of 3 vertices are not finite"),
         ("point.obj", "v 1 1 1\nv 1 1 1\nv 1 1 1\nf 1 2 3\n", "all vertices lie in one point"),
-        ("line.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "without area"),
+        ("line.obj", "v 0 0 0\nv 1 0 0\nv 2 0 0\nf 1 2 3\n", "zero area"),
         ("broken.glb", b"glTF\x02\x00", "not readable as a mesh"),
         ("garbage.glb", b"\x00" * 64, "not readable as a mesh"),
         ("garbage.ply", b"\x00\xff" * 64, "not readable as a mesh"),
@@ -127,7 +127,7 @@ FACE = "element face 1\nproperty list uchar int vertex_indices\n"
             glb_with_texture({"bufferView": 3, "mimeType": "image/png"}),
             "is missing from the file",
         ),
-        ("mesh.fbx", b"x", "no mesh format that is read"),
+        ("mesh.fbx", b"x", "not in a mesh format that can be read"),
     ],
 )
 def test_bad_meshes_are_refused(tmp_path, name, content, message):
@@ -272,12 +272,12 @@ def damaged(how):
         (lambda f: obj(f, "Kd 1 x 0"), "Kd of 'a' is '1 x 0'; three numbers"),
         (lambda f: obj(f, "Kd 2 0 0"), "three numbers from 0 to 1"),
         (lambda f: obj(f, "map_Kd -s 2"), "names no image"),
-        (lambda f: obj(f, "map_Kd -mm 0.1 2 t.png"), "the option -mm is not read"),
+        (lambda f: obj(f, "map_Kd -mm 0.1 2 t.png"), "the option -mm is not supported"),
         (lambda f: obj(f, "map_Kd ../t.png"), "lies outside that folder"),
         (lambda f: obj(f, "map_Kd /etc/hostname"), "lies outside that folder"),
         (lambda f: obj(f, "Kd 1 1 1", library="/etc/hostname"), "lies outside that folder"),
         (lambda f: obj(f, "Kd 1 1 1", library="../m.mtl"), "lies outside that folder"),
-        (lambda f: obj(f, "map_Kd t.png", faces="f 1 3 2\nf 1 2 4\n"), "no place in it"),
+        (lambda f: obj(f, "map_Kd t.png", faces="f 1 3 2\nf 1 2 4\n"), "no texture coordinates"),
         (lambda f: obj(f, "map_Kd t.png", faces=f"vt inf 0\n{FACES}f 1/4 3/3 2/2\n"), "coordinates are not finite"),
     ],
 )
@@ -364,7 +364,7 @@ def test_triangles_that_wind_the_wrong_way_are_turned(tmp_path, caplog, turned, 
         render_views(read_mesh(tmp_path / f"{name}.{suffix}"), [0], size=32).brightness for name in ("right", "wrong")
     )
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert f"{wrong.sum()} of {len(faces)} triangles wound the wrong way" in caplog.text
+    assert f"{wrong.sum()} of {len(faces)} triangles had the wrong winding" in caplog.text
 
 
 def test_a_surface_with_one_side_is_read_where_hardly_any_edge_conflicts(tmp_path):

@@ -73,11 +73,14 @@ def test_rdms_alone_are_a_study(brought, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"comparison": {"resample": ["stimulus", "neuron"]}}, "neurons cannot be resampled, as the recording brings"),
+        (
+            {"comparison": {"resample": ["stimulus", "neuron"]}},
+            "neurons cannot be resampled, because the recording consists of",
+        ),
         ({"recording": {"rdms": "brains.csv", "regions": ["AL"]}}, "has no region 'AL'"),
         ({"recording": {"rdms": "none.csv"}}, "none.csv: no such file of RDMs"),
         ({"models": [{"rdms": "models.npz", "names": "d"}]}, "no RDM is called 'd'"),
-        ({"recording": {}}, "a recording is simulated for identities in several views"),
+        ({"recording": {}}, "a recording can be simulated only for identities in several views"),
         ({"recording": {"source": "none"}, "outputs": {"layer_tests": True}}, "layer_tests needs fit_result"),
         ({"outputs": {"units": True}}, "outputs.units needs"),
     ],

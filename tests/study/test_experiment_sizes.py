@@ -87,8 +87,8 @@ def test_the_command_prints_a_table_and_a_sentence_and_writes_where_it_is_told(s
         ("n_identities = [3]", "n_identities = [99]", "power for 99 identities needs as many in the stimuli"),
         ('first = {model = "cnn-small"', 'first = {model = "cnn-smal"', "did you mean 'cnn-small'?"),
         ('first = {model = "cnn-small"', 'first = {seed = 4, model = "cnn-small"', "power.first.seed = 4"),
-        ("n_draws = 50", 'dissimilarity = "euclidean"', "power is simulated for 'correlation' alone"),
-        ("n_draws = 50", 'resample = "subject"', "one subject's neurons"),
+        ("n_draws = 50", 'dissimilarity = "euclidean"', "power is simulated only for 'correlation'"),
+        ("n_draws = 50", 'resample = "subject"', "neurons of one subject"),
     ],
 )
 def test_wrong_input_is_one_message_and_nothing_written(study, tmp_path, capsys, monkeypatch, old, new, message):

@@ -124,7 +124,7 @@ def test_only_built_in_faces_are_shown_without_hair_and_neck_or_in_another_light
     overrides = {f"stimuli.{name}": value for name, value in shown.items()}
     if source != "own":
         overrides["stimuli.source"] = source
-    with pytest.raises(InputError, match="for the built-in faces alone"):
+    with pytest.raises(InputError, match="only for the built-in faces"):
         plan_stimuli(load_study(small_study, overrides))
 
 

@@ -79,7 +79,7 @@ def test_nothing_is_left_out_where_the_file_is_there(tmp_path):
 
 def test_a_study_of_which_no_model_is_left_is_refused(tmp_path):
     alone = study(tmp_path)
-    with pytest.raises(InputError, match=r"none of the models is shown: .*weights\.bin is not there"):
+    with pytest.raises(InputError, match=r"no model is left: .*weights\.bin does not exist"):
         without_absent(alone.model_copy(update={"models": alone.models[1:]}))
 
 

@@ -159,7 +159,7 @@ def test_the_current_folder_is_not_replaced(tmp_path, monkeypatch):
     out = write(tmp_path / "run")
     for here, named in ((out, "."), (out / "tables", ".."), (out / "tables", out)):
         monkeypatch.chdir(here)
-        assert "the folder that you are in" in refusal(named)
+        assert "the current folder" in refusal(named)
 
 
 def test_a_link_to_a_folder_stands_for_it_and_one_to_nothing_is_refused(tmp_path):

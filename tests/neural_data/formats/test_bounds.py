@@ -168,19 +168,19 @@ HOSTILE = {
     cycle: "contains itself",
     soft_cycle: "contains itself",
     deep: "nested deeper than 64",
-    claims_much: r"variable data \(60000 x 60000\) claims 28.8 GB",
-    claims_much_of_little: r"claims 2.88 GB and the file holds 0.00 MB",
-    matlab_73: r"raster_data \(60000 x 60000\) claims 28.8 GB",
+    claims_much: r"variable data \(60000 x 60000\) would take 28.8 GB",
+    claims_much_of_little: r"would take 2.88 GB, but the file has 0.00 MB",
+    matlab_73: r"raster_data \(60000 x 60000\) would take 28.8 GB",
     cell_in_itself: "nested too deeply, or in itself",
     matlab_5: "claims 2,147,483,648 bytes",
-    many_rows: "claims 0.19 GB and the file holds",
+    many_rows: "would take 0.19 GB, but the file has",
     netcdf_3: "not readable|claims",
-    fifo: "is no ordinary file but a FIFO",
-    device: "is no ordinary file but a device",
+    fifo: "is not an ordinary file but a FIFO",
+    device: "is not an ordinary file but a device",
     link_loop: "a link that leads back to itself",
-    dangling: "a link to a place where there is nothing",
-    long_name: "is no name of a file or folder, it has 5000 characters",
-    nul: "cannot hold a NUL",
+    dangling: "a link to something that does not exist",
+    long_name: r"is too long for the name of a file or folder \(5000 characters",
+    nul: "cannot contain a NUL",
 }
 
 
@@ -239,7 +239,7 @@ def test_what_a_file_claims_is_bounded_by_size_and_by_ratio(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(bytes(1000))
     refuse_claim(100e6, path, "x")
-    with pytest.raises(InputError, match="made to fill the memory"):
+    with pytest.raises(InputError, match="damaged or malicious"):
         refuse_claim(200e6, path, "x")
     refuse_claim(3e9, path, "x", on_disk=10_000_000)
     with pytest.raises(InputError, match="at most 4 GB"):
@@ -333,10 +333,10 @@ def test_images_that_lie_elsewhere_are_refused_until_named(shown, tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("x" * 3000 + ".png", "is no name of a file"),
+        ("x" * 3000 + ".png", "is too long for the name of a file"),
         ("a\\b.png", "lies outside"),
         ("loop.png", "a link that leads back to itself"),
-        ("pipe.png", "is no ordinary file but a FIFO"),
+        ("pipe.png", "is not an ordinary file but a FIFO"),
     ],
 )
 def test_names_of_images_that_lead_nowhere_are_one_message(shown, name, message):

@@ -73,7 +73,9 @@ def test_a_failed_write_leaves_the_old_file(simulated, tmp_path):
 
 
 def test_formats_to_write_are_chosen_by_ending_or_name(simulated, tmp_path):
-    with pytest.raises(InputError, match=r"the ending names no format; write \.nc, \.nwb, \.csv, \.parquet"):
+    with pytest.raises(
+        InputError, match=r"the file's ending does not say the format; write \.nc, \.nwb, \.csv, \.parquet"
+    ):
         write_recording(simulated, tmp_path / "a.mat")
     with pytest.raises(InputError, match="no format is called 'csv'"):
         write_recording(simulated, tmp_path / "a.csv", "csv")
@@ -198,7 +200,7 @@ HOSTILE = {
     "empty file": (empty_file, r"is empty \(0 bytes\)"),
     "pickle named nc": (pickle_named_nc, "is a Python pickle, which is never opened"),
     "another MATLAB file": (other_mat, "no matrix in it; it holds spikes"),
-    "an image": (an_image, "in no format that is read here"),
+    "an image": (an_image, "not in a format that can be read"),
     "no such file": (nothing_there, "no such file or folder"),
 }
 

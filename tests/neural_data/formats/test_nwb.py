@@ -66,7 +66,7 @@ def test_trials_in_which_a_unit_was_not_observed_are_missing(tmp_path):
 @pytest.mark.parametrize(
     ("content", "options", "message"),
     [
-        ({"column": "picture"}, {}, "which column tells the stimuli apart.*picture"),
+        ({"column": "picture"}, {}, "which column identifies the stimuli.*picture"),
         ({"column": "picture"}, {"stimulus": "pictures"}, "no column 'pictures' in trials: did you mean 'picture'"),
         ({"units": False}, {}, "no units with spike times"),
         ({"trials": False}, {}, "no trials"),
@@ -93,7 +93,7 @@ def test_the_onset_of_the_stimulus_is_found_or_named(tmp_path):
 def test_an_onset_in_doubt_is_refused(tmp_path, names):
     early = tuple(onset - 0.2 for onset in ONSETS)
     path = write(tmp_path / "s.nwb", onsets=early, **dict.fromkeys(names, ONSETS))
-    with pytest.raises(InputError, match=f"when do stimuli come on.*--column onset={names[0]}"):
+    with pytest.raises(InputError, match=f"which column is the stimulus onset.*--column onset={names[0]}"):
         read_recording(path)
     assert read_recording(path, columns={"onset": names[0]}).values.sum() > 0
 

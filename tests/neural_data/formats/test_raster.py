@@ -61,9 +61,9 @@ def test_neurons_with_fewer_trials_have_nan_in_their_place(tmp_path, raster_file
 @pytest.mark.parametrize(
     ("labels", "options", "message"),
     [
-        (LABELS, {}, "which label tells the stimuli apart.*object, place, trial"),
+        (LABELS, {}, "which label identifies the stimuli.*object, place, trial"),
         (LABELS, {"stimulus": "objekt"}, "no label 'objekt' for every trial: did you mean 'object'"),
-        ({"object": list("abc")}, {}, r"raster_data has 4 trials and the labels \{'object': 3\}"),
+        ({"object": list("abc")}, {}, r"raster_data has 4 trials, but the labels have \{'object': 3\}"),
         (LABELS, {"stimulus": "object", "window_ms": (50, 600)}, "holds -100 to 400 ms"),
         (LABELS, {"stimulus": "object", "units": "normalized"}, "spikes are counted, not normalized"),
     ],

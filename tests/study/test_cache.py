@@ -155,7 +155,7 @@ def test_what_stands_in_the_way_of_an_entry_is_passed_over(cache, caplog):
     (cache.folder / "ab" / f"{key}.zip" / "inside").mkdir(parents=True)
     assert cache.obtain(key, lambda: 5, kind="fits", label="fits") == 5
     assert "cannot be removed" in caplog.text
-    assert "is not kept" in caplog.text
+    assert "is not cached" in caplog.text
     assert cache.entries() == cache.prune() == []
 
 

@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow portable fuzz faults lint format bench clean
+DOCS := docs/build/html
+
+.PHONY: docs reference demo test test-slow portable fuzz faults lint format bench clean
 
 demo: $(STAMP)
 	$(BIN)/neurocompare demo --out demo_run
@@ -41,6 +43,14 @@ format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The site, with its examples run; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs $(DOCS)
+
+# Pages of the site that follow from the program: commands, study keys, columns of tables.
+reference: $(STAMP)
+	$(BIN)/python docs/generate.py
+
 bench: $(STAMP)
 	$(BIN)/python -m tests.benchmarks
 
@@ -49,8 +59,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "neurocompare needs Python 3.11 or newer; name one with `make PYTHON=/path/to/python`")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,nwb,cluster,imagenet,render]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs,nwb,cluster,imagenet,render]'
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) demo_run .pytest_cache .ruff_cache
+	rm -rf $(VENV) demo_run .pytest_cache .ruff_cache docs/api docs/build docs/examples docs/studies

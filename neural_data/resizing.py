@@ -97,7 +97,7 @@ def resized(image: np.ndarray, how: Resizing) -> np.ndarray:
 
     Returns
     -------
-    array of shape (3, *how.size), float32
+    array of shape (3, height, width), float32
         Values in 0..1; the image itself where it has that size already.
     """
     height, width = image.shape[1:]

@@ -1,6 +1,6 @@
 """Reads text tables (CSV and similar): bytes to columns of text, and columns of text to numbers.
 
-The rules, also given for users in ``analyses/GUIDE.md``:
+The rules, also given for users in ``docs/recording.md``:
 
 - text is UTF-8, UTF-16 (as spreadsheets save "Unicode text") or, failing both, Windows-1252;
 - the delimiter is whichever of tab, semicolon and comma splits the first line into the most columns;

@@ -216,7 +216,7 @@ def largest_p(values: np.ndarray, permutations: Permutations) -> np.ndarray:
     array of shape (n_tests,)
         Familywise p (single step). Statistics are differences over the spread of a test's values that no permutation
         changes (root of the sum of squares, around the common mean where unpaired): with equal n that orders
-        permutations and tests as |t| (pooled, where unpaired) does. NaN for a test without spread.
+        permutations and tests as the absolute t (pooled, where unpaired) does. NaN for a test without spread.
 
     References
     ----------

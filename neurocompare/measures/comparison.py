@@ -45,16 +45,22 @@ INFERENCE = tuple(InferenceOptions.__annotations__)
 class Comparison(Section):
     """``[comparison]``: how RDMs are computed, compared and tested."""
 
-    method: Annotated[str, MemberOf(METHODS)] = "corr"
-    dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = "correlation"
-    normalize: Literal["none", "zscore"] = "none"
+    method: Annotated[str, MemberOf(METHODS)] = Field("corr", description="how two RDMs are compared")
+    dissimilarity: Annotated[str, MemberOf(MODEL_DISSIMILARITIES)] = Field(
+        "correlation", description="of two stimuli, for the RDMs that are compared"
+    )
+    normalize: Literal["none", "zscore"] = Field(
+        "none", description="raw responses, as eLife 90256 fits them, or units z-scored over the stimuli"
+    )
     resample: FactorName | Annotated[list[FactorName], Field(min_length=1, max_length=3)] | None = Field(
         None,
         description="what the experiment sampled and the claim is to generalise over; by default what is there: "
         "identities where they are shown in several views, else stimuli, and neurons of a recording, else subjects",
     )
     variance: Annotated[str, MemberOf(VARIANCES)] = Field("jackknife", description="where standard errors come from")
-    n_draws: Annotated[int, Quick(100)] = Field(1000, ge=50, le=1_000_000)
+    n_draws: Annotated[int, Quick(100)] = Field(
+        1000, ge=50, le=1_000_000, description="bootstrap draws, for the intervals of best layers"
+    )
     control: list[Annotated[str, MemberOf(CONTROLS)]] = Field(
         [],
         description="what is partialled out of RDMs (['view', 'identity']), or which pairs alone are compared; "

@@ -59,7 +59,9 @@ class LocalFeatures(Section):
         1, ge=1, description="units an object, those of the most mirror-symmetric tuning to it; one in eLife 90256"
     )
     n_maps: int = Field(3, ge=0, description="categories of whose first exemplar the importance is written and drawn")
-    conditions: list[Annotated[str, MemberOf(CONDITIONS)]] = Field(list(CONDITIONS), min_length=1)
+    conditions: list[Annotated[str, MemberOf(CONDITIONS)]] = Field(
+        list(CONDITIONS), min_length=1, description="what is done to the important pixels"
+    )
     percents: list[Annotated[float, Field(gt=0, lt=100)]] = Field(
         list(PERCENTS), min_length=1, description="of the foreground, kept or deleted"
     )

@@ -105,7 +105,7 @@ class Layer:
         return self.name[len(self.made) + 1 : -1] if self.made else self.name
 
     def tensor(self, output: Any) -> torch.Tensor:
-        """Responses (n_images, *shape) from the output of the module.
+        """Responses (n_images, ...) from the output of the module.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Layer:
 
         Returns
         -------
-        torch.Tensor of shape (n_images, *shape)
+        torch.Tensor of shape (n_images, ...)
             May share memory with the output.
         """
         for step in self.path:

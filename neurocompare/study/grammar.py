@@ -327,7 +327,7 @@ class Power(Section):
     n_identities: list[Annotated[int, Field(ge=3)]] | None = Field(
         None, min_length=1, description="identities shown; 5, 10, 25 and 50 by default, as far as the stimuli go"
     )
-    n_neurons: list[Annotated[int, Field(ge=4)]] = Field([30, 100, 190], min_length=1)
+    n_neurons: list[Annotated[int, Field(ge=4)]] = Field([30, 100, 190], min_length=1, description="neurons of a patch")
     n_repetitions: list[Annotated[int, Field(ge=1)]] = Field([10], min_length=1, description="of each stimulus")
     n_experiments: int = Field(100, ge=2, le=100_000, description="simulated experiments of each size")
     noise: float | None = Field(
@@ -344,8 +344,8 @@ class Power(Section):
 class Study(Section):
     """A whole study file."""
 
-    title: Name = "Model-brain comparison"
-    seed: int = Field(0, ge=0)
+    title: Name = Field("Model-brain comparison", description="title of the report")
+    seed: int = Field(0, ge=0, description="of everything random; each step has its own stream")
     stimuli: Stimuli = Stimuli()
     models: list[Model] = Field([], description="networks and RDMs that are compared with the recording; may be none")
     recording: Recording = Recording()

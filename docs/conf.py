@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,
+    "ignore_repr_types": r"matplotlib\.|numpy\.ndarray",
     "matplotlib_animations": False,
     "nested_sections": False,
 }
@@ -183,7 +184,8 @@ def _study_gallery(source: Path, pages: list[str]) -> str:
     ]
     for study in sorted(source.glob("*.toml")):
         text = study.read_text(encoding="utf-8")
-        comment = " ".join(line.lstrip("# ") for line in _first_comment(text))
+        # A sentence that leads to a command ends without its point.
+        comment = re.sub(r"[^.?!]*$", "", " ".join(line.lstrip("# ") for line in _first_comment(text)))
         lines += [
             f"## {tomllib.loads(text)['title']}",
             "",

@@ -29,7 +29,7 @@ from neural_data.recordings import (
 )
 from neural_data.stimuli import StimulusSet
 
-__all__ = ["FEW_NEURONS", "Problem", "RecordingReport", "check_recording"]
+__all__ = ["FEW_NEURONS", "Problem", "RecordingReport", "check_recording", "span"]
 
 FEW_NEURONS = 20
 """With fewer neurons, an RDM depends more on which neurons were sampled than on the region (see its reliability)."""
@@ -167,7 +167,7 @@ def _facts(recording: xr.DataArray, found: str, counts: pd.DataFrame, means: pd.
         "subjects": ", ".join(subjects) or "not named",
         "neurons": f"{recording.sizes['neuroid']}, {together}",
         "stimuli": str(len(means)),
-        "repetitions": _range(counts.to_numpy()),
+        "repetitions": span(counts.to_numpy()),
         "missing cells": f"{int((counts == 0).to_numpy().sum())} of {counts.size} (stimulus x neuron)",
         "units": recording.attrs["units"],
     }
@@ -185,7 +185,8 @@ def _facts(recording: xr.DataArray, found: str, counts: pd.DataFrame, means: pd.
     return facts
 
 
-def _range(counts: np.ndarray) -> str:
+def span(counts: np.ndarray | pd.Series) -> str:
+    """Counts as a text: one number, or the range."""
     low, high = int(counts.min()), int(counts.max())
     return str(low) if low == high else f"{low} to {high}"
 

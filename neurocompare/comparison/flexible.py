@@ -18,7 +18,13 @@ from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
-from neurocompare.comparison.inference import RecordingOrResponses, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.inference import (
+    Comparison,
+    RecordingOrResponses,
+    jackknife_result,
+    make_experiment,
+    result_rows,
+)
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
 from neurocompare.comparison.methods import METHODS, Method
 from neurocompare.representations.rdms import rdm_table
@@ -102,7 +108,8 @@ def flexible_fits(
         If RDMs and recording do not match, there are fewer than four identities, or an RDM holds NaN.
     """
     measure = _flexible(method)
-    experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
+    comparison = Comparison(resample=resample, method=method)
+    experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     if "identity" not in experiment.factors:
         raise InputError("flexible fits are cross-validated over identities; resample must hold 'identity'")
     if np.isnan(experiment.models).any() or np.isnan(experiment.recordings).any():

@@ -7,6 +7,7 @@ Takes RDMs and, to resample neurons, the responses from which the RDMs were comp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,16 @@ from neurocompare.comparison.refitting import (
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
 from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table, zscore_units
 
-__all__ = ["default_factors", "infer_fits", "jackknife_result", "make_experiment", "result_rows"]
+__all__ = [
+    "Comparison",
+    "Uncertainty",
+    "default_factors",
+    "infer_experiment",
+    "infer_fits",
+    "jackknife_result",
+    "make_experiment",
+    "result_rows",
+]
 
 VARIANCES = ("jackknife", "bootstrap")
 CEILING_SPLITS = 20
@@ -45,6 +55,44 @@ RecordingOrResponses = (
     | Mapping[tuple[str, str], pd.DataFrame | np.ndarray]
     | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How RDMs are compared, and which factors are resampled; each field as in :func:`infer_fits`."""
+
+    resample: str | Sequence[str] | None = None
+    method: str = "corr"
+    control: str | Sequence[str] = ()
+    within_identity: str = "copy"
+    device: str | None = None
+
+    def __post_init__(self):
+        if self.resample is not None:
+            check_factors(self.resample)
+        find_method(self.method)
+        if self.within_identity not in WITHIN_IDENTITY:
+            raise InputError(
+                f"within_identity {self.within_identity!r}: {closest(self.within_identity, WITHIN_IDENTITY)}"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncertainty:
+    """How errors and p values of fits are computed; each field as in :func:`infer_fits`."""
+
+    variance: str = "jackknife"
+    n_draws: int = 1000
+    n_permutations: int = 1000
+    confidence: float = 0.95
+
+    def __post_init__(self):
+        if self.variance not in VARIANCES:
+            raise InputError(f"variance {self.variance!r}: {closest(self.variance, VARIANCES)}")
+        if self.n_draws < 2:
+            raise InputError(
+                f"n_draws is {self.n_draws}; a variance needs at least two draws, an interval several hundred"
+            )
 
 
 def infer_fits(
@@ -134,27 +182,49 @@ def infer_fits(
     et al. (2023, eLife 82566), since joint draws count the interaction three times. Neurons are nested in subjects:
     with both factors, subjects add the variance between subjects beyond the sampling of neurons.
     """
-    if variance not in VARIANCES:
-        raise InputError(f"variance {variance!r}: {closest(variance, VARIANCES)}")
-    if n_draws < 2:
-        raise InputError(f"n_draws is {n_draws}; a variance needs at least two draws, an interval several hundred")
+    uncertainty = Uncertainty(variance=variance, n_draws=n_draws, n_permutations=n_permutations, confidence=confidence)
+    comparison = Comparison(
+        resample=resample, method=method, control=control, within_identity=within_identity, device=device
+    )
     model_rdms, neural_rdms = labelled_by(model_rdms, match_by), labelled_by(neural_rdms, match_by)
     neural_rdms = named_alike(model_rdms, neural_rdms)
-    experiment = make_experiment(
-        model_rdms,
-        neural_rdms,
-        recording=recording,
-        resample=default_factors(model_rdms, neural_rdms, recording=recording) if resample is None else resample,
-        method=method,
-        control=control,
-        within_identity=within_identity,
-        device=device,
+    experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
+    return infer_experiment(
+        experiment, rdm_table(model_rdms), result_rows(neural_rdms, experiment), uncertainty, ceilings=ceilings, rng=rng
     )
-    draws, n_redrawn = resample_fits(experiment, n_draws, only_joint=variance == "jackknife", rng=rng)
-    table = result_rows(neural_rdms, experiment)
-    ceilings = _matched_ceilings(ceilings, table)
-    joint = ceilings is not None and factors_along("neurons", experiment.factors) and find_method(method).rowwise
-    if variance == "bootstrap":
+
+
+def infer_experiment(
+    experiment: Experiment,
+    models: pd.DataFrame,
+    recordings: pd.DataFrame,
+    uncertainty: Uncertainty,
+    *,
+    ceilings: pd.DataFrame | None = None,
+    rng: np.random.Generator,
+) -> FitResult:
+    """Fits of an experiment with their uncertainty; the work behind :func:`infer_fits`.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        From :func:`make_experiment`.
+    models, recordings : pandas.DataFrame
+        Labels of the rows and of the columns of the fits.
+    uncertainty : Uncertainty
+    ceilings, rng
+        As in :func:`infer_fits`.
+    """
+    draws, n_redrawn = resample_fits(
+        experiment, uncertainty.n_draws, only_joint=uncertainty.variance == "jackknife", rng=rng
+    )
+    ceilings = _matched_ceilings(ceilings, recordings)
+    joint = (
+        ceilings is not None
+        and bool(factors_along("neurons", experiment.factors))
+        and find_method(experiment.method).rowwise
+    )
+    if uncertainty.variance == "bootstrap":
         deviations, of_ceilings = bootstrap_deviations(draws), None
     elif joint:
         both = jackknife_deviations(experiment, n_splits=CEILING_SPLITS, rng=rng)
@@ -162,36 +232,34 @@ def infer_fits(
         of_ceilings = {key: found[:, -1] for key, found in both.items()}
     else:
         deviations, of_ceilings = jackknife_deviations(experiment, rng=rng), None
-    patterns = _patterns(model_rdms, neural_rdms)
+    patterns = experiment.patterns
     return FitResult(
-        models=rdm_table(model_rdms),
-        recordings=table,
+        models=models,
+        recordings=recordings,
         estimates=estimate_fits(experiment),
         draws=draws[max(draws, key=len)],
         deviations=deviations,
-        variance=variance,
+        variance=uncertainty.variance,
         sizes=experiment.sizes(),
         factors=experiment.factors,
-        method=method,
+        method=experiment.method,
         dissimilarity=experiment.dissimilarity,
         n_stimuli=experiment.n_stimuli,
         n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
-        n_neurons=_n_neurons(experiment, table),
+        n_neurons=_n_neurons(experiment, recordings),
         n_redrawn=n_redrawn,
         ceilings=ceilings,
         ceiling_deviations=of_ceilings,
-        identity_null=_identity_null(experiment, patterns, n_permutations, rng),
-        control=check_controls(control),
-        confidence=confidence,
+        identity_null=_identity_null(experiment, uncertainty.n_permutations, rng),
+        control=experiment.control,
+        confidence=uncertainty.confidence,
     )
 
 
-def _identity_null(
-    experiment: Experiment, patterns: pd.DataFrame, n_permutations: int, rng: np.random.Generator
-) -> np.ndarray | str:
+def _identity_null(experiment: Experiment, n_permutations: int, rng: np.random.Generator) -> np.ndarray | str:
     """Fits under permuted identities, (n_permutations, n_models, n_rows); or a text, why there are none."""
     try:
-        places = identity_grid(patterns.reset_index(drop=True))
+        places = identity_grid(experiment.patterns.reset_index(drop=True))
     except InputError as problem:
         return str(problem)
     null = identity_null(
@@ -233,29 +301,32 @@ def default_factors(
 def make_experiment(
     model_rdms: RDMs,
     neural_rdms: RDMs,
+    comparison: Comparison,
     *,
     recording: RecordingOrResponses | None = None,
-    resample: str | Sequence[str] = ("identity", "neuron"),
-    method: str = "corr",
-    control: str | Sequence[str] = (),
-    within_identity: str = "copy",
-    device: str | None = None,
 ) -> Experiment:
-    """RDMs and responses as matching arrays, stimuli in the models' order; arguments as in :func:`infer_fits`.
+    """RDMs and responses as matching arrays, stimuli in the models' order.
+
+    Parameters
+    ----------
+    model_rdms, neural_rdms, recording
+        As in :func:`infer_fits`.
+    comparison : Comparison
+        Without ``resample``, factors are those of :func:`default_factors`.
 
     Raises
     ------
     InputError
         If they do not match: the message says what is missing.
     """
+    resample = comparison.resample
+    if resample is None:
+        resample = default_factors(model_rdms, neural_rdms, recording=recording)
     factors = check_factors(resample)
-    find_method(method)
-    if within_identity not in WITHIN_IDENTITY:
-        raise InputError(f"within_identity {within_identity!r}: {closest(within_identity, WITHIN_IDENTITY)}")
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     rows = rdm_table(neural_rdms)
     patterns = _patterns(model_rdms, neural_rdms)
-    cells = cells_of_pairs(control, patterns)
+    cells = cells_of_pairs(comparison.control, patterns)
     sampled, subjects = (factors_along(axis, factors) for axis in ("neurons", "subjects"))
     return Experiment(
         factors=factors,
@@ -266,9 +337,11 @@ def make_experiment(
         codes=_codes(factors_along("stimuli", factors), patterns),
         n_stimuli=model_rdms.n_cond,
         dissimilarity=str(neural_rdms.dissimilarity_measure),
-        method=method,
-        within_identity=within_identity,
-        device=device,
+        method=comparison.method,
+        within_identity=comparison.within_identity,
+        device=comparison.device,
+        patterns=patterns,
+        control=check_controls(comparison.control),
         cells=cells,
     )
 

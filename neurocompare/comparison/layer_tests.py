@@ -17,7 +17,13 @@ from neural_data.errors import InputError
 from neural_data.rounding import ROUNDING, first_largest
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fits import fits_on_counts
-from neurocompare.comparison.inference import RecordingOrResponses, jackknife_result, make_experiment, result_rows
+from neurocompare.comparison.inference import (
+    Comparison,
+    RecordingOrResponses,
+    jackknife_result,
+    make_experiment,
+    result_rows,
+)
 from neurocompare.comparison.multiplicity import adjust
 from neurocompare.comparison.refitting import Experiment
 from neurocompare.representations.rdms import rdm_table
@@ -175,7 +181,8 @@ def cross_validated_best_layer(
     A held-out fit uses the pairs among few identities and so has another (often lower) expectation than the fit on all
     identities: compare held-out fits only with held-out fits.
     """
-    experiment = make_experiment(model_rdms, neural_rdms, recording=recording, resample=resample, method=method)
+    comparison = Comparison(resample=resample, method=method)
+    experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     if "identity" not in experiment.factors:
         raise InputError("cross-validation is over identities; resample must hold 'identity'")
     fold_of = deal_folds(experiment.codes, n_folds, n_splits, rng)

@@ -8,9 +8,10 @@ variances into the variance of a fit.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 
 from neurocompare.comparison.controls import PairCells
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
@@ -61,6 +62,10 @@ class Experiment:
     n_stimuli : int
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
+    patterns : pandas.DataFrame
+        Pattern descriptors of the stimuli, one row each; empty where they are not known.
+    control : tuple of str
+        Names of the controls; see ``controls``.
     cells : PairCells or None
         Controls partialled out of models and recordings, also of recomputed RDMs; see ``controls``.
     """
@@ -76,6 +81,8 @@ class Experiment:
     method: str
     within_identity: str
     device: str | None
+    patterns: pd.DataFrame = field(default_factory=pd.DataFrame)
+    control: tuple[str, ...] = ()
     cells: PairCells | None = None
 
     @property

@@ -8,13 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, model_validator
 
+from neural_data.checking import span
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.settings import Section, none_as_none
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import counted, is_leftmost, note, panel_grid, panel_title, span, style
+from neurocompare.reporting.drawing import counted, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import MARKERS, Look, colour_legend, layer_axis_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.position import POSITION_COLUMNS, measure_position_tolerance

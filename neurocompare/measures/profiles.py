@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from neurocompare.reporting.drawing import span
+from neural_data.checking import span
 from neurocompare.reporting.looks import LayerAxis, Look, draw_profile, layer_axis_of, looks_of
 from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import summarise_values

@@ -8,11 +8,12 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from neural_data.checking import span
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.profiles import seeds_of
 from neurocompare.models.training import TRAINING_COLUMNS
-from neurocompare.reporting.drawing import counted, label_panels, note, panel_grid, span, style
+from neurocompare.reporting.drawing import counted, label_panels, note, panel_grid, style
 from neurocompare.reporting.looks import course_looks, look_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK

@@ -6,13 +6,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field, field_validator
 
+from neural_data.checking import span
 from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable, Summary
 from neurocompare.measures.profiles import profiles_of
 from neurocompare.measures.settings import Name, Section
 from neurocompare.models.registry import Network
-from neurocompare.reporting.drawing import note, panel_grid, panel_title, span, style
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.units import (

@@ -19,6 +19,8 @@ from matplotlib.text import Text
 from matplotlib.ticker import Formatter
 from numpy.typing import ArrayLike
 
+from neural_data.checking import span
+
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
@@ -40,7 +42,6 @@ __all__ = [
     "quantity_name",
     "save_figure",
     "share_scale",
-    "span",
     "style",
     "width_inches",
 ]
@@ -279,9 +280,3 @@ def counted(counts: pd.Series, noun: str) -> str:
     """Counts of something: ``n = 1 seed``, ``n = 2 to 5 seeds``."""
     shown = span(counts)
     return f"n = {shown} {noun}" + ("" if shown == "1" else "s")
-
-
-def span(counts: pd.Series) -> str:
-    """Counts as a text: one number, or the range."""
-    low, high = int(counts.min()), int(counts.max())
-    return str(low) if low == high else f"{low} to {high}"

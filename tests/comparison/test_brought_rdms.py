@@ -70,7 +70,7 @@ def test_a_result_goes_back_to_rsatoolbox_with_its_numbers():
     np.testing.assert_allclose(np.sqrt(back.diff_var), pairs["se"], atol=1e-12)
     assert [model.name for model in back.models] == ["a", "b", "c"]
     np.testing.assert_allclose(back.test_zero(), result.p_zero[:, 1], atol=1e-12)
-    with pytest.raises(InputError, match="2 are meant"):
+    with pytest.raises(InputError, match="2 were selected"):
         result.to_rsatoolbox()
     with pytest.raises(InputError, match="did you mean 'AL'"):
         result.to_rsatoolbox("ALL")

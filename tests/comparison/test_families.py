@@ -88,7 +88,7 @@ def test_factors_of_one_axis_exclude_each_other_and_unknown_ones_are_refused():
         if len(same) > 1:
             with pytest.raises(InputError, match=f"either {' or '.join(map(repr, same))}"):
                 check_factors(same)
-    with pytest.raises(InputError, match="nothing called 'session' to resample"):
+    with pytest.raises(InputError, match="'session' cannot be resampled"):
         check_factors("session")
     with pytest.raises(ValueError, match="has the axis 'sessions'"):
         Factor("session", "sessions", "sessions")

@@ -204,7 +204,7 @@ def test_neural_rdms_and_the_recording_they_were_made_from_go_together(model_rdm
 
 def test_responses_that_did_not_make_the_rdm_are_refused(model_rdms, neural_rdms, responses):
     other = {key: values + np.arange(18)[:, None] * np.arange(24) for key, values in responses.items()}
-    with pytest.raises(InputError, match="is not the correlation dissimilarity of the responses given"):
+    with pytest.raises(InputError, match="is not the correlation dissimilarity of the given responses"):
         infer(model_rdms, neural_rdms, other, "neuron")
 
 

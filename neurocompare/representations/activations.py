@@ -545,7 +545,7 @@ def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, i
     if wrong.any():
         row = int(wrong.any(dim=0).nonzero()[0])
         raise InputError(
-            f"{network.name}: layer {layer.name!r} gives a response that is not finite to stimulus "
+            f"{network.name}: layer {layer.name!r} gives a response that is not a finite number to stimulus "
             f"{ids[row]!r}; check the weights, the preprocessing and the precision ({network.dtype})"
         )
 

@@ -209,8 +209,8 @@ def test_pairs_within_a_cluster_count_once_a_copy(method):
 @pytest.mark.parametrize(
     ("draws", "message"),
     [
-        (np.array([[0, 1, 8]]), "draws name stimuli 0 to 8, and the RDMs hold 0 to 7"),
-        (np.array([[0, 1, -1]]), "draws name stimuli -1 to 1"),
+        (np.array([[0, 1, 8]]), "draws are positions from 0 to 8, but the RDMs have the stimuli 0 to 7"),
+        (np.array([[0, 1, -1]]), "draws are positions from -1 to 1"),
         (np.array([[0.0, 1.0, 2.0]]), "must be an integer array"),
         (np.array([0, 1, 2]), "must be an integer array"),
     ],

@@ -206,8 +206,8 @@ def test_an_even_number_of_views_keeps_every_column(small_study, tmp_path):
     ("overrides", "message"),
     [
         ({"outputs.equivariance.measures": '["equivariance"]'}, "equivariance needs layers with a map"),
-        ({"outputs.equivariance.images": "nowhere"}, "nowhere: no folder of images"),
-        ({"outputs.equivariance.n_images": 7}, "holds 6 images and 7 are wanted"),
+        ({"outputs.equivariance.images": "nowhere"}, "nowhere: is neither a folder of images"),
+        ({"outputs.equivariance.n_images": 7}, "has 6 images, but 7 are wanted"),
     ],
 )
 def test_what_equivariance_cannot_use_is_refused(asking, tmp_path, overrides, message):

@@ -48,7 +48,7 @@ def test_an_unsigned_tiff_of_32_bits_reaches_white():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ((RAMP * 255).astype("f4"), "values from 0 to 255; of this type they run from 0"),
+        ((RAMP * 255).astype("f4"), "values from 0 to 255; values of this type must lie between 0"),
         ((RAMP - 0.5).astype("f4"), "values from -0.5 to 0.5"),
         (np.full((4, 4), np.nan, "f4"), "not finite"),
         ((RAMP * 100 - 50).astype("i4"), "values from -50 to 50"),

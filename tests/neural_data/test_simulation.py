@@ -153,7 +153,7 @@ def test_many_neurons_have_the_rdm_of_the_layer_so_normalised(faces, rng, normal
     [
         ({"regions": ["Am"]}, "no tuning is known for region 'Am'"),
         ({"n_neurons": 0}, "n_neurons of ML must be a whole number of at least 1"),
-        ({"n_neurons": {"ML": 3}}, "says nothing of region 'AL'"),
+        ({"n_neurons": {"ML": 3}}, "has no number for region 'AL'"),
         ({"n_repetitions": 2.5}, "n_repetitions must be a whole number"),
         ({"regions": ["ML", "ML"]}, "each once"),
         ({"noise": SpikeNoise(window_ms=(100, 50))}, "start before it ends"),
@@ -172,7 +172,7 @@ def test_a_population_that_cannot_be_is_refused(faces, rng, arguments, message):
 @pytest.mark.parametrize(
     ("activations", "message"),
     [
-        (np.zeros((3, 4)), "activations hold 3 stimuli"),
+        (np.zeros((3, 4)), "activations have 3 stimuli"),
         (np.full((30, 4), np.nan), "NaN or infinite"),
         (np.ones((30, 4)), "no unit of the layer varies"),
     ],

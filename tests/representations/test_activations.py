@@ -68,7 +68,9 @@ def test_no_room_for_what_is_held_is_said_with_the_way_out(network, faces, monke
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8000000000 bytes")
 
     monkeypatch.setattr(torch, "empty", refuse)
-    with pytest.raises(InputError, match=r"no room for .* MB of responses; lower the budget \(memory_mb, now 64\)"):
+    with pytest.raises(
+        InputError, match=r"cannot allocate .* MB for responses; lower the budget \(memory_mb, now 64\)"
+    ):
         next(held_blocks(network, faces, network.select("fc1"), memory_mb=64))
 
 
@@ -169,7 +171,7 @@ def test_out_of_memory_goes_on_with_a_smaller_batch_and_the_same_result(faces, c
     with caplog.at_level(logging.WARNING):
         found = compute_model_rdms(hungry, faces, **options)
     warnings = [record.getMessage() for record in caplog.records if "out of memory" in record.getMessage()]
-    assert [re.search(r"with (\d+) images a batch \(memory_mb", warning)[1] for warning in warnings] == ["15", "7"]
+    assert [re.search(r"with (\d+) images per batch \(memory_mb", warning)[1] for warning in warnings] == ["15", "7"]
     np.testing.assert_allclose(found.dissimilarities, expected.dissimilarities, atol=1e-6)
 
 

@@ -144,7 +144,7 @@ def test_pieces_that_fill_the_image_are_given_up_with_a_reason(rng):
     # Twelve bars in a row with one pixel between: next to no random order of places leaves room for all.
     kept = np.ones((1, 119), dtype=bool)
     kept[0, 9::10] = False
-    with pytest.raises(InputError, match="12 pieces that fill 91% of the image"):
+    with pytest.raises(InputError, match="12 pieces that cover 91% of the image"):
         shuffle_pieces(np.ones((1, 1, 119)), kept, background=0.0, rng=rng)
 
 

@@ -93,7 +93,7 @@ def test_a_constant_rdm_has_no_weights_and_one_identity_no_template():
     assert template_contributions(rdms_of(1 - np.eye(30)))["weight"].isna().all()
     with pytest.raises(InputError, match="template does not vary"):
         template_contributions(rdms_of(1 - np.eye(5), patterns=patterns_of(1)))
-    with pytest.raises(InputError, match="2 were given"):
+    with pytest.raises(InputError, match="must be one RDM of the images; got 2"):
         template_contributions(rdms_of(1 - np.eye(30)), rdms_of(1 - np.eye(30), 1 - np.eye(30)))
 
 

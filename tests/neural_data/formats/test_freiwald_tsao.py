@@ -60,7 +60,7 @@ def test_rows_take_the_ids_of_a_stimulus_set(matrices):
     assert means.loc["face00+0+0", "AL-001"] == 0
     assert means.loc["face24-90+0", "AL-001"] == 74
     few = dataclasses.replace(stimuli.take(slice(0, 7)))
-    with pytest.raises(InputError, match="holds 1; give a set of the same identities"):
+    with pytest.raises(InputError, match="has 1; give a set of the same identities"):
         read_recording(matrices, stimuli=few)
 
 
@@ -83,5 +83,5 @@ def test_what_is_no_such_matrix_is_refused(tmp_path, content, message):
 def test_options_that_mean_nothing_are_refused(matrices):
     with pytest.raises(InputError, match="window_ms has no meaning here, each row is one stimulus"):
         read_recording(matrices, window_ms=(0, 100))
-    with pytest.raises(InputError, match="region names one region and there are 3 files"):
+    with pytest.raises(InputError, match="region names one region, but there are 3 files"):
         read_recording(matrices, region="AL")

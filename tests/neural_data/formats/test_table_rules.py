@@ -132,10 +132,10 @@ def test_a_text_in_a_neurons_column_is_named_with_its_line(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stimulus_id,AL:x,AL:x\n1,2,3\n2,3,4\n", "2 columns are headed 'AL:x'"),
-        ("stimulus_id,AL:x,AL:y\n1,2,3,4\n2,3,4,5\n", "line 2 has 4 cells and the first line 3 heads"),
-        ("stimulus_id,AL:x,AL:y\n1,2,3\n2,3\n", "line 3 has 2 cells and the first line 3 heads"),
-        ("stimulus_id,AL:x,\n1,2,3\n2,3,7\n", "column 3 has no head and is no row number"),
+        ("stimulus_id,AL:x,AL:x\n1,2,3\n2,3,4\n", "2 columns are called 'AL:x'"),
+        ("stimulus_id,AL:x,AL:y\n1,2,3,4\n2,3,4,5\n", "line 2 has 4 cells and the header 3"),
+        ("stimulus_id,AL:x,AL:y\n1,2,3\n2,3\n", "line 3 has 2 cells and the header 3"),
+        ("stimulus_id,AL:x,\n1,2,3\n2,3,7\n", "column 3 has no name and is not a row number"),
     ],
 )
 def test_columns_never_shift(tmp_path, text, message):
@@ -210,7 +210,7 @@ def test_decimal_commas_and_thousands_marks(tmp_path, cells, values):
 @pytest.mark.parametrize("cell", ["1.234", "1,234"])
 def test_a_number_that_may_be_two_is_refused_until_it_is_said(tmp_path, cell):
     path = written(tmp_path, f"stimulus_id;AL:x\na;{cell}\nb;2\nc;3\n")
-    with pytest.raises(InputError, match=f"'{cell}' may be 1.234 or 1234.*--decimal"):
+    with pytest.raises(InputError, match=f"'{cell}' can be 1.234 or 1234.*--decimal"):
         read_recording(path)
     whole, fraction = (",", ".") if "." in cell else (".", ",")
     assert read_recording(path, decimal=whole).values[0, 0] == 1234
@@ -228,7 +228,7 @@ def test_identical_trials_are_warned_of(tmp_path, caplog):
     path = written(tmp_path, pd.concat([table, table]))
     found = check_recording(path)
     assert any("6 of 12 presentations repeat another" in problem.message for problem in found.problems)
-    assert "6 presentations repeat another" in caplog.text
+    assert "6 presentations have exactly the responses of another" in caplog.text
     assert not any("repeat" in p.message for p in check_recording(written(tmp_path, table)).problems)
 
 

@@ -13,7 +13,7 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -31,6 +31,7 @@ from neurocompare.stimuli.transforms import mirror
 
 __all__ = [
     "Block",
+    "Presentation",
     "held_blocks",
     "images_at_once",
     "plan_passes",
@@ -54,6 +55,30 @@ _SAFETENSORS_TYPES = {torch.float64: "F64", torch.float32: "F32", torch.float16:
 
 Ran = TypeVar("Ran")
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Presentation:
+    """How stimuli are presented to a network: images per forward pass, and memory for the responses.
+
+    Parameters
+    ----------
+    batch_size : int
+        Most images per forward pass, see :func:`images_at_once`; halved if memory runs out.
+    memory_mb : float
+        Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
+    """
+
+    batch_size: int = BATCH_SIZE
+    memory_mb: float = MEMORY_MB
+
+    def __post_init__(self):
+        if self.batch_size < 1:
+            raise InputError(f"batch_size must be at least 1; got {self.batch_size}")
+
+
+AS_USUAL = Presentation()
+"""The default: 64 images at most, and 540 MB of responses."""
 
 
 def resolve_layers(network: Network, layers: str | Sequence[str]) -> list[str]:
@@ -286,8 +311,7 @@ def held_blocks(
     stimuli: StimulusSet,
     layers: Sequence[Layer],
     *,
-    batch_size: int = BATCH_SIZE,
-    memory_mb: float = MEMORY_MB,
+    presentation: Presentation = AS_USUAL,
     mirrored: bool = False,
     check_all: bool = True,
 ) -> Iterator[tuple[Block, torch.Tensor]]:
@@ -295,10 +319,9 @@ def held_blocks(
 
     Parameters
     ----------
-    network, stimuli, layers, batch_size, mirrored, check_all
+    network, stimuli, layers, mirrored, check_all
         See :func:`stream_responses`.
-    memory_mb : float
-        Budget for responses in memory, megabytes.
+    presentation : Presentation
 
     Yields
     ------
@@ -309,11 +332,11 @@ def held_blocks(
     """
     copies = 2 if mirrored else 1
     bytes_a_unit = copies * len(stimuli) * network.dtype.itemsize
-    passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb)
+    passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=presentation.memory_mb)
     log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
     most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
     # Allocated once: allocation is slow, and memory freed by passes is not always reused.
-    memory = _room_for(most_units * copies * len(stimuli), network, memory_mb)
+    memory = _room_for(most_units * copies * len(stimuli), network, presentation.memory_mb)
     for blocks in passes:
         sizes = [copies * len(stimuli) * (block.stop - block.start) for block in blocks]
         parts = memory[: sum(sizes)].split(sizes)
@@ -333,7 +356,7 @@ def held_blocks(
                 network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored, check_all=check_all
             )
 
-        _, batch_size = with_smaller_batches(hold, batch_size, network=network, memory_mb=memory_mb, copies=copies)
+        _, presentation = with_smaller_batches(hold, presentation, network=network, copies=copies)
         yield from held.items()
 
 
@@ -373,7 +396,8 @@ def unit_blocks(
         If there is no such layer, or a response is not finite.
     """
     # Half of the budget is for the responses, half for a copy that the caller may keep.
-    blocks = held_blocks(network, stimuli, network.select(layers), batch_size=batch_size, memory_mb=memory_mb / 2)
+    presentation = Presentation(batch_size, memory_mb / 2)
+    blocks = held_blocks(network, stimuli, network.select(layers), presentation=presentation)
     for block, responses in blocks:
         yield block.layer.name, responses[0].to("cpu", working_dtype(responses.dtype), copy=True).numpy()
 
@@ -439,7 +463,7 @@ def save_activations(
             stream_responses(network, stimuli, chosen, receive, batch_size=batch_size)
 
     with whole_file(path) as partial:
-        with_smaller_batches(write, batch_size, network=network, memory_mb=0.0)
+        with_smaller_batches(write, Presentation(batch_size, memory_mb=0.0), network=network)
     return path
 
 
@@ -467,38 +491,36 @@ def images_at_once(network: Network, batch_size: int, *, copies: int = 1) -> int
 
 
 def with_smaller_batches(
-    run: Callable[[int], Ran], batch_size: int, *, network: Network, memory_mb: float, copies: int = 1
-) -> tuple[Ran, int]:
+    run: Callable[[int], Ran], presentation: Presentation, *, network: Network, copies: int = 1
+) -> tuple[Ran, Presentation]:
     """Result of ``run(batch_size)``, repeated with half the batch size whenever memory runs out.
 
     Parameters
     ----------
     run : callable
         Takes a batch size.
-    batch_size, copies
-        Of the first attempt, see :func:`images_at_once`.
+    presentation : Presentation
+        Of the first attempt; its memory budget is named in messages.
     network : Network
         Named in messages.
-    memory_mb : float
-        The memory budget, named in messages.
+    copies : int
+        Images presented for each stimulus, see :func:`images_at_once`.
 
     Returns
     -------
     result : object
-    batch_size : int
-        Batch size of the successful attempt.
+    presentation : Presentation
+        With the batch size of the successful attempt.
 
     Raises
     ------
     InputError
         If memory runs out with one image at a time.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1; got {batch_size}")
-    batch_size = images_at_once(network, batch_size, copies=copies)
+    batch_size, memory_mb = images_at_once(network, presentation.batch_size, copies=copies), presentation.memory_mb
     while True:
         try:
-            return run(batch_size), batch_size
+            return run(batch_size), replace(presentation, batch_size=batch_size)
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise

@@ -25,8 +25,10 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network, as_network
 from neurocompare.representations.activations import (
+    AS_USUAL,
     BATCH_SIZE,
     MEMORY_MB,
+    Presentation,
     held_blocks,
     plan_passes,
     refuse_not_finite,
@@ -132,9 +134,9 @@ def compute_model_rdms(
         a single image.
     """
     request = RdmRequest(dissimilarity, normalize, within, part)
-    return compute_rdm_requests(
-        as_network(network), stimuli, layers, {"rdms": request}, batch_size=batch_size, memory_mb=memory_mb
-    )["rdms"]
+    presentation = Presentation(batch_size, memory_mb)
+    found = compute_rdm_requests(as_network(network), stimuli, layers, {"rdms": request}, presentation=presentation)
+    return found["rdms"]
 
 
 def compute_rdm_requests(
@@ -143,17 +145,18 @@ def compute_rdm_requests(
     layers: str | Sequence[str],
     requests: Mapping[str, RdmRequest],
     *,
-    batch_size: int = BATCH_SIZE,
-    memory_mb: float = MEMORY_MB,
+    presentation: Presentation = AS_USUAL,
 ) -> dict[str, RDMs]:
     """RDMs with several sets of options, from one presentation of the stimuli.
 
     Parameters
     ----------
-    network, stimuli, layers, batch_size, memory_mb
+    network, stimuli, layers
         See :func:`compute_model_rdms`.
     requests : mapping of str to RdmRequest
         Options, by any name. Mirrored images are presented only if a request needs a part.
+    presentation : Presentation
+        Images per forward pass and memory.
 
     Returns
     -------
@@ -172,10 +175,10 @@ def compute_rdm_requests(
         for request in requests.values()
     }
     bytes_a_unit = len(stimuli) * network.dtype.itemsize
-    n_passes = len(plan_passes(chosen, bytes_a_unit=bytes_a_unit, memory_mb=memory_mb))
+    n_passes = len(plan_passes(chosen, bytes_a_unit=bytes_a_unit, memory_mb=presentation.memory_mb))
     streamed = all(request.within and request.part == "whole" for request in requests.values())
     way = _stream_views if streamed and n_passes > 2 else _hold_blocks
-    for layer, sums in way(network, stimuli, chosen, jobs, batch_size=batch_size, memory_mb=memory_mb):
+    for layer, sums in way(network, stimuli, chosen, jobs, presentation):
         for collector in collectors.values():
             request = collector.request
             collector.add(sums[request.part, request.normalize, request.within], chosen.index(layer))
@@ -221,16 +224,14 @@ _Sums = dict[tuple[str, str | None, str | None], PatternSums]
 
 
 def _hold_blocks(
-    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
+    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, presentation: Presentation
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer from blocks of units with responses to all stimuli in memory."""
     mirrored = any(job.part != "whole" for job in jobs.values())
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
-    held = held_blocks(
-        network, stimuli, layers, batch_size=batch_size, memory_mb=memory_mb, mirrored=mirrored, check_all=False
-    )
+    held = held_blocks(network, stimuli, layers, presentation=presentation, mirrored=mirrored, check_all=False)
     for block, responses in held:
         working = _worked_in(block.layer, len(stimuli) ** 2, precision)
         with threads_left_to_blas(responses.device):
@@ -326,17 +327,14 @@ def _n_varying(normalisation: Normalisation | None, n_units: int) -> int:
 
 
 def _stream_views(
-    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, *, batch_size: int, memory_mb: float
+    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, presentation: Presentation
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer among the views of each exemplar, with only unit statistics in memory."""
-    for group in _fitting(layers, memory_mb):
+    for group in _fitting(layers, presentation.memory_mb):
         # Products of few views are too small for several threads, which would delay those of the network.
         with threadpool_limits(1, user_api="blas"):
-            sums, batch_size = with_smaller_batches(
-                partial(_stream_group, network, stimuli, group, jobs),
-                batch_size,
-                network=network,
-                memory_mb=memory_mb,
+            sums, presentation = with_smaller_batches(
+                partial(_stream_group, network, stimuli, group, jobs), presentation, network=network
             )
         for layer in group:
             yield layer, sums[layer.name]

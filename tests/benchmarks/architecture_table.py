@@ -25,6 +25,7 @@ import neural_data.samples
 from neural_data import StimulusSet, read_stimuli
 from neurocompare import load_model
 from neurocompare.models.registry import Network
+from neurocompare.representations.activations import Presentation
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
 from tests.models import architectures
 from tests.representations.test_model_rdms import rdms_by_hand, responses_by_hand, zscored
@@ -60,7 +61,7 @@ def _deviation(name: str, stimuli: StimulusSet, dtype: torch.dtype) -> float:
     network = architectures.network(name, dtype=dtype)
     requests = {"raw": RdmRequest(normalize=None), "zscore": RdmRequest()}
     # One batch: what is compared is the arithmetic on the same responses.
-    found = compute_rdm_requests(network, stimuli, "all", requests, batch_size=len(stimuli))
+    found = compute_rdm_requests(network, stimuli, "all", requests, presentation=Presentation(batch_size=len(stimuli)))
     images, largest = stimuli.images(architectures.SIZE), 0.0
     for position, layer in enumerate(network.layer_names()):
         responses = responses_by_hand(network, images, layer)

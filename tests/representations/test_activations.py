@@ -18,6 +18,7 @@ from torch import nn
 from neural_data import InputError, StimulusSet
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations.activations import (
+    Presentation,
     held_blocks,
     images_at_once,
     plan_passes,
@@ -71,7 +72,7 @@ def test_no_room_for_what_is_held_is_said_with_the_way_out(network, faces, monke
     with pytest.raises(
         InputError, match=r"cannot allocate .* MB for responses; lower the budget \(memory_mb, now 64\)"
     ):
-        next(held_blocks(network, faces, network.select("fc1"), memory_mb=64))
+        next(held_blocks(network, faces, network.select("fc1"), presentation=Presentation(memory_mb=64)))
 
 
 def test_blocks_that_a_caller_keeps_are_not_written_over(network, faces):

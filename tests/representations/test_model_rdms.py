@@ -16,6 +16,7 @@ from torch import nn
 from neural_data import InputError, read_stimuli
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations import model_rdms as module_under_test, products
+from neurocompare.representations.activations import Presentation
 from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
 from neurocompare.representations.products import PatternSums
 from neurocompare.representations.rdms import pattern_table, rdm_table
@@ -242,7 +243,7 @@ def test_reflection_parts_are_half_the_sum_and_half_the_difference(network, face
         for part in ("whole", "invariant", "sensitive")
         for normalize in (None, "zscore")
     }
-    found = compute_rdm_requests(network, faces, "conv4", requests, memory_mb=4)
+    found = compute_rdm_requests(network, faces, "conv4", requests, presentation=Presentation(memory_mb=4))
     for part, responses in [
         ("whole", direct),
         ("invariant", (direct + mirrored) / 2),

@@ -33,6 +33,7 @@ __all__ = [
     "LAYER_RDMS",
     "NETWORK_THINGS",
     "Drawing",
+    "Explored",
     "Facts",
     "LayerRdms",
     "Measure",
@@ -237,12 +238,15 @@ class Drawing:
         Caption in the report.
     when : callable
         Whether a study, given its :class:`Facts`, has anything to draw.
+    lead : bool
+        Whether it can be the main figure, at the top of the report; the first of those that are drawn is.
     """
 
     name: str
     draw: Callable[..., Figure]
     caption: str
     when: Callable[[Facts], bool] = lambda _facts: True
+    lead: bool = False
 
 
 @dataclass(frozen=True)
@@ -288,6 +292,25 @@ class ReportTable:
     lead: bool = False
 
 
+@dataclass(frozen=True)
+class Explored:
+    """Profiles over layers that a reader of the report can point at.
+
+    Parameters
+    ----------
+    name, caption : str
+    y_label : callable
+        From the rows to what the numbers are.
+    rows : callable
+        From all tables of a run to rows of ``reporting.report.PLOT_COLUMNS``.
+    """
+
+    name: str
+    caption: str
+    y_label: Callable[[pd.DataFrame], str]
+    rows: Callable[[Mapping[str, pd.DataFrame]], pd.DataFrame]
+
+
 def _no_sentences(_tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
     return []
 
@@ -315,6 +338,8 @@ class Measure:
     figures : tuple of Drawing
     shown : tuple of ReportTable
         Its tables in the report.
+    explored : Explored or None
+        Its interactive figure in the report.
     settings : type of Section, or None
         Its section of a study file (``true`` means the defaults); None: it has no settings.
     optional : bool
@@ -346,6 +371,7 @@ class Measure:
     summaries: tuple[Summary, ...] = ()
     figures: tuple[Drawing, ...] = ()
     shown: tuple[ReportTable, ...] = ()
+    explored: Explored | None = None
     settings: type[Section] | None = None
     optional: bool = True
     of_views: bool = False

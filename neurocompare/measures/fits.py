@@ -13,15 +13,15 @@ from matplotlib.image import AxesImage
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
-from neural_data.rounding import first_largest
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, ReportTable
+from neurocompare.measures.declaration import Drawing, Explored, Measure, Measured, Patches, ReportTable
+from neurocompare.measures.fit_summary import best_layers, fit_sentences
 from neurocompare.measures.patch_names import by_patch, patch_names
-from neurocompare.measures.profiles import Profiles, intervals_text, profiles_of
+from neurocompare.measures.profiles import Profiles, explored_rows, intervals_text, profiles_of
 from neurocompare.reporting.drawing import (
     PAGE_INCHES,
     SMALL,
@@ -39,7 +39,6 @@ from neurocompare.representations.rdms import NETWORK, pattern_table, rdm_table
 
 __all__ = [
     "FITS",
-    "best_layers",
     "draw_fits",
     "draw_matrix",
     "draw_patch",
@@ -63,14 +62,6 @@ def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame 
         values = components.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_")
         table = table.merge(values.reset_index()[[*keys, *COMPONENTS]], on=keys, how="left", validate="one_to_one")
     return Measured({"fits": table}, fit_result.notes)
-
-
-def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
-    """Row of the largest fit of every network to every patch."""
-    defined = fits.dropna(subset="fit")
-    networks = [defined[name] for name in NETWORK]
-    profiles = defined.groupby([*networks, patch_names(fits)], sort=False, dropna=False)["fit"]
-    return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
 
 
 def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
@@ -273,36 +264,6 @@ def draw_matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str)
     return image
 
 
-def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
-    """One sentence for each network and patch."""
-    sentences = []
-    found = best_layers(tables["fits"])
-    patches = patch_names(tables["fits"])
-    for (patch, model, regime), best in found.groupby([patches[found.index], "model", "regime"], sort=False):
-        network = f"{patch}: the best layer of {model} ({regime})"
-        ceiling = best["ceiling_upper"].iloc[0]
-        possible = _best_possible(tables, best["region"].iloc[0])
-        beside = "" if pd.isna(ceiling) else f"; noise ceiling {ceiling:.2f}"
-        beside += "." if pd.isna(possible) else f", best fit that a model of images can reach {possible:.2f}."
-        if len(best) == 1:
-            row = best.iloc[0]
-            interval = f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
-            sentences.append(f"{network} is {row['layer']}, fit {row['fit']:.2f} ({interval}){beside}")
-        else:
-            chosen = ", ".join(best["layer"].drop_duplicates())
-            fitted = f"fits {best['fit'].min():.2f} to {best['fit'].max():.2f}"
-            sentences.append(f"{network} over {len(best)} seeds is {chosen}, {fitted}{beside}")
-    return sentences
-
-
-def _best_possible(tables: Mapping[str, pd.DataFrame], region: str) -> float:
-    """Best possible fit to a simulated patch by a model of the images; NaN for recorded patches."""
-    ceilings = tables.get("ceilings")
-    if ceilings is None or "image_fit" not in ceilings:
-        return float("nan")
-    return float(ceilings.loc[ceilings["region"] == region, "image_fit"].mean())
-
-
 def _warnings(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
     fits, found = tables["fits"], []
     if fits["simulated"].any():
@@ -363,6 +324,7 @@ FITS = Measure(
             "identities are not all shown in the same views, whether the fit is above 0. Gray goes from the "
             "reliability of the patch's RDM (expected fit of as many new neurons) to its root (the noise ceiling: that "
             "of a true model).",
+            lead=True,
         ),
         Drawing(
             "rdms",
@@ -398,7 +360,13 @@ FITS = Measure(
             rows=lambda tables: by_patch(tables["fits"]),
         ),
     ),
-    summary=_summary,
+    explored=Explored(
+        "explore-fits",
+        "Point at a layer, or go through the layers with the arrow keys: its fit and 95 % interval.",
+        y_label=fit_label,
+        rows=lambda tables: explored_rows(tables["fits"], "fit", panel=patch_names(tables["fits"])),
+    ),
+    summary=lambda tables, _study: fit_sentences(tables),
     methods=_methods,
     warnings=_warnings,
 )

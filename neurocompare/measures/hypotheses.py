@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,8 @@ from neurocompare.reporting.tables import Column, Table
 __all__ = ["HYPOTHESES"]
 
 N = Column("n", "number of independent units")
+MOST_SENTENCES = 6
+"""Tests, or claims, that the summary names one by one."""
 
 
 def measure(*, hypotheses: tuple[Hypothesis, ...], tables: Mapping[str, pd.DataFrame], correction: str) -> Measured:
@@ -24,7 +27,29 @@ def measure(*, hypotheses: tuple[Hypothesis, ...], tables: Mapping[str, pd.DataF
 
 
 def _summary(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
-    return [f"{row['verdict'].capitalize()}: {row['statement']}" for _, row in tables["hypotheses"].iterrows()]
+    """Each verdict; of many, one sentence per claim that is tested in several combinations, or their numbers alone."""
+    decided = tables["hypotheses"]
+    if len(decided) <= MOST_SENTENCES:
+        return [f"{row['verdict'].capitalize()}: {row['statement']}" for _, row in decided.iterrows()]
+    claims = [rows for _, rows in decided.groupby(decided["hypothesis"].str.partition("[")[0], sort=False)]
+    counted = f"Of {len(decided)} tests of claims {_verdicts(decided)}; the table of hypotheses has each."
+    if len(claims) > MOST_SENTENCES:
+        return [counted]
+    return [counted, *(f"{_claim(rows)}: {_verdicts(rows)}." for rows in claims)]
+
+
+def _claim(rows: pd.DataFrame) -> str:
+    """The claim, without the combination at its end if it is tested in several."""
+    statement = str(rows["statement"].iloc[0])
+    return statement if len(rows) == 1 else re.sub(r" \([^()]*\)$", "", statement)
+
+
+def _verdicts(rows: pd.DataFrame) -> str:
+    """``5 supported, 4 undecided``; the verdict alone if there is one row."""
+    counts = rows["verdict"].value_counts(sort=False)
+    return (
+        str(rows["verdict"].iloc[0]) if len(rows) == 1 else ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    )
 
 
 HYPOTHESES = Measure(

@@ -12,10 +12,13 @@ import pandas as pd
 from neurocompare.measures import MEASURES
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, ReportTable
-from neurocompare.reporting.report import Page, PageFigure, PageSection, PageTable, write_page
+from neurocompare.reporting.report import Page, PageFigure, PagePlot, PageSection, PageTable, write_page
 
 __all__ = ["summary_sentences", "write_report"]
 
+MOST_NAMES = 6
+MOST_POINTS = 20_000
+"""Points of an interactive figure; a page with more would be slow."""
 QUICK = "A quick look (--quick): fewer seeds, identities, neurons and draws. Report no number of it."
 
 
@@ -40,12 +43,15 @@ def write_report(folder: Path) -> Path:
     warnings = [sentence for measure in there for sentence in measure.warnings(tables, study)]
     if provenance.get("quick", False):
         warnings.insert(0, QUICK)
+    main = _main_figure(drawn)
     page = Page(
         provenance=provenance,
+        opening=_opening(tables),
+        lead_figures=[main] if main else [],
         sentences=summary_sentences(tables, study),
         warnings=[*warnings, *provenance["notes"]],
         lead=[_page_table(shown, measure, tables) for measure, shown in _shown(there, tables, lead=True)],
-        sections=_sections(tables, drawn),
+        sections=_sections(tables, drawn - {main.name if main else None}),
         methods=[sentence for measure in there for sentence in measure.methods(tables, study)],
     )
     return write_page(page, folder)
@@ -95,6 +101,46 @@ def _page_table(shown: ReportTable, measure: Measure, tables: Mapping[str, pd.Da
     return PageTable(shown.name, caption, rows, wanted, plain=shown.lead)
 
 
+def _opening(tables: Mapping[str, pd.DataFrame]) -> str:
+    """What the study asked, in a sentence or two; empty if it compares nothing."""
+    if "fits" in tables:
+        fits = tables["fits"]
+        first, patches = fits.iloc[0], list(dict.fromkeys(fits["region"].astype(str)))
+        shown = f"{first['n_stimuli']} stimuli"
+        if first["n_identities"] < first["n_stimuli"]:
+            shown += f" of {first['n_identities']} identities"
+        kind = "simulated" if fits["simulated"].any() else "recorded"
+        named = f"the {kind} {'patch' if len(patches) == 1 else 'patches'} {_listed(patches)}"
+        return (
+            f"How similarly do layers of {_networks(fits)} and {named} represent {shown}? Each represents them by a "
+            "matrix of their pairwise dissimilarities. A fit says how alike two such matrices are; the noise ceiling "
+            "is the fit that the true model of a patch would reach with these data."
+        )
+    if "viewpoint" in tables:
+        return (
+            f"In which layers of {_networks(tables['viewpoint'])} do left and right views of an object evoke the same "
+            "responses? The mirror-symmetry index is 1 if they do, and below 0 if responses follow the view."
+        )
+    return ""
+
+
+def _networks(table: pd.DataFrame) -> str:
+    """Models with their regimes; their number, if there are many."""
+    kinds = table[["model", "regime"]].astype(str).drop_duplicates()
+    models = [f"{model} ({', '.join(rows['regime'])})" for model, rows in kinds.groupby("model", sort=False)]
+    return _listed(models) if len(models) <= MOST_NAMES else f"{len(models)} models"
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _main_figure(drawn: set[str]) -> PageFigure | None:
+    """The first figure of the measures that leads, among those that are drawn."""
+    leads = [figure for measure in MEASURES.values() for figure in measure.figures if figure.lead]
+    return next((PageFigure(one.name, one.caption) for one in leads if one.name in drawn), None)
+
+
 def _sections(tables: Mapping[str, pd.DataFrame], drawn: set[str]) -> list[PageSection]:
     """Sections of the report, one per title of measures; hypotheses come first."""
     sections: dict[str, PageSection] = {}
@@ -104,9 +150,25 @@ def _sections(tables: Mapping[str, pd.DataFrame], drawn: set[str]) -> list[PageS
         shown = []
         if measure in there:
             shown = [_page_table(one, measure, tables) for _, one in _shown([measure], tables, lead=False)]
-        if figures or shown:
+        plots = _plots(measure, tables) if measure in there else []
+        if figures or shown or plots:
             before = sections.get(measure.title, PageSection(measure.title))
             sections[measure.title] = PageSection(
-                measure.title, before.intro or measure.intro, [*before.figures, *figures], [*before.tables, *shown]
+                measure.title,
+                before.intro or measure.intro,
+                [*before.figures, *figures],
+                [*before.tables, *shown],
+                [*before.plots, *plots],
             )
     return list(sections.values())
+
+
+def _plots(measure: Measure, tables: Mapping[str, pd.DataFrame]) -> list[PagePlot]:
+    """The interactive figure of a measure, if some network has several layers."""
+    one = measure.explored
+    if one is None:
+        return []
+    rows = one.rows(tables)
+    if len(rows) > MOST_POINTS or not rows.groupby(["panel", "series"])["label"].nunique().gt(1).any():
+        return []
+    return [PagePlot(one.name, one.caption, one.y_label(tables[measure.tables[0].name]), rows)]

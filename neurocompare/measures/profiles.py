@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
@@ -12,7 +13,7 @@ from neurocompare.reporting.looks import LayerAxis, Look, draw_profile, layer_ax
 from neurocompare.representations.rdms import NETWORK
 from neurocompare.representations.viewpoint import summarise_values
 
-__all__ = ["Profile", "Profiles", "intervals_text", "profiles_of", "seeds_of"]
+__all__ = ["Profile", "Profiles", "explored_rows", "intervals_text", "profiles_of", "seeds_of"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +127,39 @@ def intervals_text(table: pd.DataFrame, of_one: str) -> str:
         return of_several
     of_single = f"of one network: {of_one}; " if of_one else ""
     return f"{of_single}of several seeds: {of_several}"
+
+
+def explored_rows(table: pd.DataFrame, value: str, *, panel: pd.Series) -> pd.DataFrame:
+    """Rows of an interactive figure: one per network, layer and panel.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``model, regime, seed, layer, layer_index, ci_low, ci_high`` and the value.
+    value : str
+        Column of the values.
+    panel : pandas.Series
+        What each row belongs to, such as its patch; a reader chooses one.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of ``reporting.report.PLOT_COLUMNS``. Colours and lines are those of the other figures; layers stand by
+        relative depth.
+    """
+    looks = looks_of(table)
+    kinds = list(zip(table["model"].astype(str), table["regime"].astype(str), strict=True))
+    several = table.groupby(["model", "regime"], dropna=False)["seed"].transform("nunique") > 1
+    seeds = np.where(several, ", seed " + table["seed"].astype(str), "")
+    return pd.DataFrame(
+        {
+            "panel": panel.astype(str).to_numpy(),
+            "series": [looks[kind].name + seed for kind, seed in zip(kinds, seeds, strict=True)],
+            "colour": [looks[kind].colour for kind in kinds],
+            "x": LayerAxis(()).place(table)["place"].to_numpy(),
+            "label": table["layer"].astype(str).to_numpy(),
+            "y": table[value].to_numpy(),
+            "low": table["ci_low"].to_numpy(),
+            "high": table["ci_high"].to_numpy(),
+        }
+    )

@@ -12,13 +12,16 @@ from typing import Any
 
 import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from neurocompare.reporting.tables import Column
 
-__all__ = ["Page", "PageFigure", "PageSection", "PageTable", "write_page"]
+__all__ = ["PLOT_COLUMNS", "Page", "PageFigure", "PagePlot", "PageSection", "PageTable", "write_page"]
 
 Cell = str | float | int | None
 
+PLOT_COLUMNS = ("panel", "series", "colour", "x", "label", "y", "low", "high")
+"""Columns of the rows of a plot: what a reader chooses, a line and its colour, and a point, its name and interval."""
 COUNTED = ("seed", "epoch")
 """Whole numbers that a column with gaps holds as floating-point ones."""
 
@@ -55,13 +58,40 @@ class PageFigure:
 
 
 @dataclass(frozen=True)
+class PagePlot:
+    """A figure that the browser draws, whose points a reader can ask: one panel at a time, all lines or one.
+
+    Parameters
+    ----------
+    name, caption : str
+    y_label : str
+    rows : pandas.DataFrame
+        Columns :data:`PLOT_COLUMNS`; ``x`` from 0 to 1. Points without a number are left out.
+    """
+
+    name: str
+    caption: str
+    y_label: str
+    rows: pd.DataFrame
+
+    @property
+    def content(self) -> Markup:
+        """Its points as JSON, safe inside an element ``script``."""
+        defined = self.rows[list(PLOT_COLUMNS)].dropna(subset=["x", "y"]).astype(object)
+        points = defined.where(defined.notna(), None).to_dict("split")["data"]
+        text = json.dumps({"columns": PLOT_COLUMNS, "points": points}, separators=(",", ":"), allow_nan=False)
+        return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+@dataclass(frozen=True)
 class PageSection:
-    """A section of the page: a title, a paragraph, figures, tables."""
+    """A section of the page: a title, a paragraph, figures, plots, tables."""
 
     title: str
     intro: str = ""
     figures: Sequence[PageFigure] = ()
     tables: Sequence[PageTable] = ()
+    plots: Sequence[PagePlot] = ()
 
     @property
     def name(self) -> str:
@@ -79,6 +109,10 @@ class Page:
         ``provenance.json`` of the run.
     sentences, warnings, methods : sequence of str
         Results, warnings for the reader, and methods, in sentences.
+    opening : str
+        What the study asked and did, for a reader who has not seen it.
+    lead_figures : sequence of PageFigure
+        Main figure, at the top of the page.
     lead : sequence of PageTable
         Tables at the top, below the sentences.
     sections : sequence of PageSection
@@ -88,6 +122,8 @@ class Page:
     sentences: Sequence[str]
     warnings: Sequence[str]
     methods: Sequence[str]
+    opening: str = ""
+    lead_figures: Sequence[PageFigure] = ()
     lead: Sequence[PageTable] = ()
     sections: Sequence[PageSection] = field(default=())
 

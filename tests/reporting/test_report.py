@@ -48,6 +48,23 @@ found.nameless = [...document.querySelectorAll("section, [role=region], [role=gr
 }).length;
 const ids = [...document.querySelectorAll("[id]")].map(element => element.id);
 found.repeated = ids.filter((id, place) => ids.indexOf(id) !== place);
+const plot = document.querySelector("[data-plot]"), press = key => {
+  plot.querySelector("svg").dispatchEvent(new KeyboardEvent("keydown", { key, cancelable: true }));
+  return plot.querySelector(".said").textContent;
+};
+const patch = plot.querySelector("[data-choice=panel]");
+patch.value = "AL";
+patch.dispatchEvent(new Event("change"));
+found.points = plot.querySelectorAll("circle").length;
+found.said = [press("ArrowRight"), press("ArrowRight"), press("ArrowRight")];
+found.visible = !plot.hidden;
+const fold = document.querySelector("details.fold");
+fold.open = false;
+found.folded = fold.querySelector("figure, table").checkVisibility();
+fold.open = true;
+const narrow = [...document.querySelectorAll(".scroll")].find(box => box.scrollWidth > box.clientWidth);
+narrow.scrollLeft = 200;
+found.first = narrow.querySelector("tbody td").getBoundingClientRect().left - narrow.getBoundingClientRect().left;
 header.querySelector("button").focus();
 found.focused = document.activeElement.tagName;
 found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
@@ -89,6 +106,16 @@ def test_tables_sort_filter_and_download_in_a_browser(small_study, tmp_path, bro
     fits = run.tables["fits"]
     expected = fits[(fits["layer"] == "fc1") & (fits["region"] == "AL")]["fit"].item()
     assert float(dict(zip(header.split(","), row.split(","), strict=True))["fit"]) == expected
+    shown = fits[fits["region"] == "AL"].sort_values("layer_index")
+    said = [
+        f"cnn-small, untrained: {row.layer}, {row.fit:.3f} (95 % interval {row.ci_low:.3f} to {row.ci_high:.3f})"
+        for row in shown.itertuples()
+    ]
+    assert found["points"] == len(said) == 2
+    assert found["said"] == [*said, said[0]]
+    assert found["visible"]
+    assert not found["folded"]
+    assert found["first"] == pytest.approx(0, abs=1), "the first column goes away when a table is scrolled"
     assert found["unlabelled"] == found["uncaptioned"] == found["anchors"] == found["nameless"] == 0
     assert found["landmarks"] == found["repeated"] == []
     assert found["focused"] == "BUTTON"

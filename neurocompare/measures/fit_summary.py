@@ -1,0 +1,136 @@
+"""What the fits of a run say, in a sentence or two a patch, for a reader who has not seen the study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from neural_data.rounding import first_largest
+from neurocompare.comparison.fit_text import summary_test
+from neurocompare.measures.patch_names import patch_names
+
+__all__ = ["best_layers", "fit_sentences"]
+
+UNTRAINED = "untrained"
+KIND = ["model", "regime"]
+
+
+def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
+    """Row of the largest fit of every network to every patch."""
+    defined = fits.dropna(subset="fit")
+    networks = [defined[name] for name in (*KIND, "seed")]
+    profiles = defined.groupby([*networks, patch_names(fits)], sort=False, dropna=False)["fit"]
+    return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
+
+
+def fit_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What fits a patch best, what the same network reaches untrained, and whether faces or views alone agree.
+
+    Parameters
+    ----------
+    tables : mapping of str to pandas.DataFrame
+        With ``fits``; and ``ceilings``, where the recording is simulated.
+
+    Returns
+    -------
+    list of str
+        One text per patch, in the order of the table. Networks of one model and regime are one, over their seeds.
+    """
+    fits = tables["fits"].assign(patch=lambda table: patch_names(table))
+    test, _ = summary_test(fits)
+    best = best_layers(fits)
+    said = []
+    for patch, rows in best.groupby("patch", sort=False):
+        kinds = dict(iter(rows.groupby(KIND, sort=False, dropna=False)))
+        reached = {kind: float(seeds["fit"].mean()) for kind, seeds in kinds.items()}
+        first = max(reached, key=reached.__getitem__)
+        parts = [f"{patch}: {_best(first, kinds[first])}{_bounds(tables, kinds[first])}."]
+        parts += _beside(first, kinds, reached)
+        parts.append(_tested(fits[fits["patch"] == patch], test))
+        said.append(" ".join(parts))
+    return said
+
+
+def _best(kind: tuple[str, str], seeds: pd.DataFrame) -> str:
+    network = f"the best layer of {_named(kind)}"
+    if len(seeds) == 1:
+        row = seeds.iloc[0]
+        interval = f"95 % interval {_two(row['ci_low'])} to {_two(row['ci_high'])}"
+        return f"{network} is {row['layer']}, fit {_two(row['fit'])} ({interval})"
+    chosen = ", ".join(seeds["layer"].drop_duplicates())
+    return (
+        f"{network} over {len(seeds)} seeds is {chosen}, fits {_two(seeds['fit'].min())} to {_two(seeds['fit'].max())}"
+    )
+
+
+def _bounds(tables: Mapping[str, pd.DataFrame], seeds: pd.DataFrame) -> str:
+    ceiling = seeds["ceiling_upper"].iloc[0]
+    possible = _best_possible(tables, seeds["region"].iloc[0])
+    said = "" if pd.isna(ceiling) else f"; noise ceiling {_two(ceiling)}"
+    return said if pd.isna(possible) else f"{said}, best fit that a model of images can reach {_two(possible)}"
+
+
+def _beside(
+    first: tuple[str, str], kinds: Mapping[tuple[str, str], pd.DataFrame], reached: Mapping[tuple[str, str], float]
+) -> list[str]:
+    """What the same model reaches untrained (or trained, if it fits best untrained), and the others."""
+    same = [kind for kind in kinds if kind[0] == first[0] and kind != first]
+    told = [kind for kind in same if kind[1] == UNTRAINED] if first[1] != UNTRAINED else same
+    parts = []
+    if told and first[1] != UNTRAINED:
+        (untrained,) = told
+        layers = ", ".join(kinds[untrained]["layer"].drop_duplicates())
+        parts.append(f"The same network untrained reaches {_two(reached[untrained])} ({layers}).")
+    elif told:
+        trained = max(told, key=reached.__getitem__)
+        parts.append(f"That network is untrained; trained it reaches at most {_two(reached[trained])} ({trained[1]}).")
+    others = [reached[kind] for kind in kinds if kind != first and kind not in told]
+    if others:
+        low, high = f"{_two(min(others))}", f"{_two(max(others))}"
+        parts.append(f"The others reach {low if low == high else f'{low} to {high}'}.")
+    return parts
+
+
+def _tested(fits: pd.DataFrame, test: str) -> str:
+    """Which networks have a layer that passes the test of summaries."""
+    smallest = fits.groupby(KIND, sort=False, dropna=False)[test].min().dropna()
+    passed = [_named(kind) for kind, p in smallest.items() if p < 0.05]
+    if test == "p_identity_adjusted":
+        if smallest.empty:
+            return "Whether identities agree could not be tested."
+        if passed:
+            return f"Identities agree beyond what views explain in layers of {_listed(passed)} (adjusted p < 0.05)."
+        p = smallest.min()
+        return f"No layer agrees with it about identities beyond what views explain (smallest adjusted p {_two(p)})."
+    if smallest.empty:
+        return "Whether fits exceed 0 could not be tested."
+    if passed:
+        return f"Fits exceed 0 in layers of {_listed(passed)} (adjusted p < 0.05)."
+    return f"No layer fits above 0 (smallest adjusted p {_two(smallest.min())})."
+
+
+def _two(value: float) -> str:
+    """Two decimals, without a sign of zero."""
+    text = f"{value:.2f}"
+    return "0.00" if text == "-0.00" else text
+
+
+def _named(kind: tuple[str, str]) -> str:
+    return f"{kind[0]} ({kind[1]})"
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) > 4:
+        return f"{len(names)} networks"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _best_possible(tables: Mapping[str, pd.DataFrame], region: str) -> float:
+    """Best possible fit to a simulated patch by a model of the images; NaN for recorded patches."""
+    ceilings = tables.get("ceilings")
+    if ceilings is None or "image_fit" not in ceilings:
+        return float("nan")
+    values = ceilings.loc[ceilings["region"] == region, "image_fit"].to_numpy(dtype=float)
+    return float(values.mean()) if len(values) and not np.isnan(values).all() else float("nan")

@@ -11,8 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from neural_data import StimulusSet, write_stimuli
-from neurocompare.study.cache import open_cache, step_key
+from tests.shapes import check_shapes
+
+check_shapes()  # Before anything imports the packages.
+
+from neural_data import StimulusSet, write_stimuli  # noqa: E402
+from neurocompare.study.cache import open_cache, step_key  # noqa: E402
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -8,11 +8,15 @@ the larger of the two variance components is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neural_data.rounding import RESOLUTION, difference
 from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 __all__ = ["crossed_outcome"]
 
@@ -25,7 +29,13 @@ class _Part:
     df: float
 
 
-def crossed_outcome(first: np.ndarray, second: np.ndarray, *, paired: bool, alpha: float = 0.05) -> tuple[Outcome, str]:
+def crossed_outcome(
+    first: Float[np.ndarray, "first_networks exemplars"],
+    second: Float[np.ndarray, "second_networks exemplars"],
+    *,
+    paired: bool,
+    alpha: float = 0.05,
+) -> tuple[Outcome, str]:
     """Difference between regimes, with seeds and exemplars as crossed random factors.
 
     Parameters

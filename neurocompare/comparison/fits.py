@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rsatoolbox.rdm import RDMs
@@ -19,6 +20,9 @@ from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs, fits_of_bloc
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import labelled_by, match_stimuli
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 __all__ = ["ResampledNeurons", "compare_rdms", "fits_of_rows", "fits_on_counts", "fits_on_draws"]
 
@@ -119,14 +123,14 @@ class ResampledNeurons:
 
 
 def fits_on_counts(
-    models: np.ndarray,
-    recordings: np.ndarray | ResampledNeurons,
-    counts: np.ndarray | None,
+    models: Float[np.ndarray, "models pairs"],
+    recordings: Float[np.ndarray, "recordings pairs"] | ResampledNeurons,
+    counts: Integer[np.ndarray, "draws stimuli"] | None,
     *,
     method: str = "corr",
-    clusters: np.ndarray | None = None,
+    clusters: Integer[np.ndarray, " stimuli"] | None = None,
     device: str | None = None,
-) -> np.ndarray:
+) -> Float[np.ndarray, "draws models recordings"]:
     """Fits under given multiplicities of stimuli, and of neurons for a :class:`ResampledNeurons`.
 
     Parameters
@@ -171,8 +175,12 @@ def fits_on_counts(
 
 
 def fits_of_rows(
-    first: np.ndarray, second: np.ndarray, method: str = "corr", *, counts: np.ndarray | None = None
-) -> np.ndarray:
+    first: Float[np.ndarray, "rdms pairs"],
+    second: Float[np.ndarray, "rdms pairs"],
+    method: str = "corr",
+    *,
+    counts: Integer[np.ndarray, "draws stimuli"] | None = None,
+) -> Float[np.ndarray, "draws rdms"]:
     """Fit of every RDM vector to the one in the same row of another array.
 
     Parameters

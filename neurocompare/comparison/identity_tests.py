@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,9 @@ from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Integer
 
 __all__ = ["identity_grid", "identity_null", "permute_identities"]
 
@@ -109,14 +113,14 @@ def permute_identities(
 
 
 def identity_null(
-    models: np.ndarray,
-    recordings: np.ndarray,
-    places: np.ndarray,
+    models: Float[np.ndarray, "models pairs"],
+    recordings: Float[np.ndarray, "recordings pairs"],
+    places: Integer[np.ndarray, "identities views"],
     n_permutations: int,
     *,
     method: str = "corr",
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> Float[np.ndarray, "permutations models recordings"]:
     """Fits to recordings with permuted identities, views kept; the same permutations for all recordings.
 
     Parameters

@@ -9,12 +9,16 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special, stats
 
 from neural_data.rounding import RESOLUTION, ROUNDING
 from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 __all__ = [
     "Permutations",
@@ -184,7 +188,7 @@ def permutations_of(
     return Permutations(weights, exhaustive, paired)
 
 
-def permutation_p(values: np.ndarray, permutations: Permutations) -> np.ndarray:
+def permutation_p(values: Float[np.ndarray, "units tests"], permutations: Permutations) -> Float[np.ndarray, " tests"]:
     """Two-sided p of the difference of means: the share of permutations in which it is at least as large.
 
     Parameters
@@ -202,7 +206,7 @@ def permutation_p(values: np.ndarray, permutations: Permutations) -> np.ndarray:
     return (differences >= differences[0] - _tolerance(values)).mean(axis=0)
 
 
-def largest_p(values: np.ndarray, permutations: Permutations) -> np.ndarray:
+def largest_p(values: Float[np.ndarray, "units tests"], permutations: Permutations) -> Float[np.ndarray, " tests"]:
     """P of each of several tests, adjusted by the largest statistic of every joint permutation.
 
     Parameters

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,9 @@ from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import LAYER, view_order
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float
 
 __all__ = [
     "UNIT_COLUMNS",
@@ -70,7 +74,7 @@ class UnitTuning:
         return getattr(self, criterion) & (outermost if kind == "full-profile" else ~outermost)
 
 
-def view_tuning(responses: np.ndarray, *, alpha: float = 0.05) -> UnitTuning:
+def view_tuning(responses: Float[np.ndarray, "identities views units"], *, alpha: float = 0.05) -> UnitTuning:
     """Mirror-symmetric tuning of units, by the criterion of Baek et al. and by the revised criterion.
 
     Parameters
@@ -119,8 +123,12 @@ def view_tuning(responses: np.ndarray, *, alpha: float = 0.05) -> UnitTuning:
 
 
 def selective_units(
-    responses: np.ndarray, categories: Sequence[str], *, preferred: str = "face", threshold: float = 0.001
-) -> np.ndarray:
+    responses: Float[np.ndarray, "stimuli units"],
+    categories: Sequence[str] | np.ndarray,
+    *,
+    preferred: str = "face",
+    threshold: float = 0.001,
+) -> Bool[np.ndarray, " units"]:
     """Units that prefer one category to every other category.
 
     Parameters
@@ -163,7 +171,9 @@ def selective_units(
     return selective
 
 
-def mirror_tuning_scores(tuning: np.ndarray, azimuths_deg: Sequence[float]) -> np.ndarray:
+def mirror_tuning_scores(
+    tuning: Float[np.ndarray, "views units"], azimuths_deg: Sequence[float] | np.ndarray
+) -> Float[np.ndarray, " units"]:
     """Score of mirror-symmetric tuning to profile views, for the choice of units in ``local_features``.
 
     Parameters

@@ -1,0 +1,61 @@
+"""Shapes that signatures state are checked during the tests, and only then."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+
+import numpy as np
+import pytest
+
+from neurocompare.comparison.crossed_anova import crossed_outcome
+from neurocompare.comparison.fits import fits_on_counts
+from neurocompare.representations.units import mirror_tuning_scores
+from tests import shapes
+from tests.conftest import REPOSITORY
+
+
+@pytest.mark.parametrize("name", shapes.MODULES)
+def test_every_checked_module_has_functions_that_are_checked(name):
+    module = importlib.import_module(name)
+    own = [value for value in vars(module).values() if inspect.isfunction(value) and value.__module__ == name]
+    stating = [value for value in own if shapes.states_shapes(value)]
+    assert stating
+    assert all(hasattr(value, "__wrapped__") for value in stating)
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong"),
+    [
+        (lambda: fits_on_counts(np.zeros((2, 6)), np.zeros((1, 10)), None), "recordings"),
+        (lambda: fits_on_counts(np.zeros((2, 6)), np.zeros((1, 6)), np.ones((3, 4))), "counts"),
+        (lambda: crossed_outcome(np.zeros((3, 4)), np.zeros((3, 5)), paired=True), "second"),
+        (lambda: mirror_tuning_scores(np.zeros(5), [-90, -45, 0, 45, 90]), "tuning"),
+    ],
+    ids=["other pairs", "counts that are not whole", "other exemplars", "one axis too few"],
+)
+def test_arrays_whose_axes_do_not_fit_are_named(call, wrong):
+    with pytest.raises(TypeError, match=f"[Pp]arameter.*{wrong}"):
+        call()
+
+
+def test_the_packages_need_no_jaxtyping():
+    """It is imported by type checkers alone: under ``if TYPE_CHECKING`` wherever it is named."""
+    importing = 0
+    for path in (*REPOSITORY.glob("neurocompare/**/*.py"), *REPOSITORY.glob("neural_data/**/*.py")):
+        code = path.read_text(encoding="utf-8")
+        if "jaxtyping" not in code:
+            continue
+        tree = ast.parse(code)
+        guarded = {
+            id(node)
+            for block in ast.walk(tree)
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
+            for node in ast.walk(block)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom) and "jaxtyping" in ast.unparse(node):
+                importing += 1
+                assert id(node) in guarded, path
+    assert importing == len(shapes.MODULES)

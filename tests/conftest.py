@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.shapes import check_shapes
+if importlib.util.find_spec("jaxtyping") and importlib.util.find_spec("beartype"):
+    from tests.shapes import check_shapes
 
-check_shapes()  # Before anything imports the packages.
+    check_shapes()  # Before anything imports the packages.
 
-from neural_data import StimulusSet, write_stimuli  # noqa: E402
-from neurocompare.study.cache import open_cache, step_key  # noqa: E402
+from neural_data import StimulusSet, write_stimuli
+from neurocompare.study.cache import open_cache, step_key
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

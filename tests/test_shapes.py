@@ -12,8 +12,11 @@ import pytest
 from neurocompare.comparison.crossed_anova import crossed_outcome
 from neurocompare.comparison.fits import fits_on_counts
 from neurocompare.representations.units import mirror_tuning_scores
-from tests import shapes
 from tests.conftest import REPOSITORY
+
+for _needed in ("jaxtyping", "beartype"):
+    pytest.importorskip(_needed, reason=f"{_needed} is not installed; 'make' installs it")
+from tests import shapes  # noqa: E402
 
 
 @pytest.mark.parametrize("name", shapes.MODULES)

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from neurocompare.representations.model_rdms import compute_model_rdms as compute_model_rdms
     from neurocompare.representations.neural_rdms import compute_neural_rdms as compute_neural_rdms
     from neurocompare.representations.rdm_reading import read_rdms as read_rdms
-    from neurocompare.representations.viewpoint import mirror_symmetry_index as mirror_symmetry_index
+    from neurocompare.representations.viewpoint import (
+        mirror_symmetry_index as mirror_symmetry_index,
+        mirror_symmetry_table as mirror_symmetry_table,
+    )
     from neurocompare.study.runner import run_study as run_study
 
 __version__ = "0.2.0"
@@ -39,6 +42,7 @@ _HOMES = {
     "compute_neural_rdms": "neurocompare.representations.neural_rdms",
     "read_rdms": "neurocompare.representations.rdm_reading",
     "mirror_symmetry_index": "neurocompare.representations.viewpoint",
+    "mirror_symmetry_table": "neurocompare.representations.viewpoint",
     "compare_rdms": "neurocompare.comparison.fits",
     "fits_on_draws": "neurocompare.comparison.fits",
     "infer_fits": "neurocompare.comparison.inference",

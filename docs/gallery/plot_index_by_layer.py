@@ -12,7 +12,6 @@ below 0 if responses follow the view (eLife 90256, equation 1).
 # ``within="identity"`` gives one RDM of the views of each exemplar, per layer; units are z-scored.
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 import neural_data.samples
@@ -20,11 +19,10 @@ from neurocompare import (
     compute_model_rdms,
     compute_neural_rdms,
     load_model,
-    mirror_symmetry_index,
+    mirror_symmetry_table,
     plot_index,
     plot_rdms,
 )
-from neurocompare.representations.viewpoint import index_table
 
 stimuli, recording = neural_data.samples.load()
 networks = {
@@ -38,15 +36,13 @@ views = {regime: compute_model_rdms(network, stimuli, within="identity") for reg
 # ------------------
 # Mean over the twelve faces with its 95 % interval, after training on mirror-symmetric objects and before.
 
-plot_index(pd.concat([index_table(rdms) for rdms in views.values()]))
+table = pd.concat([mirror_symmetry_table(rdms) for rdms in views.values()])
+plot_index(table)
 
 # %%
 # What the index sees: RDMs of the five views, averaged over the faces, in two layers.
 
-indices = mirror_symmetry_index(views["symmetric"])
-layers = np.asarray(views["symmetric"].rdm_descriptors["layer"])
-for layer in ("conv4", "fc3"):
-    print(f"{layer}: index {np.nanmean(indices[layers == layer]):.2f}")
+print(table[table["layer"].isin(["conv4", "fc3"])][["regime", "layer", "index", "ci_low", "ci_high", "n"]].round(2))
 figure, axes = plt.subplots(1, 2, figsize=(5, 2.4), layout="constrained")
 for panel, layer in zip(axes, ("conv4", "fc3"), strict=True):
     plot_rdms(views["symmetric"].subset("layer", layer).mean(), names=[layer], ax=panel)

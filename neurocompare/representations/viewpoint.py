@@ -14,16 +14,20 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.representations.correlation import correlate_rows
-from neurocompare.representations.rdms import as_matrices, pattern_table, rdm_table
+from neurocompare.representations.rdms import LAYER, as_matrices, pattern_table, rdm_table
 
 __all__ = [
     "check_azimuths",
     "check_views",
     "index_table",
     "mirror_symmetry_index",
+    "mirror_symmetry_table",
     "summarise_indices",
     "summarise_values",
 ]
+
+NAMING = (*LAYER, "part", "region", "subject", "category")
+"""Descriptors of view RDMs that name what they are of, other than the exemplar."""
 
 
 def mirror_symmetry_index(rdms: RDMs | np.ndarray) -> float | np.ndarray:
@@ -79,6 +83,34 @@ def index_table(view_rdms: RDMs) -> pd.DataFrame:
         The RDM descriptors and ``index``, one row per RDM, in order.
     """
     return rdm_table(view_rdms).assign(index=mirror_symmetry_index(view_rdms))
+
+
+def mirror_symmetry_table(view_rdms: RDMs) -> pd.DataFrame:
+    """Mirror-symmetry index of every layer, or patch, with its interval over exemplars.
+
+    Parameters
+    ----------
+    view_rdms : rsatoolbox.rdm.RDMs
+        One RDM per exemplar, from ``compute_model_rdms`` or ``compute_neural_rdms`` with ``within="identity"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per layer or patch, and category: descriptors that name it, ``index`` (mean over exemplars), ``sd``,
+        ``ci_low, ci_high`` (95 % t interval), ``n`` (exemplars with a defined index) and ``n_undefined``.
+
+    Raises
+    ------
+    InputError
+        If the RDMs are not of views, or do not say of which exemplar they are.
+    """
+    table = index_table(view_rdms)
+    if "identity" not in table:
+        raise InputError(
+            "the table needs one view RDM per exemplar, and these have no descriptor 'identity'; compute them with "
+            'within="identity"'
+        )
+    return summarise_indices(table, [name for name in table if name in NAMING])
 
 
 def check_views(rdms: RDMs | np.ndarray) -> None:

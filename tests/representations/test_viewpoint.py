@@ -9,7 +9,12 @@ from scipy import stats
 
 from neural_data import InputError
 from neurocompare.representations.rdms import build_rdms
-from neurocompare.representations.viewpoint import index_table, mirror_symmetry_index, summarise_indices
+from neurocompare.representations.viewpoint import (
+    index_table,
+    mirror_symmetry_index,
+    mirror_symmetry_table,
+    summarise_indices,
+)
 
 ANGLES = np.array([-90, -45, 0, 45, 90])
 
@@ -83,3 +88,26 @@ def test_the_summary_is_the_t_interval_over_exemplars_and_counts_undefined_ones(
     oracle = stats.t.interval(0.95, 2, loc=defined.mean(), scale=stats.sem(defined))
     assert (row["ci_low"], row["ci_high"]) == pytest.approx(oracle)
     assert (row["index"], row["n"], row["n_undefined"]) == (pytest.approx(0.2), 3, 1)
+
+
+def test_the_table_has_a_row_per_layer_and_category_with_the_interval_over_exemplars(rng):
+    views = pd.DataFrame({"azimuth_deg": ANGLES}, index=[f"view{i}" for i in range(5)])
+    names = {
+        "model": ["net"] * 6,
+        "layer": ["conv"] * 4 + ["fc"] * 2,
+        "identity": ["a", "b", "c", "d", "a", "b"],
+        "category": ["face", "face", "car", "car", "face", "face"],
+    }
+    rdms = build_rdms(rng.random((6, 10)), patterns=views, rdms=names, dissimilarity="correlation")
+    table, every = mirror_symmetry_table(rdms), mirror_symmetry_index(rdms)
+    assert table[["layer", "category", "n"]].to_numpy().tolist() == [
+        ["conv", "face", 2],
+        ["conv", "car", 2],
+        ["fc", "face", 2],
+    ]
+    np.testing.assert_allclose(table["index"], every.reshape(3, 2).mean(axis=1))
+    low, high = stats.ttest_1samp(every[2:4], 0).confidence_interval()
+    np.testing.assert_allclose(table.loc[1, ["ci_low", "ci_high"]].astype(float), [low, high])
+    del rdms.rdm_descriptors["identity"]
+    with pytest.raises(InputError, match="no descriptor 'identity'"):
+        mirror_symmetry_table(rdms)

@@ -382,6 +382,13 @@ def match_stimulus_set(recording: xr.DataArray, stimuli: StimulusSet, *, where: 
     recorded = dict.fromkeys(recording["stimulus_id"].values.tolist())
     absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in recorded]
     if len(absent) == len(stimuli):
+        found = matched_ids(stimuli.ids, list(recorded))
+        if found:
+            raise InputError(
+                f"stimuli of {where} are called {list(recorded)[:2]} and those of stimulus set {stimuli.name!r} "
+                f"{stimuli.ids[:2]}; they differ in folder or extension alone: read_recording(PATH, stimuli=...) takes "
+                "the names of the set"
+            )
         raise InputError(
             f"no stimulus_id of {where} is in stimulus set {stimuli.name!r}: recorded are {list(recorded)[:3]}, the "
             f"set holds {stimuli.ids[:3]}; give the set that was shown, or rename its ids"

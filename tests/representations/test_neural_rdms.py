@@ -209,3 +209,11 @@ def test_a_stimulus_without_identity_needs_the_set_for_view_rdms(recording, face
     other = dataclasses.replace(faces, table=faces.table.rename(index=lambda i: f"x{i}"))
     with pytest.raises(InputError, match="no stimulus_id of the recording is in stimulus set"):
         compute_neural_rdms(bare, stimuli=other)
+
+
+def test_names_that_differ_in_their_extension_alone_lead_to_the_reader_that_takes_those_of_the_set(faces, rng):
+    recording = simulate_patches(faces, ("AL",), 8, 2, rng=rng)
+    files = [f"shown/{name}.png" for name in recording["stimulus_id"].values]
+    renamed = recording.assign_coords(stimulus_id=("presentation", files))
+    with pytest.raises(InputError, match=r"differ in folder or extension alone: read_recording\(PATH, stimuli=...\)"):
+        compute_neural_rdms(renamed, stimuli=faces)

@@ -95,9 +95,9 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             cells.table[name] = str(given)
     if "stimulus_id" not in cells.table.columns:
         raise InputError(
-            f"{path}: no column 'stimulus_id'; name the column that identifies stimuli (stimulus=... or --stimulus), and "
-            "others by their role where they have other names (columns={'neuroid_id': 'unit', 'response': 'rate'} "
-            f"or --column neuroid_id=unit --column response=rate): columns are {_listed(cells.table.columns)}"
+            f"{path}: no column 'stimulus_id'; name the column that identifies stimuli (stimulus=... or --stimulus), "
+            "and others with other names by their role (columns={'neuroid_id': 'unit', 'response': 'rate'}, or "
+            f"--column neuroid_id=unit --column response=rate): columns are {_listed(cells.table.columns)}"
         )
     _check_ids(cells, path)
     notes = [*cells.notes, *notes]

@@ -27,7 +27,13 @@ from torch import nn
 from neural_data import StimulusSet
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network, Preprocessing
-from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, plan_passes, stream_responses
+from neurocompare.representations.activations import (
+    BATCH_SIZE,
+    MEMORY_MB,
+    images_at_once,
+    plan_passes,
+    stream_responses,
+)
 from neurocompare.representations.model_rdms import compute_model_rdms
 
 REPOSITORY = Path(__file__).parents[2]
@@ -188,11 +194,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(case: Case, n_images: int, repeats: int) -> dict[str, float]:
     network, stimuli = _network(case.network), _stimuli(n_images)
-    passes = case.passes(network, n_images)
+    passes, at_once = case.passes(network, n_images), images_at_once(network, BATCH_SIZE)
 
     def present() -> None:
         for layers in passes:
-            stream_responses(network, stimuli, layers[-1:], _ignore, check_all=False)
+            stream_responses(network, stimuli, layers[-1:], _ignore, batch_size=at_once, check_all=False)
 
     # What is made on the first use alone is no one's time.
     stream_responses(network, stimuli.take(range(BATCH_SIZE)), network.select("all")[-1:], _ignore)

@@ -1,13 +1,16 @@
 """Which stage of an image-computable representation fits which simulated patch best: a confusion matrix.
 
 Run as ``python analyses/calibration/stages.py [--out TABLE.csv] [--repeats N]``. Three representations are computed
-from the images alone, without random numbers of the simulation:
+from the images, without random numbers of the simulation; the third also knows which images show the same view and
+the same identity:
 
 - ``view-specific``: Gabor features of every image;
 - ``reflection-pooled``: the sum of these features over an image and its mirror image;
 - ``view-pooled``: Gabor features minus the mean of each view, averaged over the views of an identity.
 
-Each is fitted to simulated ML, AL and AM as studies fit layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs.
+Each is fitted to simulated ML, AL and AM as studies fit layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs;
+once as they are and once with view and identity partialled out (``view+identity``), which leaves what images alone can
+explain.
 The identity coordinates of the patches come from rendering parameters, from the images, or at random
 (``parametric``). ``best possible`` is the fit of the part of 500 other neurons of the patch that images can predict.
 """
@@ -28,6 +31,7 @@ from neural_data import StimulusSet
 from neural_data.recordings import condition_means
 from neural_data.simulation import simulate_again, simulate_patches
 from neural_data.stages import COORDINATE_PREFIX
+from neurocompare.comparison.controls import cells_of_pairs
 from neurocompare.models.gabor import GaborC1
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.rdms import zscore_units
@@ -37,6 +41,7 @@ SEED = 20250402
 PATCHES = ("ML", "AL", "AM")
 N_OTHER_NEURONS = 500
 NOISE = {"200 neurons, 20 trials": (200, 20), "100 neurons, 10 trials": (100, 10), "50 neurons, 3 trials": (50, 3)}
+CONTROLLED = ("none", "view+identity")
 EXPECTED = {"ML": "view-specific", "AL": "reflection-pooled", "AM": "view-pooled"}
 
 
@@ -92,19 +97,25 @@ def experiment(
     for patch in PATCHES:
         recorded = rdm(means[:, recording["region"].values == patch])
         again = rdm(simulate_again(recording, stimuli, patch, N_OTHER_NEURONS, rng=rng))
-        fits = {name: np.corrcoef(model, recorded)[0, 1] for name, model in models.items()}
-        rows.append({"patch": patch, **fits, "best possible": np.corrcoef(again, recorded)[0, 1]})
+        compared = {"recorded": recorded, **models, "best possible": again}
+        for control in CONTROLLED:
+            cells = cells_of_pairs(control, stimuli.table)
+            vectors = np.stack(list(compared.values()))
+            vectors = vectors if cells is None else cells.partialled(vectors)
+            fits = dict(zip(compared, np.corrcoef(vectors)[0], strict=True))
+            del fits["recorded"]
+            rows.append({"control": control, "patch": patch, **fits})
     return rows
 
 
 def summarised(found: pd.DataFrame, models: list[str]) -> list[dict]:
     """Mean fits of each representation to every patch, and how often it fits best."""
     rows = []
-    for patch in PATCHES:
-        fits = found.loc[found["patch"] == patch].drop(columns="patch")
+    for (control, patch), fits in found.groupby(["control", "patch"], sort=False):
+        fits = fits.drop(columns=["control", "patch"])
         best = fits[models].idxmax(axis=1)
         shares = {f"{stage} best": (best == stage).mean() for stage in models}
-        rows.append({"patch": patch, "expected": EXPECTED[patch], **fits.mean(), **shares})
+        rows.append({"control": control, "patch": patch, "expected": EXPECTED[patch], **fits.mean(), **shares})
     return rows
 
 

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 if importlib.util.find_spec("jaxtyping") and importlib.util.find_spec("beartype"):
-    from tests.shapes import check_shapes
+    from tests.checked_axes import check_axes
 
-    check_shapes()  # Before anything imports the packages.
+    check_axes()  # Before anything imports the packages.
 
 from neural_data import StimulusSet, write_stimuli
 from neurocompare.study.cache import open_cache, step_key

@@ -8,15 +8,12 @@ the larger of the two variance components is used.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neural_data.axes import Float
 from neural_data.rounding import RESOLUTION, difference
 from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 __all__ = ["crossed_outcome"]
 

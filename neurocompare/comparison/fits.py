@@ -9,20 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from rsatoolbox.rdm import RDMs
 
+from neural_data.axes import Float, Integer
 from neural_data.errors import InputError
 from neurocompare.comparison.controls import PairCells
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs, fits_of_block, weighted_rows
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import labelled_by, match_stimuli
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Integer
 
 __all__ = ["ResampledNeurons", "compare_rdms", "fits_of_rows", "fits_on_counts", "fits_on_draws"]
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import permutations
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from rsatoolbox.rdm import RDMs
 
+from neural_data.axes import Float, Integer
 from neural_data.errors import InputError
 from neural_data.stimulus_tables import ANGLES
 from neurocompare.comparison.controls import cells_of_pairs, identity_codes, view_codes
@@ -23,9 +23,6 @@ from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
-
-if TYPE_CHECKING:
-    from jaxtyping import Float, Integer
 
 __all__ = ["identity_grid", "identity_null", "permute_identities"]
 

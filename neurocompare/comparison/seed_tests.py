@@ -9,16 +9,13 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special, stats
 
+from neural_data.axes import Float
 from neural_data.rounding import RESOLUTION, ROUNDING
 from neurocompare.comparison.hypothesis_tests import Outcome, t_outcome
-
-if TYPE_CHECKING:
-    from jaxtyping import Float
 
 __all__ = [
     "Permutations",

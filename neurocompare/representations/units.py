@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from neural_data.axes import Bool, Float
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, tie_starts
 from neural_data.stimuli import StimulusSet
@@ -22,9 +22,6 @@ from neurocompare.models.registry import Network
 from neurocompare.representations.activations import BATCH_SIZE, MEMORY_MB, unit_blocks
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.rdms import LAYER, view_order
-
-if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
 
 __all__ = [
     "UNIT_COLUMNS",

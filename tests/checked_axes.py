@@ -1,8 +1,8 @@
 """Checks of the shapes that signatures state, while the tests run.
 
-Signatures such as ``models: Float[np.ndarray, "models pairs"]`` need jaxtyping only for type checkers: the packages
-import without it. During the tests, the functions of these modules that state shapes are wrapped when their module is
-imported, and raise where axes of one name differ in length or an array has another type of numbers.
+Signatures such as ``models: Float[np.ndarray, "models pairs"]`` are text for the packages, see ``neural_data.axes``.
+During the tests, the functions of these modules that state shapes are wrapped when their module is imported, and raise
+where axes of one name differ in length or an array has another type of numbers.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def states_shapes(function) -> bool:
     return any(f"[np.{np.ndarray.__name__}, " in str(text) for text in function.__annotations__.values())
 
 
-def check_shapes() -> None:
+def check_axes() -> None:
     """Check shapes in all modules of ``MODULES``, none of which may be imported yet."""
     early = [name for name in MODULES if name in sys.modules]
     if early:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
+import re
 
 import numpy as np
 import pytest
 
+from neural_data import axes as notation
 from neurocompare.comparison.crossed_anova import crossed_outcome
 from neurocompare.comparison.fits import fits_on_counts
 from neurocompare.representations.units import mirror_tuning_scores
@@ -16,14 +17,14 @@ from tests.conftest import REPOSITORY
 
 for _needed in ("jaxtyping", "beartype"):
     pytest.importorskip(_needed, reason=f"{_needed} is not installed; 'make' installs it")
-from tests import shapes  # noqa: E402
+from tests import checked_axes  # noqa: E402
 
 
-@pytest.mark.parametrize("name", shapes.MODULES)
+@pytest.mark.parametrize("name", checked_axes.MODULES)
 def test_every_checked_module_has_functions_that_are_checked(name):
     module = importlib.import_module(name)
     own = [value for value in vars(module).values() if inspect.isfunction(value) and value.__module__ == name]
-    stating = [value for value in own if shapes.states_shapes(value)]
+    stating = [value for value in own if checked_axes.states_shapes(value)]
     assert stating
     assert all(hasattr(value, "__wrapped__") for value in stating)
 
@@ -44,21 +45,10 @@ def test_arrays_whose_axes_do_not_fit_are_named(call, wrong):
 
 
 def test_the_packages_need_no_jaxtyping():
-    """It is imported by type checkers alone: under ``if TYPE_CHECKING`` wherever it is named."""
-    importing = 0
-    for path in (*REPOSITORY.glob("neurocompare/**/*.py"), *REPOSITORY.glob("neural_data/**/*.py")):
-        code = path.read_text(encoding="utf-8")
-        if "jaxtyping" not in code:
-            continue
-        tree = ast.parse(code)
-        guarded = {
-            id(node)
-            for block in ast.walk(tree)
-            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-            for node in ast.walk(block)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom) and "jaxtyping" in ast.unparse(node):
-                importing += 1
-                assert id(node) in guarded, path
-    assert importing == len(shapes.MODULES)
+    naming = [
+        path
+        for path in (*REPOSITORY.glob("neurocompare/**/*.py"), *REPOSITORY.glob("neural_data/**/*.py"))
+        if re.search(r"^\s*(import|from) jaxtyping", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert naming == []
+    assert set(checked_axes.NAMES) == set(notation.__all__)

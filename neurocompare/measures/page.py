@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,12 @@ from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, ReportTable
 from neurocompare.reporting.report import Page, PageFigure, PagePlot, PageSection, PageTable, write_page
 
-__all__ = ["summary_sentences", "write_report"]
+__all__ = ["notes_in_words", "summary_sentences", "write_report"]
 
+CALIBRATION = (
+    "In the calibration, experiments with a known truth were simulated and analysed like this one: a 95 % interval "
+    "should hold the truth in 95 % of them."
+)
 MOST_NAMES = 6
 MOST_POINTS = 20_000
 """Points of an interactive figure; a page with more would be slow."""
@@ -49,12 +53,25 @@ def write_report(folder: Path) -> Path:
         opening=_opening(tables),
         lead_figures=[main] if main else [],
         sentences=summary_sentences(tables, study),
-        warnings=[*warnings, *provenance["notes"]],
+        warnings=[*warnings, *notes_in_words(provenance["notes"])],
         lead=[_page_table(shown, measure, tables) for measure, shown in _shown(there, tables, lead=True)],
         sections=_sections(tables, drawn - {main.name if main else None}),
         methods=[sentence for measure in there for sentence in measure.methods(tables, study)],
     )
     return write_page(page, folder)
+
+
+def notes_in_words(notes: Sequence[str]) -> list[str]:
+    """Notes on the numbers as sentences; what the calibration is follows the first that names it."""
+    found: list[str] = []
+    for note in notes:
+        name = note.split(maxsplit=1)[0] if note else ""
+        said = note if "_" in name else note[:1].upper() + note[1:]
+        said += "" if said.endswith((".", "?", "!")) else "."
+        if "calibration" in said and not any(CALIBRATION in other for other in found):
+            said = f"{said} {CALIBRATION}"
+        found.append(said)
+    return found
 
 
 def summary_sentences(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from neurocompare.measures.fit_summary import fit_sentences
 from neurocompare.measures.hypotheses import HYPOTHESES
-from neurocompare.measures.page import _opening
+from neurocompare.measures.page import CALIBRATION, _opening, notes_in_words
 from neurocompare.measures.profiles import explored_rows
 from neurocompare.reporting.report import PLOT_COLUMNS, PagePlot
 
@@ -79,6 +79,22 @@ def test_many_tests_of_claims_are_counted():
         "B is so: 4 supported, 3 undecided.",
     ]
     assert HYPOTHESES.summary({"hypotheses": table.iloc[:2]}, {}) == ["Supported: A is so", "Supported: B is so (0)"]
+
+
+def test_notes_are_sentences_and_the_calibration_is_explained_once():
+    notes = [
+        "covered 90 % in the calibration",
+        "2 fits are undefined.",
+        "p_identity is empty",
+        "low in the calibration",
+    ]
+    assert notes_in_words(notes) == [
+        f"Covered 90 % in the calibration. {CALIBRATION}",
+        "2 fits are undefined.",
+        "p_identity is empty.",
+        "Low in the calibration.",
+    ]
+    assert notes_in_words([]) == []
 
 
 def test_the_opening_names_networks_patches_and_stimuli():

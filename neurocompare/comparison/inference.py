@@ -118,7 +118,8 @@ def infer_fits(
     Parameters
     ----------
     model_rdms : rsatoolbox.rdm.RDMs
-        RDM descriptors ``model, regime, seed, layer, layer_index``, all optional.
+        RDM descriptors ``model, regime, seed, layer, layer_index``, all optional; without model and layer, ``name`` is
+        the model.
     neural_rdms : rsatoolbox.rdm.RDMs
         RDM descriptors ``region`` and, where there is one RDM per subject, ``subject``; the same stimuli in any order.
         Resampling identities needs the pattern descriptor ``identity`` in either of the two.
@@ -190,8 +191,21 @@ def infer_fits(
     neural_rdms = named_alike(model_rdms, neural_rdms)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     return infer_experiment(
-        experiment, rdm_table(model_rdms), result_rows(neural_rdms, experiment), uncertainty, ceilings=ceilings, rng=rng
+        experiment,
+        _named_models(rdm_table(model_rdms)),
+        result_rows(neural_rdms, experiment),
+        uncertainty,
+        ceilings=ceilings,
+        rng=rng,
     )
+
+
+def _named_models(models: pd.DataFrame) -> pd.DataFrame:
+    """Labels of models; RDMs that name neither model nor layer are called by ``name``, rsatoolbox's own descriptor."""
+    if "model" in models or "layer" in models:
+        return models
+    names = models["name"].astype(str) if "name" in models else [f"model {place + 1}" for place in range(len(models))]
+    return models.assign(model=names)
 
 
 def infer_experiment(

@@ -333,7 +333,11 @@ def as_matrices(rdms: RDMs | np.ndarray) -> np.ndarray:
 
 def _stimulus_ids(rdms: RDMs, which: str) -> list[str]:
     if "stimulus_id" not in rdms.pattern_descriptors:
-        raise InputError(f"{which} have no pattern descriptor 'stimulus_id'; without it rows cannot be matched")
+        there = ", ".join(repr(name) for name in rdms.pattern_descriptors if name != "index") or "none"
+        raise InputError(
+            f"{which} have no pattern descriptor 'stimulus_id'; without it rows cannot be matched: name the one that "
+            f"identifies the stimuli with match_by= (there are: {there})"
+        )
     ids = [str(stimulus_id) for stimulus_id in rdms.pattern_descriptors["stimulus_id"]]
     if len(set(ids)) != len(ids):
         repeated = next(stimulus_id for stimulus_id in ids if ids.count(stimulus_id) > 1)

@@ -259,3 +259,14 @@ def test_a_fit_that_hangs_on_one_part_has_no_standard_error(model_rdms, neural_r
     assert np.isnan(result.se).all()
     assert any("12 fits have no standard error" in note for note in result.notes)
     assert result.to_frame()["p_zero"].isna().all()
+
+
+@pytest.mark.parametrize(("described", "names"), [(["a", "b"], ["a", "b"]), (None, ["model 1", "model 2"])])
+def test_models_that_rsatoolbox_made_keep_their_names(rng, described, names):
+    patterns = pd.DataFrame({"stimulus_id": [f"s{i}" for i in range(12)]})
+    descriptors = {} if described is None else {"name": described}
+    models = build_rdms(rng.random((2, 66)), patterns=patterns, rdms=descriptors, dissimilarity="correlation")
+    brain = build_rdms(rng.random((1, 66)), patterns=patterns, rdms={"region": ["IT"]}, dissimilarity="correlation")
+    found = infer_fits(models, brain, n_draws=20, rng=rng)
+    assert found.to_frame()["model"].tolist() == names
+    assert found.pairwise()[["model_1", "model_2"]].to_numpy().tolist() == [names]

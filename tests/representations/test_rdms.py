@@ -111,3 +111,15 @@ def test_view_order_finds_views_wherever_they_stand(faces):
         found = shuffled.table.iloc[row]
         assert (found["identity"] == identity).all()
         assert found["azimuth_deg"].tolist() == [-90, -45, 0, 45, 90]
+
+
+def test_rdms_without_stimulus_id_are_refused_with_the_descriptors_that_there_are():
+    named = build_rdms(
+        (1 - np.eye(3))[None],
+        patterns=pd.DataFrame({"stimulus_id": ["a", "b", "c"]}),
+        rdms={"layer": ["fc1"]},
+        dissimilarity="correlation",
+    )
+    named.pattern_descriptors["conds"] = named.pattern_descriptors.pop("stimulus_id")
+    with pytest.raises(InputError, match=r"with match_by= \(there are: 'conds'\)"):
+        match_stimuli(named, named)

@@ -157,8 +157,9 @@ def simulate_again(
     n_neurons: int,
     *,
     rng: np.random.Generator,
+    average_animal: bool = False,
 ) -> xr.DataArray:
-    """Expected rates of new neurons of the same simulated patches.
+    """Expected rates of new neurons of the same simulated patches, in another animal.
 
     Parameters
     ----------
@@ -170,7 +171,10 @@ def simulate_again(
     n_neurons : int
         Neurons in each region.
     rng : numpy.random.Generator
-        Source of the neurons.
+        Source of the neurons and of what is the new animal's own.
+    average_animal : bool
+        Whether the animal has nothing of its own: it weighs all coordinates alike (``parametric``: sees faces where
+        all animals see them).
 
     Returns
     -------
@@ -196,7 +200,8 @@ def simulate_again(
                 f"patch {region!r} of this recording was simulated by another version (parameters that differ: "
                 f"{sorted(fields ^ set(known[region]))}) and cannot give more neurons; simulate the recording again"
             )
-    tuning = {region: KINDS[kind].tuning(**known[region]) for region in regions}
+    changes = KINDS[kind].average_animal if average_animal else {}
+    tuning = {region: KINDS[kind].tuning(**{**known[region], **changes}) for region in regions}
     return simulate_rates(stimuli, regions, n_neurons, rng=rng, tuning=tuning, kind=kind)
 
 
@@ -400,6 +405,8 @@ class SimulationKind:
         Built-in patches by label.
     sources : mapping of str to str
         Where each parameter's default comes from.
+    average_animal : mapping of str to float
+        Parameters that make an animal of what all animals share, with nothing of its own.
     rates : callable
         ``(stimuli, tunings, counts, subjects, rng)`` to rates and neurons of each patch, and facts to store with them.
     """
@@ -408,14 +415,17 @@ class SimulationKind:
     tuning: type
     patches: Mapping[str, PatchTuning | StageTuning]
     sources: Mapping[str, str]
+    average_animal: Mapping[str, float]
     rates: Callable[..., tuple[list[np.ndarray], list[pd.DataFrame], dict]]
 
 
 KINDS: dict[str, SimulationKind] = {
     kind.name: kind
     for kind in (
-        SimulationKind("image", StageTuning, STAGES, STAGE_SOURCES, _image_rates),
-        SimulationKind("parametric", PatchTuning, PATCHES, PARAMETER_SOURCES, parametric_rates),
+        SimulationKind("image", StageTuning, STAGES, STAGE_SOURCES, {"subject_gain_sd": 0.0}, _image_rates),
+        SimulationKind(
+            "parametric", PatchTuning, PATCHES, PARAMETER_SOURCES, {"subject_variability": 0.0}, parametric_rates
+        ),
     )
 }
 """Every kind of simulated patches by its name. To add one, add its record here."""

@@ -98,6 +98,7 @@ def neuron_ceilings(
     method: str = "corr",
     control: str | Sequence[str] = (),
     n_splits: int = 100,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Noise ceiling of every region from split halves of its neurons.
 
@@ -118,6 +119,8 @@ def neuron_ceilings(
         Controls partialled out of RDMs, as in ``infer_fits``.
     n_splits : int
         Random splits of the neurons into halves.
+    confidence : float
+        Nominal coverage of the intervals.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def neuron_ceilings(
                 with_se=METHODS[method].rowwise is not None,
                 rng=rng,
             )
-            lower, (low, high) = found.value, found.interval()
+            lower, (low, high) = found.value, found.interval(confidence)
             se = found.se * (1 - lower**2)
         rows.append(
             _about(group)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.recordings import condition_means, stimuli_of
@@ -131,7 +130,9 @@ def describe_recording(
     (:func:`~neurocompare.comparison.recorded_index.corrected_indices`). Its interval is clipped to -1..1, the range of
     the index, which does not change its coverage. Shares of view and identity come from a two-way analysis of variance
     of every neuron, pooled (:func:`~neurocompare.comparison.tuning.tuning_shares`). RDMs are 1 - Pearson's r across
-    neurons. ``analyses/describe_check`` has bias and coverage on simulated patches.
+    neurons; reliability over neurons and its interval are those of
+    :func:`~neurocompare.comparison.ceilings.neuron_ceilings`. ``analyses/describe_check`` has bias and coverage on
+    simulated patches.
     """
     if not 0 < target < 1:
         raise InputError(f"target is {target}; give a reliability between 0 and 1")
@@ -142,7 +143,7 @@ def describe_recording(
     if len(patterns) < 3:
         raise InputError(f"a description needs at least three stimuli; there are {len(patterns)}")
     shown = _views(recording, stimuli, patterns, notes)
-    ceilings = neuron_ceilings(recording, request, rng=rng, n_splits=n_splits)
+    ceilings = neuron_ceilings(recording, request, rng=rng, n_splits=n_splits, confidence=confidence)
     over_trials = trial_reliability(recording, request, rng=rng, n_splits=n_splits) if trials_known else None
     indices = None
     if shown is not None and all(group.responses.shape[1] >= FEWEST_NEURONS for group in groups):
@@ -153,7 +154,6 @@ def describe_recording(
         tuning = neuron_tuning(group, *_positions(shown, patterns)).assign(neuroid_id=names[place])
         neurons.append(tuning)
         reliability = float(ceilings["ceiling_lower"].iloc[place])
-        low, high = _fisher_interval(reliability, float(ceilings["ceiling_lower_se"].iloc[place]), confidence)
         row = {
             "region": group.region,
             "subject": group.subject,
@@ -167,8 +167,8 @@ def describe_recording(
             "n_identity_tuned": _tuned(tuning, "p_identity"),
             "n_stimulus_tuned": _tuned(tuning, "p_stimulus"),
             "reliability": reliability,
-            "reliability_ci_low": low,
-            "reliability_ci_high": high,
+            "reliability_ci_low": float(ceilings["ceiling_lower_low"].iloc[place]),
+            "reliability_ci_high": float(ceilings["ceiling_lower_high"].iloc[place]),
             "more_neurons": needed(reliability, group.responses.shape[1], target),
             "trial_reliability": np.nan if over_trials is None else float(over_trials["reliability"].iloc[place]),
             "more_repetitions": np.nan
@@ -281,15 +281,6 @@ def _tuned(tuning: pd.DataFrame, column: str) -> float:
     """Number of neurons with p < 0.05; NaN if not tested."""
     tested = tuning[column].notna()
     return float((tuning[column] < 0.05).sum()) if tested.any() else np.nan
-
-
-def _fisher_interval(reliability: float, se: float, confidence: float) -> tuple[float, float]:
-    """Interval of a correlation on Fisher's z, which keeps it within -1..1."""
-    if not (np.isfinite([reliability, se]).all() and abs(reliability) < 1):
-        return float("nan"), float("nan")
-    half = stats.norm.ppf((1 + confidence) / 2) * se / (1 - reliability**2)
-    low, high = np.tanh(np.arctanh(reliability) + np.array([-half, half]))
-    return float(low), float(high)
 
 
 def _neuron_names(

@@ -27,8 +27,10 @@ __all__ = ["best_image_fits"]
 
 log = logging.getLogger(__name__)
 
-N_NEURONS = 1000
+N_NEURONS = 400
 N_REPETITIONS = 10
+N_ANIMALS = 10
+"""Simulated again so often, with as many neurons and repetitions each, and their RDMs averaged."""
 
 
 def best_image_fits(
@@ -41,7 +43,10 @@ def best_image_fits(
     method: str = "corr",
     control: tuple[str, ...] = (),
 ) -> pd.Series:
-    """Fit of 1,000 new neurons of each simulated patch, with identity tuning computed from the images.
+    """Fit of 4,000 new neurons of each simulated patch, with identity tuning computed from the images.
+
+    The images show nothing of what is an animal's own, such as how it weighs the coordinates of identities. The neurons
+    are those of the average animal, and their RDM is the mean over ten samples of 400.
 
     Parameters
     ----------
@@ -72,16 +77,20 @@ def best_image_fits(
     if not simulated:
         return pd.Series(fits)
     try:
-        others = simulate_again(recording, stimuli, simulated, N_NEURONS, rng=rng)
+        others = [
+            simulate_again(recording, stimuli, simulated, N_NEURONS, rng=rng, average_animal=True)
+            for _ in range(N_ANIMALS)
+        ]
     except InputError as error:
         log.info("the best fit of models of images is not known: %s", error)
         return pd.Series(fits)
     if find_dissimilarity(dissimilarity).needs_trials:
-        others = draw_trials(others, N_REPETITIONS, rng=rng)
+        others = [draw_trials(other, N_REPETITIONS, rng=rng) for other in others]
     rdms_of = partial(compute_neural_rdms, dissimilarity=dissimilarity, normalize=normalize, stimuli=stimuli)
     for region in simulated:
         found = rdms_of(select_region(recording, region))
-        more, recorded = matched_vectors(rdms_of(select_region(others, region)), found)
+        pairs = [matched_vectors(rdms_of(select_region(other, region)), found) for other in others]
+        more, recorded = np.mean([own for own, _ in pairs], axis=0), pairs[0][1]
         cells = cells_of_pairs(control, pattern_table(found))
         if cells is not None:
             more, recorded = cells.partialled(more), cells.partialled(recorded)

@@ -74,8 +74,8 @@ COLUMNS: dict[str, Column] = {
         Column("ceiling_upper_high", "upper end of the 95 % interval of the noise ceiling, over neurons", _CORRELATION),
         Column(
             "image_fit",
-            "simulated patches: fit of 1,000 other neurons, which know of identities what the images show: the best "
-            "that a model of images can reach",
+            "simulated patches: fit of 4,000 other neurons, which know of identities what the images show and of the "
+            "animal nothing: the best that a model of images can reach",
             header="best possible of images",
         ),
         Column("corrected_fit", "noise-corrected fit: over the root of the reliability; 1 is expected of a true model"),

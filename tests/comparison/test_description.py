@@ -13,9 +13,11 @@ from neural_data import InputError, simulate_patches, write_recording
 from neural_data.recordings import make_recording
 from neurocompare import describe_recording
 from neurocompare.cli import main
+from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.description import needed
 from neurocompare.comparison.tuning import neuron_tuning, tuning_shares
 from neurocompare.representations.dissimilarities import Population
+from neurocompare.representations.neural_rdms import PopulationRequest
 
 AZIMUTHS = np.array([-90.0, -45, 0, 45, 90])
 N_IDENTITIES, N_VIEWS = 8, 5
@@ -110,6 +112,30 @@ def test_reliability_grows_as_it_is_measured(described):
     assert (growth["measured"] - growth["predicted"]).abs().max() < 0.15
     assert growth["predicted"].is_monotonic_increasing
     assert set(found.growth["over"]) == {"neurons", "repetitions"}
+
+
+def test_the_interval_of_reliability_is_that_of_the_noise_ceilings(described, many_faces):
+    """Same population, same splits: one number has one interval, whichever function is asked."""
+    recording, found = described
+    ceilings = neuron_ceilings(
+        recording, PopulationRequest(many_faces), rng=np.random.default_rng(0), n_splits=6, confidence=0.95
+    )
+    columns = ["reliability", "reliability_ci_low", "reliability_ci_high"]
+    expected = ceilings[["ceiling_lower", "ceiling_lower_low", "ceiling_lower_high"]]
+    np.testing.assert_array_equal(found.patches[columns].to_numpy(), expected.to_numpy())
+    assert (found.patches["reliability_ci_low"] < found.patches["reliability"]).all()
+
+
+def test_less_confidence_gives_a_narrower_interval_of_reliability_on_fishers_z(described, many_faces):
+    """Half-widths on the z scale are to each other as the quantiles of t with 29 degrees of freedom."""
+    recording, found = described
+    less = neuron_ceilings(
+        recording, PopulationRequest(many_faces), rng=np.random.default_rng(0), n_splits=6, confidence=0.68
+    )
+    z = np.arctanh(less[["ceiling_lower_low", "ceiling_lower_high"]].to_numpy())
+    wide = np.arctanh(found.patches[["reliability_ci_low", "reliability_ci_high"]].to_numpy())
+    expected = stats.t.ppf(0.84, 29) / stats.t.ppf(0.975, 29)
+    np.testing.assert_allclose(np.diff(z) / np.diff(wide), expected)
 
 
 def test_every_neuron_is_in_the_table_under_its_name(described):

@@ -10,11 +10,12 @@ import pytest
 import xarray as xr
 
 from neural_data import simulate_from_layer, simulate_patches
-from neural_data.simulation import KINDS
+from neural_data.simulation import KINDS, simulate_rates
 from neural_data.stages import STAGES
 from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.fits import compare_rdms
 from neurocompare.comparison.image_ceilings import best_image_fits
-from neurocompare.representations.neural_rdms import PopulationRequest
+from neurocompare.representations.neural_rdms import PopulationRequest, compute_neural_rdms
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,25 @@ def test_images_reach_the_noise_ceiling_of_a_patch_that_they_can_explain(shown, 
     best = best_image_fits(recording, shown, rng=rng)["AM"]
     ceiling = neuron_ceilings(recording, PopulationRequest(shown), rng=rng, n_splits=20)["ceiling_upper"][0]
     assert best == pytest.approx(ceiling, abs=0.05)
+
+
+def test_a_model_that_weighs_all_measures_alike_does_not_fit_better_than_the_best(many_faces):
+    """Each recorded patch weighs its measures in a way of its own (the default), which no image shows.
+
+    So the truth without such weights is the most that a model of the images can know.
+    """
+    rng = np.random.default_rng(12)
+    measures = rng.standard_normal((25, 10))
+    columns = {f"measure_{k}": np.repeat(measures[:, k], 5) for k in range(10)}
+    shown = dataclasses.replace(many_faces, table=many_faces.table.assign(**columns))
+    patches = [f"AM{k}" for k in range(3)]
+    evenly = {"AM": dataclasses.replace(STAGES["AM"], subject_gain_sd=0.0)}
+    model = compute_neural_rdms(simulate_rates(shown, ("AM",), 3000, tuning=evenly, rng=rng), stimuli=shown)
+    recording = simulate_patches(shown, patches, 100, rng=rng, tuning=dict.fromkeys(patches, STAGES["AM"]))
+    fits = compare_rdms(model, compute_neural_rdms(recording, stimuli=shown))[0]
+    best = best_image_fits(recording, shown, rng=rng)[patches]
+    assert fits.min() > 0.6
+    assert fits.mean() < best.mean() + 0.01
 
 
 def test_no_image_shows_the_identities_of_a_parametric_patch(recordings, shown, rng):

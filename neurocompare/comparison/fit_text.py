@@ -16,12 +16,13 @@ from neurocompare.representations.rdms import LAYER, NETWORK
 if TYPE_CHECKING:
     from neurocompare.comparison.fit_result import FitResult
 
-__all__ = ["html_text", "number_text", "p_text", "sentences", "summary_test", "summary_text"]
+__all__ = ["NOT_FOUND", "html_text", "number_text", "p_text", "sentences", "summary_test", "summary_text"]
 
 RECORDING_COLUMNS = ("region", "subject")
 AGAINST = {"p_identity_adjusted": "permuted identities", "p_zero_adjusted": "0"}
 """What a fit is tested against, by column of the test."""
-NOT_FOUND = {"p_identity_adjusted": "fits beyond permuted identities", "p_zero_adjusted": "above 0"}
+NOT_FOUND = {"p_identity_adjusted": "fits beyond permuted identities", "p_zero_adjusted": "fits above 0"}
+"""What no layer does, by column of the test."""
 LEAST_P = 0.001
 WIDTH = 78
 
@@ -56,8 +57,8 @@ def sentences(result: FitResult) -> list[str]:
     Returns
     -------
     list of str
-        "no layer fits beyond permuted identities" if no fit passes that test, corrected over layers; "no layer above
-        0" if identities could not be permuted and no fit passes the test against 0.
+        "no layer fits beyond permuted identities" if no fit passes that test, corrected over layers; "no layer fits
+        above 0" if identities could not be permuted and no fit passes the test against 0.
     """
     frame = result.to_frame()
     test, _ = summary_test(frame)
@@ -102,7 +103,9 @@ def _ceiling(row: pd.Series) -> str:
     lower, upper = row["ceiling_lower"], row["ceiling_upper"]
     if np.isnan(lower):
         return ""
-    return f"; noise ceiling {number_text(lower)}" + (f" to {number_text(upper)}" if np.isfinite(upper) else "")
+    return f"; reliability {number_text(lower)}" + (
+        f", noise ceiling {number_text(upper)}" if np.isfinite(upper) else ""
+    )
 
 
 def summary_text(result: FitResult, n_rows: int = 40) -> str:

@@ -114,6 +114,7 @@ COLUMNS: dict[str, Column] = {
         Column("per_ceiling", "whether noise-corrected fits were compared, which reliabilities do not change"),
         Column("layer_set", "layers whose fit does not differ significantly from the best", header="may be the best"),
         Column("n_in_set", "number of these layers"),
+        Column("in_best_set", "whether no other layer fits significantly better: the layer may be the best"),
         # View tuning
         Column("reliability", "of the patch's view RDMs over neurons, Spearman-Brown corrected", _CORRELATION),
         Column("corrected_index", "noise-corrected index: one half of the neurons against the mirrored other half"),

@@ -8,13 +8,17 @@ import numpy as np
 import pandas as pd
 
 from neural_data.rounding import first_largest
-from neurocompare.comparison.fit_text import summary_test
+from neurocompare.comparison.fit_text import NOT_FOUND, summary_test
+from neurocompare.comparison.multiplicity import rejects
 from neurocompare.measures.patch_names import patch_names
 
-__all__ = ["best_layers", "fit_sentences"]
+__all__ = ["best_layers", "fit_sentences", "lead_rows"]
 
 UNTRAINED = "untrained"
 KIND = ["model", "regime"]
+CONFIDENCE = 0.95
+MOST_NAMED = 4
+"""Most other layers that a sentence names."""
 
 
 def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
@@ -23,6 +27,44 @@ def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
     networks = [defined[name] for name in (*KIND, "seed")]
     profiles = defined.groupby([*networks, patch_names(fits)], sort=False, dropna=False)["fit"]
     return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
+
+
+def lead_rows(fits: pd.DataFrame) -> pd.DataFrame:
+    """Rows of ``best_layers`` for the top of the report.
+
+    Parameters
+    ----------
+    fits : pandas.DataFrame
+        ``tables/fits.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``layer_set`` and ``n_in_set``, the layers that may be the best. Where no layer of the network passes the
+        test of summaries, ``layer`` says so, ``layer_set`` is empty, and the adjusted p values are the smallest over
+        its layers.
+    """
+    best, (test, _) = best_layers(fits), summary_test(fits)
+    rows = []
+    for place, row in best.iterrows():
+        own = _of_network(fits, row)
+        if rejects(own[test].to_numpy(dtype=float), CONFIDENCE).any():
+            names = own.loc[own["in_best_set"], "layer"].tolist()
+            row = row.copy()
+            row["layer_set"], row["n_in_set"] = ", ".join(map(str, names)), len(names)
+        else:
+            smallest = own[["p_identity_adjusted", "p_zero_adjusted"]].min()
+            row = pd.concat([row.drop(smallest.index), smallest])
+            row["layer"], row["layer_set"], row["n_in_set"] = f"none {NOT_FOUND[test]}", "", np.nan
+        rows.append(row.rename(place))
+    return pd.DataFrame(rows)
+
+
+def _of_network(fits: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
+    """All layers of the network and patch of a row."""
+    names = [*KIND, "seed", "region", "subject"]
+    same = [(fits[name] == row[name]) | (fits[name].isna() & pd.isna(row[name])) for name in names]
+    return fits[np.logical_and.reduce(same)]
 
 
 def fit_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -46,29 +88,52 @@ def fit_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
         kinds = dict(iter(rows.groupby(KIND, sort=False, dropna=False)))
         reached = {kind: float(seeds["fit"].mean()) for kind, seeds in kinds.items()}
         first = max(reached, key=reached.__getitem__)
-        parts = [f"{patch}: {_best(first, kinds[first])}{_bounds(tables, kinds[first])}."]
+        own = [_of_network(fits, row) for _, row in kinds[first].iterrows()]
+        parts = [f"{patch}: {_best(first, kinds[first], own, test)}{_bounds(tables, kinds[first])}."]
         parts += _beside(first, kinds, reached)
         parts.append(_tested(fits[fits["patch"] == patch], test))
         said.append(" ".join(parts))
     return said
 
 
-def _best(kind: tuple[str, str], seeds: pd.DataFrame) -> str:
+def _best(kind: tuple[str, str], seeds: pd.DataFrame, own: list[pd.DataFrame], test: str) -> str:
+    """The best layers of a network over its seeds, or that none passes the test; ``own`` are the rows of each seed."""
+    without = [not rejects(rows[test].to_numpy(dtype=float), CONFIDENCE).any() for rows in own]
+    lowest, highest = _two(seeds["fit"].min()), _two(seeds["fit"].max())
+    if all(without):
+        said = f"no layer of {_named(kind)} {NOT_FOUND[test]}"
+        if len(seeds) == 1:
+            return f"{said}; its largest fit is {highest} ({seeds['layer'].iloc[0]}, {_interval(seeds.iloc[0])})"
+        return f"{said} in any of {len(seeds)} seeds; their largest fits are {lowest} to {highest}"
     network = f"the best layer of {_named(kind)}"
     if len(seeds) == 1:
         row = seeds.iloc[0]
-        interval = f"95 % interval {_two(row['ci_low'])} to {_two(row['ci_high'])}"
-        return f"{network} is {row['layer']}, fit {_two(row['fit'])} ({interval})"
+        others = own[0].loc[own[0]["in_best_set"], "layer"].drop(row.name, errors="ignore")
+        return f"{network} is {row['layer']}, fit {highest} ({_interval(row)}){_others_text(others.tolist())}"
     chosen = ", ".join(seeds["layer"].drop_duplicates())
-    return (
-        f"{network} over {len(seeds)} seeds is {chosen}, fits {_two(seeds['fit'].min())} to {_two(seeds['fit'].max())}"
-    )
+    said = f"{network} over {len(seeds)} seeds is {chosen}, fits {lowest} to {highest}"
+    return f"{said}; in {sum(without)} of the seeds no layer {NOT_FOUND[test]}" if any(without) else said
+
+
+def _interval(row: pd.Series) -> str:
+    return f"95 % interval {_two(row['ci_low'])} to {_two(row['ci_high'])}"
+
+
+def _others_text(others: list[str]) -> str:
+    """Text on the other layers that may be the best."""
+    if not others:
+        return ""
+    if len(others) > MOST_NAMED:
+        return f"; {len(others)} other layers may be as good"
+    return f"; {', '.join(map(str, others))} may be as good"
 
 
 def _bounds(tables: Mapping[str, pd.DataFrame], seeds: pd.DataFrame) -> str:
     ceiling = seeds["ceiling_upper"].iloc[0]
     possible = _best_possible(tables, seeds["region"].iloc[0])
-    said = "" if pd.isna(ceiling) else f"; noise ceiling {_two(ceiling)}"
+    reliability = seeds["ceiling_lower"].iloc[0]
+    said = "" if pd.isna(reliability) else f"; reliability {_two(reliability)}"
+    said += "" if pd.isna(ceiling) else f", noise ceiling {_two(ceiling)}"
     return said if pd.isna(possible) else f"{said}, best fit that a model of images can reach {_two(possible)}"
 
 

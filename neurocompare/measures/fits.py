@@ -13,13 +13,13 @@ from matplotlib.image import AxesImage
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
-from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult
+from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Explored, Measure, Measured, Patches, ReportTable
-from neurocompare.measures.fit_summary import best_layers, fit_sentences
+from neurocompare.measures.fit_summary import best_layers, fit_sentences, lead_rows
 from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.profiles import Profiles, explored_rows, intervals_text, profiles_of
 from neurocompare.reporting.drawing import (
@@ -44,6 +44,7 @@ __all__ = [
     "draw_patch",
     "draw_rdms",
     "fit_label",
+    "lead_rows",
     "sampled_text",
     "shown_fits",
     "sorted_ranks",
@@ -56,12 +57,21 @@ COMPONENTS = ("shapley_invariant", "shapley_sensitive")
 
 def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame | None = None) -> Measured:
     """Fits with their uncertainty, and the contributions of the reflection components, if these were computed."""
-    table = fit_result.to_frame().assign(simulated=simulated)
+    table = fit_result.to_frame().assign(in_best_set=_in_best_sets(fit_result).ravel(), simulated=simulated)
     if components is not None:
         keys = [*NETWORK, "layer", "region", "subject"]
         values = components.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_")
         table = table.merge(values.reset_index()[[*keys, *COMPONENTS]], on=keys, how="left", validate="one_to_one")
     return Measured({"fits": table}, fit_result.notes)
+
+
+def _in_best_sets(result: FitResult) -> np.ndarray:
+    """Whether each layer may be the best of its network, boolean (n_models, n_recordings)."""
+    kept = np.zeros(result.estimates.shape, dtype=bool)
+    for _, members in networks_of(result.models):
+        for r in range(len(result.recordings)):
+            kept[members, r] = result.not_told_from_best(members, r)
+    return kept
 
 
 def shown_fits(fits: pd.DataFrame) -> pd.DataFrame:
@@ -314,7 +324,9 @@ FITS = Measure(
     optional=False,
     compute=measure,
     work=lambda _settings, _n_stimuli: 1,
-    tables=(Table("fits", "Fit of one layer to one patch.", columns(*FIT_COLUMNS, *COMPONENTS, "simulated")),),
+    tables=(
+        Table("fits", "Fit of one layer to one patch.", columns(*FIT_COLUMNS, "in_best_set", *COMPONENTS, "simulated")),
+    ),
     figures=(
         Drawing(
             "fits_by_layer",
@@ -338,14 +350,15 @@ FITS = Measure(
         ReportTable(
             "best-layers",
             "Best layer of each network for each patch. It was chosen and measured on the same stimuli, so its fit is "
-            "biased upwards.",
+            "biased upwards. Where no layer passes the test, the row says so, with the largest fit and the smallest "
+            "adjusted p. Layers that may be the best: those that no other layer fits significantly better than.",
             columns=(
                 *(*NETWORK, "region"),
                 Column("layer", "the layer with the largest fit", header="best layer"),
-                *("fit", "ci_low", "ci_high", "ceiling_upper"),
+                *("layer_set", "fit", "ci_low", "ci_high", "ceiling_upper"),
                 *("p_identity_adjusted", "p_zero_adjusted"),
             ),
-            rows=lambda tables: by_patch(best_layers(tables["fits"]), tables["fits"]),
+            rows=lambda tables: by_patch(lead_rows(tables["fits"]), tables["fits"]),
             lead=True,
         ),
         ReportTable(

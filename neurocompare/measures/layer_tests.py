@@ -8,7 +8,8 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.layer_tests import compare_layer_profiles
 from neurocompare.measures.columns import columns
-from neurocompare.measures.declaration import Measure, Measured
+from neurocompare.measures.declaration import Measure, Measured, ReportTable
+from neurocompare.measures.patch_names import by_patch
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK
 
@@ -79,6 +80,29 @@ LAYER_TESTS = Measure(
                 ),
                 *("depth_difference", "depth_se", "depth_low", "depth_high", "p_depth", "depth_reason", "n_layers"),
                 "simulated",
+            ),
+        ),
+    ),
+    shown=(
+        ReportTable(
+            "best_layers",
+            "Best layer of each network for each patch, and the layers that may be the best (those that no other layer "
+            "fits significantly better than), from the fits alone: whether it goes beyond permuted identities is at "
+            "the top of the report.",
+            columns=(
+                *(*NETWORK, "region", "layer", "fit", "relative_depth"),
+                *("layer_set", "n_in_set", "depth_low", "depth_high", "share", "n_layers"),
+            ),
+            rows=lambda tables: by_patch(tables["best_layers"]),
+        ),
+        ReportTable(
+            "patch_pairs",
+            "Whether the layers of one network fit two patches alike. Depths are compared only where, for both, some "
+            "layer fits beyond permuted identities.",
+            columns=(
+                *(*NETWORK, "region_1", "subject_1", "region_2", "subject_2"),
+                *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "p_interaction"),
+                *("depth_difference", "depth_low", "depth_high", "p_depth", "depth_reason"),
             ),
         ),
     ),

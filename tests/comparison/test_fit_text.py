@@ -39,7 +39,7 @@ def test_a_patch_that_is_fitted_has_a_sentence_with_its_numbers(rng):
 
 def test_no_layer_above_0_is_said(rng):
     (sentence,) = sentences(result_of(rng, -3.0))
-    assert sentence.startswith("AL: no layer of net, trained above 0 (smallest adjusted p ")
+    assert sentence.startswith("AL: no layer of net, trained fits above 0 (smallest adjusted p ")
 
 
 def shared_views(rng, *, identities):
@@ -73,7 +73,7 @@ def test_shared_identities_are_named_with_their_test(rng):
 def test_what_passes_is_what_lies_outside_the_confidence_of_the_result(rng):
     result = result_of(rng, -3.0)
     p = np.nanmin(result.p_zero_adjusted())
-    assert "above 0" in sentences(dataclasses.replace(result, confidence=1 - p))[0]  # equal is not below
+    assert "fits above 0" in sentences(dataclasses.replace(result, confidence=1 - p))[0]  # equal is not below
     assert "fits best" in sentences(dataclasses.replace(result, confidence=1 - 1.01 * p))[0]
 
 

@@ -20,7 +20,9 @@ def fits_of(*rows: tuple) -> pd.DataFrame:
         layer_index=table.groupby(["model", "regime", "seed", "region"]).cumcount(),
         ci_low=table["fit"] - 0.1,
         ci_high=table["fit"] + 0.1,
+        ceiling_lower=0.81,
         ceiling_upper=0.9,
+        in_best_set=table["layer"] == "fc",
         p_zero_adjusted=0.001,
         simulated=False,
         n_stimuli=50,
@@ -35,8 +37,8 @@ OTHERS = [("pixels", "untrained", 0, "pixels", "AL", 0.25, 0.9), ("other", "face
 
 def test_the_best_network_is_beside_its_untrained_self_the_others_and_the_test():
     assert fit_sentences({"fits": fits_of(*TRAINED, *UNTRAINED, *OTHERS)}) == [
-        "AL: the best layer of net (faces) is fc, fit 0.70 (95 % interval 0.60 to 0.80); noise ceiling 0.90. The same "
-        "network untrained reaches 0.40 (conv). The others reach 0.25 to 0.35. Identities agree beyond what views "
+        "AL: the best layer of net (faces) is fc, fit 0.70 (95 % interval 0.60 to 0.80); reliability 0.81, "
+        "noise ceiling 0.90. The same network untrained reaches 0.40 (conv). The others reach 0.25 to 0.35. Identities agree beyond what views "
         "explain in layers of net (faces) (adjusted p < 0.05)."
     ]
 
@@ -44,7 +46,7 @@ def test_the_best_network_is_beside_its_untrained_self_the_others_and_the_test()
 def test_an_untrained_network_that_fits_best_is_said_to_be_untrained():
     worse = [(*row[:5], row[5] / 10, 0.8) for row in TRAINED]
     (said,) = fit_sentences({"fits": fits_of(*worse, *UNTRAINED)})
-    assert "the best layer of net (untrained) is conv, fit 0.40" in said
+    assert "no layer of net (untrained) fits beyond permuted identities; its largest fit is 0.40 (conv, 95 %" in said
     assert "That network is untrained; trained it reaches at most 0.07 (faces)." in said
     assert said.endswith(
         "No layer agrees with it about identities beyond what views explain (smallest adjusted p 0.60)."
@@ -64,7 +66,7 @@ def test_seeds_of_a_network_are_one_and_patches_are_told_apart():
     other = [(*row[:4], "AM", row[5] / 2, row[6]) for row in TRAINED]
     first, second = fit_sentences({"fits": fits_of(*seeds, *other)})
     assert first.startswith(
-        "AL: the best layer of net (faces) over 2 seeds is fc, fits 0.60 to 0.70; noise ceiling 0.90."
+        "AL: the best layer of net (faces) over 2 seeds is fc, fits 0.60 to 0.70; reliability 0.81, noise ceiling 0.90."
     )
     assert second.startswith("AM: the best layer of net (faces) is fc, fit 0.35 ")
 

@@ -8,7 +8,7 @@ import pytest
 
 from neurocompare.measures import MEASURES
 from neurocompare.measures.declaration import Patches
-from neurocompare.measures.fits import best_layers, draw_fits, draw_rdms, shown_fits
+from neurocompare.measures.fits import best_layers, draw_fits, draw_rdms, lead_rows, shown_fits
 from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.regimes import draw_regimes
 from neurocompare.measures.templates import draw_templates_of_patches
@@ -38,6 +38,7 @@ def fits():
     ]
     table = pd.concat(tables, ignore_index=True)
     table = table.assign(ci_low=table["fit"] - 0.1, ci_high=table["fit"] + 0.1, method="corr", resample="identity")
+    table = table.assign(in_best_set=table["layer"] != "conv4")
     return table.assign(p_identity_adjusted=0.01, p_zero_adjusted=0.01, n_stimuli=20, simulated=False)
 
 
@@ -75,6 +76,34 @@ def test_the_best_layer_is_that_of_each_subject(fits):
     assert shown_fits(fits)["patch"].unique().tolist() == NAMES
     for shown in MEASURES["fits"].shown:
         assert shown.rows({"fits": fits})["region"].unique().tolist() == NAMES
+
+
+def test_where_no_layer_fits_beyond_permuted_identities_none_is_named_the_best(fits):
+    fits["p_identity_adjusted"] = [0.3, 0.2, 0.4, 0.05, 0.06, 0.04, 0.5, 0.5, np.nan]
+    said = MEASURES["fits"].summary({"fits": fits}, {})
+    assert said[0] == (
+        "AL, m1: no layer of net (untrained) fits beyond permuted identities; its largest fit is 0.50 (conv1, 95 % "
+        "interval 0.40 to 0.60); reliability 0.50, noise ceiling 0.60. No layer agrees with it about identities beyond "
+        "what views explain (smallest adjusted p 0.20)."
+    )
+    assert said[1].startswith(
+        "AL, m2: the best layer of net (untrained) is fc1, fit 0.30 (95 % interval 0.20 to 0.40); conv1 may be as "
+        "good; reliability 0.50, noise ceiling 0.70."
+    )
+    lead = lead_rows(fits)
+    none = "none fits beyond permuted identities"
+    assert lead["layer"].tolist() == [none, "fc1", none]
+    assert lead["layer_set"].tolist() == ["", "conv1, fc1", ""]
+    np.testing.assert_array_equal(lead["p_identity_adjusted"].astype(float), [0.2, 0.04, 0.5])
+    np.testing.assert_array_equal(lead["fit"].astype(float), [0.5, 0.3, 0.3])
+
+
+def test_seeds_without_a_fit_beyond_permuted_identities_are_counted(fits):
+    both = pd.concat([fits, fits.assign(seed=1, p_identity_adjusted=0.4)], ignore_index=True)
+    said = MEASURES["fits"].summary({"fits": both}, {})
+    assert "over 2 seeds is conv1, fits 0.50 to 0.50; in 1 of the seeds no layer fits beyond permuted" in said[0]
+    neither = MEASURES["fits"].summary({"fits": both.assign(p_identity_adjusted=0.4)}, {})
+    assert "no layer of net (untrained) fits beyond permuted identities in any of 2 seeds; their largest" in neither[0]
 
 
 def test_regimes_have_a_panel_a_subject(fits):

@@ -341,8 +341,10 @@ class FitResult:
         -------
         rsatoolbox.inference.Result
             Evaluation type ``"fixed"``: the evaluations, and so the means, are the fits on the data. Model
-            variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. The noise
-            ceiling is NaN where there is none.
+            variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. Both bounds of
+            the noise ceiling are the root of the reliability, which bounds a true model's fit, so that plots show a
+            line; they are passed with their error, so that ``test_noise()`` gives ``p_ceiling``. NaN where there is no
+            ceiling.
 
         Raises
         ------
@@ -359,18 +361,27 @@ class FitResult:
         covariance = np.diag(self.variances[:, r])
         shared = (self.variances[first, r] + self.variances[second, r] - apart) / 2
         covariance[first, second] = covariance[second, first] = shared
-        ceiling = [np.nan, np.nan]
-        if self.ceilings is not None:
-            ceiling = self.ceilings[["ceiling_lower", "ceiling_upper"]].iloc[r].to_numpy(dtype=float)
+        if np.isfinite(self.roots[r]):
+            covariance = self._with_ceiling(covariance, r)
         return Result(
             [Model(name) for name in self._model_names()],
             self.estimates[None, :, r, None],
             method=self.method,
             cv_method="fixed",
-            noise_ceiling=np.asarray(ceiling),
+            noise_ceiling=np.repeat(self.roots[r], 2),
             variances=covariance,
             dof=int(self.df[r]),
         )
+
+    def _with_ceiling(self, covariance: np.ndarray, r: int) -> np.ndarray:
+        """Covariance of fits (n_models, n_models) with two more rows and columns for the root of the reliability."""
+        roots = np.broadcast_to(self.roots, self.estimates.shape)
+        of_root = self._with_roots(roots, fit=0.0, root=1.0).variances[0, r]
+        shared = (self.variances[:, r] + of_root - self.below_ceiling.variances[:, r]) / 2
+        both = np.pad(covariance, ((0, 2), (0, 2)), constant_values=of_root)
+        both[:-2, -2:] = shared[:, None]
+        both[-2:, :-2] = shared
+        return both
 
     def _recording_of(self, region: str | None, subject: str | None) -> int:
         keep = np.ones(len(self.recordings), dtype=bool)

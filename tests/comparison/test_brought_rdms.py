@@ -13,9 +13,12 @@ from rsatoolbox.inference import eval_bootstrap_pattern, eval_fixed
 from rsatoolbox.model import ModelFixed
 from rsatoolbox.rdm import RDMs
 from rsatoolbox.vis import plot_model_comparison
+from scipy.spatial.distance import pdist
 
 from neural_data import InputError, read_stimuli
-from neurocompare import infer_fits, read_rdms
+from neural_data.recordings import make_recording
+from neurocompare import compute_neural_rdms, infer_fits, read_rdms
+from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.inference import default_factors
 from neurocompare.representations.rdms import build_rdms
 
@@ -74,6 +77,29 @@ def test_a_result_goes_back_to_rsatoolbox_with_its_numbers():
         result.to_rsatoolbox()
     with pytest.raises(InputError, match="did you mean 'AL'"):
         result.to_rsatoolbox("ALL")
+
+
+def test_rsatoolbox_tests_fits_against_the_root_of_the_reliability(rng):
+    """Errors of fit and ceiling both count, as in the package's own test; the true model reaches the root."""
+    signal = rng.standard_normal((N, 60))
+    recording = make_recording(
+        signal + rng.standard_normal((N, 60)),
+        presentations=pd.DataFrame({"stimulus_id": [f"s{i}" for i in range(N)]}),
+        neuroids=pd.DataFrame({"neuroid_id": [f"u{i}" for i in range(60)], "region": "IT"}),
+        attrs={"units": "normalized"},
+    )
+    neural = compute_neural_rdms(recording)
+    models = rdms(np.stack([pdist(signal, "correlation"), MODELS[0]]), model=["true", "other"])
+    ceilings = neuron_ceilings(recording, rng=rng, n_splits=20)
+    options = {"recording": recording, "ceilings": ceilings, "n_draws": 50}
+    for resample in (("stimulus", "neuron"), ("stimulus",)):  # errors of fit and ceiling are shared, or independent
+        result = infer_fits(models, neural, resample=resample, rng=np.random.default_rng(0), **options)
+        back = result.to_rsatoolbox()
+        np.testing.assert_allclose(back.noise_ceiling, np.sqrt(ceilings["ceiling_lower"].iloc[[0, 0]]))
+        np.testing.assert_allclose(back.test_noise(), result.p_ceiling[:, 0], atol=1e-9)
+        np.testing.assert_allclose(back.get_sem(), result.se[:, 0])
+        np.testing.assert_allclose(np.sqrt(back.diff_var), result.pairwise()["se"])
+        assert result.p_ceiling[0, 0] > 0.05
 
 
 def test_rsatoolbox_plots_it():

@@ -98,7 +98,8 @@ def flexible_fits(
     -------
     pandas.DataFrame
         One row per network and recording: ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
-        ``p_zero`` (of the whole procedure, repeated with parts of each factor left out), ``fit_in_sample``,
+        ``p_zero`` (of the whole procedure, repeated with parts of each factor left out; against 0, which any two
+        populations that are tuned to view exceed, whatever their identities), ``fit_in_sample``,
         ``heaviest`` (the layer with the largest weight on all identities, each RDM scaled to the same spread),
         ``n_weights`` above 0, ``n_layers, n_folds, n_splits``.
 

@@ -6,6 +6,7 @@ Takes RDMs, recordings and :class:`~neurocompare.comparison.fit_result.FitResult
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,10 +33,17 @@ __all__ = [
     "compare_layer_profiles",
     "cross_validated_best_layer",
     "deal_folds",
+    "profile_notes",
     "training_counts",
 ]
 
+log = logging.getLogger(__name__)
+
 FEWEST_IDENTITIES_A_FOLD = 2
+INTERACTION_NOTE = (
+    "p_interaction of patch and layer is too cautious: an absent interaction was found in 0.6 to 2 % of simulated "
+    "experiments instead of 5 % (analyses/calibration/layer_tests.csv)"
+)
 
 
 def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None) -> pd.DataFrame:
@@ -48,7 +56,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
     per_ceiling : bool or None
         Whether to compare noise-corrected fits (divided by the root of each recording's reliability, with its error).
         Two patches with the same geometry then have parallel profiles whatever their reliabilities, while uncorrected
-        profiles differ with reliability. None does so if the result has ceilings.
+        profiles differ with reliability. None does so if the result has ceilings; if not, it compares uncorrected
+        profiles and logs a warning.
 
     Returns
     -------
@@ -56,7 +65,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         One row per network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
         ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of the two profiles after removing the mean
-        profile and the mean difference, with ``p_interaction`` from draws. ``depth_difference``, the first
+        profile and the mean difference, with ``p_interaction`` from draws (with ``per_ceiling``, it takes the roots of
+        the reliabilities as fixed; it is too cautious, see :func:`profile_notes`). ``depth_difference``, the first
         recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
         interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these are empty, and
         ``depth_reason`` says why, if no layer fits one of the two better than with permuted identities. ``p_adjusted``
@@ -72,6 +82,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         raise InputError("comparing profiles needs at least two recordings, such as AL and AM; this result has one")
     if per_ceiling is None:
         per_ceiling = result.ceilings is not None
+        for note in _notes_on_ceilings(result):
+            log.warning("%s", note)
     if per_ceiling and result.ceilings is None:
         raise InputError("profiles per ceiling need the reliability of every recording; give ceilings=")
     compared = result.corrected if per_ceiling else result
@@ -106,6 +118,32 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         raise InputError("comparing profiles needs a network with at least two layers; these models have one each")
     table = pd.DataFrame(rows)
     return table.assign(p_adjusted=adjust(table["p"].to_numpy(), "holm"))
+
+
+def profile_notes(result: FitResult) -> tuple[str, ...]:
+    """Caveats for readers of :func:`compare_layer_profiles`: missing ceilings, error rates of the calibration.
+
+    Parameters
+    ----------
+    result : FitResult
+
+    Returns
+    -------
+    tuple of str
+        Empty with fewer than two recordings.
+    """
+    if len(result.recordings) < 2:
+        return ()
+    return (*_notes_on_ceilings(result), *([INTERACTION_NOTE] if result.n_draws else []))
+
+
+def _notes_on_ceilings(result: FitResult) -> list[str]:
+    if len(result.recordings) < 2 or result.ceilings is not None:
+        return []
+    return [
+        "layer profiles of patches are compared without noise ceilings: two patches that read one layer differ, too, "
+        "where their reliabilities do; give ceilings= (a recording in place of RDMs alone)"
+    ]
 
 
 def _interaction(fits: np.ndarray, draws: np.ndarray) -> dict[str, float]:
@@ -167,8 +205,9 @@ def cross_validated_best_layer(
     pandas.DataFrame
         One row per network and recording: ``layer`` (selected most often), ``share`` of selections,
         ``relative_depth`` (mean over selections), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
-        ``p_zero``, ``fit_in_sample`` (of the layer that fits best on all identities; biased upwards by the
-        selection) and ``n_folds, n_splits, n_layers``. Standard errors are by jackknife of the whole
+        ``p_zero`` against 0 (which any two populations that are tuned to view exceed, whatever their identities: for
+        those, see ``FitResult.p_identity``), ``fit_in_sample`` (of the layer that fits best on all identities; biased
+        upwards by the selection) and ``n_folds, n_splits, n_layers``. Standard errors are by jackknife of the whole
         procedure.
 
     Raises
@@ -179,7 +218,8 @@ def cross_validated_best_layer(
     Notes
     -----
     A held-out fit uses the pairs among few identities and so has another (often lower) expectation than the fit on all
-    identities: compare held-out fits only with held-out fits.
+    identities: compare held-out fits only with held-out fits. The test is cautious: the best of five unrelated layers
+    was above 0 in 1 to 2 % of simulated experiments instead of 5 % (``analyses/calibration/layer_tests.csv``).
     """
     comparison = Comparison(resample=resample, method=method)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)

@@ -54,7 +54,7 @@ COLUMNS: dict[str, Column] = {
         Column("method", "method of comparing two RDMs"),
         Column("resample", "populations that the intervals generalise to"),
         Column("fit", "similarity of the layer's RDM and the patch's RDM, in the unit of the method"),
-        Column("p_zero", "one-sided p of the fit against 0", header="p (fit > 0)"),
+        Column("p_zero", "one-sided p of the fit against 0, which shared views alone exceed", header="p (fit > 0)"),
         Column("p_zero_adjusted", "p_zero corrected over the layers within a patch", header="adjusted p (fit > 0)"),
         Column(
             "p_identity",
@@ -106,7 +106,7 @@ COLUMNS: dict[str, Column] = {
         Column("subject_2", "its animal"),
         Column("slope_difference", "rise of the fit from first to last layer, first patch minus second"),
         Column("interaction", "mean square of two profiles less their mean profile and mean difference"),
-        Column("p_interaction", "p of the interaction, from resampling"),
+        Column("p_interaction", "p of the interaction, from resampling; ceilings taken as fixed"),
         Column("depth_difference", "relative depth of the best layer in the first patch minus that in the second"),
         Column("depth_se", "standard deviation of that difference over draws"),
         Column("p_depth", "two-sided p of that difference, from draws", header="p (depth)"),

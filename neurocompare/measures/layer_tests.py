@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.comparison.layer_tests import compare_layer_profiles, profile_notes
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
 from neurocompare.measures.patch_names import by_patch
@@ -21,7 +21,8 @@ def measure(*, fit_result: FitResult, simulated: bool) -> Measured:
     tables = {"best_layers": fit_result.best_layer(), "layer_pairs": _layer_pairs(fit_result)}
     if len(fit_result.recordings) > 1:
         tables["patch_pairs"] = compare_layer_profiles(fit_result)
-    return Measured({name: table.assign(simulated=simulated) for name, table in tables.items()})
+    marked = {name: table.assign(simulated=simulated) for name, table in tables.items()}
+    return Measured(marked, profile_notes(fit_result))
 
 
 def _layer_pairs(result: FitResult) -> pd.DataFrame:

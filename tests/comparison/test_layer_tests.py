@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,12 @@ from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import (
     compare_layer_profiles,
     cross_validated_best_layer,
+    profile_notes,
 )
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.conftest import rdms_of
 
+ANALYSES = Path(__file__).parents[2] / "analyses"
 AZIMUTHS = (-90.0, 0.0, 90.0)
 
 
@@ -132,6 +136,26 @@ def test_profiles_of_two_samples_of_one_patch_do_not_differ(graded, rng):
         row = compare_layer_profiles(result).iloc[0]
         rejected.append((row["p"] < 0.05, row["p_interaction"] < 0.05))
     assert np.mean(rejected, axis=0).max() < 0.2
+
+
+def test_profiles_without_ceilings_say_so(two_patches, caplog):
+    """Uncorrected profiles differ with reliability alone; who asks for them is not warned."""
+    with caplog.at_level("WARNING"):
+        compare_layer_profiles(two_patches, per_ceiling=False)
+        assert not caplog.records
+        assert not compare_layer_profiles(two_patches)["per_ceiling"].any()
+    assert "without noise ceilings" in caplog.text
+    assert any("without noise ceilings" in note for note in profile_notes(two_patches))
+    known = dataclasses.replace(
+        two_patches, ceilings=pd.DataFrame({"ceiling_lower": [0.9, 0.8], "ceiling_lower_se": [0.01, 0.01]})
+    )
+    caplog.clear()
+    assert compare_layer_profiles(known)["per_ceiling"].all()
+    assert not caplog.records
+    (note,) = profile_notes(known)
+    calibrated = pd.read_csv(ANALYSES / "calibration" / "layer_tests.csv").set_index("statement")["share"]
+    found = 100 * calibrated["interaction (rejects)"]
+    assert f"{found.min():.1f} to {found.max():.0f} %" in note
 
 
 def test_profiles_need_two_recordings_and_two_layers(graded, rng):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,10 +13,18 @@ from scipy import stats
 from neural_data.errors import InputError
 from neurocompare.comparison.hypotheses import decide
 from neurocompare.comparison.hypothesis import Hypothesis
-from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
+from neurocompare.comparison.regime_contrasts import (
+    CROSSED_NOTE,
+    EXEMPLARS_NOTE,
+    INTERACTION_NOTE,
+    SKEWED_NOTE,
+    ContrastPlan,
+    contrast_regimes,
+)
 from neurocompare.measures.regime_contrasts import REGIME_CONTRASTS
 from neurocompare.reporting.tables import ordered
 
+ANALYSES = Path(__file__).parents[2] / "analyses"
 LAYERS = ("conv1", "conv2", "fc1", "fc2")
 
 TABLES = {table.name: table for table in REGIME_CONTRASTS.tables}
@@ -192,6 +203,71 @@ def test_mixed_contrasts_rest_on_exemplars_too_and_fall_back_in_the_open(rng, re
     assert (one.contrasts["method"] == "paired t over seeds (exemplars not random: one value a network)").all()
     assert any(f"{len(one.contrasts)} contrasts are t tests over seeds" in note for note in one.notes)
     assert not recwarn.list
+
+
+def test_where_seeds_and_exemplars_cannot_be_crossed_there_is_no_p(rng):
+    """Two seeds saw two exemplars, the others two others: no test of new exemplars follows, and none is made up."""
+    table = viewpoint(rng, n_seeds=4)
+    late, other = table["seed"] >= 2, table["identity"].isin(["id2", "id3"])
+    table = table[late == other]
+    mixed = contrast(table, rng, method="mixed")
+    plain = contrast(table, rng).contrasts
+    assert mixed.contrasts[["p", "ci_low", "ci_high", "statistic"]].isna().all(axis=None)
+    assert mixed.contrasts["method"].str.contains("too few values in common").all()
+    np.testing.assert_allclose(mixed.contrasts["estimate"], plain["estimate"])
+    assert plain["p"].notna().all()
+    assert any(note.startswith("4 contrasts have an estimate without interval and p") for note in mixed.notes)
+
+
+def test_notes_say_what_is_known_of_the_tests_at_hand(rng):
+    """Which note goes with which analysis."""
+    table = viewpoint(rng, n_identities=2)
+    notes = {
+        (method, paired): " ".join(contrast(table, rng, method=method, paired=paired).notes)
+        for method in ("t", "mixed")
+        for paired in (True, False)
+    }
+    about = {
+        "t tests over seeds are about these": {("t", True), ("t", False)},
+        "taken as independent": {("mixed", False)},
+    }
+    for text, wanted in about.items():
+        assert {key for key, said in notes.items() if text in said} == wanted
+    assert all("the interaction with the layer is too cautious" in said for said in notes.values())
+    one = contrast(table[table["identity"] == "id0"], rng).notes
+    assert not any(note.startswith("t tests over seeds are about") for note in one)
+    ten = contrast(viewpoint(rng, n_seeds=10, n_identities=2), rng).notes
+    assert not any("too cautious" in note for note in ten)
+
+
+def _percent(shares: pd.Series) -> list[int]:
+    """Smallest and largest share, in whole percent."""
+    return [int(np.floor(100 * value + 0.5)) for value in (shares.min(), shares.max())]
+
+
+def test_the_numbers_of_the_notes_are_those_of_the_calibration():
+    seeds = pd.read_csv(ANALYSES / "calibration" / "seeds.csv").query("type_one > 0")
+    few = seeds[seeds["n_seeds"] < 20]
+    for scatter, plain, crossed in (("skewed", [8, 10], [4, 7]), ("bimodal", [12, 25], [5, 7])):
+        rows = few[few["scatter"] == scatter]
+        assert _percent(rows.query("sd_of_exemplars == 0")["type_one"]) == plain
+        varying = rows[(rows["sd_of_exemplars"] == 1) & rows["test"].str.startswith("crossed")]
+        assert _percent(varying["type_one"]) == crossed
+    assert "8 to 10 % and in 12 to 25 %" in SKEWED_NOTE
+    assert "4 to 7 % and in 5 to 7 %" in SKEWED_NOTE
+    paired = seeds[(seeds["test"] == "paired t over seeds") & (seeds["sd_of_exemplars"] == 1) & (seeds["n_seeds"] > 3)]
+    for scatter, said in (("normal", "8, 15 and 24 %"), ("skewed", "13, 24 and 35 %")):
+        found = paired.loc[paired["scatter"] == scatter, "type_one"]
+        assert said in EXEMPLARS_NOTE
+        np.testing.assert_allclose([float(n) for n in re.findall(r"\d+", said)], 100 * found, atol=0.51)
+    few_seeds = pd.read_csv(ANALYSES / "regime_contrasts" / "calibration.csv").query("n_seeds == 5")
+    apart = few_seeds.loc[few_seeds["test"] == "unpaired, exemplars crossed", "type_one"]
+    assert f"{100 * apart.min():.1f} to {100 * apart.max():.1f} %" in CROSSED_NOTE
+    profiles = few_seeds.set_index("test")["type_one"]
+    for test, share in (("within seeds", "2 %"), ("between networks", "3 %")):
+        assert f"{100 * profiles[f'F, Greenhouse-Geisser {test}']:.0f} %" == share
+        assert f"in {share}" in INTERACTION_NOTE
+    assert profiles["permuted profiles within seeds"] == 0
 
 
 def scattered(first, second) -> pd.DataFrame:

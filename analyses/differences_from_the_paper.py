@@ -6,6 +6,8 @@ paper's measures are written here anew from its text and its published code (git
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from rsatoolbox.data import Dataset
@@ -104,9 +106,30 @@ def bias_of_importance(_rng: np.random.Generator) -> dict[str, float]:
     return found
 
 
+def inference(_rng: np.random.Generator) -> dict[str, float]:
+    """Of two equal models, how often a difference is found (aim 0.05), and how often intervals hold a fit (0.95).
+
+    From ``calibration/calibration.csv``, 190 neurons: the paper's bootstrap of stimuli, and the package's default.
+    """
+    table = pd.read_csv(Path(__file__).parent / "calibration" / "calibration.csv")
+    table = table[(table["n_neurons"] == 190) & (table["varies"] == "both") & (table["n_subjects"] == 1)]
+    paper = (table["resample"] == "stimulus") & (table["interval"] == "percentile")
+    ours = (table["resample"] == "identity+neuron") & (table["variance"] == "jackknife")
+    found = {}
+    for n_identities in (25, 50):
+        for name, rows in (("paper", table[paper]), ("ours", table[ours])):
+            at = rows[rows["n_identities"] == n_identities].set_index("target")
+            found[f"{name}, {n_identities} identities: equal models told apart"] = float(at["rejects"]["equal"])
+            found[f"{name}, {n_identities} identities: fit covered"] = float(at["coverage"]["fit"])
+    return found
+
+
+MEASURES = (rotation, even_views, windows, parts_of_rdms, poisson_prior, bias_of_importance, inference)
+
+
 def main() -> None:
     """Print one line per difference."""
-    for number, measure in enumerate((rotation, even_views, windows, parts_of_rdms, poisson_prior, bias_of_importance)):
+    for number, measure in enumerate(MEASURES):
         found = measure(np.random.default_rng([20250320, number]))
         print(f"{measure.__name__}: " + ", ".join(f"{name} {value:.2f}" for name, value in found.items()))
 

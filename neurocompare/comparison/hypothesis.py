@@ -27,6 +27,9 @@ TESTS = {
 """Tests, with the smallest and largest number of selections of each."""
 WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
 OF_ONE_ROW = ("tabulated", "interval")
+_OF_DEPTHS = 'test = "interval", low = "depth_low", high = "depth_high", p = "p_depth", reason = "depth_reason"'
+FROM_DRAWS = {"depth_difference": _OF_DEPTHS, "depth_se": _OF_DEPTHS}
+"""Columns whose uncertainty is that of draws (not normal, so a standard error decides nothing), and what tests them."""
 ALLOWED_CORRECTIONS = tuple(name for name in CORRECTIONS if name != "max")
 
 
@@ -173,6 +176,13 @@ class Hypothesis(BaseModel):
             return f"a contrast needs one weight a selection ({n}), and no other test takes weights"
         if (self.test == "peak") != (self.over is not None):
             return "a peak needs over, the column that it is sought in, and no other test takes it"
+        if self.test == "tabulated":
+            for column in (self.value, self.se):
+                if column in FROM_DRAWS:
+                    return (
+                        f"column {column!r} comes from draws, which are not normal: a test with its standard deviation "
+                        f"finds differences between layers chosen by noise; use {FROM_DRAWS[column]}"
+                    )
         if self.direction == "equivalent" and (self.margin is None or self.test not in WITH_STANDARD_ERROR):
             return f"direction 'equivalent' needs a margin and one of the tests {', '.join(WITH_STANDARD_ERROR)}"
         if self.null and self.test in ("correlation", "ordering", "trend", "peak", "interval"):

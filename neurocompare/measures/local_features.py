@@ -244,8 +244,9 @@ LOCAL_FEATURES = Measure(
         Drawing(
             "importance",
             draw_importance,
-            "Importance of the parts of example images (RISE): mean response of the units with the most "
-            "mirror-symmetric tuning when a place is seen, over their standard deviation, mean over units.",
+            "Importance of the parts of example images (RISE), of the units with the most mirror-symmetric tuning: how "
+            "far a unit's mean response with a place seen lies from its mean over places, in either direction and over "
+            "its standard deviation; mean over units.",
         ),
     ),
     shown=(

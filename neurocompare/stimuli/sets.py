@@ -273,7 +273,8 @@ def face_views(
         Whether faces have them; without, only the face itself shows identity and view.
     light_deg : float
         Angle of the light to the side of the camera, degrees: 0 in the camera's mirror plane, above 0 to its right.
-        With light from the side, opposite views are not mirror images.
+        With light from the side, opposite views are not mirror images. Illumination modulates AM's responses to faces
+        (Chang et al. 2021).
     n_jobs : int
         Worker processes.
     progress : callable or None
@@ -289,6 +290,10 @@ def face_views(
     ------
     InputError
         If an argument is not valid.
+
+    References
+    ----------
+    Chang, Egger, Vetter & Tsao (2021), Current Biology 31:2785, for light as a factor that AM responds to.
     """
     plan = plan_set(
         "faces",

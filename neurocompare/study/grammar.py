@@ -66,7 +66,10 @@ class Stimuli(Section):
     hair: bool = Field(True, description="whether rendered faces have hair; built-in faces only")
     neck: bool = Field(True, description="whether rendered faces have a neck; built-in faces only")
     light_deg: float = Field(
-        0.0, ge=-90, le=90, description="where the light stands to the side of the camera; built-in faces only"
+        0.0,
+        ge=-90,
+        le=90,
+        description="angle of the light beside the camera, degrees (AM: Chang et al. 2021); built-in faces only",
     )
     background: float | None = Field(
         None, ge=0, le=1, description="gray level that replaces the uniform background around the object"

@@ -272,6 +272,11 @@ def test_hypotheses_are_read_from_the_tables_of_a_study_file():
         ({"margin": "small"}, "margin\n.*valid number"),
         ({"selections": [{"layer": "fc1"}]}, r"takes 2 selection\(s\), and 1 are given"),
         ({"test": "pared"}, "did you mean 'paired'"),
+        (
+            {"test": "tabulated", "selections": [{}], "value": "depth_difference", "se": "depth_se"},
+            'comes from draws.*use test = "interval", low = "depth_low"',
+        ),
+        ({"test": "tabulated", "selections": [{}], "se": "depth_se"}, "'depth_se' comes from draws"),
         ({"direction": "equivalent", "margin": 0.1, "test": "rank-sum"}, "'equivalent' needs a margin and one of"),
         ({"unit": []}, "needs unit"),
         ({"margin": -1}, "margin\n.*greater than 0"),

@@ -142,14 +142,18 @@ def dissociation(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSe
             n_draws=200,
             rng=rng,
         )
-        test, best = compare_layer_profiles(result).iloc[0], result.best_layer().iloc[0]
+        test, best = compare_layer_profiles(result, per_ceiling=False).iloc[0], result.best_layer().iloc[0]
         place = SOURCE / (len(network) - 1)
         rows.append(
             {
                 "slope differs (rejects)": test["p"] < 0.05,
                 "interaction (rejects)": test["p_interaction"] < 0.05,
-                "difference in depth (interval holds 0)": test["depth_low"] <= 0 <= test["depth_high"],
-                "depth of the best layer (interval holds the source)": best["depth_low"] <= place <= best["depth_high"],
+                "depths of best layers are compared": not test["depth_reason"],
+                "difference in depth (interval holds 0, of those compared)": np.nan
+                if test["depth_reason"]
+                else test["depth_low"] <= 0 <= test["depth_high"],
+                "confidence set of the best layer holds the source": f"layer{SOURCE}" in best["layer_set"].split(", "),
+                "confidence set is the source alone": best["layer_set"] == f"layer{SOURCE}",
                 "best layer is the source": best["relative_depth"] == place,
             }
         )
@@ -190,9 +194,14 @@ def layer_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
             seeds = np.random.SeedSequence([SEED, 100, n_identities, check is held_out]).spawn(n)
             chunks = [seeds[start : start + 20] for start in range(0, n, 20)]
             parts = parallel(delayed(check)(n_identities, 50, chunk) for chunk in chunks)
-            found = pd.DataFrame([row for part in parts for row in part]).mean()
-            for statement, share in found.items():
-                low, high = stats.binomtest(round(share * n), n).proportion_ci(method="wilson")
+            found = pd.DataFrame([row for part in parts for row in part]).astype(float)
+            for statement, values in found.items():
+                # Depths that are not compared say nothing about the intervals of those that are.
+                known = values.dropna()
+                share, n_known = known.mean(), len(known)
+                low, high = np.nan, np.nan
+                if n_known:
+                    low, high = stats.binomtest(int(known.sum()), n_known).proportion_ci(method="wilson")
                 rows.append(
                     {
                         "n_identities": n_identities,
@@ -201,7 +210,7 @@ def layer_table(parallel: Parallel, quick: bool) -> pd.DataFrame:
                         "share": share,
                         "share_low": low,
                         "share_high": high,
-                        "n_repeats": n,
+                        "n_repeats": n_known,
                     }
                 )
     return pd.DataFrame(rows)

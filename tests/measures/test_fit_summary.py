@@ -38,7 +38,8 @@ OTHERS = [("pixels", "untrained", 0, "pixels", "AL", 0.25, 0.9), ("other", "face
 def test_the_best_network_is_beside_its_untrained_self_the_others_and_the_test():
     assert fit_sentences({"fits": fits_of(*TRAINED, *UNTRAINED, *OTHERS)}) == [
         "AL: the best layer of net (faces) is fc, fit 0.70 (95 % interval 0.60 to 0.80); reliability 0.81, "
-        "noise ceiling 0.90. The same network untrained reaches 0.40 (conv). The others reach 0.25 to 0.35. Identities agree beyond what views "
+        "noise ceiling 0.90. The same network untrained reaches "
+        "0.40 (conv). The others reach 0.25 to 0.35. Identities agree beyond what views "
         "explain in layers of net (faces) (adjusted p < 0.05)."
     ]
 

@@ -75,7 +75,7 @@ def test_python_m_neurocompare_is_the_same_program():
 def test_a_run_says_what_it_found_and_where(small_study, tmp_path, capsys):
     assert call("run", small_study, "--out", tmp_path / "run", "--set", "comparison.n_draws=60") == 0
     printed = capsys.readouterr().out
-    assert "AL: the best layer of cnn-small (untrained) is" in printed
+    assert "AL: no layer of cnn-small (untrained) fits beyond permuted identities; its largest fit is" in printed
     assert "The recording is simulated." in printed
     assert (tmp_path / "run" / "report.html").is_file()
 

@@ -10,9 +10,9 @@ the same identity:
 
 Each is fitted to simulated ML, AL and AM as studies fit layers: z-scored units, 1 - Pearson's r, Pearson's r of RDMs;
 once as they are and once with view and identity partialled out (``view+identity``), which leaves what images alone can
-explain.
-The identity coordinates of the patches come from rendering parameters, from the images, or at random
-(``parametric``). ``best possible`` is the fit of the part of 500 other neurons of the patch that images can predict.
+explain. The identity coordinates of the patches come from rendering parameters, from the images, or at random
+(``parametric``). ``best possible`` is the fit of the part of other neurons that images can predict, in an animal
+without weights of its own, averaged over draws as in ``image_ceilings``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from neurocompare.stimuli import face_views
 
 SEED = 20250402
 PATCHES = ("ML", "AL", "AM")
-N_OTHER_NEURONS = 500
+N_OTHER_NEURONS = 400
+N_OTHER_DRAWS = 5
 NOISE = {"200 neurons, 20 trials": (200, 20), "100 neurons, 10 trials": (100, 10), "50 neurons, 3 trials": (50, 3)}
 CONTROLLED = ("none", "view+identity")
 EXPECTED = {"ML": "view-specific", "AL": "reflection-pooled", "AM": "view-pooled"}
@@ -96,7 +97,11 @@ def experiment(
     rows = []
     for patch in PATCHES:
         recorded = rdm(means[:, recording["region"].values == patch])
-        again = rdm(simulate_again(recording, stimuli, patch, N_OTHER_NEURONS, rng=rng))
+        drawn = [
+            rdm(simulate_again(recording, stimuli, patch, N_OTHER_NEURONS, rng=rng, average_animal=True))
+            for _ in range(N_OTHER_DRAWS)
+        ]
+        again = np.mean(drawn, axis=0)
         compared = {"recorded": recorded, **models, "best possible": again}
         for control in CONTROLLED:
             cells = cells_of_pairs(control, stimuli.table)

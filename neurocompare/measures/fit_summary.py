@@ -167,8 +167,7 @@ def _tested(fits: pd.DataFrame, test: str) -> str:
             return "Whether identities agree could not be tested."
         if passed:
             return f"Identities agree beyond what views explain in layers of {_listed(passed)} (adjusted p < 0.05)."
-        p = smallest.min()
-        return f"No layer agrees with it about identities beyond what views explain (smallest adjusted p {_two(p)})."
+        return f"The smallest adjusted p over all layers of all networks is {_two(smallest.min())}."
     if smallest.empty:
         return "Whether fits exceed 0 could not be tested."
     if passed:

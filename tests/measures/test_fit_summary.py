@@ -49,9 +49,7 @@ def test_an_untrained_network_that_fits_best_is_said_to_be_untrained():
     (said,) = fit_sentences({"fits": fits_of(*worse, *UNTRAINED)})
     assert "no layer of net (untrained) fits beyond permuted identities; its largest fit is 0.40 (conv, 95 %" in said
     assert "That network is untrained; trained it reaches at most 0.07 (faces)." in said
-    assert said.endswith(
-        "No layer agrees with it about identities beyond what views explain (smallest adjusted p 0.60)."
-    )
+    assert said.endswith("The smallest adjusted p over all layers of all networks is 0.60.")
 
 
 def test_a_network_alone_says_nothing_of_others_and_zero_has_no_sign():

@@ -48,7 +48,7 @@ format: $(TOOLS)
 
 # The site, with its examples run; a warning is an error.
 docs: $(SITE)
-	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet docs $(DOCS)
+	$(BIN)/python -m sphinx --jobs auto --builder html --fail-on-warning --keep-going --quiet docs $(DOCS)
 
 # Pages of the site that follow from the program: commands, study keys, columns of tables.
 reference: $(TOOLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +17,16 @@ from neurocompare.representations.rdms import LAYER, NETWORK
 if TYPE_CHECKING:
     from neurocompare.comparison.fit_result import FitResult
 
-__all__ = ["NOT_FOUND", "html_text", "number_text", "p_text", "sentences", "summary_test", "summary_text"]
+__all__ = [
+    "NOT_FOUND",
+    "html_text",
+    "listed_text",
+    "number_text",
+    "p_text",
+    "sentences",
+    "summary_test",
+    "summary_text",
+]
 
 RECORDING_COLUMNS = ("region", "subject")
 AGAINST = {"p_identity_adjusted": "permuted identities", "p_zero_adjusted": "0"}
@@ -25,6 +35,11 @@ NOT_FOUND = {"p_identity_adjusted": "fits beyond permuted identities", "p_zero_a
 """What no layer does, by column of the test."""
 LEAST_P = 0.001
 WIDTH = 78
+
+
+def listed_text(names: Sequence[str]) -> str:
+    """One or more names as "a, b and c"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def number_text(value: float, digits: int = 2) -> str:

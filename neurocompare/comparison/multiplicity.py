@@ -10,8 +10,10 @@ import numpy as np
 from neural_data.errors import InputError, closest
 from neural_data.rounding import ROUNDING, difference
 
-__all__ = ["CORRECTIONS", "adjust", "rejects", "share_at_least"]
+__all__ = ["CONFIDENCE", "CORRECTIONS", "adjust", "rejects", "share_at_least"]
 
+CONFIDENCE = 0.95
+"""Of figures and summaries: they call a p below 1 minus this significant."""
 CORRECTIONS = ("bh", "holm", "max", "none")
 """Corrections for multiplicity: Benjamini-Hochberg, Holm, the maximum statistic over draws, none."""
 

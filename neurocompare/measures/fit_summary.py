@@ -8,23 +8,23 @@ import numpy as np
 import pandas as pd
 
 from neural_data.rounding import first_largest
-from neurocompare.comparison.fit_text import NOT_FOUND, summary_test
-from neurocompare.comparison.multiplicity import rejects
+from neurocompare.comparison.fit_text import NOT_FOUND, listed_text, number_text, p_text, summary_test
+from neurocompare.comparison.multiplicity import CONFIDENCE, rejects
 from neurocompare.measures.patch_names import patch_names
+from neurocompare.models.regimes import UNTRAINED
+from neurocompare.representations.rdms import NETWORK
 
 __all__ = ["best_layers", "fit_sentences", "lead_rows"]
 
-UNTRAINED = "untrained"
 KIND = ["model", "regime"]
-CONFIDENCE = 0.95
 MOST_NAMED = 4
-"""Most other layers that a sentence names."""
+"""Most other layers, or networks, that a sentence names."""
 
 
 def best_layers(fits: pd.DataFrame) -> pd.DataFrame:
     """Row of the largest fit of every network to every patch."""
     defined = fits.dropna(subset="fit")
-    networks = [defined[name] for name in (*KIND, "seed")]
+    networks = [defined[name] for name in NETWORK]
     profiles = defined.groupby([*networks, patch_names(fits)], sort=False, dropna=False)["fit"]
     return defined.loc[[fits.index[first_largest(fits.to_numpy())] for _, fits in profiles]]
 
@@ -62,7 +62,7 @@ def lead_rows(fits: pd.DataFrame) -> pd.DataFrame:
 
 def _of_network(fits: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
     """All layers of the network and patch of a row."""
-    names = [*KIND, "seed", "region", "subject"]
+    names = [*NETWORK, "region", "subject"]
     same = [(fits[name] == row[name]) | (fits[name].isna() & pd.isna(row[name])) for name in names]
     return fits[np.logical_and.reduce(same)]
 
@@ -99,7 +99,7 @@ def fit_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
 def _best(kind: tuple[str, str], seeds: pd.DataFrame, own: list[pd.DataFrame], test: str) -> str:
     """The best layers of a network over its seeds, or that none passes the test; ``own`` are the rows of each seed."""
     without = [not rejects(rows[test].to_numpy(dtype=float), CONFIDENCE).any() for rows in own]
-    lowest, highest = _two(seeds["fit"].min()), _two(seeds["fit"].max())
+    lowest, highest = number_text(seeds["fit"].min()), number_text(seeds["fit"].max())
     if all(without):
         said = f"no layer of {_named(kind)} {NOT_FOUND[test]}"
         if len(seeds) == 1:
@@ -116,7 +116,7 @@ def _best(kind: tuple[str, str], seeds: pd.DataFrame, own: list[pd.DataFrame], t
 
 
 def _interval(row: pd.Series) -> str:
-    return f"95 % interval {_two(row['ci_low'])} to {_two(row['ci_high'])}"
+    return f"95 % interval {number_text(row['ci_low'])} to {number_text(row['ci_high'])}"
 
 
 def _others_text(others: list[str]) -> str:
@@ -132,9 +132,9 @@ def _bounds(tables: Mapping[str, pd.DataFrame], seeds: pd.DataFrame) -> str:
     ceiling = seeds["ceiling_upper"].iloc[0]
     possible = _best_possible(tables, seeds["region"].iloc[0])
     reliability = seeds["ceiling_lower"].iloc[0]
-    said = "" if pd.isna(reliability) else f"; reliability {_two(reliability)}"
-    said += "" if pd.isna(ceiling) else f", noise ceiling {_two(ceiling)}"
-    return said if pd.isna(possible) else f"{said}, best fit that a model of images can reach {_two(possible)}"
+    said = "" if pd.isna(reliability) else f"; reliability {number_text(reliability)}"
+    said += "" if pd.isna(ceiling) else f", noise ceiling {number_text(ceiling)}"
+    return said if pd.isna(possible) else f"{said}, best fit that a model of images can reach {number_text(possible)}"
 
 
 def _beside(
@@ -147,13 +147,15 @@ def _beside(
     if told and first[1] != UNTRAINED:
         (untrained,) = told
         layers = ", ".join(kinds[untrained]["layer"].drop_duplicates())
-        parts.append(f"The same network untrained reaches {_two(reached[untrained])} ({layers}).")
+        parts.append(f"The same network untrained reaches {number_text(reached[untrained])} ({layers}).")
     elif told:
         trained = max(told, key=reached.__getitem__)
-        parts.append(f"That network is untrained; trained it reaches at most {_two(reached[trained])} ({trained[1]}).")
+        parts.append(
+            f"That network is untrained; trained it reaches at most {number_text(reached[trained])} ({trained[1]})."
+        )
     others = [reached[kind] for kind in kinds if kind != first and kind not in told]
     if others:
-        low, high = f"{_two(min(others))}", f"{_two(max(others))}"
+        low, high = f"{number_text(min(others))}", f"{number_text(max(others))}"
         parts.append(f"The others reach {low if low == high else f'{low} to {high}'}.")
     return parts
 
@@ -161,24 +163,18 @@ def _beside(
 def _tested(fits: pd.DataFrame, test: str) -> str:
     """Which networks have a layer that passes the test of summaries."""
     smallest = fits.groupby(KIND, sort=False, dropna=False)[test].min().dropna()
-    passed = [_named(kind) for kind, p in smallest.items() if p < 0.05]
+    passed = [_named(kind) for kind in smallest.index[rejects(smallest.to_numpy(dtype=float), CONFIDENCE)]]
     if test == "p_identity_adjusted":
         if smallest.empty:
             return "Whether identities agree could not be tested."
         if passed:
             return f"Identities agree beyond what views explain in layers of {_listed(passed)} (adjusted p < 0.05)."
-        return f"The smallest adjusted p over all layers of all networks is {_two(smallest.min())}."
+        return f"The smallest adjusted p over all layers of all networks is {p_text(smallest.min())}."
     if smallest.empty:
         return "Whether fits exceed 0 could not be tested."
     if passed:
         return f"Fits exceed 0 in layers of {_listed(passed)} (adjusted p < 0.05)."
-    return f"No layer fits above 0 (smallest adjusted p {_two(smallest.min())})."
-
-
-def _two(value: float) -> str:
-    """Two decimals, without a sign of zero."""
-    text = f"{value:.2f}"
-    return "0.00" if text == "-0.00" else text
+    return f"No layer fits above 0 (smallest adjusted p {p_text(smallest.min())})."
 
 
 def _named(kind: tuple[str, str]) -> str:
@@ -186,9 +182,7 @@ def _named(kind: tuple[str, str]) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    if len(names) > 4:
-        return f"{len(names)} networks"
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return f"{len(names)} networks" if len(names) > MOST_NAMED else listed_text(names)
 
 
 def _best_possible(tables: Mapping[str, pd.DataFrame], region: str) -> float:

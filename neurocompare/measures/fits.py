@@ -16,6 +16,7 @@ from scipy.stats import rankdata
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
+from neurocompare.comparison.multiplicity import CONFIDENCE, rejects
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Drawing, Explored, Measure, Measured, Patches, ReportTable
@@ -166,7 +167,7 @@ def fit_label(fits: pd.DataFrame) -> str:
 def _fill_clear(axes: Axes, rows: pd.DataFrame, looks: Mapping[tuple[str, str], Look], test: str) -> None:
     """Fill the points of significant fits, if points of single networks are drawn."""
     for (model, regime), network in rows.groupby([rows["model"].astype(str), rows["regime"].astype(str)], sort=False):
-        look, clear = looks[model, regime], network[network[test] < 0.05]
+        look, clear = looks[model, regime], network[rejects(network[test].to_numpy(dtype=float), CONFIDENCE)]
         if _can_be_filled(network):
             axes.plot(clear["place"] + look.shift, clear["fit"], look.marker, color=look.colour, markersize=4, zorder=4)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from neurocompare.comparison.fit_text import listed_text
 from neurocompare.measures import MEASURES
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, ReportTable
@@ -127,7 +128,7 @@ def _opening(tables: Mapping[str, pd.DataFrame]) -> str:
         if first["n_identities"] < first["n_stimuli"]:
             shown += f" of {first['n_identities']} identities"
         kind = "simulated" if fits["simulated"].any() else "recorded"
-        named = f"the {kind} {'patch' if len(patches) == 1 else 'patches'} {_listed(patches)}"
+        named = f"the {kind} {'patch' if len(patches) == 1 else 'patches'} {listed_text(patches)}"
         return (
             f"How similarly do layers of {_networks(fits)} and {named} represent {shown}? Each represents them by a "
             "matrix of their pairwise dissimilarities. A fit says how alike two such matrices are; the noise ceiling "
@@ -145,11 +146,7 @@ def _networks(table: pd.DataFrame) -> str:
     """Models with their regimes; their number, if there are many."""
     kinds = table[["model", "regime"]].astype(str).drop_duplicates()
     models = [f"{model} ({', '.join(rows['regime'])})" for model, rows in kinds.groupby("model", sort=False)]
-    return _listed(models) if len(models) <= MOST_NAMES else f"{len(models)} models"
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    return listed_text(models) if len(models) <= MOST_NAMES else f"{len(models)} models"
 
 
 def _main_figure(drawn: set[str]) -> PageFigure | None:

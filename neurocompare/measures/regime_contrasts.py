@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from neural_data.errors import closest
-from neurocompare.comparison.multiplicity import CORRECTIONS
+from neurocompare.comparison.multiplicity import CONFIDENCE, CORRECTIONS, rejects
 from neurocompare.comparison.regime_contrasts import (
     CONTRAST_METHODS,
     REGIME_CONTRAST_COLUMNS,
@@ -149,7 +149,7 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
                 x = places[of_pair.index] + 0.14 * axis.step * (number - (len(pairs) - 1) / 2)
                 axes.vlines(x, of_pair["ci_low"], of_pair["ci_high"], color=colours[pair], linewidth=1)
                 axes.plot(x, of_pair["estimate"], "o", color=colours[pair], markerfacecolor="white", markersize=4)
-                clear = of_pair["p_adjusted"] < 0.05
+                clear = rejects(of_pair["p_adjusted"].to_numpy(dtype=float), CONFIDENCE)
                 axes.plot(x[clear], of_pair["estimate"][clear], "o", color=colours[pair], markersize=4)
             axes.axhline(0, color="black", linewidth=0.6)
             axis.label(axes)

@@ -133,13 +133,14 @@ class Network:
         for note in notes:
             log.warning("%s: %s", self.name, note)
         main = [layer for layer in layers if layer.main]
+        n_images = 1 if seen.manner.one_at_a_time else N_EXAMPLES
         return Inspected(
             layers=tuple(layers),
             unreadable={call.layer.name: call.unreadable for call in seen.calls if call.unreadable},
             also_called=paper_names(self.module, main),
             manner=seen.manner,
             notes=tuple(notes),
-            most_units=max(math.prod(call.whole) for call in seen.calls) // N_EXAMPLES,
+            most_units=max([1, *(math.prod(call.whole) // n_images for call in seen.calls)]),
         )
 
     @property

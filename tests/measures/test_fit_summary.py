@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -49,7 +50,7 @@ def test_an_untrained_network_that_fits_best_is_said_to_be_untrained():
     (said,) = fit_sentences({"fits": fits_of(*worse, *UNTRAINED)})
     assert "no layer of net (untrained) fits beyond permuted identities; its largest fit is 0.40 (conv, 95 %" in said
     assert "That network is untrained; trained it reaches at most 0.07 (faces)." in said
-    assert said.endswith("The smallest adjusted p over all layers of all networks is 0.60.")
+    assert said.endswith("The smallest adjusted p over all layers of all networks is 0.600.")
 
 
 def test_a_network_alone_says_nothing_of_others_and_zero_has_no_sign():
@@ -125,3 +126,10 @@ def test_lines_of_a_plot_are_networks(seeds):
     rows = [(*row[:2], seed, *row[3:]) for seed in range(seeds) for row in TRAINED]
     fits = fits_of(*rows)
     assert explored_rows(fits, "fit", panel=fits["region"])["series"].nunique() == seeds
+
+
+def test_a_p_of_the_level_itself_does_not_pass_whatever_its_last_bits():
+    for p in (0.05, 1 - 0.95, np.nextafter(0.05, 0)):
+        (said,) = fit_sentences({"fits": fits_of(*((*row[:6], p) for row in TRAINED))})
+        assert "fits beyond permuted identities" in said
+        assert said.endswith("The smallest adjusted p over all layers of all networks is 0.050.")

@@ -84,7 +84,7 @@ def test_where_no_layer_fits_beyond_permuted_identities_none_is_named_the_best(f
     assert said[0] == (
         "AL, m1: no layer of net (untrained) fits beyond permuted identities; its largest fit is 0.50 (conv1, 95 % "
         "interval 0.40 to 0.60); reliability 0.50, noise ceiling 0.60. The smallest adjusted p over all layers of all "
-        "networks is 0.20."
+        "networks is 0.200."
     )
     assert said[1].startswith(
         "AL, m2: the best layer of net (untrained) is fc1, fit 0.30 (95 % interval 0.20 to 0.40); conv1 may be as "

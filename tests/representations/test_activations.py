@@ -255,3 +255,16 @@ def test_batches_on_a_processor_keep_the_largest_map_small(faces):
     wide.module.widen.register_forward_hook(lambda _part, inputs, _output: sizes.append(len(inputs[0])))
     next(unit_blocks(wide, faces, ["narrow"]))
     assert set(sizes) == {1}
+
+
+def test_a_network_of_one_image_and_few_numbers_has_a_batch_size():
+    class One(nn.Module):
+        def forward(self, images):
+            if len(images) != 1:
+                raise ValueError("one image at a time")
+            return images.mean(dim=(2, 3))[:, :2]
+
+    network = Network("one", One().eval(), preprocessing=Preprocessing(size=32))
+    assert network.manner.one_at_a_time
+    assert network.inspected.most_units == 2
+    assert images_at_once(network, 64) == 64

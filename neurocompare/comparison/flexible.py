@@ -78,6 +78,7 @@ def flexible_fits(
     n_splits: int = 2,
     method: str = "corr",
     confidence: float = 0.95,
+    n_permutations: int = 200,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Fit of each network with its layers reweighted on some identities and measured on the others.
@@ -91,15 +92,18 @@ def flexible_fits(
         As in ``cross_validated_best_layer``, whose held-out fits are comparable with these.
     method : {"corr", "cosine"}
         Measure of fit to maximise.
+    n_permutations : int
+        As in ``cross_validated_best_layer``; weights are fitted again to each.
     rng : numpy.random.Generator
-        Source of the folds.
+        Source of the folds and permutations.
 
     Returns
     -------
     pandas.DataFrame
         One row per network and recording: ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
         ``p_zero`` (of the whole procedure, repeated with parts of each factor left out; against 0, which any two
-        populations that are tuned to view exceed, whatever their identities), ``fit_in_sample``,
+        populations that are tuned to view exceed, whatever their identities), ``p_identity`` of the whole procedure
+        with permuted identities (NaN unless all identities are shown in the same views), ``fit_in_sample``,
         ``heaviest`` (the layer with the largest weight on all identities, each RDM scaled to the same spread),
         ``n_weights`` above 0, ``n_layers, n_folds, n_splits``.
 
@@ -152,6 +156,7 @@ def flexible_fits(
         table,
         statistic=statistic,
         confidence=confidence,
+        n_permutations=n_permutations,
         rng=rng,
     )
     low, high = result.ci
@@ -173,6 +178,7 @@ def flexible_fits(
                     "ci_low": low[k, r],
                     "ci_high": high[k, r],
                     "p_zero": result.p_zero[k, r],
+                    "p_identity": result.p_identity[k, r],
                     "fit_in_sample": in_sample[group].mean(),
                     "heaviest": names[share.argmax()],
                     "n_weights": int((share > 1e-6 * share.max()).sum()),

@@ -8,7 +8,7 @@ agreement about identities.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -85,7 +85,11 @@ def permute_identities(
         models, recordings = cells.partialled(models), cells.partialled(recordings)
     stays = np.ones((1, len(patterns)), dtype=int)
     fits = fits_on_counts(models, recordings, stays, method=method)[0]
-    null = identity_null(models, recordings, places, n_permutations, method=method, rng=rng)
+
+    def fits_to(permuted: np.ndarray) -> np.ndarray:
+        return fits_on_counts(models, permuted, stays, method=method)[0]
+
+    null = identity_null(fits_to, recordings, places, n_permutations, rng=rng)
     p = share_at_least(null, fits)
     rows = rdm_table(neural_rdms)
     tables = []
@@ -110,29 +114,29 @@ def permute_identities(
 
 
 def identity_null(
-    models: Float[np.ndarray, "models pairs"],
+    statistic: Callable[[np.ndarray], np.ndarray],
     recordings: Float[np.ndarray, "recordings pairs"],
     places: Integer[np.ndarray, "identities views"],
     n_permutations: int,
     *,
-    method: str = "corr",
     rng: np.random.Generator,
-) -> Float[np.ndarray, "permutations models recordings"]:
-    """Fits to recordings with permuted identities, views kept; the same permutations for all recordings.
+) -> Float[np.ndarray, "permutations statistics recordings"]:
+    """Fits, or other statistics, of recordings with permuted identities, views kept; the same permutations for all.
 
     Parameters
     ----------
-    models, recordings : arrays of shape (n_models, n_pairs) and (n_recordings, n_pairs)
+    statistic : callable
+        From RDM vectors (n_rdms, n_pairs) to an array (n_statistics, n_rdms): of each RDM by itself.
+    recordings : array of shape (n_recordings, n_pairs)
     places : integer array of shape (n_identities, n_views)
         From :func:`identity_grid`.
     n_permutations : int
         Number of permutations; if fewer exist, all of them except the identity permutation.
-    method : str
     rng : numpy.random.Generator
 
     Returns
     -------
-    array of shape (n_permutations, n_models, n_recordings)
+    array of shape (n_permutations, n_statistics, n_recordings)
     """
     n_identities, n_stimuli = len(places), places.size
     if math.factorial(n_identities) - 1 <= n_permutations:
@@ -142,17 +146,14 @@ def identity_null(
     orders = np.empty((len(moves), n_stimuli), dtype=int)
     orders[:, places] = places[moves]
     first, second = np.triu_indices(n_stimuli, 1)
-    stays = np.ones((1, n_stimuli), dtype=int)
-    null = np.empty((len(moves), len(models), len(recordings)))
     step = max(1, BLOCK_NUMBERS // len(first))
-    for r, vector in enumerate(recordings):
+    null = []
+    for vector in recordings:
         square = np.zeros((n_stimuli, n_stimuli))
         square[first, second] = square[second, first] = vector
-        for start in range(0, len(moves), step):
-            block = orders[start : start + step]
-            permuted = square[block[:, first], block[:, second]]
-            null[start : start + len(block), :, r] = fits_on_counts(models, permuted, stays, method=method)[0].T
-    return null
+        blocks = (orders[start : start + step] for start in range(0, len(moves), step))
+        null.append(np.concatenate([statistic(square[o[:, first], o[:, second]]).T for o in blocks]))
+    return np.stack(null, axis=2)
 
 
 def identity_grid(patterns: pd.DataFrame) -> np.ndarray:

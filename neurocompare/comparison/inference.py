@@ -7,7 +7,7 @@ Takes RDMs and, to resample neurons, the responses from which the RDMs were comp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from neural_data.errors import InputError, closest
 from neural_data.recordings import condition_means, select_region
 from neurocompare.comparison.controls import cells_of_pairs, check_controls
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.fits import matched_vectors
+from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.identity_tests import identity_grid, identity_null
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms
@@ -264,20 +264,31 @@ def infer_experiment(
         n_redrawn=n_redrawn,
         ceilings=ceilings,
         ceiling_deviations=of_ceilings,
-        identity_null=_identity_null(experiment, uncertainty.n_permutations, rng),
+        identity_null=_identity_null(experiment, uncertainty.n_permutations, rng=rng),
         control=experiment.control,
         confidence=uncertainty.confidence,
     )
 
 
-def _identity_null(experiment: Experiment, n_permutations: int, rng: np.random.Generator) -> np.ndarray | str:
-    """Fits under permuted identities, (n_permutations, n_models, n_rows); or a text, why there are none."""
+def _identity_null(
+    experiment: Experiment, n_permutations: int, *, statistic: Statistic | None = None, rng: np.random.Generator
+) -> np.ndarray | str:
+    """Fits (or ``statistic``) with permuted identities, (n_permutations, n_models, n_rows); or a text, why none."""
+
+    def fits(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        return fits_on_counts(experiment.models, recordings, counts, method=experiment.method)
+
+    computed = statistic or fits
     try:
         places = identity_grid(experiment.patterns.reset_index(drop=True))
     except InputError as problem:
         return str(problem)
     null = identity_null(
-        experiment.models, experiment.recordings, places, n_permutations, method=experiment.method, rng=rng
+        lambda permuted: computed(permuted, experiment.stays())[0],
+        experiment.recordings,
+        places,
+        n_permutations,
+        rng=rng,
     )
     return np.stack([null[:, :, group].mean(axis=2) for group in experiment.groups], axis=2)
 
@@ -367,6 +378,7 @@ def jackknife_result(
     *,
     statistic: Statistic | None = None,
     confidence: float = 0.95,
+    n_permutations: int = 0,
     rng: np.random.Generator,
 ) -> FitResult:
     """Jackknife result, without draws, for fits or for another statistic.
@@ -380,8 +392,10 @@ def jackknife_result(
         See ``refitting.jackknife_deviations``.
     confidence : float
         Nominal coverage of the intervals.
+    n_permutations : int
+        Permutations of identities, views kept, of the statistic; 0 for none.
     rng : numpy.random.Generator
-        Source of the random assignment of units to parts.
+        Source of the random assignment of units to parts, and then of the permutations.
 
     Returns
     -------
@@ -389,7 +403,7 @@ def jackknife_result(
         Estimates, standard errors and tests; without best layer and maximum statistic, which need draws.
     """
     estimates = estimate_fits(experiment, statistic=statistic)
-    return FitResult(
+    result = FitResult(
         models=models,
         recordings=recordings,
         estimates=estimates,
@@ -406,6 +420,9 @@ def jackknife_result(
         n_redrawn={},
         confidence=confidence,
     )
+    if not n_permutations:
+        return result
+    return replace(result, identity_null=_identity_null(experiment, n_permutations, statistic=statistic, rng=rng))
 
 
 def result_rows(neural_rdms: RDMs, experiment: Experiment) -> pd.DataFrame:

@@ -184,6 +184,7 @@ def cross_validated_best_layer(
     n_splits: int = 10,
     method: str = "corr",
     confidence: float = 0.95,
+    n_permutations: int = 1000,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Cross-validated fit of each network's best layer: selected on some identities, tested on the others.
@@ -197,18 +198,20 @@ def cross_validated_best_layer(
         than this.
     n_splits : int
         Random partitions into folds; results are means over partitions and folds.
+    n_permutations : int
+        Permutations of identities, views kept, for ``p_identity``; 0 for none.
     rng : numpy.random.Generator
-        Source of the partitions.
+        Source of the partitions and permutations.
 
     Returns
     -------
     pandas.DataFrame
         One row per network and recording: ``layer`` (selected most often), ``share`` of selections,
         ``relative_depth`` (mean over selections), ``fit`` on held-out identities, ``se, ci_low, ci_high``, one-sided
-        ``p_zero`` against 0 (which any two populations that are tuned to view exceed, whatever their identities: for
-        those, see ``FitResult.p_identity``), ``fit_in_sample`` (of the layer that fits best on all identities; biased
-        upwards by the selection) and ``n_folds, n_splits, n_layers``. Standard errors are by jackknife of the whole
-        procedure.
+        ``p_zero`` against 0 (which any two populations that are tuned to view exceed, whatever their identities),
+        ``p_identity`` of the whole procedure, selection included, with permuted identities (NaN unless all identities
+        are shown in the same views), ``fit_in_sample`` (of the layer that fits best on all identities; biased upwards
+        by the selection) and ``n_folds, n_splits, n_layers``. Standard errors are by jackknife of the whole procedure.
 
     Raises
     ------
@@ -242,6 +245,7 @@ def cross_validated_best_layer(
         table,
         statistic=statistic,
         confidence=confidence,
+        n_permutations=n_permutations,
         rng=rng,
     )
     low, high = result.ci
@@ -269,6 +273,7 @@ def cross_validated_best_layer(
                     "ci_low": low[k, r],
                     "ci_high": high[k, r],
                     "p_zero": result.p_zero[k, r],
+                    "p_identity": result.p_identity[k, r],
                     "fit_in_sample": np.nan if np.isnan(in_sample).all() else np.nanmax(in_sample),
                     "n_folds": int(fold_of.max()) + 1,
                     "n_splits": n_splits,

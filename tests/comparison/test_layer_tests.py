@@ -230,6 +230,23 @@ def test_the_generating_layer_is_chosen_and_its_held_out_fit_is_no_higher_than_i
     assert (table["p_zero"] < 0.05).all()
 
 
+def test_held_out_fits_above_zero_by_shared_views_alone_are_no_evidence_for_identities(graded, rng):
+    """Layers of other faces in the same views fit, but no better than with permuted identities; the own ones do."""
+    patterns, layers = graded
+    responses, neural = recorded(layers, patterns, {"AL": 1}, rng, noise=0.1)
+    other = [layer.reshape(10, 3, -1)[rng.permutation(10)].reshape(30, -1) for layer in layers]
+
+    def tested(shown):
+        return cross_validated_best_layer(
+            network(shown, patterns), neural, recording=responses, n_splits=1, n_permutations=199, rng=rng
+        ).loc[0]
+
+    own, unrelated = tested(layers), tested(other)
+    assert min(own["fit"], unrelated["fit"]) > 0.3
+    assert own["p_identity"] == pytest.approx(1 / 200)
+    assert unrelated["p_identity"] > 0.05
+
+
 def test_choosing_among_noise_layers_gains_nothing_on_held_out_identities(rng):
     """Twenty unrelated layers: the best in-sample fit is above 0 by selection, the held-out one is not."""
     patterns = views_of(10)
@@ -237,7 +254,9 @@ def test_choosing_among_noise_layers_gains_nothing_on_held_out_identities(rng):
     for _ in range(25):
         layers = [rng.standard_normal((30, 20)) for _ in range(20)]
         neural = made([rng.standard_normal((30, 20))], patterns, region=["AL"])
-        table = cross_validated_best_layer(network(layers, patterns), neural, resample="identity", n_splits=2, rng=rng)
+        table = cross_validated_best_layer(
+            network(layers, patterns), neural, resample="identity", n_splits=2, n_permutations=0, rng=rng
+        )
         held_out.append(table["fit"][0])
         in_sample.append(table["fit_in_sample"][0])
     assert np.mean(in_sample) > 0.04

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,12 @@ TRAINING_COLUMNS = (
     *("epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_accuracy"),
 )
 TRAINING_PRECISIONS = ("float32", "bfloat16")
+log = logging.getLogger(__name__)
+
 STATE_NAME = "unfinished.safetensors"
 EVALUATION_BATCH = 1000
+WITHOUT_BFLOAT16 = ("NO AVX", "AVX2")
+"""Instruction sets, as torch names them, on which products in bfloat16 are emulated."""
 RISE, START_DIVISOR = 0.25, 25.0
 """Share of one-cycle training in which the learning rate rises, and the ratio of its peak to its first value."""
 TELL_STEPS = 10
@@ -273,6 +278,7 @@ class _Loop:
         # torch's own types do not name `memory_format`.
         self.module = module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.splits, self.recipe, self.seed, self.device = splits, recipe, seed, device
+        warn_of_emulation(recipe, device)
         self.preprocessing = preprocessing
         for part in module.modules():
             if isinstance(part, nn.Dropout) and recipe.dropout is not None:
@@ -393,6 +399,16 @@ class _Loop:
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+
+
+def warn_of_emulation(recipe: Recipe, device: torch.device) -> None:
+    """Log a warning where products in bfloat16 are emulated."""
+    emulated = device.type == "cpu" and torch.backends.cpu.get_cpu_capability() in WITHOUT_BFLOAT16
+    if recipe.precision == "bfloat16" and emulated:
+        log.warning(
+            "training in bfloat16, which this processor does not multiply: it is emulated and can be ten times slower "
+            "than precision = 'float32' (another setting: weights come out similar, not equal)"
+        )
 
 
 def _optimizer(weights: list[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:

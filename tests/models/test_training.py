@@ -21,6 +21,7 @@ from neurocompare.models.training import (
     _shifted,
     make_recipe,
     train_network,
+    warn_of_emulation,
 )
 
 RECIPE = Recipe(3, batch_size=16, learning_rate=0.01, schedule="one-cycle", shift=1, weight_decay=1e-4)
@@ -266,6 +267,20 @@ def test_bfloat16_gives_float32_weights(splits):
     made = train_network("cnn-small", splits, dataclasses.replace(RECIPE, precision="bfloat16"))
     assert {value.dtype for value in made.state.values()} == {torch.float32, torch.int64}
     assert made.curve["test_accuracy"].iloc[-1] >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "said"),
+    [
+        ("AVX2", "bfloat16", True),
+        ("AVX512", "bfloat16", False),
+        ("AVX2", "float32", False),
+    ],
+)
+def test_bfloat16_is_warned_of_where_it_is_emulated(capability, precision, said, caplog, monkeypatch):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    warn_of_emulation(Recipe(1, precision=precision), torch.device("cpu"))
+    assert ("does not multiply" in caplog.text) == said
 
 
 def test_a_recipe_gives_what_it_gave(trained):

@@ -18,7 +18,9 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,9 @@ LAYERS = (
 RELIABILITY = 0.8
 N_UNITS = 1500
 N_DRAWS = 200
+MEASURED = ("fit of", "controlled fit of", "held-out fit of", "Shapley", "difference of two layers")
+"""Quantities whose true value is their mean over repeats."""
+Repeats = Callable[[int, int, int, np.random.Generator], list[dict]]
 
 
 def patterns_of(n_identities: int) -> pd.DataFrame:
@@ -142,7 +147,7 @@ def summarised(repeats: list[dict], setting: dict) -> list[dict]:
     for name, values in columns.items():
         if isinstance(values[0], tuple):
             low, high, truth = np.array(values, dtype=float).T
-            truth = np.full(len(truth), np.nanmean(truth)) if name.startswith("fit of") else truth
+            truth = np.full(len(truth), np.nanmean(truth)) if name.startswith(MEASURED) else truth
             known = np.isfinite(low)
             kind, hits = "covers", (low <= truth)[known] & (truth <= high)[known]
         else:
@@ -157,9 +162,8 @@ def summarised(repeats: list[dict], setting: dict) -> list[dict]:
     return rows
 
 
-def calibrate(n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
-    """All rows of the table for one size of experiment."""
-    rng = np.random.default_rng([SEED, n_identities, n_neurons])
+def repeats_of(n_identities: int, n_neurons: int, n_repeats: int, rng: np.random.Generator) -> list[dict]:
+    """Experiments of one size; in every other one, the second patch is a third as reliable."""
     sizes = {"n_identities": n_identities, "n_neurons": n_neurons}
     noises = [noise_for_reliability(READ, r, rng=rng, **sizes).noise for r in (RELIABILITY, RELIABILITY / 3)]
     repeats = []
@@ -169,16 +173,23 @@ def calibrate(n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
         name = f"p of a dissociation, reliabilities 1:{3 if ratio else 1}"
         found[name] = found.pop("p of a dissociation")
         repeats.append(found)
-    return summarised(repeats, sizes)
+    return repeats
 
 
-def main() -> None:
-    """Run the named sizes of experiment; print their table and append it to the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def calibrate(repeats: Repeats, n_identities: int, n_neurons: int, n_repeats: int) -> list[dict]:
+    """All rows of the table for one size of experiment."""
+    rng = np.random.default_rng([SEED, n_identities, n_neurons])
+    found = repeats(n_identities, n_neurons, n_repeats, rng)
+    return summarised(found, {"n_identities": n_identities, "n_neurons": n_neurons})
+
+
+def tabulate(about: str, calibrated: Callable[[int, int, int], list[dict]]) -> None:
+    """Run the sizes of experiment that the command line names; print their table and append it to the file."""
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--cell", type=int, nargs=3, action="append", required=True)
     parser.add_argument("--out", type=Path, help="CSV that rows are added to; those of the same cells are replaced")
     arguments = parser.parse_args()
-    table = pd.DataFrame([row for cell in arguments.cell for row in calibrate(*cell)]).round(4)
+    table = pd.DataFrame([row for cell in arguments.cell for row in calibrated(*cell)]).round(4)
     print(table.to_string(index=False))
     if arguments.out is not None:
         if arguments.out.exists():
@@ -190,4 +201,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tabulate(__doc__, partial(calibrate, repeats_of))

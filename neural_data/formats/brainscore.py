@@ -21,7 +21,8 @@ from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, one_line, re
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5
 from neural_data.formats.read_options import ROLES, ReadOptions, checked_roles, refuse_unused
-from neural_data.recordings import as_text, checked_recording, select_window
+from neural_data.recording_form import as_text, checked_recording
+from neural_data.recordings import select_window
 
 __all__ = ["FORMAT", "read", "write"]
 

@@ -23,7 +23,8 @@ from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import array_of, closed_hdf5, dataset_shapes
 from neural_data.formats.matlab import read_variables, variable_shapes
 from neural_data.formats.read_options import BIN_COLUMNS, ReadOptions, refuse_unused
-from neural_data.recordings import as_text, make_recording, select_window
+from neural_data.recording_form import as_text
+from neural_data.recordings import make_recording, select_window
 
 __all__ = ["FORMAT", "found_in", "named_values", "read"]
 

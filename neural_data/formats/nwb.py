@@ -33,7 +33,8 @@ from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5, dataset_shapes
 from neural_data.formats.read_options import ReadOptions, checked_roles, one_name, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
-from neural_data.recordings import as_text, checked_recording, make_recording, select_window
+from neural_data.recording_form import as_text, checked_recording
+from neural_data.recordings import make_recording, select_window
 
 if TYPE_CHECKING:
     from pynwb import NWBFile

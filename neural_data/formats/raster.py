@@ -25,7 +25,8 @@ from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
 from neural_data.formats.read_options import ReadOptions, refuse_unused
 from neural_data.formats.spikes import as_responses, bin_edges
-from neural_data.recordings import as_text, make_recording
+from neural_data.recording_form import as_text
+from neural_data.recordings import make_recording
 
 __all__ = ["FORMAT", "read"]
 

@@ -35,7 +35,8 @@ from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.read_options import BIN_COLUMNS, ROLES, ReadOptions, checked_roles, refuse_unused
-from neural_data.recordings import LEGACY_COORDS, as_text, make_recording, select_window
+from neural_data.recording_form import LEGACY_COORDS, as_text
+from neural_data.recordings import make_recording, select_window
 
 __all__ = ["LONG", "WIDE", "read", "write_long", "write_wide"]
 

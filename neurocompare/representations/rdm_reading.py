@@ -28,7 +28,7 @@ from neural_data.formats.cells import Cells, is_number, looks_like_text, numbers
 from neural_data.formats.hdf5 import SIGNATURE, array_of, closed_hdf5, dataset_shapes
 from neural_data.formats.matlab import read_variables, variable_shapes
 from neural_data.naming import fields_in, matched_ids
-from neural_data.recordings import as_text
+from neural_data.recording_form import as_text
 from neural_data.stimuli import StimulusSet
 from neurocompare.representations.rdms import build_rdms, pattern_table, rdm_table
 

@@ -14,7 +14,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neural_data.naming import matched_ids
-from neural_data.recordings import as_text
+from neural_data.recording_form import as_text
 from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
 from neurocompare.representations.rdm_files import NamedRDMs

@@ -3,7 +3,7 @@
 Run as ``python analyses/calibration/further.py --cell IDENTITIES NEURONS REPEATS [--cell ...] [--out TABLE.csv]``.
 Every repeat has new faces, neurons and models. Two patches have the same tuning and the reliability of ``coverage.py``.
 Asked are fits under controls, adjusted p values of a network that saw other faces, the interaction of layer and patch,
-held-out choices of the best layer, Shapley values, the index of networks and of patches, and F tests of single neurons.
+held-out choices and sets of best layers, Shapley values, the index of networks and of patches, and F tests of single neurons.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from coverage import LAYERS, N_UNITS, READ, RELIABILITY, calibrate, patterns_of, tabulate
+from coverage import LAYERS, READ, RELIABILITY, calibrate, halves_of, patterns_of, tabulate, units
 from generator import AZIMUTHS_DEG, draw_faces, draw_neurons, noise_for_reliability, rdm_vectors
 
 from neural_data.recordings import make_recording
@@ -35,11 +35,6 @@ N_VIEWS = len(AZIMUTHS_DEG)
 CONTROL = ["view", "identity"]
 UNTUNED = {"p_identity": replace(READ, identity=0.0, both=0.0), "p_view": replace(READ, view=0.0, both=0.0)}
 """Neurons without what an F test asks for."""
-
-
-def units(faces: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Responses (n_stimuli, n_units) of the layers of one network."""
-    return [draw_neurons(faces, replace(tuning, noise=0.0), N_UNITS, rng)[0] for tuning in LAYERS]
 
 
 def view_indices(responses: np.ndarray) -> np.ndarray:
@@ -66,10 +61,11 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
     tuning = replace(READ, noise=noise)
     many = draw_faces(n_identities + N_MANY_FACES, rng)
     faces = many[:n_identities]
-    network = units(faces, rng)
-    shown_many = draw_neurons(many, replace(LAYERS[INDEXED], noise=0.0), N_UNITS, rng)[0]
+    network = [units(tuning, faces, rng) for tuning in LAYERS]
+    shown_many = units(LAYERS[INDEXED], many, rng)
     network[INDEXED] = shown_many[: n_identities * N_VIEWS]
-    unrelated = units(draw_faces(n_identities, rng), rng)
+    strangers = draw_faces(n_identities, rng)
+    unrelated = [units(tuning, strangers, rng) for tuning in LAYERS]
     responses = [draw_neurons(faces, tuning, n_neurons, rng)[0] for _ in range(2)]
     patterns, regions = patterns_of(n_identities), ["P1", "P2"]
     made = {"patterns": patterns, "dissimilarity": "correlation"}
@@ -122,6 +118,11 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
         models, first, recording=alone, n_splits=N_SPLITS, n_permutations=0, rng=rng
     ).iloc[0]
     found["held-out fit of the best layer"] = (chosen["ci_low"], chosen["ci_high"], chosen["fit"])
+
+    twins = {"model": ["twins"] * 2, "layer": ["a", "b"], "layer_index": [0, 1]}
+    equal = build_rdms(rdm_vectors(np.stack(halves_of(faces, rng))), rdms=twins, **made)
+    best = infer_fits(equal, first, recording=alone, n_draws=N_DRAWS, n_permutations=1, rng=rng).best_layer().iloc[0]
+    found["set of best layers holds both of two equally good ones"] = float(best["n_in_set"] == 2)
 
     shared = {"model": ["net"] * 3, "layer": ["l2"] * 3, "part": ["whole", "invariant", "sensitive"]}
     parts = build_rdms(parts_of(network[2]), rdms=shared, **made)

@@ -504,9 +504,10 @@ class FitResult:
         Returns
         -------
         boolean array of shape (n_members,)
-            False for a model that another model fits significantly better than, one-sided at ``1 - confidence``,
-            corrected for the number of other models (maximum statistic over draws; Holm without draws). The truly best
-            model is in the set with probability of at least ``confidence``. False if a fit is undefined.
+            False for a model that another model fits significantly better than: two-sided at ``1 - confidence``, as in
+            :meth:`pairwise`, corrected for the number of other models (maximum statistic over draws; Holm without
+            draws). The truly best model, and any as good, is in the set with probability of at least ``confidence``.
+            False if a fit is undefined.
         """
         kept = ~np.isnan(self.estimates[members, r])
         for place in np.flatnonzero(kept):
@@ -518,7 +519,7 @@ class FitResult:
             draws = self.draws[:, others, r] - self.draws[:, own, r]
             correction = "max" if len(draws) else "holm"
             adjusted = adjust(p, correction, statistics=stats.norm.isf(p), draws=draws)
-            kept[place] = not rejects(adjusted, self.confidence).any()
+            kept[place] = not rejects(2 * adjusted, self.confidence).any()
         return kept
 
     def no_identity_found(self, members: np.ndarray, r: int) -> str:

@@ -3,7 +3,7 @@
 Run as ``python analyses/calibration/further.py --cell IDENTITIES NEURONS REPEATS [--cell ...] [--out TABLE.csv]``.
 Every repeat has new faces, neurons and models. Two patches have the same tuning and the reliability of ``coverage.py``.
 Asked are fits under controls, adjusted p values of a network that saw other faces, the interaction of layer and patch,
-held-out choices and sets of best layers, Shapley values, the index of networks and of patches, and F tests of single neurons.
+held-out choices and sets of best layers, Shapley values, the index of networks and of patches, and F tests of neurons.
 """
 
 from __future__ import annotations

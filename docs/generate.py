@@ -46,7 +46,7 @@ def command_page() -> str:
     """Every command with its arguments and options, from the functions that define them."""
     parts = [MADE, "# Commands\n", "Also as `python -m neurocompare`; `neurocompare COMMAND --help` says the same.\n"]
     for name, command in commands().items():
-        parts += [f"## {name}\n", f"{(command.__doc__ or '').strip()}\n"]
+        parts += [f"## {name}\n", f"{inspect.getdoc(command) or ''}\n"]
         if rows := parameters(command):
             parts.append(table(("argument or option", "default", "meaning"), rows))
     parts += ["Exit codes: 0 done; 2 the input is wrong (one message); 1 a defect of the program.\n"]

@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import joblib
-
 __all__ = ["delayed", "keep_memory"]
 
 LOOK_SECONDS = 1.0
@@ -37,6 +35,8 @@ def delayed(function: Callable[..., Any]) -> Callable[..., tuple]:
     callable
         Takes the function's arguments; returns a task for ``joblib.Parallel``.
     """
+    import joblib  # here, because the command line imports this module and works alone most of the time
+
     return joblib.delayed(functools.partial(_called_while_watched, os.getpid(), function))
 
 

@@ -10,8 +10,6 @@ import logging
 import sys
 import traceback
 
-import pydantic  # noqa: F401  (else imported as a command starts: too late in a process that gave up its rights)
-
 from neural_data.errors import CodeError, InputError
 from neurocompare import __version__
 from neurocompare.cli.commands import app

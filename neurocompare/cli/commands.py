@@ -44,6 +44,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help in boxes takes twice as long to say the same
 )
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: new, empty, or an earlier run.")]
 
@@ -51,7 +52,10 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for the run: new,
 @app.command()
 @with_options
 def demo(*, out: Out = Path("neurocompare_demo"), options: StudyOptions, machine: Machine) -> None:
-    """Run the built-in study: rendered faces, networks trained and untrained, pixels, simulated patches."""
+    """Run the built-in study of rendered faces.
+
+    It compares trained and untrained networks and pixels with simulated patches.
+    """
     from neurocompare.study.cache import open_cache
     from neurocompare.study.repeats import demo_key, keep_run, write_again
 
@@ -89,7 +93,10 @@ def run(
     checking: Check,
     machine: Machine,
 ) -> None:
-    """Run a study file and write tables, figures, RDMs, a report and its provenance."""
+    """Run a study file.
+
+    It writes tables, figures, RDMs, a report and its provenance.
+    """
     if checking.no_import and not checking.check:
         raise InputError("--no-import is for --check: a run and a plan need the networks")
     if options.plan:
@@ -124,7 +131,10 @@ def power(
     settings: Overrides = None,
     machine: Machine,
 ) -> None:
-    """Estimate how many identities, neurons and repetitions distinguish two layers, from simulated recordings."""
+    """Estimate how large an experiment must be.
+
+    It says how many identities, neurons and repetitions distinguish two layers, from simulated recordings.
+    """
     from neurocompare.study.experiment_sizes import power_sentence, run_power
 
     with progress(machine.quiet) as tell:
@@ -149,7 +159,10 @@ def power(
 
 @app.command()
 def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished run.")]) -> None:
-    """Write the report of a run again, from its tables, figures and provenance."""
+    """Write the report of a run again.
+
+    It is made from the run's tables, figures and provenance.
+    """
     from neurocompare.measures.page import write_report
     from neurocompare.study.run_folders import MARK, update_mark
 
@@ -164,7 +177,10 @@ def report(run_dir: Annotated[Path, typer.Argument(help="Folder of a finished ru
 @app.command("check-recording")
 @with_options
 def check_recording(recording: RecordingFile) -> None:
-    """Report what a recording holds, what was assumed, and what would distort its RDMs."""
+    """Report what a recording holds.
+
+    It also says what was assumed, and what would distort its RDMs.
+    """
     from neural_data.checking import check_recording as check
 
     found = check(recording.path, **recording.arguments(), stimuli=recording.shown())
@@ -188,7 +204,10 @@ def describe(
     n_splits: Annotated[int, typer.Option(min=2, help="Random halves of neurons and trials.")] = 100,
     quiet: Quiet = False,
 ) -> None:
-    """Describe a recording without a model: view tuning, reliability, and how much more data it needs."""
+    """Describe a recording without a model.
+
+    It gives view tuning, reliability, and how much more data is needed.
+    """
     from neural_data.formats.files import read_recording
     from neurocompare.comparison.description import describe_recording
 
@@ -216,7 +235,7 @@ def name_stimuli(
     ] = None,
     category: Annotated[str, typer.Option(help="Category of all images, if the pattern has none.")] = "",
 ) -> None:
-    """Make the table of a stimulus set from the names of its images."""
+    """Make a stimulus table from the names of images."""
     from neural_data.formats.bounds import whole_file
     from neurocompare.stimuli.folders import read_folder
 
@@ -240,7 +259,10 @@ def models(
     weights: Weights = None,
     every: Annotated[bool, typer.Option("--all", help="List every layer, not the main ones alone.")] = False,
 ) -> None:
-    """List the package's own networks, or the layers of one network of any source."""
+    """List networks, or the layers of one.
+
+    Without a name it lists the package's own networks; the layers of any network can be listed.
+    """
     from neurocompare.models.registry import OWN_NETWORKS, ZOOS, layer_table, load_model
 
     if name is None:
@@ -270,7 +292,10 @@ def index(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="CSV for the table, with every seed.")] = None,
     machine: Machine,
 ) -> None:
-    """Print the mirror-symmetry index of a network by layer: 1 mirror-symmetric, below 0 view-tuned."""
+    """Print the mirror-symmetry index of a network by layer.
+
+    1 is mirror-symmetric, below 0 is view-tuned.
+    """
     from neural_data.formats.bounds import whole_file
     from neurocompare.study.index import index_by_layer, mean_over_seeds
 
@@ -302,7 +327,10 @@ def render(
     n: Annotated[int | None, typer.Option(min=1, help="Exemplars per category; images of a training set.")] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Render a built-in stimulus set: objects or faces in many views, or images to train on."""
+    """Render a built-in stimulus set.
+
+    It holds objects or faces in many views, or images to train on.
+    """
     from neural_data.stimuli import write_stimuli
     from neurocompare.stimuli.sets import TrainingImages, find_set, plan_set, render_in_memory
     from neurocompare.study.run_folders import whole_folder
@@ -333,7 +361,10 @@ def train(
     keep: Annotated[list[int] | None, typer.Option(min=0, help="An epoch whose weights are stored too.")] = None,
     machine: Machine,
 ) -> None:
-    """Train a network on images of a regime and write its checkpoint and learning curve."""
+    """Train a network on images of a regime.
+
+    It writes the checkpoint and the learning curve.
+    """
     from neurocompare.study.training_runs import TrainingTask, train_to_folder
 
     task = TrainingTask(
@@ -364,7 +395,7 @@ def train(
 def examples(
     folder: Annotated[Path, typer.Argument(help="Folder for the study files: new, or without such files.")],
 ) -> None:
-    """Write the example studies of the guide to a folder, to run and edit."""
+    """Write the example studies of the guide to a folder."""
     from neurocompare.study.examples import write_examples
 
     for path in write_examples(folder):
@@ -374,10 +405,11 @@ def examples(
 @app.command()
 def cache(
     prune: Annotated[
-        float | None, typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days.")
+        float | None,
+        typer.Option(metavar="DAYS", min=0, help="Remove steps that were not used for so many days; 0 for all."),
     ] = None,
 ) -> None:
-    """Show the finished steps in the cache, or remove some (0 days: all)."""
+    """Show the finished steps in the cache, or remove some."""
     from neurocompare.study.cache import open_cache
 
     kept = open_cache()

@@ -1,17 +1,19 @@
 """Training regimes: what each does to labelled images; and default labels of networks without a named regime.
 
-Takes and gives the arrays of :class:`~neurocompare.models.datasets.LabelledImages`; does not import torch, so that the
-grammar of study files can list the regimes.
+Takes and gives the arrays of :class:`~neurocompare.models.datasets.LabelledImages`; imports no package, so that the
+help of the command line and the grammar of study files can list the regimes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from neural_data.errors import InputError, closest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["AS_GIVEN", "FITTED", "REGIMES", "TRAINED", "UNTRAINED", "Regime", "find_regime", "regime_help"]
 
@@ -21,7 +23,7 @@ FITTED = "fitted"
 AS_GIVEN = "as given"
 """Label of a user's own module that keeps its weights, which may be trained or not."""
 
-TaskImages = tuple[np.ndarray, np.ndarray, tuple[str, ...]]
+TaskImages: TypeAlias = "tuple[np.ndarray, np.ndarray, tuple[str, ...]]"
 """Images (n, 3, size, size), labels (n,) and names of the classes."""
 
 

@@ -3,19 +3,22 @@
 A draw is a vector c of multiplicities of stimuli. Resampling only re-weights pairs: (i, j) has weight c_i c_j. The
 moments of all draws, models and recordings are therefore one matrix product, weighted ranks are cumulative sums over
 one sort, and whitening is weighted double centring. The same code runs on NumPy arrays and torch tensors.
+
+The matrix product is taken a tile of pairs at a time: the weights of a tile stay in the processor's cache, and neither
+the weights of all pairs nor the products of all RDMs are ever in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Protocol
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 
 from neural_data.rounding import tie_starts
-from neurocompare.representations.dissimilarities import PAIRS
+from neurocompare.comparison.drawn_pairs import Array, Pairs
 
 __all__ = [
     "Kernel",
@@ -33,7 +36,19 @@ BLOCK_BYTES = 64 * 2**20
 CONSTANT = 1e-12
 """Spread, relative to size, below which values count as constant."""
 
-Array = Any  # NumPy array or torch tensor, float64
+TILE_NUMBERS = 2**18
+"""Numbers of one tile of RDMs, 2 MB: with the weights of some draws it fits the processor's cache."""
+TILE_PAIRS = 256, 4096
+"""Fewest and most pairs of a tile."""
+TILE_ROWS = 1024
+"""Rows of RDMs and their products in one matrix product, about."""
+TILE_DRAWS = 512
+DEVICE_TILE = 32_768, 4096
+"""Pairs and draws of a tile on a torch device, which takes larger ones."""
+LONG_SECONDS = 10.0
+"""The expected time of sums that take longer is logged."""
+
+log = logging.getLogger(__name__)
 
 
 def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
@@ -63,55 +78,6 @@ def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
     return np.where(constant, 0.0, vectors / np.where(constant, 1.0, scale))
 
 
-@dataclass(frozen=True)
-class Pairs:
-    """The measured pairs of stimuli, and their weights in draws of stimuli.
-
-    Parameters
-    ----------
-    n_stimuli : int
-    measured : integer array of shape (n_pairs,)
-        Positions of the measured pairs in the whole upper triangle.
-    clusters : integer array of shape (n_stimuli,) or None
-        Pairs within a cluster have weight c, not c squared; see ``fits.fits_on_counts``.
-    """
-
-    n_stimuli: int
-    measured: np.ndarray
-    clusters: np.ndarray | None = None
-
-    @cached_property
-    def ends(self) -> tuple[np.ndarray, np.ndarray]:
-        """First and second stimulus of each measured pair."""
-        first, second = np.triu_indices(self.n_stimuli, 1)
-        return first[self.measured], second[self.measured]
-
-    @cached_property
-    def same(self) -> np.ndarray | None:
-        """Positions of the measured pairs within clusters; None if there are none."""
-        if self.clusters is None:
-            return None
-        first, second = self.ends
-        same = np.flatnonzero(self.clusters[first] == self.clusters[second])
-        return same if len(same) else None
-
-    @property
-    def complete(self) -> bool:
-        """Whether every pair was measured."""
-        return len(self.measured) == self.n_stimuli * (self.n_stimuli - 1) // 2
-
-    def weights(self, counts: np.ndarray) -> np.ndarray:
-        """How often each measured pair was drawn, (n_draws, n_pairs) float64, from counts (n_draws, n_stimuli)."""
-        counts = counts.astype(float)
-        weights = PAIRS.products(counts, counts)
-        if not self.complete:
-            weights = weights[:, self.measured]
-        if self.same is not None:
-            first, second = self.ends
-            weights[:, self.same] = np.minimum(counts[:, first[self.same]], counts[:, second[self.same]])
-        return weights
-
-
 class Kernel(Protocol):
     """Fits of fixed model RDMs to fixed or drawn neural RDMs, one block of draws at a time.
 
@@ -123,8 +89,8 @@ class Kernel(Protocol):
     def numbers_per_draw(self) -> int:
         """Numbers in memory per draw, which determine the size of a block."""
 
-    def fits(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
-        """Fits (n_draws, n_models, n_recordings) from counts of stimuli, weights of pairs, and each draw's RDM."""
+    def fits(self, counts: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+        """Fits (n_draws, n_models, n_recordings) from counts of stimuli, and each draw's RDM."""
 
 
 def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.ndarray | None = None) -> np.ndarray:
@@ -145,11 +111,9 @@ def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.nd
     array of shape (n_draws, n_models, n_recordings)
         NaN if fewer than two pairs were drawn.
     """
-    weights = pairs.weights(counts)
     # One pair cannot vary: a fit needs at least two.
-    undefined = (weights > 0).sum(axis=1) < 2
-    weights[undefined] = 1.0
-    fits = kernel.fits(counts, weights, drawn)
+    undefined = pairs.n_drawn(counts) < 2
+    fits = kernel.fits(np.where(undefined[:, None], 1, counts) if undefined.any() else counts, drawn)
     fits[undefined] = np.nan
     return fits
 
@@ -167,24 +131,28 @@ class ProductKernel:
         centred: bool,
         whitened: bool,
     ):
-        self.centred = centred
+        self.centred, self.pairs, self.device = centred, pairs, device
         self.to_device, self.to_numpy = _carriers(device)
-        self.models = self.to_device(models)
-        self.recordings: Array = None if recordings is None else self.to_device(recordings)
-        self.n_pairs = max(len(pairs.measured), 1)
-        self.whitening = _Whitening(pairs, self.models, self.recordings, self.to_device) if whitened else None
+        self.models = _SettledRows(models, self.to_device, centred=centred)
+        self.recordings = None if recordings is None else _SettledRows(recordings, self.to_device, centred=centred)
+        whole = slice(0, models.shape[1])
+        self.whitening = None
+        if whitened:
+            right = None if self.recordings is None else self.recordings.part(whole)
+            self.whitening = _Whitening(pairs, self.models.part(whole), right, self.to_device)
 
     @property
     def numbers_per_draw(self) -> int:
         """See :class:`Kernel`."""
-        return self.n_pairs + (0 if self.whitening is None else self.whitening.numbers_per_draw)
+        n_sums = self.models.n * (2 if self.recordings is None else 2 + self.recordings.n)
+        n_others = max(len(self.pairs.measured), 1) if self.recordings is None else 1 + 2 * self.recordings.n
+        return n_sums + n_others + (0 if self.whitening is None else self.whitening.numbers_per_draw)
 
-    def fits(self, counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+    def fits(self, counts: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """See :class:`Kernel`."""
-        weights = self.to_device(weights)
         if drawn is not None:
             drawn = self.to_device(drawn)
-        n, x, y, xx, yy, xy = self._sums(weights, drawn)
+        n, x, y, xx, yy, xy = self._sums(counts, drawn)
         sizes = xx, yy
         n = n[:, None]
         if self.centred:
@@ -196,19 +164,113 @@ class ProductKernel:
         xx, yy = _defined(xx, sizes[0]), _defined(yy, sizes[1])
         return self.to_numpy(xy / (xx[:, :, None] * yy[:, None, :]) ** 0.5)
 
-    def _sums(self, weights: Array, drawn: Array | None) -> tuple[Array, ...]:
+    def _sums(self, counts: np.ndarray, drawn: Array | None) -> tuple[Array, ...]:
         """Weighted sums over pairs: 1, x, y, x squared, y squared and x y, of each draw."""
-        x, xx = weights @ self.models.T, _weighted_products(weights, self.models, self.models)
-        if drawn is not None:
-            weighted = weights * drawn
-            y, yy = weighted.sum(1)[:, None], (weighted * drawn).sum(1)[:, None]
-            return weights.sum(1), x, y, xx, yy, (weighted @ self.models.T)[:, :, None]
-        y, yy = weights @ self.recordings.T, _weighted_products(weights, self.recordings, self.recordings)
-        if len(weights) < len(self.recordings):
-            xy = _stack([(self.models * row) @ self.recordings.T for row in weights], 0)
-        else:
-            xy = _stack([_weighted_products(weights, self.models, row[None]) for row in self.recordings], -1)
-        return weights.sum(1), x, y, xx, yy, xy
+        n_draws, n_models = len(counts), self.models.n
+        n_right = 1 if self.recordings is None else self.recordings.n
+        turned = self.to_device(np.ascontiguousarray(counts.T.astype(float)))
+        # Products of every model with every recording are worth their making for several draws only.
+        multiplied = drawn is None and n_draws >= n_right
+        own, both = 1 + 2 * n_models + 2 * n_right, n_models * n_right if multiplied else 0
+        sums = _zeros((own + both, n_draws), turned)
+        xy = _zeros((0 if multiplied else n_draws, n_models, n_right), turned)
+        n_pairs, at_once = self._tile_size(own + both)
+        tiles = self.pairs.tiles(n_pairs)
+        for tile in tiles if self.device else _timed(tiles, len(self.pairs.measured), (n_models, n_right, n_draws)):
+            models = self.models.part(tile)
+            recordings: Array = None if self.recordings is None else self.recordings.part(tile)
+            row = 0
+            for rows in _stacked(_moment_rows(models, recordings, multiplied)):
+                for draws in _parts(n_draws, at_once):
+                    sums[row : row + len(rows), draws] += rows @ self.pairs.tile_weights(tile, turned[:, draws])
+                row += len(rows)
+            for draws in _parts(len(xy), at_once):
+                weights = self.pairs.tile_weights(tile, turned[:, draws])
+                if drawn is None:
+                    xy[draws] += _stack([(models * one) @ recordings.T for one in weights.T], 0)
+                else:
+                    values = drawn[draws, tile].T
+                    weighted = weights * values
+                    sums[row, draws] += weighted.sum(0)
+                    sums[row + 1, draws] += (weighted * values).sum(0)
+                    xy[draws] += (models @ weighted).T[:, :, None]
+        x, xx, y, yy = (sums[first:last].T for first, last in _bounds(1, n_models, n_models, n_right, n_right))
+        if multiplied:
+            xy = sums[own:].reshape(n_right, n_models, n_draws).swapaxes(0, 2)
+        return sums[0], x, y, xx, yy, xy
+
+    def _tile_size(self, n_rows: int) -> tuple[int, int]:
+        """Pairs and draws of a tile."""
+        if self.device is not None:
+            return DEVICE_TILE
+        return int(np.clip(TILE_NUMBERS // min(n_rows, TILE_ROWS), *TILE_PAIRS)), TILE_DRAWS
+
+
+class _SettledRows:
+    """RDMs, settled (see :func:`settle_values`) a tile of pairs at a time, so that no copy of them is made."""
+
+    def __init__(self, vectors: np.ndarray, to_device: Callable[[np.ndarray], Array], *, centred: bool):
+        self.n = len(vectors)
+        shifts, scales = np.zeros((2, self.n, 1))
+        for row, shift, scale in zip(vectors, shifts, scales, strict=True):
+            size = np.abs(row).max(initial=0.0)
+            constant = np.ptp(row) <= CONSTANT * size if centred else size == 0
+            if centred:
+                shift[:] = row.mean()
+            # A constant row becomes zeros.
+            scale[:] = np.inf if constant else np.sqrt(np.mean((row - shift) ** 2))
+        self.vectors, self.shifts, self.scales = to_device(vectors), to_device(shifts), to_device(scales)
+
+    def part(self, tile: slice) -> Array:
+        """Settled dissimilarities (n_rdms, n_tile)."""
+        return (self.vectors[:, tile] - self.shifts) / self.scales
+
+
+def _moment_rows(models: Array, recordings: Array | None, multiplied: bool) -> Iterator[Array]:
+    """What is summed over pairs under every draw's weights, as rows (n, n_tile): 1, x, x squared, and so on."""
+    yield _zeros((1, models.shape[1]), models) + 1.0
+    yield models
+    yield models * models
+    if recordings is not None:
+        yield recordings
+        yield recordings * recordings
+        if multiplied:
+            yield from (models * row for row in recordings)
+
+
+def _stacked(parts: Iterator[Array]) -> Iterator[Array]:
+    """Rows of all parts in order, about ``TILE_ROWS`` at a time."""
+    held: list[Array] = []
+    for part in parts:
+        held.append(part)
+        if sum(map(len, held)) >= TILE_ROWS:
+            yield _concatenate(held)
+            held = []
+    if held:
+        yield _concatenate(held)
+
+
+def _parts(n: int, at_once: int) -> Iterator[slice]:
+    return (slice(start, min(start + at_once, n)) for start in range(0, n, at_once))
+
+
+def _bounds(start: int, *sizes: int) -> Iterator[tuple[int, int]]:
+    """First and last position of consecutive parts."""
+    for size in sizes:
+        yield start, start + size
+        start += size
+
+
+def _timed(tiles: Iterator[slice], n_pairs: int, sizes: tuple[int, int, int]) -> Iterator[slice]:
+    """The tiles; how long they will take is logged once the first ones are done."""
+    start, told = time.perf_counter(), False
+    for tile in tiles:
+        yield tile
+        taken = time.perf_counter() - start
+        if not told and taken > LONG_SECONDS / 10:
+            told, expected = True, taken * n_pairs / tile.stop
+            if expected > LONG_SECONDS:
+                log.info("fits of %d x %d RDMs on %d draws take about %.0f s", *sizes, expected)
 
 
 def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *, centred: bool) -> np.ndarray:
@@ -272,13 +334,14 @@ class _CompiledKernel:
         pairs: Pairs,
         measure: Callable[..., np.ndarray],
     ):
-        self.measure = measure
+        self.measure, self.pairs = measure, pairs
         self.models = _DenseRanks(models)
         self.recordings = None if recordings is None else _DenseRanks(recordings)
         self.numbers_per_draw = max(len(pairs.measured), 1)
 
-    def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+    def fits(self, counts: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """See :class:`Kernel`."""
+        weights = self.pairs.weights(counts)
         left, right = self.models, self.recordings if drawn is None else _DenseRanks(drawn)
         if right is None:
             raise ValueError("fits need recordings, or an RDM of every draw")
@@ -289,14 +352,15 @@ class _SortedRankKernel:
     """Weighted products of ranks; a rank is stored as twice its distance from the mean rank, an integer."""
 
     def __init__(self, models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, device: str, tie_free: bool):
-        self.tie_free = tie_free
+        self.tie_free, self.pairs = tie_free, pairs
         self.to_device, self.to_numpy = _carriers(device)
         self.models = [_SortedRow(row, self.to_device) for row in models]
         self.recordings = [_SortedRow(row, self.to_device) for row in (() if recordings is None else recordings)]
         self.numbers_per_draw = max(len(pairs.measured), 1) * ((1 if recordings is None else len(recordings)) + 5)
 
-    def fits(self, _counts: np.ndarray, weights: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
+    def fits(self, counts: np.ndarray, drawn: np.ndarray | None) -> np.ndarray:
         """See :class:`Kernel`."""
+        weights = self.pairs.weights(counts)
         turned = self.to_device(np.ascontiguousarray(weights.T))
         n = turned.sum(0)
         if drawn is None:
@@ -372,7 +436,7 @@ class _Whitening:
             sums = counts[None] @ (squares * self.far)
         if self.near is None:
             return sums
-        present = 1.0 * (counts > 0)
+        present = 0 * counts + (counts > 0)  # of the type of counts: torch would make it float32
         if per_draw:
             return sums + ((squares * self.near) @ present[:, :, None])[None, :, :, 0]
         return sums + present[None] @ (squares * self.near)
@@ -448,13 +512,6 @@ def _ranks_of_rows(weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
     ranks = np.empty_like(rows)
     np.put_along_axis(ranks, order, before + after - upto[:, -1:], axis=1)
     return ranks
-
-
-def _weighted_products(weights: Array, rows: Array, others: Array) -> Array:
-    """Sum over pairs of weight x row x other, (n_draws, n_rows), a chunk of rows at a time."""
-    step = max(1, BLOCK_BYTES // (8 * max(rows.shape[1], 1)))
-    chunks = [slice(start, start + step) for start in range(0, len(rows), step)]
-    return _concatenate([weights @ (rows[c] * (others[c] if len(others) > 1 else others)).T for c in chunks], -1)
 
 
 def _carriers(device: str | None) -> tuple[Callable, Callable]:

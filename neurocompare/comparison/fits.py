@@ -16,7 +16,8 @@ from rsatoolbox.rdm import RDMs
 from neural_data.axes import Float, Integer
 from neural_data.errors import InputError
 from neurocompare.comparison.controls import PairCells
-from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs, fits_of_block, weighted_rows
+from neurocompare.comparison.drawn_pairs import Pairs
+from neurocompare.comparison.fit_kernels import BLOCK_BYTES, fits_of_block, weighted_rows
 from neurocompare.comparison.methods import Method, find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms, defined_stimuli
 from neurocompare.representations.rdms import labelled_by, match_stimuli
@@ -162,9 +163,8 @@ def fits_on_counts(
     n_draws = len(counts)
     fits = np.full((n_draws, len(models), len(recordings)), np.nan)
     for model_rows, recording_rows, measured in _shared_pairs(models, recordings):
-        left = measure.settled(models[model_rows][:, measured])
-        right = measure.settled(recordings[recording_rows][:, measured])
         pairs = Pairs(n_stimuli, measured, clusters)
+        left, right = _selected(models, model_rows, measured), _selected(recordings, recording_rows, measured)
         kernel = measure.kernel(left, right, pairs, device)
         for block in _blocks(n_draws, kernel.numbers_per_draw):
             fits[block, model_rows[:, None], recording_rows[None, :]] = fits_of_block(kernel, pairs, counts[block])
@@ -224,7 +224,7 @@ def matched_vectors(model_rdms: RDMs, neural_rdms: RDMs) -> tuple[np.ndarray, np
     model_rdms, neural_rdms = match_stimuli(model_rdms, neural_rdms)
     if model_rdms.n_cond < 3:
         raise InputError(f"fits need at least three stimuli (three pairs); these RDMs have {model_rdms.n_cond}")
-    return np.array(model_rdms.get_vectors(), dtype=float), np.array(neural_rdms.get_vectors(), dtype=float)
+    return np.asarray(model_rdms.get_vectors(), dtype=float), np.asarray(neural_rdms.get_vectors(), dtype=float)
 
 
 def counts_of_draws(draws: np.ndarray, n_stimuli: int) -> np.ndarray:
@@ -258,7 +258,7 @@ def _fits_of_neurons(
     stays = np.ones((1, n_stimuli), dtype=int)
     for rows, _, measured in _shared_pairs(models, np.zeros((1, models.shape[1]))):
         pairs = Pairs(n_stimuli, measured, clusters)
-        kernel = method.kernel(method.settled(models[rows][:, measured]), None, pairs, device)
+        kernel = method.kernel(_selected(models, rows, measured), None, pairs, device)
         for block in _blocks(n_draws, 3 * kernel.numbers_per_draw):
             drawn = neurons.rdms(population.counts[block])
             stimuli = np.broadcast_to(stays if counts is None else counts[block], (len(drawn), n_stimuli))
@@ -283,10 +283,17 @@ def _shared_pairs(models: np.ndarray, recordings: np.ndarray) -> Iterator[tuple[
                 yield model_rows, recording_rows, measured
 
 
+def _selected(vectors: np.ndarray, rows: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Some rows and pairs of RDMs; the RDMs themselves, and no copy, if these are all."""
+    if (len(rows), len(measured)) == vectors.shape:
+        return vectors
+    return vectors[rows][:, measured]
+
+
 def _rows_by_mask(vectors: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    if not any(np.isnan(row).any() for row in vectors):
+        return [(np.arange(len(vectors)), np.ones(vectors.shape[1], dtype=bool))]
     measured = ~np.isnan(vectors)
-    if measured.all():
-        return [(np.arange(len(vectors)), measured[0])]
     rows_of: dict[bytes, list[int]] = {}
     for row, packed in enumerate(np.packbits(measured, axis=1)):
         rows_of.setdefault(packed.tobytes(), []).append(row)

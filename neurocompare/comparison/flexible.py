@@ -15,7 +15,8 @@ from scipy.linalg import cholesky
 from scipy.optimize import nnls
 
 from neural_data.errors import InputError, closest
-from neurocompare.comparison.fit_kernels import BLOCK_BYTES, Pairs
+from neurocompare.comparison.drawn_pairs import Pairs
+from neurocompare.comparison.fit_kernels import BLOCK_BYTES
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
 from neurocompare.comparison.inference import (

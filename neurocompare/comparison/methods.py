@@ -14,7 +14,8 @@ import numpy as np
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import tie_starts
-from neurocompare.comparison.fit_kernels import Kernel, Pairs, ProductKernel, rank_kernel, settle_values, tau_kernel
+from neurocompare.comparison.drawn_pairs import Pairs
+from neurocompare.comparison.fit_kernels import Kernel, ProductKernel, rank_kernel, settle_values, tau_kernel
 from neurocompare.representations.correlation import correlate_rows
 
 __all__ = ["METHODS", "Method", "find_method"]
@@ -35,7 +36,7 @@ class Method:
     kernel : callable
         ``(models, recordings, pairs, device)`` to a :class:`~neurocompare.comparison.fit_kernels.Kernel`.
     settle : callable or None
-        Shifts and scales vectors (n_rdms, n_pairs) for the kernel, without changing any fit.
+        Shifts and scales vectors (n_rdms, n_pairs) without changing any fit, so that sums over pairs keep their digits.
     centred : bool
         Whether a constant added to all dissimilarities of an RDM does not change its fits.
     ranked : bool
@@ -60,7 +61,7 @@ class Method:
     rowwise: Rowwise | None = None
 
     def settled(self, vectors: np.ndarray) -> np.ndarray:
-        """Vectors (n_rdms, n_pairs) prepared for the kernel."""
+        """Vectors (n_rdms, n_pairs) prepared for sums over pairs, as kernels prepare them themselves."""
         return vectors if self.settle is None else self.settle(vectors)
 
 

@@ -5,16 +5,19 @@ Takes NumPy arrays or torch tensors; gives one number for each pair of vectors a
 
 from __future__ import annotations
 
-from typing import TypeVar
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from neural_data.rounding import RESOLUTION
 
 __all__ = ["correlate_rows", "varying"]
 
-ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:
+    import torch
+
+ArrayOrTensor = TypeVar("ArrayOrTensor", np.ndarray, "torch.Tensor")
 
 
 def correlate_rows(first: ArrayOrTensor, second: ArrayOrTensor, kept: ArrayOrTensor | None = None) -> ArrayOrTensor:
@@ -67,23 +70,28 @@ def varying(spread: ArrayOrTensor, power: ArrayOrTensor) -> ArrayOrTensor:
         True if deviations exceed ``RESOLUTION`` of the numbers, as in ``neural_data.rounding``; for float32, 3.5e-4, as
         smaller deviations have lost half of their digits. False for NaN.
     """
-    information = np.finfo(spread.dtype) if isinstance(spread, np.ndarray | np.generic) else torch.finfo(spread.dtype)
-    return spread > max(RESOLUTION**2, float(information.eps)) * power
+    return spread > max(RESOLUTION**2, float(_library(spread).finfo(spread.dtype).eps)) * power
 
 
-def _floating(vectors: ArrayOrTensor) -> ArrayOrTensor:
-    if isinstance(vectors, torch.Tensor):
-        return vectors if vectors.is_floating_point() else vectors.double()
-    return np.asarray(vectors, dtype=float)
+def _library(values: object) -> Any:
+    """NumPy, or torch for a tensor; torch is not imported for arrays, since it takes seconds."""
+    torch = sys.modules.get("torch")
+    return np if torch is None or not isinstance(values, torch.Tensor) else torch
+
+
+def _floating(vectors: Any) -> Any:
+    if _library(vectors) is np:
+        return np.asarray(vectors, dtype=float)
+    return vectors if vectors.is_floating_point() else vectors.double()
 
 
 def _vecdot(first: ArrayOrTensor, second: ArrayOrTensor) -> ArrayOrTensor:
-    return torch.linalg.vecdot(first, second) if isinstance(first, torch.Tensor) else np.vecdot(first, second)
+    return _library(first).linalg.vecdot(first, second)
 
 
-def _double(values: ArrayOrTensor) -> ArrayOrTensor:
-    return values.double() if isinstance(values, torch.Tensor) else values
+def _double(values: Any) -> Any:
+    return values if _library(values) is np else values.double()
 
 
 def _where(condition: ArrayOrTensor, values: ArrayOrTensor, otherwise: float) -> ArrayOrTensor:
-    return (torch if isinstance(condition, torch.Tensor) else np).where(condition, values, otherwise)
+    return _library(condition).where(condition, values, otherwise)

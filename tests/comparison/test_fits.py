@@ -7,7 +7,7 @@ import pytest
 from rsatoolbox.rdm import RDMs, compare
 
 from neural_data.errors import InputError
-from neurocompare.comparison import fits as fits_module
+from neurocompare.comparison import fit_kernels, fits as fits_module
 from neurocompare.comparison.fits import ResampledNeurons, compare_rdms, fits_on_counts, fits_on_draws
 from neurocompare.comparison.methods import METHODS
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
@@ -95,6 +95,41 @@ def test_draws_are_the_same_in_blocks_of_any_size(method, monkeypatch, rng):
     whole = fits_on_draws(models, neural, draws, method)
     monkeypatch.setattr(fits_module, "BLOCK_BYTES", 1)
     np.testing.assert_allclose(fits_on_draws(models, neural, draws, method), whole, atol=1e-14)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize("method", ["corr", "cosine_cov"])
+def test_draws_are_the_same_in_tiles_of_any_size(method, device, monkeypatch, rng):
+    models, neural = (random_rdms(n, 12, n).get_vectors() for n in (5, 3))
+    models[:, 7] = np.nan
+    neural[1, [2, 30]] = np.nan
+    counts = rng.integers(0, 3, (21, 12))
+    population = ResampledNeurons(rng.random((12, 9)), rng.integers(0, 3, (21, 9)))
+
+    def all_fits():
+        options = {"method": method, "clusters": np.arange(12) // 3, "device": device}
+        return [
+            fits_on_counts(models, neural, counts, **options),
+            fits_on_counts(models, neural, counts[:2], **options),
+            fits_on_counts(np.nan_to_num(models), np.nan_to_num(neural), counts, **options),
+            fits_on_counts(models, population, counts, **options),
+        ]
+
+    whole = all_fits()
+    for name, small in {"TILE_PAIRS": (7, 7), "TILE_ROWS": 4, "TILE_DRAWS": 6, "DEVICE_TILE": (7, 6)}.items():
+        monkeypatch.setattr(fit_kernels, name, small)
+    for found, expected in zip(all_fits(), whole, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_how_long_fits_will_take_is_logged_where_it_is_long(monkeypatch, caplog, rng):
+    models, neural = random_rdms(3, 40, 1), random_rdms(2, 40, 2)
+    monkeypatch.setattr(fit_kernels, "TILE_PAIRS", (8, 8))
+    monkeypatch.setattr(fit_kernels, "LONG_SECONDS", 0.0)
+    with caplog.at_level("INFO"):
+        fits_on_draws(models, neural, rng.integers(0, 40, (4, 40)))
+    assert [line for line in caplog.messages if line.startswith("fits of 3 x 2 RDMs on 4 draws take about")]
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)

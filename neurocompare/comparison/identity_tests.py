@@ -24,7 +24,7 @@ from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
 
-__all__ = ["identity_grid", "identity_null", "permute_identities"]
+__all__ = ["identity_grid", "identity_null", "identity_orders", "permute_identities"]
 
 BLOCK_NUMBERS = 2**23
 
@@ -138,22 +138,38 @@ def identity_null(
     -------
     array of shape (n_permutations, n_statistics, n_recordings)
     """
-    n_identities, n_stimuli = len(places), places.size
-    if math.factorial(n_identities) - 1 <= n_permutations:
-        moves = np.array(list(permutations(range(n_identities)))[1:])
-    else:
-        moves = np.array([rng.permutation(n_identities) for _ in range(n_permutations)])
-    orders = np.empty((len(moves), n_stimuli), dtype=int)
-    orders[:, places] = places[moves]
+    n_stimuli = places.size
+    orders = identity_orders(places, n_permutations, rng=rng)
     first, second = np.triu_indices(n_stimuli, 1)
     step = max(1, BLOCK_NUMBERS // len(first))
     null = []
     for vector in recordings:
         square = np.zeros((n_stimuli, n_stimuli))
         square[first, second] = square[second, first] = vector
-        blocks = (orders[start : start + step] for start in range(0, len(moves), step))
+        blocks = (orders[start : start + step] for start in range(0, len(orders), step))
         null.append(np.concatenate([statistic(square[o[:, first], o[:, second]]).T for o in blocks]))
     return np.stack(null, axis=2)
+
+
+def identity_orders(places: np.ndarray, n_permutations: int, *, rng: np.random.Generator) -> np.ndarray:
+    """Orders of the stimuli under permuted identities, views kept, (n_permutations, n_stimuli).
+
+    Parameters
+    ----------
+    places : integer array of shape (n_identities, n_views)
+        From :func:`identity_grid`.
+    n_permutations : int
+        Number of permutations; if fewer exist, all of them except the identity permutation.
+    rng : numpy.random.Generator
+    """
+    n_identities = len(places)
+    if math.factorial(n_identities) - 1 <= n_permutations:
+        moves = np.array(list(permutations(range(n_identities)))[1:])
+    else:
+        moves = np.array([rng.permutation(n_identities) for _ in range(n_permutations)])
+    orders = np.empty((len(moves), places.size), dtype=int)
+    orders[:, places] = places[moves]
+    return orders
 
 
 def identity_grid(patterns: pd.DataFrame) -> np.ndarray:

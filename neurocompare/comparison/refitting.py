@@ -31,6 +31,7 @@ __all__ = [
     "Experiment",
     "Statistic",
     "bootstrap_deviations",
+    "crossed_deviations",
     "estimate_fits",
     "jackknife_deviations",
     "resample_fits",
@@ -247,7 +248,35 @@ def jackknife_deviations(
                 table = np.concatenate([table, z[:, None]], axis=1)
             tables.append(table)
             neuron_operators.append(jackknife_operator(shares))
-    return _stacked([_of_region(tables, neuron_operators, operator, group, experiment) for group in groups])
+    return crossed_deviations(tables, neuron_operators, operator, groups, experiment.factors)
+
+
+def crossed_deviations(
+    tables: list[np.ndarray],
+    neuron_operators: list[np.ndarray],
+    operator: np.ndarray | None,
+    groups: list[np.ndarray],
+    factors: tuple[str, ...],
+) -> FitsOf:
+    """Deviations out of tables of statistics with parts of the factors left out.
+
+    Parameters
+    ----------
+    tables : list of arrays of shape (n_pattern_parts + 1, n_statistics, n_neuron_parts + 1)
+        One per population; the last place of an axis is without leaving out. Without a factor its axis has length 1.
+    neuron_operators : list of arrays
+        Of each population, from ``resampling.jackknife_operator``; empty if neurons are not left out.
+    operator : array or None
+        The same over parts of the stimuli; None if they are not left out.
+    groups : list of integer arrays
+        Populations of each row of the result.
+    factors : tuple of str
+
+    Returns
+    -------
+    dict of tuple of str to array of shape (n_refits, n_statistics, n_rows)
+    """
+    return _stacked([_of_region(tables, neuron_operators, operator, group, factors) for group in groups])
 
 
 def _of_region(
@@ -255,27 +284,28 @@ def _of_region(
     neuron_operators: list[np.ndarray],
     operator: np.ndarray | None,
     group: np.ndarray,
-    experiment: Experiment,
+    factors: tuple[str, ...],
 ) -> FitsOf:
     """Deviations (n_refits, n_models) of one region out of its tables (pattern parts + 1, models, neuron parts + 1)."""
     found: FitsOf = {}
+    pattern = factors_along("stimuli", factors)
     subjects = np.stack([tables[row][:, :, -1] for row in group], axis=2)
     if operator is not None:
-        found[experiment.pattern] = np.tensordot(operator, subjects.mean(axis=2), 1)
-    for factor in factors_along("neurons", experiment.factors):
+        found[pattern] = np.tensordot(operator, subjects.mean(axis=2), 1)
+    for factor in factors_along("neurons", factors):
         single = [neuron_operators[row] @ tables[row][-1].T for row in group]
         found[factor,] = np.concatenate(single) / len(group)
         if operator is not None:
             both = [_interaction(operator, neuron_operators[row], tables[row]) for row in group]
-            found[*experiment.pattern, factor] = np.concatenate(both) / len(group)
-    for factor in factors_along("subjects", experiment.factors):
+            found[*pattern, factor] = np.concatenate(both) / len(group)
+    for factor in factors_along("subjects", factors):
         n = len(group)
         others = (subjects.sum(axis=2, keepdims=True) - subjects) / (n - 1)
         table = np.concatenate([others, subjects.mean(axis=2, keepdims=True)], axis=2)
         by_subject = jackknife_operator(np.full(n, 1 / n))
         found[factor,] = by_subject @ table[-1].T
         if operator is not None:
-            found[*experiment.pattern, factor] = _interaction(operator, by_subject, table)
+            found[*pattern, factor] = _interaction(operator, by_subject, table)
     return found
 
 

@@ -34,7 +34,14 @@ from neurocompare.representations.rdms import (
     zscore_units,
 )
 
-__all__ = ["EVERY_REGION", "PopulationRequest", "compute_neural_rdms", "dissimilarities", "populations"]
+__all__ = [
+    "EVERY_REGION",
+    "PopulationRequest",
+    "compute_neural_rdms",
+    "dissimilarities",
+    "populations",
+    "trials_of",
+]
 
 log = logging.getLogger(__name__)
 
@@ -176,7 +183,7 @@ def populations(
     patterns = patterns.loc[means.index]
     neurons = pd.DataFrame({name: flat[name].values for name in ("neuroid_id", "region", "subject")})
     kept = neurons["neuroid_id"].isin(means.columns).to_numpy()
-    trials = _trials(flat.isel(neuroid=np.flatnonzero(kept)), means.index.tolist()) if with_trials else None
+    trials = trials_of(flat.isel(neuroid=np.flatnonzero(kept)), means.index.tolist()) if with_trials else None
     neurons = neurons[kept].reset_index(drop=True)
     lost = [region for region in regions_of(flat) if region not in set(neurons["region"])]
     if lost:
@@ -268,7 +275,7 @@ def _stimulus_set(recording: xr.DataArray, stimuli: StimulusSet | None, patterns
     return known.take(known.table.index.get_indexer(patterns.index))
 
 
-def _trials(flat: xr.DataArray, stimulus_ids: list[str]) -> np.ndarray:
+def trials_of(flat: xr.DataArray, stimulus_ids: list[str]) -> np.ndarray:
     """Responses (n_repetitions, n_stimuli, n_neurons), with the smallest number of repetitions of any cell.
 
     Repetitions are taken in order, so trials of simultaneously recorded neurons stay aligned if none is missing.

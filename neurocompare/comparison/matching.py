@@ -1,0 +1,155 @@
+"""One-to-one matching: for every neuron of a patch one unit of a layer, chosen on some identities, tested on others.
+
+Unlike a linear read-out it asks whether single units of a layer are tuned as single neurons are, which a rotation of
+the layer's space would destroy. Matching and test are those of a read-out whose prediction is the response of one unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from rsatoolbox.rdm import RDMs
+from scipy.optimize import linear_sum_assignment
+
+from neural_data.errors import InputError
+from neural_data.rounding import is_constant
+from neurocompare.comparison.encoding import (
+    Cell,
+    Design,
+    Encoding,
+    EncodingResult,
+    design_of,
+    neurons_of,
+    pooled_result,
+    undefined_cell,
+)
+from neurocompare.comparison.inference import default_factors
+from neurocompare.comparison.patch_responses import patch_responses
+from neurocompare.comparison.resampling import check_factors
+from neurocompare.comparison.ridge import SCORES, weighted_scores
+from neurocompare.representations.rdms import pattern_table, rdm_table
+
+__all__ = ["infer_matching", "match_units"]
+
+MOST_UNITS = 1000
+
+
+def infer_matching(
+    features: Mapping[str, np.ndarray],
+    recording: xr.DataArray | Mapping,
+    layers: RDMs,
+    *,
+    resample: str | Sequence[str] | None = None,
+    n_folds: int = 5,
+    most_units: int = MOST_UNITS,
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> EncodingResult:
+    """Held-out correlation of neurons with the units matched to them, one unit for one neuron.
+
+    Parameters
+    ----------
+    features : mapping of str to array of shape (n_stimuli, n_units)
+        Units of each layer by its name, in the order of the stimuli of ``layers``.
+    recording, resample, confidence, rng
+        As in ``infer_encoding``.
+    layers : rsatoolbox.rdm.RDMs
+        RDMs that name the layers and the stimuli: RDM descriptor ``layer``, pattern descriptors ``stimulus_id`` and,
+        where known, ``identity``.
+    n_folds : int
+        Folds of identities; units are matched outside a fold and tested inside.
+    most_units : int
+        Of a layer with more units, so many are taken at random.
+
+    Returns
+    -------
+    EncodingResult
+        ``penalty`` is empty. Matches are those of all identities outside a fold, also where identities are left out.
+
+    Raises
+    ------
+    InputError
+        If a layer lacks its features, or has not one row per stimulus.
+
+    References
+    ----------
+    Li, Yosinski, Clune, Lipson & Hopcroft (2015), arXiv:1511.07543. Khosla & Williams (2024), arXiv:2311.09466, of
+    which this is the hard assignment, cross-validated.
+    """
+    patterns, ids = pattern_table(layers), [str(one) for one in layers.pattern_descriptors["stimulus_id"]]
+    models = rdm_table(layers)
+    factors = check_factors(resample if resample is not None else default_factors(layers, layers, recording=recording))
+    across = "identity" if default_factors(layers, layers) == ("identity",) else "stimulus"
+    settings = Encoding(across=across, n_folds=n_folds, penalties=(1.0,))
+    patches = patch_responses(recording, ids)
+    design = design_of(settings, across, patterns.reset_index(), factors, (2, 0), rng)
+    populations = [neurons_of(patch, design, 2, True, rng) for patch in patches]
+    cells = []
+    for layer in models["layer"]:
+        units = _units(features, str(layer), len(ids), most_units, rng)
+        row = []
+        for neurons in populations:
+            if not units.shape[1]:
+                row.append(undefined_cell(design, neurons))
+                continue
+            matched = _matched_responses(units, neurons.scaled, design)
+            scores = weighted_scores(SCORES["corr"], neurons.scaled, matched, design.weights, design.folds)
+            drawn = np.full(len(design.counts), np.nanmean(scores[-1]) if np.isfinite(scores[-1]).any() else np.nan)
+            row.append(Cell(scores, drawn, None, np.full(scores.shape[1], np.nan)))
+        cells.append(row)
+    return pooled_result(cells, models, settings, across, patterns, design, populations, confidence)
+
+
+def match_units(units: np.ndarray, neurons: np.ndarray) -> np.ndarray:
+    """Position of the unit matched to each neuron: distinct units with the largest sum of correlations.
+
+    Parameters
+    ----------
+    units, neurons : arrays of shape (n_stimuli, n_units) and (n_stimuli, n_neurons)
+
+    Returns
+    -------
+    integer array of shape (n_neurons,)
+        -1 for neurons that are left without a unit, where there are more neurons than units.
+    """
+    similar = _scores(neurons).T @ _scores(units) / len(units)
+    rows, columns = linear_sum_assignment(similar, maximize=True)
+    found = np.full(neurons.shape[1], -1)
+    found[rows] = columns
+    return found
+
+
+def _scores(values: np.ndarray) -> np.ndarray:
+    """Columns at mean 0 and variance 1; 0 where constant."""
+    centred = values - values.mean(axis=0)
+    spread = np.where(is_constant(values, axis=0), 0.0, centred.std(axis=0))
+    return np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+
+
+def _matched_responses(units: np.ndarray, neurons: np.ndarray, design: Design) -> np.ndarray:
+    """Responses of the units matched outside each fold, to the stimuli inside; constant without a unit."""
+    found = np.zeros(neurons.shape)
+    for fold in range(int(design.folds.max()) + 1):
+        inside = design.folds == fold
+        matched = match_units(units[~inside], neurons[~inside])
+        there = matched >= 0
+        values = units[inside][:, matched[there]]
+        spread = units[~inside][:, matched[there]].std(axis=0)
+        found[np.ix_(inside, there)] = values / np.where(spread > 0, spread, 1.0)
+    return found
+
+
+def _units(
+    features: Mapping[str, np.ndarray], layer: str, n_stimuli: int, most: int, rng: np.random.Generator
+) -> np.ndarray:
+    if layer not in features:
+        raise InputError(f"there are no features of layer {layer!r}; there are those of {', '.join(features)}")
+    units = np.asarray(features[layer], dtype=float).reshape(len(features[layer]), -1)
+    if len(units) != n_stimuli or not np.isfinite(units).all():
+        raise InputError(f"features of layer {layer!r} must be finite, one row for each of {n_stimuli} stimuli")
+    varying = np.flatnonzero(~is_constant(units, axis=0))
+    if len(varying) > most:
+        varying = np.sort(rng.choice(varying, most, replace=False))
+    return units[:, varying]

@@ -30,7 +30,14 @@ from neurocompare.comparison.layer_tests import deal_folds, training_counts
 from neurocompare.comparison.methods import METHODS, Method
 from neurocompare.representations.rdms import rdm_table
 
-__all__ = ["FLEXIBLE_METHODS", "fit_weights", "flexible_fits"]
+__all__ = [
+    "FLEXIBLE_METHODS",
+    "fit_weights",
+    "flexible_fits",
+    "flexible_method",
+    "held_out_fits",
+    "scaled_rdms",
+]
 
 FLEXIBLE_METHODS = tuple(name for name, method in METHODS.items() if method.linear)
 """Measures of fit that least squares maximises."""
@@ -59,10 +66,10 @@ def fit_weights(model_rdms: RDMs, neural_rdms: RDMs, method: str = "corr") -> np
     InputError
         If the stimuli differ or the method cannot be fitted.
     """
-    measure = _flexible(method)
+    measure = flexible_method(method)
     models, recordings = matched_vectors(model_rdms, neural_rdms)
     measured = ~(np.isnan(models).any(axis=0) | np.isnan(recordings).any(axis=0))
-    scales, models = _scaled(models[:, measured], measure)
+    scales, models = scaled_rdms(models[:, measured], measure)
     moments = _Moments(models, recordings[:, measured], np.ones((1, int(measured.sum()))), measure)
     weights = moments.best_weights()[0] / scales[:, None]
     length = np.linalg.norm(weights, axis=0)
@@ -113,7 +120,7 @@ def flexible_fits(
     InputError
         If RDMs and recording do not match, there are fewer than four identities, or an RDM holds NaN.
     """
-    measure = _flexible(method)
+    measure = flexible_method(method)
     comparison = Comparison(resample=resample, method=method)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     if "identity" not in experiment.factors:
@@ -123,32 +130,11 @@ def flexible_fits(
     folds = deal_folds(experiment.codes, n_folds, n_splits, rng)
     train = training_counts(folds)
     networks = list(networks_of(rdm_table(model_rdms)))
-    scaled = [_scaled(experiment.models[members], measure) for _, members in networks]
+    scaled = [scaled_rdms(experiment.models[members], measure)[1] for _, members in networks]
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Held-out fits (n_counts, n_networks, n_recordings)."""
-        # A stimulus that is undefined for some neurons has no dissimilarities there; it drops out for all.
-        measured = np.flatnonzero(~np.isnan(recordings).any(axis=0))
-        return np.stack(
-            [_held_out(m[:, measured], recordings[:, measured], counts, measured) for _, m in scaled], axis=1
-        )
-
-    def _held_out(models: np.ndarray, recordings: np.ndarray, counts: np.ndarray, measured: np.ndarray) -> np.ndarray:
-        fits = np.empty((len(counts), len(train), len(recordings)))
-        step = max(1, BLOCK_BYTES // (16 * len(train) * len(measured)))
-        for start in range(0, len(counts), step):
-            block = counts[start : start + step]
-            fitted, tested = (
-                _Moments(
-                    models,
-                    recordings,
-                    Pairs(counts.shape[1], measured).weights((block[:, None] * kept).reshape(-1, counts.shape[1])),
-                    measure,
-                )
-                for kept in (train, 1 - train)
-            )
-            fits[start : start + step] = tested.fits(fitted.best_weights()).reshape(len(block), len(train), -1)
-        return fits.mean(axis=1)
+        return np.stack([held_out_fits(models, recordings, counts, train, measure) for models in scaled], axis=1)
 
     table = result_rows(neural_rdms, experiment)
     result = jackknife_result(
@@ -164,7 +150,7 @@ def flexible_fits(
     rows = []
     models = rdm_table(model_rdms)
     for k, (labels, members) in enumerate(networks):
-        whole = _Moments(scaled[k][1], experiment.recordings, np.ones((1, experiment.models.shape[1])), measure)
+        whole = _Moments(scaled[k], experiment.recordings, np.ones((1, experiment.models.shape[1])), measure)
         weights = whole.best_weights()
         in_sample = whole.fits(weights)[0]
         names = models["layer"].to_numpy()[members] if "layer" in models.columns else members
@@ -189,6 +175,46 @@ def flexible_fits(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def held_out_fits(
+    models: np.ndarray, recordings: np.ndarray, counts: np.ndarray, train: np.ndarray, method: Method
+) -> np.ndarray:
+    """Fits of non-negatively weighted sums of RDMs on the stimuli of each fold, weighted on the others.
+
+    Parameters
+    ----------
+    models, recordings : arrays of shape (n_models, n_pairs) and (n_recordings, n_pairs)
+        A pair that is NaN in a recording (a stimulus undefined for its neurons) drops out for all.
+    counts : integer array of shape (n_counts, n_stimuli)
+        How often each stimulus counts.
+    train : integer array of shape (n_folds, n_stimuli)
+        1 outside each fold, 0 inside; from ``layer_tests.training_counts``.
+    method : Method
+        One that least squares maximises.
+
+    Returns
+    -------
+    array of shape (n_counts, n_recordings)
+        Mean over folds.
+    """
+    measured = np.flatnonzero(~np.isnan(recordings).any(axis=0))
+    models, recordings = models[:, measured], recordings[:, measured]
+    fits = np.empty((len(counts), len(train), len(recordings)))
+    step = max(1, BLOCK_BYTES // (16 * len(train) * len(measured)))
+    for start in range(0, len(counts), step):
+        block = counts[start : start + step]
+        fitted, tested = (
+            _Moments(
+                models,
+                recordings,
+                Pairs(counts.shape[1], measured).weights((block[:, None] * kept).reshape(-1, counts.shape[1])),
+                method,
+            )
+            for kept in (train, 1 - train)
+        )
+        fits[start : start + step] = tested.fits(fitted.best_weights()).reshape(len(block), len(train), -1)
+    return fits.mean(axis=1)
 
 
 class _Moments:
@@ -239,14 +265,15 @@ class _Moments:
         return product / np.sqrt(np.where(spread > 0, spread, np.nan))
 
 
-def _scaled(models: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
+def scaled_rdms(models: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Spread of each RDM, and the RDMs divided by it."""
     values = models - models.mean(axis=1, keepdims=True) if method.centred else models
     scales = np.sqrt(np.mean(values**2, axis=1))
     return np.where(scales > 0, scales, 1), method.settled(models)
 
 
-def _flexible(method: str) -> Method:
+def flexible_method(method: str) -> Method:
+    """The record of a method that least squares maximises; InputError for others."""
     if method not in FLEXIBLE_METHODS:
         raise InputError(
             f"layers are reweighted by least squares; no method {method!r}: {closest(method, FLEXIBLE_METHODS)}"

@@ -17,6 +17,7 @@ from scipy import stats
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
+from neurocompare.comparison.equivalence_tests import conclusions, p_equal
 from neurocompare.comparison.fit_text import RECORDING_COLUMNS, html_text, summary_text
 from neurocompare.comparison.multiplicity import adjust, rejects, share_at_least
 from neurocompare.comparison.resampling import FACTORS, factors_along
@@ -441,19 +442,23 @@ class FitResult:
         df = self.df.min() if across else self.df
         return estimates, se, 2 * stats.t.sf(np.abs(_ratio(estimates, se)), df)
 
-    def pairwise(self, correction: str = "bh") -> pd.DataFrame:
+    def pairwise(self, correction: str = "bh", *, margin: float | None = None) -> pd.DataFrame:
         """Differences between all pairs of models (layers) within each recording, tested two-sided.
 
         Parameters
         ----------
         correction : {"bh", "holm", "max", "none"}
             How ``p_adjusted`` is adjusted over the pairs within a recording.
+        margin : float or None
+            Smallest difference that matters, above 0: tests whether fits are equal within it, too.
 
         Returns
         -------
         pandas.DataFrame
             Columns ``region, subject``, the models' descriptors with ``_1`` and ``_2``, ``difference`` (first minus
-            second), ``se, ci_low, ci_high, p, p_adjusted, correction``.
+            second), ``se, ci_low, ci_high, p, p_adjusted, correction``; with a margin also ``margin, p_equal`` (two
+            one-sided tests), ``p_equal_adjusted`` (over the pairs; Holm where p is adjusted by ``max``) and
+            ``conclusion``, see ``equivalence.conclusions``.
         """
         first, second = np.triu_indices(len(self.models), 1)
         frames = []
@@ -482,6 +487,15 @@ class FitResult:
                     correction=correction,
                 )
             )
+            if margin is not None:
+                within = p_equal(difference, se, self.df[r], margin)
+                adjusted = adjust(within, "holm" if correction == "max" else correction)
+                frames[-1] = frames[-1].assign(
+                    margin=margin,
+                    p_equal=within,
+                    p_equal_adjusted=adjusted,
+                    conclusion=conclusions(frames[-1]["p_adjusted"].to_numpy(), adjusted, margin, self.confidence),
+                )
         return pd.concat(frames, ignore_index=True)
 
     def _differences(self, first: np.ndarray, second: np.ndarray, r: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,78 @@
+"""Tests of equality: whether differences are smaller than the smallest difference that matters.
+
+A test that does not reject says nothing of equality. Two one-sided tests do: a difference is within a margin where it
+is significantly above minus the margin and below the margin. Takes and gives arrays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from neural_data.errors import InputError
+from neurocompare.comparison.multiplicity import rejects
+
+__all__ = ["check_margin", "conclusions", "one_sided", "p_equal"]
+
+
+def check_margin(margin: float) -> float:
+    """The margin, a number above 0.
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if not (np.isfinite(margin) and margin > 0):
+        raise InputError(f"the smallest difference that matters must be a number above 0; got {margin}")
+    return float(margin)
+
+
+def p_equal(difference: np.ndarray, se: np.ndarray, df: np.ndarray | float, margin: float) -> np.ndarray:
+    """P of two one-sided t tests: small where a difference lies within the margin on both sides.
+
+    Parameters
+    ----------
+    difference, se : arrays of one shape
+    df : array or float
+        Degrees of freedom.
+    margin : float
+        Smallest difference that matters, above 0.
+
+    Returns
+    -------
+    array
+        The larger of the two p values; NaN where the standard error is 0 or NaN.
+
+    References
+    ----------
+    Schuirmann (1987), J Pharmacokinet Biopharm 15:657.
+    """
+    return one_sided(check_margin(margin) - np.abs(difference), se, df)
+
+
+def one_sided(estimate: np.ndarray, se: np.ndarray, df: np.ndarray | float) -> np.ndarray:
+    """P of a one-sided t test of estimates against 0; NaN where the standard error is 0 or NaN."""
+    t = np.divide(estimate, se, out=np.full(np.shape(estimate), np.nan), where=np.asarray(se) > 0)
+    return stats.t.sf(t, df)
+
+
+def conclusions(p: np.ndarray, p_within: np.ndarray, margin: float, confidence: float = 0.95) -> np.ndarray:
+    """What two tests of a difference say together.
+
+    Parameters
+    ----------
+    p, p_within : arrays of one shape
+        Corrected p values of the difference against 0, and of :func:`p_equal`.
+    margin : float
+    confidence : float
+
+    Returns
+    -------
+    array of str
+        ``different``; ``equal within 0.05``; ``different by less than 0.05``, where both tests reject; ``undecided``,
+        where neither does or they are undefined.
+    """
+    apart, within = rejects(p, confidence), rejects(p_within, confidence)
+    names = ["undecided", "different", f"equal within {margin:g}", f"different by less than {margin:g}"]
+    return np.array(names, dtype=object)[apart.astype(int) + 2 * within.astype(int)]

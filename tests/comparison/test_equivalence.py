@@ -1,0 +1,98 @@
+"""Equality within a margin: the tests of statsmodels, conclusions, and layers beside another animal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.weightstats import DescrStatsW
+
+from neural_data.errors import InputError
+from neural_data.recordings import make_recording
+from neurocompare.comparison.equivalence import ANIMAL_COLUMNS, compare_with_animals
+from neurocompare.comparison.equivalence_tests import conclusions, p_equal
+from neurocompare.comparison.inference import infer_fits
+from tests.comparison.test_layer_tests import network, recorded, views_of
+
+
+def test_p_of_equality_is_that_of_two_one_sided_tests(rng):
+    values = rng.normal(0.02, 0.1, 30)
+    expected = DescrStatsW(values).ttost_mean(-0.05, 0.05)[0]
+    found = p_equal(values.mean(), values.std(ddof=1) / np.sqrt(30), 29, 0.05)
+    assert found == pytest.approx(expected)
+
+
+def test_conclusions_name_the_margin():
+    p, within = np.array([0.01, 0.01, 0.5, 0.5, np.nan]), np.array([0.5, 0.01, 0.01, 0.5, np.nan])
+    assert conclusions(p, within, 0.05).tolist() == [
+        "different",
+        "different by less than 0.05",
+        "equal within 0.05",
+        "undecided",
+        "undecided",
+    ]
+    with pytest.raises(InputError, match="above 0"):
+        p_equal(np.zeros(2), np.ones(2), 5, 0.0)
+    assert np.isnan(p_equal(np.zeros(1), np.zeros(1), 5, 0.1)).all()
+
+
+def test_pairs_of_layers_can_be_equal(rng):
+    patterns = views_of(12)
+    base = rng.standard_normal((36, 60)) + 2 * np.repeat(rng.standard_normal((12, 60)), 3, axis=0)
+    layers = [base, base + 0.05 * rng.standard_normal((36, 60)), rng.standard_normal((36, 60))]
+    responses, neural = recorded(layers, patterns, {"AL": 0}, rng)
+    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=50, rng=rng)
+    assert "conclusion" not in result.pairwise()
+    table = result.pairwise("holm", margin=0.05).set_index(["layer_1", "layer_2"])
+    assert table.loc[("layer0", "layer1"), "conclusion"].endswith("0.05")
+    assert table.loc[("layer0", "layer2"), "conclusion"] == "different"
+    np.testing.assert_allclose(table["p_equal"], p_equal(table["difference"], table["se"], result.df[0], 0.05))
+
+
+@pytest.fixture(scope="module")
+def animals():
+    """Two animals whose neurons read one layer, and layers of which one is that one, one is unrelated."""
+    rng = np.random.default_rng(2)
+    patterns = views_of(12)
+    layers = [rng.standard_normal((36, 60)) + 2 * np.repeat(rng.standard_normal((12, 60)), 3, axis=0) for _ in "ab"]
+    weights = rng.standard_normal((60, 80))
+    responses = layers[0] @ weights / 8 + rng.standard_normal((36, 80))
+    neuroids = pd.DataFrame(
+        {"neuroid_id": [f"n{k}" for k in range(80)], "region": "AL", "subject": ["m1"] * 40 + ["m2"] * 40}
+    )
+    recording = make_recording(
+        responses,
+        presentations=pd.DataFrame({"stimulus_id": patterns["stimulus_id"]}),
+        neuroids=neuroids,
+        units="normalized",
+    )
+    return network(layers, patterns), recording
+
+
+def test_a_true_layer_is_no_further_than_another_animal_and_an_unrelated_one_is(animals):
+    models, recording = animals
+    table = compare_with_animals(models, recording, margin=0.05, rng=np.random.default_rng(1))
+    assert tuple(table.columns) == ANIMAL_COLUMNS
+    assert table["subject"].tolist() == ["m1", "m1", "m2", "m2"]
+    assert table["other_subjects"].tolist() == ["m2", "m2", "m1", "m1"]
+    own, unrelated = table[table["layer"] == "layer0"], table[table["layer"] == "layer1"]
+    assert (own["conclusion"] == "no further than another animal (within 0.05)").all()
+    assert (unrelated["conclusion"] == "further than another animal").all()
+    # Fits are symmetric: with two animals, each is as far from the other.
+    assert table["fit_of_animals"].nunique() == 1 or np.ptp(table["fit_of_animals"]) < 1e-9
+    np.testing.assert_allclose(table["difference"], table["fit"] - table["fit_of_animals"])
+
+
+def test_the_other_animals_neurons_add_their_own_error(animals):
+    models, recording = animals
+    with_neurons = compare_with_animals(models, recording, margin=0.05, rng=np.random.default_rng(1))
+    alone = compare_with_animals(models, recording, margin=0.05, resample="identity", rng=np.random.default_rng(1))
+    np.testing.assert_allclose(with_neurons["difference"], alone["difference"])
+    own = with_neurons["layer"] == "layer0"
+    assert (with_neurons[own]["se"] > alone[own]["se"]).all()
+
+
+def test_one_animal_has_no_other(animals):
+    models, recording = animals
+    with pytest.raises(InputError, match="at least two subjects"):
+        compare_with_animals(models, recording.isel(neuroid=slice(0, 40)), margin=0.05, rng=np.random.default_rng(1))

@@ -570,7 +570,7 @@ def pooled_result(
     rows = pd.DataFrame([{"region": n.patch.region, "subject": n.patch.subject} for n in populations])
     n_neurons = np.array([n.scaled.shape[1] for n in populations])
     known = bool(np.isfinite(ceilings).any())
-    sizes = {"stimuli": len(patterns), "neurons": n_neurons}
+    along_stimuli = {name: n_identities if FACTORS[name].together else len(patterns) for name in design.factors}
     n_identities = patterns["identity"].nunique() if "identity" in patterns else None
     null: np.ndarray | str = design.orders
     if not isinstance(null, str):
@@ -583,9 +583,7 @@ def pooled_result(
         deviations={key: found[:, :-1] for key, found in both.items()},
         variance="jackknife",
         sizes={
-            name: np.broadcast_to(
-                n_identities if FACTORS[name].together else sizes[FACTORS[name].axis], n_neurons.shape
-            ).copy()
+            name: n_neurons if FACTORS[name].axis == "neurons" else np.full(len(populations), along_stimuli[name])
             for name in design.factors
         },
         factors=design.factors,

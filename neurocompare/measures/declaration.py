@@ -215,6 +215,7 @@ LAYER_RDMS: dict[str, Callable[[str, str | None], tuple[RdmRequest, ...]]] = {
     "layer_rdms": lambda dissimilarity, normalize: (RdmRequest(dissimilarity, normalize),),
     "view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity"),),
     "raw_view_rdms": lambda _dissimilarity, _normalize: (RdmRequest(within="identity", normalize=None),),
+    "distance_rdms": lambda _dissimilarity, normalize: (RdmRequest("euclidean", normalize),),
     "part_rdms": lambda dissimilarity, normalize: tuple(
         RdmRequest(dissimilarity, normalize, part=part) for part in RDM_PARTS
     ),

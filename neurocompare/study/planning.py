@@ -441,7 +441,7 @@ def _wanted(settings: Study, *, of_views: bool = True) -> tuple[list[tuple[Measu
         ("patches", settings.recording.kind != "none"),
         ("layer_rdms", bool(settings.models)),
         ("fit_result", bool(settings.models) and settings.recording.kind != "none"),
-        *((name, bool(settings.networks)) for name in ("network", "layers", "part_rdms")),
+        *((name, bool(settings.networks)) for name in ("network", "layers", "distance_rdms", "part_rdms")),
         *((name, bool(settings.networks) and of_views) for name in ("view_rdms", "raw_view_rdms")),
     ):
         if not is_there:

@@ -19,15 +19,15 @@ from neurocompare.representations.kernels import feature_rdms
 from tests.comparison.conftest import rdms_of
 from tests.comparison.test_layer_tests import made, network, views_of
 
-FEW = Encoding(score="r2", penalties=(0.1, 1.0, 10.0))
+FEW = Encoding(score="r2", penalties=(0.1, 1.0, 10.0, 1000.0))
 
 
 @pytest.fixture(scope="module")
 def sources():
-    """Thirty identities in three views; two layers with units of their own and units that they share."""
+    """Fifty identities in three views; two layers with units of their own and units that they share."""
     rng = np.random.default_rng(8)
-    patterns = views_of(30).set_index("stimulus_id")
-    own, other, shared = (np.repeat(rng.standard_normal((30, 4)), 3, axis=0) for _ in range(3))
+    patterns = views_of(50).set_index("stimulus_id")
+    own, other, shared = (np.repeat(rng.standard_normal((50, 4)), 3, axis=0) for _ in range(3))
     layers = {"first": np.hstack([own, shared]), "second": np.hstack([other, shared])}
     return patterns, feature_rdms(layers, patterns), {"own": own, "shared": shared}
 
@@ -36,7 +36,7 @@ def sources():
 def test_neurons_that_read_one_part_are_explained_by_it(sources, source):
     _, rdms, parts = sources
     rng = np.random.default_rng(3)
-    responses = parts[source] @ rng.standard_normal((4, 15)) + rng.standard_normal((90, 15))
+    responses = parts[source] @ rng.standard_normal((4, 15)) + rng.standard_normal((150, 15))
     table = partition_responses(rdms, {"AL": responses}, {"A": [0], "B": [1]}, FEW, rng=np.random.default_rng(1))
     assert tuple(table.columns) == PARTITION_COLUMNS
     found = table.set_index(["kind", "part"])
@@ -46,13 +46,13 @@ def test_neurons_that_read_one_part_are_explained_by_it(sources, source):
     assert total > 0.5
     assert found.loc[part, "explained"] > 0.8 * total
     assert found.loc[part, "p"] < 0.001
-    assert all(abs(found.loc[name, "explained"]) < 0.12 for name in others)
+    assert all(abs(found.loc[name, "explained"]) < 0.15 for name in others)
 
 
 def test_parts_add_up_and_those_that_are_not_negative_reproduce_the_sums(sources):
     _, rdms, parts = sources
     rng = np.random.default_rng(3)
-    responses = parts["own"] @ rng.standard_normal((4, 12)) + 2 * rng.standard_normal((90, 12))
+    responses = parts["own"] @ rng.standard_normal((4, 12)) + 2 * rng.standard_normal((150, 12))
     table = partition_responses(rdms, {"AL": responses}, {"A": [0], "B": [1]}, FEW, rng=np.random.default_rng(1))
     kinds = table.groupby("kind")
     total = kinds.get_group("total").iloc[0]
@@ -75,7 +75,7 @@ def test_an_rdm_that_mixes_two_layers_has_both_unique_parts(rng):
     found = table.set_index(["kind", "part"])
     assert len(table) == 1 + 3 + 7
     assert found.loc[("total", "a + b + c"), "explained"] == pytest.approx(1, abs=1e-3)
-    assert (found.loc[[("unique", "a"), ("unique", "b")], "explained"] > 0.1).all()
+    assert (found.loc[[("unique", "a"), ("unique", "b")], "explained"] > 0.01).all()
     assert found.loc[("unique", "c"), "explained"] == pytest.approx(0, abs=1e-3)
     apart = found.loc[["unique", "shared"], "explained"].sum()
     assert apart == pytest.approx(found.loc[("total", "a + b + c"), "explained"])
@@ -115,7 +115,7 @@ def test_what_a_nuisance_explains_is_gone(rng):
 
 def test_sets_and_nuisances_that_make_no_sense_are_refused(sources, rng):
     _, rdms, parts = sources
-    responses = {"AL": parts["own"] + rng.standard_normal((90, 4))}
+    responses = {"AL": parts["own"] + rng.standard_normal((150, 4))}
     for sets in ({"A": [0]}, {"A": [0], "B": [0]}, {"A": [0], "B": []}, {"A": [0], "B": [5]}):
         with pytest.raises(InputError, match="sets"):
             partition_responses(rdms, responses, sets, FEW, rng=rng)

@@ -240,7 +240,7 @@ def infer_encoding(
     settings: Encoding = AS_USUAL,
     *,
     resample: str | Sequence[str] | None = None,
-    joint: Mapping[str, Sequence[int]] | None = None,
+    joint: Mapping[str, Sequence[int] | np.ndarray] | None = None,
     by_subject: bool = False,
     n_draws: int = 1000,
     n_permutations: int = 200,
@@ -319,7 +319,7 @@ def _usual_factors(model_rdms: RDMs, recording: xr.DataArray | Mapping) -> tuple
 
 
 def _models_and_bands(
-    models: pd.DataFrame, joint: Mapping[str, Sequence[int]]
+    models: pd.DataFrame, joint: Mapping[str, Sequence[int] | np.ndarray]
 ) -> tuple[pd.DataFrame, list[np.ndarray]]:
     """Labels of the layers and of the joined ones, and the RDMs of each."""
     if "model" not in models and "layer" not in models:
@@ -570,8 +570,8 @@ def pooled_result(
     rows = pd.DataFrame([{"region": n.patch.region, "subject": n.patch.subject} for n in populations])
     n_neurons = np.array([n.scaled.shape[1] for n in populations])
     known = bool(np.isfinite(ceilings).any())
-    along_stimuli = {name: n_identities if FACTORS[name].together else len(patterns) for name in design.factors}
     n_identities = patterns["identity"].nunique() if "identity" in patterns else None
+    along_stimuli = {name: n_identities if FACTORS[name].together else len(patterns) for name in design.factors}
     null: np.ndarray | str = design.orders
     if not isinstance(null, str):
         null = np.array([[cell.null for cell in row] for row in cells], dtype=float).transpose(2, 0, 1)

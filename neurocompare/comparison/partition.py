@@ -45,7 +45,7 @@ RESPONSES = Encoding(score="r2")
 def partition_responses(
     model_rdms: RDMs,
     recording: xr.DataArray | Mapping,
-    sets: Mapping[str, Sequence[int]],
+    sets: Mapping[str, Sequence[int] | np.ndarray],
     settings: Encoding = RESPONSES,
     *,
     resample: str | Sequence[str] | None = None,
@@ -119,7 +119,7 @@ def partition_responses(
 def partition_rdms(
     model_rdms: RDMs,
     neural_rdms: RDMs,
-    sets: Mapping[str, Sequence[int]],
+    sets: Mapping[str, Sequence[int] | np.ndarray],
     *,
     recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] = ("identity", "neuron"),
@@ -186,7 +186,7 @@ def partition_rdms(
     return _partition(found, np.arange(len(subsets)), subsets, names, "RDM")
 
 
-def _checked_sets(sets: Mapping[str, Sequence[int]], n_rdms: int) -> list[str]:
+def _checked_sets(sets: Mapping[str, Sequence[int] | np.ndarray], n_rdms: int) -> list[str]:
     if not 2 <= len(sets) <= MOST_SETS:
         raise InputError(f"variance is partitioned among two to {MOST_SETS} sets of layers; got {len(sets)}")
     places = [place for chosen in sets.values() for place in chosen]

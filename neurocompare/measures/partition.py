@@ -137,7 +137,7 @@ PARTITION = Measure(
     ),
     methods=lambda _tables, _study: [
         "Variance partitioning: held-out explained variance of responses (banded ridge regression, Dupré la Tour et "
-        "al. 2022, NeuroImage 264:119728) and of RDMs (non-negative least squares) by all subsets of the sets of layers; "
-        "differences between subsets are unique and shared parts."
+        "al. 2022, NeuroImage 264:119728) and of RDMs (non-negative least squares) by all subsets of the sets of "
+        "layers; differences between subsets are unique and shared parts."
     ],
 )

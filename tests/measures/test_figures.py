@@ -74,6 +74,7 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
         "variant": ("zscore", "raw", "idealised"),
         "criterion": ("baek2021", "revised"),
         "kind": ("any",),
+        "across": ("identity", "view") if several else ("identity",),
         "population": ("all", "face-selective"),
         "condition": ("insertion", "deletion", "shuffle"),
         "percent": (10, 50),
@@ -101,7 +102,7 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
     for column in columns:
         if column not in table:
             value = rng.uniform(-0.2, 0.9, len(table))
-            texts = {"method": "corr", "resample": "identity+neuron", "dissimilarity": "correlation"}
+            texts = {"method": "corr", "resample": "identity+neuron", "dissimilarity": "correlation", "score": "corr"}
             if column in texts:
                 value = texts[column]
             elif column == "simulated":
@@ -111,7 +112,7 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
             elif column.startswith("n"):
                 value = rng.integers(20, 26, len(table)) if several else 25
             table[column] = value
-    for value in {"index", "fit", "mean", "share", "shapley", "estimate"} & set(columns):
+    for value in {"index", "fit", "mean", "share", "shapley", "estimate", "prediction"} & set(columns):
         if {"ci_low", "ci_high"} <= set(columns):
             table["ci_low"], table["ci_high"] = table[value] - 0.1, table[value] + 0.1
     return table.reindex(columns=list(columns))

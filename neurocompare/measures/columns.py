@@ -105,6 +105,11 @@ COLUMNS: dict[str, Column] = {
         Column("part", "sets of layers"),
         Column("explained", "explained variance on held-out identities; noise can make parts negative"),
         Column("non_negative", "parts, at least 0, closest to what all subsets of the sets explain"),
+        Column("simulated_link", "how simulated neurons follow from units: linear, monotone or permuted"),
+        Column("found", "share of simulated experiments in which the generating layer is the most similar"),
+        Column("found_low", "lower end of its 95 % interval (Wilson)", header="95 % from"),
+        Column("found_high", "upper end of its 95 % interval", header="to"),
+        Column("depth_error", "mean distance in relative depth between the generating and the most similar layer"),
         # Equality
         Column("other_subjects", "the other animals"),
         Column("fit_of_animals", "mean fit of the same patch of the other animals", header="other animals"),

@@ -103,6 +103,7 @@ def check_recording(
     columns: Mapping[str, str | Sequence[str]] | None = None,
     variables: Mapping[str, str] | None = None,
     decimal: str | None = None,
+    onset_bin: int | None = None,
     stimuli: StimulusSet | None = None,
 ) -> RecordingReport:
     """Report what a recording holds and what would distort its RDMs.
@@ -111,7 +112,7 @@ def check_recording(
     ----------
     recording : str, Path or xarray.DataArray
         A file or folder, or a recording in memory.
-    format, stimulus, window_ms, region, units, columns, variables, decimal
+    format, stimulus, window_ms, region, units, columns, variables, decimal, onset_bin
         For files, see :func:`~neural_data.formats.files.read_recording`.
     stimuli : StimulusSet or None
         The stimulus set that was shown; the report says which of its stimuli were not recorded.
@@ -141,6 +142,7 @@ def check_recording(
             columns=columns,
             variables=variables,
             decimal=decimal,
+            onset_bin=onset_bin,
             missing="keep",
         )
     if stimuli is not None:

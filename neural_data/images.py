@@ -94,7 +94,8 @@ class ImageFiles:
         relative = PurePosixPath(filename)
         if not filename.strip():
             raise InputError(
-                f"{self.place}: {stimulus_id} has no image: the column 'filename' is missing or empty; fill it in"
+                f"{self.place}: {stimulus_id} has no image: the column 'filename' is missing or empty; fill it in, "
+                "or read the table without its images (with_images=False)"
             )
         if "\0" in filename or relative.is_absolute() or ".." in relative.parts or "\\" in filename:
             raise InputError(f"{where} lies outside that folder; name files inside it")

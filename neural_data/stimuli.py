@@ -37,6 +37,7 @@ from neural_data.stimulus_tables import (
     in_degrees,
     listed,
     read_stimulus_table,
+    unread_views,
 )
 
 __all__ = ["StimulusSet", "read_stimuli", "write_stimuli"]
@@ -397,6 +398,7 @@ def read_stimuli(
     *,
     images: str | Path | None = None,
     pattern: str | None = None,
+    columns: Mapping[str, str] | None = None,
     with_images: bool = True,
 ) -> StimulusSet:
     """Read a stimulus set: a table with one row per stimulus and its images, or a folder of images named by a pattern.
@@ -415,6 +417,8 @@ def read_stimuli(
     pattern : str or None
         Path of an image inside the folder, with fields in braces: ``"{identity}_az{azimuth_deg}.png"``; see
         :func:`~neural_data.naming.fields_of`.
+    columns : mapping of str to str, or None
+        Columns with other names by role: ``{"stimulus_id": "image", "identity": "person", "azimuth_deg": "yaw"}``.
     with_images : bool
         False does not look for images, for uses that need no pixels, such as checking a recording.
 
@@ -426,15 +430,20 @@ def read_stimuli(
     Raises
     ------
     InputError
-        If the table is missing, repeats a stimulus_id, holds an angle that is not a number, or names a missing image;
+        If the table is missing, lacks a column, repeats a stimulus_id, holds an angle that is not a number, or names a missing image;
         or if no image matches the pattern.
     """
     path = Path(path)
     if pattern is not None:
+        if columns:
+            raise InputError(f"{path}: give a pattern or columns; the fields of a pattern are named in it")
         return _from_names(path, pattern)
     if exists(path) and path.is_dir():
         path = path / "stimulus_set.csv"
-    table = checked_stimulus_table(read_stimulus_table(path), where=str(path))
+    read = read_stimulus_table(path, columns)
+    table = checked_stimulus_table(read, where=str(path))
+    if unread := unread_views(read):
+        log.warning("%s: %s", path, unread)
     if images is not None:
         files = Path(images)
     elif with_images:
@@ -443,9 +452,9 @@ def read_stimuli(
         files = path.parent
     stimuli = StimulusSet(table.set_index("stimulus_id"), files=files, name=path.absolute().parent.name or path.stem)
     if with_images:
-        with ImageFiles(files) as read:
+        with ImageFiles(files) as bytes_of:
             for stimulus_id, filename in stimuli.table["filename"].items():
-                read(filename, stimulus_id, peek=True)
+                bytes_of(filename, stimulus_id, peek=True)
     return stimuli
 
 

@@ -5,18 +5,20 @@ Only ``stimulus_id`` is required. Without identities every stimulus is its own i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from neural_data.errors import InputError
+from neural_data.column_names import STIMULUS_OPTION, likely_roles, roles_in_words
+from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import exists
-from neural_data.formats.cells import labels_of, numbers_in, read_cells
+from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
 
 __all__ = [
     "ANGLES",
+    "GUESSED",
     "SAME_ANGLE_DEG",
     "angles_in",
     "checked_stimulus_table",
@@ -24,10 +26,13 @@ __all__ = [
     "in_degrees",
     "listed",
     "read_stimulus_table",
+    "unread_views",
 ]
 
 TEXT_COLUMNS = ("stimulus_id", "filename", "identity", "category")
 ANGLES = ("azimuth_deg", "elevation_deg")
+GUESSED = ("filename", "identity", "azimuth_deg")
+"""Roles for which messages look among columns with other names."""
 LEGACY_COLUMNS = {"image_id": "stimulus_id", "image_file_name": "filename"}
 SAME_ANGLE_DEG = 1e-6
 """Angles that differ by less than this are the same view: programs round computed angles differently."""
@@ -78,11 +83,16 @@ def distinct_angles(angles: Sequence[float]) -> list[float]:
     return sorted(set(in_degrees(np.asarray(angles, dtype=float)).tolist()))
 
 
-def read_stimulus_table(path: Path) -> pd.DataFrame:
-    """Table of a CSV with angles as numbers; ``attrs["lines"]`` are the line numbers of its rows in the file."""
+def read_stimulus_table(path: Path, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Table of a CSV with angles as numbers; ``attrs["lines"]`` are the line numbers of its rows in the file.
+
+    ``columns`` names columns by role: a role is the name of a column of stimulus sets.
+    """
     if not exists(path):
         raise InputError(f"{path}: no such file; give the path of the stimulus set's CSV")
     cells = read_cells(path, "CSV of stimuli")
+    if columns:
+        cells = _with_roles(cells, columns, path)
     angles = [column for column in ANGLES if column in cells.table.columns]
     numbers, _ = numbers_in(cells, angles, path, what="{column}")
     table = pd.DataFrame(
@@ -95,6 +105,41 @@ def read_stimulus_table(path: Path) -> pd.DataFrame:
     return table.rename(columns={old: new for old, new in LEGACY_COLUMNS.items() if new not in table.columns})
 
 
+def _with_roles(cells: Cells, columns: Mapping[str, str], path: Path) -> Cells:
+    """The table with columns renamed by role; one column may have two, such as an id that is a file name."""
+    table, known = cells.table, (*TEXT_COLUMNS, *ANGLES)
+    for role, name in columns.items():
+        if role not in known:
+            raise InputError(f"{path}: no column of a stimulus set has the role {role!r}; {closest(role, known)}")
+        if name not in table.columns:
+            raise InputError(f"{path}: no column {name!r}: {closest(name, table.columns)} (wanted as {role})")
+    named = {role: table[name] for role, name in columns.items()}
+    others = table.drop(columns=[name for name in {*columns.values(), *columns} if name in table.columns])
+    return Cells(others.assign(**named), cells.lines, cells.delimiter, cells.notes)
+
+
+def unread_views(table: pd.DataFrame) -> str:
+    """What may be identities or views in columns with other names, in words; empty if there is nothing like it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        A stimulus table as read, before optional columns are added.
+    """
+    others = [column for column in table.columns if column not in (*TEXT_COLUMNS, *ANGLES)]
+    likely = likely_roles(others, [role for role in ("identity", "azimuth_deg") if role not in table.columns])
+    if "identity" in likely and not table[likely["identity"]].duplicated().any():
+        del likely["identity"]
+    if "azimuth_deg" in likely and pd.to_numeric(table[likely["azimuth_deg"]], errors="coerce").isna().any():
+        del likely["azimuth_deg"]
+    if not likely:
+        return ""
+    defaults = {"identity": "every stimulus counts as its own identity", "azimuth_deg": "all stimuli count as one view"}
+    absent = " and ".join(f"no column {role!r}, so {defaults[role]}" for role in likely)
+    says = roles_in_words(likely, likely.values(), option=STIMULUS_OPTION)
+    return f"{absent}; if {' and '.join(map(repr, likely.values()))} say it, give {says}"
+
+
 def _is_text(column: str) -> bool:
     return LEGACY_COLUMNS.get(column, column) in TEXT_COLUMNS
 
@@ -103,9 +148,11 @@ def checked_stimulus_table(table: pd.DataFrame, *, where: str) -> pd.DataFrame:
     """Copy of the table with optional columns added and angles as floats; InputError if it is not a stimulus set."""
     lines = table.attrs.get("lines", np.arange(len(table)) + 2)
     if "stimulus_id" not in table.columns:
+        absent = [role for role in GUESSED if role not in table.columns]
         raise InputError(
             f"{where}: no column 'stimulus_id', which a stimulus set needs; columns are "
-            f"{', '.join(map(str, table.columns))}"
+            f"{', '.join(map(str, table.columns))}. Say which is which, such as "
+            + roles_in_words(["stimulus_id"], table.columns, optional=absent, option=STIMULUS_OPTION)
         )
     if table.empty:
         raise InputError(f"{where}: has no stimuli; at least one row is needed")
@@ -147,7 +194,10 @@ def _with_optional_columns(table: pd.DataFrame, where: str) -> pd.DataFrame:
         if column not in table.columns:
             like = [str(c) for c in table.columns if str(c).lower().replace(" ", "_") in _spellings(column)]
             if like:
-                raise InputError(f"{where}: no column {column!r}, but {like[0]!r} looks like it; rename that column")
+                raise InputError(
+                    f"{where}: no column {column!r}, but {like[0]!r} looks like it; rename that column, or give "
+                    f"columns={{{column!r}: {like[0]!r}}} ({STIMULUS_OPTION} {column}={like[0]})"
+                )
     return table.assign(**{column: v for column, v in absent.items() if column not in table.columns})
 
 

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from neural_data.column_names import likely_roles
 from neural_data.errors import InputError, closest
 from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.family import Candidate, Format
@@ -296,6 +297,11 @@ def _interval_tables(content: NWBFile) -> dict:
     return tables | {name: table for name, table in (content.intervals or {}).items() if name != "trials"}
 
 
+def _such_as(columns: list[str]) -> str:
+    likely = likely_roles(columns, ["stimulus_id"]).get("stimulus_id")
+    return "" if likely is None else f"; such as --stimulus {likely}"
+
+
 def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd.DataFrame, str]:
     """Table of intervals with one row per presentation, and the name of its stimulus column."""
     tables = _interval_tables(content)
@@ -311,7 +317,7 @@ def _presentations(content: NWBFile, wanted: str | None, where: str) -> tuple[pd
         raise InputError(f"{where}: no column {wanted!r} in {', '.join(tables)}: {closest(wanted, columns)}")
     raise InputError(
         f"{where}: which column identifies the stimuli? Give it as stimulus (--stimulus on the command line); columns "
-        f"of {', '.join(tables)} are {', '.join(columns) or 'only times'}"
+        f"of {', '.join(tables)} are {', '.join(columns) or 'only times'}{_such_as(columns)}"
     )
 
 

@@ -95,7 +95,8 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
     onset = options.onset_bin if options.onset_bin is not None else site.get("alignment_event_time")
     if onset is None:
         raise InputError(
-            f"{file}: raster_site_info has no alignment_event_time; give the bin of stimulus onset (onset_bin)"
+            f"{file}: raster_site_info has no alignment_event_time; give the bin of stimulus onset, counted from 1 "
+            "(onset_bin, --onset-bin)"
         )
     first = int(onset) - 1
     columns = first + edges

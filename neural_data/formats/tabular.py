@@ -30,6 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import xarray as xr
 
+from neural_data.column_names import likely_roles, roles_in_words
 from neural_data.errors import InputError
 from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.cells import Cells, labels_of, numbers_in, read_cells
@@ -96,9 +97,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
             cells.table[name] = str(given)
     if "stimulus_id" not in cells.table.columns:
         raise InputError(
-            f"{path}: no column 'stimulus_id'; name the column that identifies stimuli (stimulus=... or --stimulus), "
-            "and others with other names by their role (columns={'neuroid_id': 'unit', 'response': 'rate'}, or "
-            f"--column neuroid_id=unit --column response=rate): columns are {_listed(cells.table.columns)}"
+            f"{path}: no column 'stimulus_id'; columns are {_listed(cells.table.columns)}. Say which is which, such as "
+            + _which_is_which(cells.table.columns, options)
         )
     _check_ids(cells, path)
     notes = [*cells.notes, *notes]
@@ -152,6 +152,24 @@ def write_wide(recording: xr.DataArray, path: Path) -> None:
 
 def _coords(recording: xr.DataArray, dim: str) -> pd.DataFrame:
     return pd.DataFrame({n: c.values for n, c in recording.coords.items() if c.dims == (dim,) and n != dim})
+
+
+def _which_is_which(columns: Iterable[object], options: ReadOptions) -> str:
+    """What to write for the roles that no column has, in Python and on the command line.
+
+    Of a wide table these are the stimuli alone: it has no single column of responses with a column of neurons beside.
+    """
+    there = [str(column) for column in columns]
+    others = [name for name in there if name not in (*LABEL_COLUMNS, *NUMBER_COLUMNS, "response")]
+    likely = likely_roles(others, ["stimulus_id", "neuroid_id", "region", "response"])
+    is_long = any("neuroid_id" in names for names in (likely, there)) and any(
+        "response" in names for names in (likely, there)
+    )
+    needed = [name for name in (LONG_COLUMNS if is_long else LONG_COLUMNS[:1]) if name not in there]
+    if options.region is not None:
+        needed = [name for name in needed if name != "region"]
+    optional = [name for name in ("subject", "repetition") if name not in there]
+    return roles_in_words(needed, others, optional=optional if is_long else ())
 
 
 def _first_row(text: str, n_rows: int) -> list[str]:
@@ -340,7 +358,9 @@ def _from_long(
 ) -> xr.DataArray:
     if "region" not in cells.table.columns:
         raise InputError(
-            f"{path}: no column 'region'; a long table needs {', '.join(LONG_COLUMNS)} (or give region=...)"
+            f"{path}: no column 'region'; a long table needs {', '.join(LONG_COLUMNS)}. Columns are "
+            f"{_listed(cells.table.columns)}; say which one it is, such as "
+            f"{_which_is_which(cells.table.columns, options)}, or give region=... for all neurons"
         )
     bins = list(BIN_COLUMNS) if set(BIN_COLUMNS) <= set(cells.table.columns) else []
     table = _typed(cells, ["response"], options, path, notes)
@@ -413,6 +433,8 @@ def _from_wide(
         if absent:
             raise InputError(f"{path}: no column for neuron {absent[0]!r}, which the table's attrs name")
     else:
+        if named is not None and len(named) == 1:
+            _refuse_one_neuron_of_many(named[0], cells, options, path)
         heads = named or _neurons_of(cells, options, path)
         neuroids = _neuroids_of(heads, cells, options, path)
         notes.append(f"a wide table: {len(heads)} neurons, columns {heads[0]!r} to {heads[-1]!r}")
@@ -434,6 +456,18 @@ def _from_wide(
         attrs={k: v for k, v in extras.get("attrs", {}).items() if k != "units"},
         where=str(path),
     )
+
+
+def _refuse_one_neuron_of_many(response: str, cells: Cells, options: ReadOptions, path: Path) -> None:
+    """Refuse one column of responses beside a column that names several neurons: the table is long, not wide."""
+    others = [str(name) for name in cells.table.columns if name != response]
+    neuron = likely_roles(others, ["neuroid_id"]).get("neuroid_id")
+    if neuron is not None and cells.table[neuron].nunique() > 1:
+        raise InputError(
+            f"{path}: {response!r} is one column of responses, and {neuron!r} names {cells.table[neuron].nunique()} "
+            f"neurons or the like; say which is which, such as {_which_is_which([*others, 'response'], options)}; if "
+            "all responses are of one neuron, rename that column"
+        )
 
 
 def _neurons_of(cells: Cells, options: ReadOptions, path: Path) -> list[str]:

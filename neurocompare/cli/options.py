@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from neural_data.column_names import STIMULUS_OPTION
 from neural_data.errors import InputError
 from neurocompare.models.regimes import regime_help
 
@@ -174,18 +175,33 @@ class RecordingFile:
         ),
     ] = None
     decimal: Annotated[str | None, typer.Option(help="Decimal mark of a table: . or a comma.")] = None
+    onset_bin: Annotated[
+        int | None, typer.Option("--onset-bin", min=1, help="Bin of stimulus onset in raster files that do not say it.")
+    ] = None
     stimuli: Annotated[Path | None, typer.Option(help="CSV of the stimulus set that was shown.")] = None
+    stimulus_columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            STIMULUS_OPTION,
+            metavar="ROLE=NAME",
+            help="What a column of this CSV is, such as identity=person or azimuth_deg=yaw.",
+        ),
+    ] = None
 
     def shown(self) -> StimulusSet | None:
         """The stimulus set, without its images."""
         from neural_data.stimuli import read_stimuli
 
-        return None if self.stimuli is None else read_stimuli(self.stimuli, with_images=False)
+        columns = _roles(self.stimulus_columns, STIMULUS_OPTION)
+        if self.stimuli is None and columns:
+            raise InputError(f"{STIMULUS_OPTION} is about the CSV of the stimulus set; name it with --stimuli")
+        return None if self.stimuli is None else read_stimuli(self.stimuli, columns=columns, with_images=False)
 
     def arguments(self) -> dict[str, Any]:
         """Arguments for readers of recordings, except path and stimuli."""
         given = {
-            name: getattr(self, name) for name in ("format", "stimulus", "window_ms", "region", "units", "decimal")
+            name: getattr(self, name)
+            for name in ("format", "stimulus", "window_ms", "region", "units", "decimal", "onset_bin")
         }
         roles = {"columns": _roles(self.columns, "--column"), "variables": _roles(self.variables, "--variable")}
         return given | roles

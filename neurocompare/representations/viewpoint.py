@@ -145,7 +145,7 @@ def check_azimuths(azimuths_deg: Sequence[float]) -> None:
     if len(azimuths) < 3:
         raise InputError(
             f"the mirror-symmetry index needs at least three views of each exemplar, and there are {len(azimuths)} "
-            f"({shown} degrees); show more of them"
+            f"({shown} degrees); show more of them, or name the column that says the view azimuth_deg"
         )
     if np.any(np.diff(azimuths) <= 0) or not np.allclose(azimuths, -azimuths[::-1], atol=1e-6):
         raise InputError(

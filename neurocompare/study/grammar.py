@@ -57,6 +57,9 @@ class Stimuli(Section):
     images: FilePath | None = Field(
         None, description="folder or zip of the images; looked for beside the CSV by default"
     )
+    columns: dict[str, str] = Field(
+        {}, description="columns of the CSV by role: {identity = 'person', azimuth_deg = 'yaw'}"
+    )
     n_identities: Annotated[int, Quick(10)] = Field(
         25, ge=2, le=1000, description="identities to render, of each category; built-in stimuli"
     )
@@ -272,6 +275,8 @@ class Recording(BroughtRdms):
     window_ms: list[float] | None = Field(
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
+
+    onset_bin: int | None = Field(None, ge=1, description="bin of stimulus onset in raster files that do not say it")
 
     @property
     def kind(self) -> str:

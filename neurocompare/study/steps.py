@@ -62,6 +62,8 @@ def planned_set(settings: Study) -> SetPlan:
     """Plan of the study's built-in stimuli; InputError if they cannot be rendered."""
     chosen = settings.stimuli
     _check_faces(settings)
+    if chosen.columns:
+        raise InputError(f"stimuli.columns is for the CSV of a set; {chosen.source!r} is rendered, so leave it out")
     return plan_set(
         chosen.source,
         size=chosen.size,
@@ -93,7 +95,7 @@ def read_own_stimuli(settings: Study, *, with_images: bool = True) -> StimulusSe
             f"stimuli.source = {chosen.source!r} is neither a file nor a built-in set: "
             f"{closest(chosen.source, BUILT_IN_STIMULI)}"
         )
-    stimuli = read_stimuli(chosen.source, images=chosen.images, with_images=with_images)
+    stimuli = read_stimuli(chosen.source, images=chosen.images, columns=chosen.columns, with_images=with_images)
     if chosen.categories is not None:
         known = stimuli.table["category"].unique()
         for category in chosen.categories:
@@ -180,7 +182,8 @@ def _brought(
     path: str, reading: BroughtReading, settings: Study, stimuli: StimulusSet, *, kind: str | None = None
 ) -> RDMs:
     """RDMs of a file over the stimuli of the study, in their order; the file may hold more of the set."""
-    rdms = read_rdms(path, stimuli=read_stimuli(settings.stimuli.source, with_images=False), kind=kind, **reading)
+    shown = read_stimuli(settings.stimuli.source, columns=settings.stimuli.columns, with_images=False)
+    rdms = read_rdms(path, stimuli=shown, kind=kind, **reading)
     place = {stimulus_id: number for number, stimulus_id in enumerate(rdms.pattern_descriptors["stimulus_id"])}
     absent = [stimulus_id for stimulus_id in stimuli.ids if stimulus_id not in place]
     if absent:
@@ -237,6 +240,7 @@ def read_study_recording(settings: Study, stimuli: StimulusSet | None) -> xr.Dat
         region=chosen.region,
         units=chosen.units,
         decimal=chosen.decimal,
+        onset_bin=chosen.onset_bin,
         missing=chosen.missing,
         stimuli=stimuli,
     )

@@ -59,7 +59,7 @@ def test_numbers_that_are_ids_stay_text(tmp_path):
         (LONG.replace("4.5", ""), "1 of 4 cells .*'n1', stimulus 's2'"),
         (LONG.replace("s2,n1,AL,4.5,b\n", ""), "1 of 4 cells"),
         (LONG.replace("s2,n2,AM,3", "s2,n2,AL,3"), "neuroid_id 'n2' occurs in more than one region"),
-        (LONG.replace("stimulus_id", "picture"), "no column 'stimulus_id'; name the column"),
+        (LONG.replace("stimulus_id", "picture"), "no column 'stimulus_id'; columns are"),
         (LONG.replace("region", "area"), "no column 'region'"),
         (
             WIDE.replace("AL:n1", "neuron").replace("AM:n2", "other").replace("3,0", "x,y").replace("4.5,2", "z,y"),

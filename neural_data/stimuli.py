@@ -430,8 +430,8 @@ def read_stimuli(
     Raises
     ------
     InputError
-        If the table is missing, lacks a column, repeats a stimulus_id, holds an angle that is not a number, or names a missing image;
-        or if no image matches the pattern.
+        If the table is missing, lacks a column, repeats a stimulus_id, holds an angle that is not a number, or names
+        a missing image; or if no image matches the pattern.
     """
     path = Path(path)
     if pattern is not None:

@@ -11,11 +11,11 @@ takes the place of ``load_model``: ``compute_model_rdms`` takes any ``torch.nn.M
 # ---------------------
 # The packaged sample; yours come from ``neural_data.read_stimuli`` and ``neural_data.read_recording``.
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 import neural_data.samples
-from neurocompare import compute_model_rdms, compute_neural_rdms, infer_fits, load_model, plot_fits
+from neurocompare import compute_model_rdms, compute_neural_rdms, infer_fits, load_model
+from neurocompare.comparison.ceilings import neuron_ceilings
 
 stimuli, recording = neural_data.samples.load()
 stimuli.table.head()
@@ -36,15 +36,15 @@ neural_rdms = compute_neural_rdms(recording, stimuli=stimuli)
 # The summary says per patch whether any layer agrees with it about faces, beyond what all populations tuned to view
 # share.
 
-fits = infer_fits(model_rdms, neural_rdms, recording=recording, n_draws=200, rng=np.random.default_rng(1))
+rng = np.random.default_rng(1)
+ceilings = neuron_ceilings(recording, rng=rng)
+fits = infer_fits(model_rdms, neural_rdms, recording=recording, ceilings=ceilings, n_draws=200, rng=rng)
 print(fits)
 
 # %%
 # Gray: the noise ceiling. Squares: layers that are not told from the best. Twelve identities are few.
 
-figure, axes = plt.subplots(1, 3, figsize=(9, 3), layout="constrained", sharey=True)
-for panel, region in zip(axes, ["ML", "AL", "AM"], strict=True):
-    plot_fits(fits, region=region, ax=panel)
+fits.plot()
 
 # %%
 # The table has a row per layer and patch.

@@ -617,8 +617,10 @@ class FitResult:
         """Fits, ceilings and tests in plain text, with a sentence per network and recording; also ``str(result)``."""
         return summary_text(self, n_rows)
 
-    def plot(self, region: str | None = None, *, subject: str | None = None, ax: Axes | None = None) -> Axes:
-        """Fits of all layers to one patch, see :func:`neurocompare.plot_fits`."""
+    def plot(
+        self, region: str | None = None, *, subject: str | None = None, ax: Axes | None = None
+    ) -> Axes | np.ndarray:
+        """Fits of all layers to each patch, see :func:`neurocompare.plot_fits`."""
         from neurocompare import plot_fits
 
         return plot_fits(self, region=region, subject=subject, ax=ax)

@@ -32,44 +32,57 @@ DEFAULTS = {"model": "model", "regime": "as given", "seed": 0, "layer": "", "lay
 
 def plot_fits(
     fits: FitResult | pd.DataFrame, *, region: str | None = None, subject: str | None = None, ax: Axes | None = None
-) -> Axes:
-    """Fit of every layer to one patch, with intervals, noise ceiling and the layers that may be the best.
+) -> Axes | np.ndarray:
+    """Fit of every layer to each patch, with intervals, noise ceiling and the layers that may be the best.
 
     Parameters
     ----------
     fits : FitResult or pandas.DataFrame
         From ``infer_fits``, or its table (``to_frame()``, ``tables/fits.csv``).
     region, subject : str or None
-        The patch, and the animal. They may be omitted if there is only one.
+        The patch, and the animal; None takes all.
     ax : matplotlib.axes.Axes or None
-        Axes to draw on; None makes a figure.
+        Axes to draw one patch on; None makes a figure, with one panel per patch on one scale.
 
     Returns
     -------
-    matplotlib.axes.Axes
+    matplotlib.axes.Axes, or array of them of shape (n_patches,) if there are several
         Points filled where the fit passes the test that summaries use (adjusted p < 0.05). For a ``FitResult``, squares
         along the bottom mark the confidence set of the best layer.
 
     Raises
     ------
     InputError
-        If there are several patches and none is named, or there is no patch with this name.
+        If there is no patch with this name, several patches for one ``ax``, or more than 24.
     """
     every = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
-    table = _one(_one(every, "region", region, "patch"), "subject", subject, "subject")
-    _refuse_twice(table)
-    axis = layer_axis_of(table)
-    looks = looks_of(table, axis=axis)
-    test, _ = summary_test(table)
+    chosen = every
+    for column, wanted, what in (("region", region, "patch"), ("subject", subject, "subject")):
+        if wanted is not None or ax is not None:
+            chosen = _one(chosen, column, wanted, what)
+    patches = [rows for _, rows in chosen.groupby(patch_names(every)[chosen.index].to_numpy(), sort=False)]
+    if len(patches) > MOST_MATRICES:
+        raise InputError(
+            f"{len(patches)} patches are too many for one figure (at most {MOST_MATRICES}); name one with region= or "
+            "subject="
+        )
+    for rows in patches:
+        _refuse_twice(rows)
+    axis = layer_axis_of(chosen)
+    looks = looks_of(chosen, axis=axis)
+    test, _ = summary_test(chosen)
     with style():
-        axes = ax or _new_axes()
-        drawn = draw_patch(axes, table, axis, looks, test)
-        axes.set_ylabel(fit_label(table))
-        axes.set_title(str(patch_names(every)[table.index[0]]))
-        if isinstance(fits, FitResult) and (seeds_of(table) == 1).all():
-            _mark_best(axes, fits, axis.place(table), looks)
-        _legend(axes, drawn)
-    return axes
+        panels = [ax] if ax is not None else _new_panels(len(patches))
+        drawn = [draw_patch(axes, rows, axis, looks, test) for axes, rows in zip(panels, patches, strict=True)]
+        ends = np.array([axes.get_ylim() for axes in panels])
+        for axes, rows in zip(panels, patches, strict=True):
+            axes.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+            axes.set_title(str(patch_names(every)[rows.index[0]]))
+            if isinstance(fits, FitResult) and (seeds_of(rows) == 1).all():
+                _mark_best(axes, fits, axis.place(rows), looks)
+        panels[0].set_ylabel(fit_label(chosen))
+        _legend(panels[0], drawn[0])
+    return panels[0] if len(panels) == 1 else np.array(panels)
 
 
 def plot_index(indices: RDMs | pd.DataFrame, *, category: str | None = None, ax: Axes | None = None) -> Axes:
@@ -200,6 +213,19 @@ def _new_axes() -> Axes:
     return _new_figure(*PANEL_INCHES).subplots()
 
 
+def _new_panels(n: int) -> list[Axes]:
+    """One panel, or up to three in a row on one scale."""
+    if n == 1:
+        return [_new_axes()]
+    n_columns = min(3, n)
+    n_rows = -(-n // n_columns)
+    figure = _new_figure(PAGE_INCHES * {2: 0.85}.get(n_columns, 1.0), PANEL_INCHES[1] * n_rows)
+    grid = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in grid[n:]:
+        axes.axis("off")
+    return list(grid[:n])
+
+
 def _named(table: pd.DataFrame) -> pd.DataFrame:
     """A table with the columns that name networks and layers."""
     missing = {name: value for name, value in DEFAULTS.items() if name not in table or table[name].isna().all()}
@@ -288,6 +314,7 @@ def _titles(rdms: RDMs) -> list[str]:
     for name in ("layer", "region", "name", "model"):
         if name in table and table[name].astype(str).nunique() == len(table):
             return table[name].astype(str).tolist()
-    named = [name for name in ("model", "regime", "seed", "layer", "region", "subject") if name in table]
+    labels = ("model", "regime", "seed", "layer", "region", "subject", "category", "identity")
+    named = [name for name in labels if name in table]
     shown = [name for name in named if table[name].nunique() > 1] or named[:1]
     return [", ".join(str(row[name]) for name in shown) for _, row in table.iterrows()]

@@ -50,9 +50,21 @@ def test_fits_to_a_patch_are_those_of_the_result_and_the_best_set_is_marked(resu
     assert axes.get_ylim()[0] < min(marked.get_ydata()) < min(axes.lines[0].get_ydata())
 
 
-def test_a_patch_has_to_be_named_where_there_are_several(result):
+def test_several_patches_have_a_panel_each_on_one_scale(result):
+    panels = result.plot()
+    assert [axes.get_title() for axes in panels] == ["AL", "AM"]
+    assert panels[0].get_ylim() == panels[1].get_ylim()
+    for place, axes in enumerate(panels):
+        points = next(line for line in lines_with(axes, "o") if len(line.get_xdata()) == 3)
+        np.testing.assert_allclose(points.get_ydata(), result.estimates[:, place])
+        (marked,) = lines_with(axes, "s")
+        assert marked.get_xdata().tolist() == np.flatnonzero(result.not_told_from_best(np.arange(3), place)).tolist()
+        assert axes.get_ylim()[0] < min(marked.get_ydata())
+
+
+def test_a_patch_has_to_be_named_for_given_axes(result):
     with pytest.raises(InputError, match="2 to choose from, AL, AM: name one with region="):
-        plot_fits(result)
+        plot_fits(result, ax=Figure().subplots())
     with pytest.raises(InputError, match="no patch 'ML'"):
         plot_fits(result, region="ML")
     with pytest.raises(InputError, match="no subject 'm2'"):
@@ -149,4 +161,6 @@ def test_rdms_are_ranks_in_the_order_of_views(rng):
     with pytest.raises(InputError, match="one axes takes one RDM"):
         plot_rdms(rdms, ax=Figure().subplots())
     assert plot_rdms(rdms[0]).get_title() == "conv1"
+    views = rdms_of(rng.random((2, 15)), patterns_of(2, 3), region=["AL"] * 2, identity=["a", "b"])
+    assert [axes.get_title() for axes in plot_rdms(views)] == ["a", "b"]
     assert plot_rdms(rdms_of(rng.random((1, 15)), patterns_of(2, 3), layer=["fc1"])).get_xticks().size == 0

@@ -300,14 +300,20 @@ class Explored:
     Parameters
     ----------
     name, caption : str
+    table : str
+        Table whose numbers are drawn; without it there is no figure.
+    panel : str
+        What a reader chooses between, such as ``Patch``.
     y_label : callable
-        From the rows to what the numbers are.
+        From the rows of this table to what the numbers are.
     rows : callable
         From all tables of a run to rows of ``reporting.report.PLOT_COLUMNS``.
     """
 
     name: str
     caption: str
+    table: str
+    panel: str
     y_label: Callable[[pd.DataFrame], str]
     rows: Callable[[Mapping[str, pd.DataFrame]], pd.DataFrame]
 

@@ -377,6 +377,8 @@ FITS = Measure(
     explored=Explored(
         "explore-fits",
         "Point at a layer, or go through the layers with the arrow keys: its fit and 95 % interval.",
+        table="fits",
+        panel="Patch",
         y_label=fit_label,
         rows=lambda tables: explored_rows(tables["fits"], "fit", panel=patch_names(tables["fits"])),
     ),

@@ -180,9 +180,9 @@ def _sections(tables: Mapping[str, pd.DataFrame], drawn: set[str]) -> list[PageS
 def _plots(measure: Measure, tables: Mapping[str, pd.DataFrame]) -> list[PagePlot]:
     """The interactive figure of a measure, if some network has several layers."""
     one = measure.explored
-    if one is None:
+    if one is None or one.table not in tables:
         return []
     rows = one.rows(tables)
     if len(rows) > MOST_POINTS or not rows.groupby(["panel", "series"])["label"].nunique().gt(1).any():
         return []
-    return [PagePlot(one.name, one.caption, one.y_label(tables[measure.tables[0].name]), rows)]
+    return [PagePlot(one.name, one.caption, one.panel, one.y_label(tables[one.table]), rows)]

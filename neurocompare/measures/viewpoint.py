@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.measures.columns import LAYER, SUMMARY, columns
-from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
+from neurocompare.measures.declaration import Drawing, Explored, Measure, Measured, ReportTable
 from neurocompare.measures.patch_names import by_patch
-from neurocompare.measures.profiles import intervals_text, profiles_of
+from neurocompare.measures.profiles import explored_rows, intervals_text, profiles_of
 from neurocompare.reporting.drawing import SMALL, counted, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.looks import LayerAxis, draw_patches, layer_axis_of, look_legend, looks_of
 from neurocompare.reporting.tables import Column, Table
@@ -160,6 +160,17 @@ VIEWPOINT = Measure(
             draw_indices,
             "Mirror-symmetric viewpoint tuning index of each layer, and of each patch: 1 for perfect mirror symmetry, "
             "about 0 where views are not told apart, negative for view tuning.",
+        ),
+    ),
+    explored=Explored(
+        "explore-index",
+        "Point at a layer, or go through the layers with the arrow keys: its mean index over exemplars and 95 % t "
+        "interval.",
+        table="viewpoint_summary",
+        panel="Category",
+        y_label=lambda _summary: "mirror-symmetry index",
+        rows=lambda tables: explored_rows(
+            tables["viewpoint_summary"], "index", panel=tables["viewpoint_summary"]["category"].fillna("")
         ),
     ),
     shown=(

@@ -64,6 +64,8 @@ class PagePlot:
     Parameters
     ----------
     name, caption : str
+    panel : str
+        What its panels are, as a label of their menu: ``Patch``.
     y_label : str
     rows : pandas.DataFrame
         Columns :data:`PLOT_COLUMNS`; ``x`` from 0 to 1. Points without a number are left out.
@@ -71,6 +73,7 @@ class PagePlot:
 
     name: str
     caption: str
+    panel: str
     y_label: str
     rows: pd.DataFrame
 

@@ -115,7 +115,7 @@ def test_points_of_a_plot_are_those_of_the_table_and_cannot_end_its_element():
     assert list(rows.columns) == list(PLOT_COLUMNS)
     assert rows["x"].tolist() == [0, 1, 0, 1]
     assert rows["series"].tolist() == ["net, faces"] * 2 + ["net, untrained"] * 2
-    content = PagePlot("plot", "caption", "fit", rows).content
+    content = PagePlot("plot", "caption", "Patch", "fit", rows).content
     assert "<" not in content
     assert "NaN" not in content
     assert content.count("net, faces") == 2

@@ -48,7 +48,10 @@ found.nameless = [...document.querySelectorAll("section, [role=region], [role=gr
 }).length;
 const ids = [...document.querySelectorAll("[id]")].map(element => element.id);
 found.repeated = ids.filter((id, place) => ids.indexOf(id) !== place);
-const plot = document.querySelector("[data-plot]"), press = key => {
+const index = document.querySelector("[data-plot=explore-index]");
+index.querySelector("svg").dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowRight", cancelable: true }));
+found.index = [index.querySelectorAll("circle").length, index.querySelector(".said").textContent];
+const plot = document.querySelector("[data-plot=explore-fits]"), press = key => {
   plot.querySelector("svg").dispatchEvent(new KeyboardEvent("keydown", { key, cancelable: true }));
   return plot.querySelector(".said").textContent;
 };
@@ -114,6 +117,12 @@ def test_tables_sort_filter_and_download_in_a_browser(small_study, tmp_path, bro
     assert found["points"] == len(said) == 2
     assert found["said"] == [*said, said[0]]
     assert found["visible"]
+    first = run.tables["viewpoint_summary"].sort_values("layer_index").iloc[0]
+    assert found["index"] == [
+        len(run.tables["viewpoint_summary"]),
+        f"cnn-small, untrained: {first['layer']}, {first['index']:.3f} (95 % interval {first['ci_low']:.3f} to "
+        f"{first['ci_high']:.3f})",
+    ]
     assert not found["folded"]
     assert found["first"] == pytest.approx(0, abs=1), "the first column goes away when a table is scrolled"
     assert found["unlabelled"] == found["uncaptioned"] == found["anchors"] == found["nameless"] == 0

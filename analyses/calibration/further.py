@@ -3,7 +3,7 @@
 Run as ``python analyses/calibration/further.py --cell IDENTITIES NEURONS REPEATS [--cell ...] [--out TABLE.csv]``.
 Every repeat has new faces, neurons and models. Two patches have the same tuning and the reliability of ``coverage.py``.
 Asked are fits under controls, adjusted p values of a network that saw other faces, the interaction of layer and patch,
-held-out choices and sets of best layers, Shapley values, the index of networks and of patches, and F tests of neurons.
+held-out choices and sets of best layers, Shapley values, and the index of patches.
 """
 
 from __future__ import annotations
@@ -22,19 +22,14 @@ from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles, cross_validated_best_layer
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.shapley import shapley_of_fits
-from neurocompare.comparison.tuning import neuron_tuning
-from neurocompare.representations.dissimilarities import Population, correlation_dissimilarity
+from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.rdms import build_rdms
-from neurocompare.representations.viewpoint import mirror_symmetry_index, summarise_indices
+from neurocompare.representations.viewpoint import mirror_symmetry_index
 
 N_DRAWS, N_PERMUTATIONS, N_SPLITS = 200, 200, 2
 N_MANY_FACES, N_MANY_NEURONS = 200, 4000
-INDEXED = 1
-"""Layer whose index is asked for; it is shown many more faces."""
 N_VIEWS = len(AZIMUTHS_DEG)
 CONTROL = ["view", "identity"]
-UNTUNED = {"p_identity": replace(READ, identity=0.0, both=0.0), "p_view": replace(READ, view=0.0, both=0.0)}
-"""Neurons without what an F test asks for."""
 
 
 def view_indices(responses: np.ndarray) -> np.ndarray:
@@ -59,13 +54,10 @@ def parts_of(layer: np.ndarray) -> np.ndarray:
 def experiment(n_identities: int, n_neurons: int, noise: float, true_index: float, rng: np.random.Generator) -> dict:
     """Intervals (low, high, truth) and p values of one experiment; truth is None if it is a mean over repeats."""
     tuning = replace(READ, noise=noise)
-    many = draw_faces(n_identities + N_MANY_FACES, rng)
-    faces = many[:n_identities]
-    network = [units(tuning, faces, rng) for tuning in LAYERS]
-    shown_many = units(LAYERS[INDEXED], many, rng)
-    network[INDEXED] = shown_many[: n_identities * N_VIEWS]
+    faces = draw_faces(n_identities, rng)
+    network = [units(layer, faces, rng) for layer in LAYERS]
     strangers = draw_faces(n_identities, rng)
-    unrelated = [units(tuning, strangers, rng) for tuning in LAYERS]
+    unrelated = [units(layer, strangers, rng) for layer in LAYERS]
     responses = [draw_neurons(faces, tuning, n_neurons, rng)[0] for _ in range(2)]
     patterns, regions = patterns_of(n_identities), ["P1", "P2"]
     made = {"patterns": patterns, "dissimilarity": "correlation"}
@@ -131,16 +123,8 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
         row = values.loc[name]
         found[f"Shapley value, {name}"] = (row["ci_low"], row["ci_high"], row["shapley"])
 
-    index = summarise_indices(pd.DataFrame({"index": view_indices(network[INDEXED]), "layer": "l1"}), ["layer"]).iloc[0]
-    found["index of a layer"] = (index["ci_low"], index["ci_high"], float(np.nanmean(view_indices(shown_many))))
     corrected = corrected_indices(recording, rng=rng, n_splits=50).iloc[0]
     found["corrected index of a patch"] = (corrected["ci_low"], corrected["ci_high"], true_index)
-
-    places = np.arange(n_identities * N_VIEWS).reshape(n_identities, N_VIEWS)
-    for name, without in UNTUNED.items():
-        neuron = draw_neurons(faces, replace(without, noise=1.0), 1, rng)[0]
-        table = neuron_tuning(Population("P1", "", neuron), places, AZIMUTHS_DEG)
-        found[f"{name} of a neuron without that tuning"] = float(table[name][0])
     return found
 
 

@@ -255,7 +255,7 @@ def infer_encoding(
         Squared Euclidean distances of the layers, ``compute_model_rdms(..., dissimilarity="euclidean")`` or
         ``kernels.feature_rdms``; pattern descriptors ``stimulus_id`` and, where known, ``identity, azimuth_deg``.
     recording : xarray.DataArray or mapping
-        See ``patch_responses``. Neurons without a response to one of the stimuli are left out.
+        See ``patch_responses``; every neuron has a response to every stimulus.
     settings : Encoding
     resample : str, sequence of str or None
         As in ``infer_fits``, without subjects.

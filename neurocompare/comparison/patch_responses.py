@@ -15,7 +15,14 @@ import xarray as xr
 from scipy import stats
 
 from neural_data.errors import InputError
-from neural_data.recordings import condition_means, regions_of, response_counts, select_region, select_window
+from neural_data.recordings import (
+    condition_means,
+    missing_message,
+    regions_of,
+    response_counts,
+    select_region,
+    select_window,
+)
 from neural_data.rounding import is_constant
 from neurocompare.comparison.reliability import spearman_brown
 from neurocompare.comparison.ridge import SCORES, weighted_scores
@@ -73,7 +80,8 @@ def patch_responses(
         The recording; or for each region (or ``(region, subject)``) its mean responses, a DataFrame (index
         ``stimulus_id``, one column per neuron) or an array (n_stimuli, n_neurons) in the order of ``stimulus_ids``.
     stimulus_ids : sequence of str
-        Stimuli, in the order of the rows of the result. Neurons without a response to one of them are left out.
+        Stimuli, in the order of the rows of the result. Every neuron has a response to each; read the recording with
+        ``missing="drop_neurons"`` to leave out those that have not.
     by_subject : bool
         Whether the neurons of each subject are a patch of their own.
 
@@ -85,7 +93,8 @@ def patch_responses(
     Raises
     ------
     InputError
-        If stimuli are missing, responses are not finite, or a patch has fewer than four neurons that vary.
+        If stimuli or responses are missing, stimuli repeat, responses are not finite, or a patch has fewer than four
+        neurons that vary.
     """
     ids = [str(stimulus_id) for stimulus_id in stimulus_ids]
     if isinstance(recording, xr.DataArray):
@@ -107,9 +116,13 @@ def _subjects(flat: xr.DataArray, region: str, by_subject: bool) -> list[str]:
 
 def _of_recording(flat: xr.DataArray, ids: list[str], region: str, subject: str) -> PatchResponses:
     neurons = select_region(flat, region, subject=subject or None)
-    means = condition_means(neurons, ids, missing="drop_neurons")
-    kept = np.isin(neurons["neuroid_id"].values, means.columns)
-    neurons = neurons.isel(neuroid=np.flatnonzero(kept))
+    means = condition_means(neurons, ids, missing="keep")
+    if means.isna().to_numpy().any():
+        raise InputError(
+            f"{region} {subject}".strip()
+            + f": {missing_message(means)}; nothing is filled in, so read the recording with "
+            "missing='drop_neurons' or missing='drop_stimuli', whichever loses less"
+        )
     counts = response_counts(neurons).loc[ids, means.columns].to_numpy()
     trials = trials_of(neurons, ids) if counts.min() >= 2 else None
     return _checked(means, trials, float(stats.hmean(counts.ravel())), region, subject)
@@ -125,6 +138,9 @@ def _of_means(values: pd.DataFrame | np.ndarray, ids: list[str], region: str, su
             )
         values = pd.DataFrame(array, index=ids, columns=[f"neuron {place + 1}" for place in range(array.shape[1])])
     table = values.set_axis(values.index.astype(str))
+    if not table.index.is_unique:
+        twice = table.index[table.index.duplicated()][0]
+        raise InputError(f"the responses of {region} have stimulus {twice!r} more than once; give each one row")
     lacking = sorted(set(ids) - set(table.index))
     if lacking:
         raise InputError(f"the responses of {region} lack {len(lacking)} stimuli: {lacking[:5]}")

@@ -159,6 +159,18 @@ def test_reliability_is_the_share_of_signal_and_corrects_predictions(rng):
     assert not result.notes
 
 
+def test_missing_responses_and_repeated_rows_are_refused(rng):
+    patterns = views_of(4).set_index("stimulus_id")
+    recording = trials_of(rng.standard_normal((12, 5)), 1.0, 2, patterns, rng)
+    ids = list(patterns.index)
+    lacking = recording.where(~((recording["stimulus_id"] == ids[3]) & (recording["neuroid_id"] == "n1")))
+    with pytest.raises(InputError, match=r"AL: 1 of 60 cells .* 'n1', stimulus 's1_-90'.*drop_neurons"):
+        patch_responses(lacking, ids)
+    twice = pd.DataFrame(rng.standard_normal((13, 5)), index=[*ids, ids[0]])
+    with pytest.raises(InputError, match="stimulus 's0_-90' more than once"):
+        patch_responses({"AL": twice}, ids)
+
+
 def test_a_read_out_of_joined_layers_finds_both_parts(faces):
     patterns, layers, _ = faces
     rng = np.random.default_rng(2)

@@ -5,6 +5,7 @@ Heavy packages are imported inside the commands, so that ``--help`` answers at o
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -117,7 +118,7 @@ def run(
     elif out is None:
         raise InputError("--out is missing; name a folder for the run: --out DIR")
     else:
-        _run(study, out, options, machine, dask=dask)
+        _run_or_repeat(study, out, options, machine, dask=dask)
 
 
 @app.command()
@@ -457,6 +458,26 @@ def _run(
         said.append("The recording is simulated.")
     _tell(said, finished.out, machine)
     return said
+
+
+def _run_or_repeat(study: Path, out: Path, options: StudyOptions, machine: Machine, *, dask: str | None) -> None:
+    """Run a study, or write the files of an equal run again whose input has not changed."""
+    from neurocompare.study.cache import open_cache
+    from neurocompare.study.repeats import keep_run, study_key, write_again
+
+    cache = open_cache()
+    key_now = functools.partial(study_key, study, options.overrides, quick=options.quick, device=machine.device)
+    key = key_now()
+    if key is not None and (said := write_again(cache, key, out)) is not None:
+        _tell(said, out, machine)
+        return
+    from neurocompare.study.inputs import ListedInputs
+
+    start = time.perf_counter()
+    listed = ListedInputs.of(study, options.overrides)
+    said = _run(study, out, options, machine, dask=dask)
+    if key is not None and (inputs := listed.unchanged()) is not None and key_now() == key:
+        keep_run(cache, key, out, said, seconds=time.perf_counter() - start, label=study.name, inputs=inputs)
 
 
 def _tell(said: list[str], out: Path, machine: Machine) -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
 from neural_data.errors import InputError
 from neurocompare.measures.settings import PathMark
 from neurocompare.models.registry import is_import_path
-from neurocompare.study.grammar import Study, marks_of
+from neurocompare.study.grammar import Study, load_study, marks_of
+from neurocompare.study.repeats import Contents, checksums
 
-__all__ = ["Inputs"]
+__all__ = ["Inputs", "ListedInputs"]
 
 MOST_FILES = 200_000
 State = tuple[int, int, int]
@@ -60,6 +62,50 @@ class Inputs:
                 )
 
 
+@dataclass(frozen=True)
+class ListedInputs:
+    """What a study reads, with checksums from before its run.
+
+    Parameters
+    ----------
+    seen : Inputs
+        The same files, with their states.
+    contents : mapping or None
+        Their checksums; None if they cannot be listed, or are too many.
+    """
+
+    seen: Inputs
+    contents: Contents | None
+
+    @classmethod
+    def of(cls, study: str | Path, overrides: Mapping[str, Any]) -> ListedInputs:
+        """Inputs of a study, as :func:`~neurocompare.study.runner.run_study` takes it."""
+        settings, seen = load_study(study, overrides), Inputs()
+        seen.look_at(settings)
+        places = _listed(settings)
+        return cls(seen, None if places is None else checksums(places))
+
+    def unchanged(self) -> Contents | None:
+        """The checksums, if no file has changed since; else None."""
+        try:
+            self.seen.refuse_changes()
+        except InputError:
+            return None
+        return self.contents
+
+
+def _listed(settings: Study) -> list[Path] | None:
+    """All files and folders that a study reads, existing or not; None if they cannot be listed."""
+    if any(":" in (model.name or "") for model in settings.models):
+        return None  # networks of other packages read files of their own
+    named, beside = list(_named(settings)), list(_beside(settings))
+    if any(path.suffix == ".json" for path in named):
+        return None  # the index of a checkpoint in several files
+    if beside and settings.stimuli.images is None and not any(path.exists() for path in beside):
+        return None  # images among other files
+    return [*named, *beside]
+
+
 def _named(settings: BaseModel) -> Iterator[Path]:
     """Paths in a study; ``{seed}`` stands for each seed."""
     seeds = getattr(settings, "seeds", None) or [""]
@@ -76,7 +122,7 @@ def _beside(settings: Study) -> Iterator[Path]:
     """Possible places of the images of the study's own stimuli."""
     table = Path(settings.stimuli.source)
     if table.is_file():
-        yield from (table.parent / "images", table.parent / "images.zip")
+        yield from (table.parent / "images", table.parent / "images.zip", table.with_suffix(".zip"))
 
 
 def _code(settings: Study) -> Iterator[Path]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import tomllib
 import zipfile
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,7 +15,8 @@ from neural_data import InputError
 from neurocompare.cli import main
 from neurocompare.study import cache as caching, repeats, runner
 from neurocompare.study.cache import open_cache
-from neurocompare.study.repeats import demo_key, keep_run, write_again
+from neurocompare.study.grammar import load_study
+from neurocompare.study.repeats import checksums, demo_key, keep_run, study_key, write_again
 from neurocompare.study.run_folders import LOG, whole_folder
 
 
@@ -63,6 +68,7 @@ def test_a_damaged_entry_or_one_that_points_outside_is_not_used(cache, finished,
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(caching.ABOUT, "{}")
             archive.writestr(repeats.SAID, "")
+            archive.writestr(repeats.INPUTS, "{}")
             archive.writestr(name, "x")
         assert write_again(cache, key, tmp_path / "again") is None
     keep_run(cache, "d" * 64, finished, [], seconds=1.0)
@@ -120,3 +126,80 @@ def test_the_demo_is_computed_once_and_with_other_settings_again(small_study, tm
     assert files_of(tmp_path / "first") == files_of(tmp_path / "second")
     demo("third", "--set", "seed=4")
     assert ran == ["first", "third"]
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """The arguments of every run that was not written again; a run only writes what its images hold."""
+    found = []
+
+    def run(study, *, out, overrides, **options):
+        found.append(options)
+        settings = load_study(study, overrides)
+        shown = sorted((Path(settings.stimuli.source).parent / "images").iterdir())
+        with whole_folder(out) as folder:
+            (folder / "seen.txt").write_bytes(b"".join(path.read_bytes() for path in shown))
+        return SimpleNamespace(tables={}, study=settings, out=out)
+
+    monkeypatch.setattr(runner, "run_study", run)
+    return found
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main(["run", *map(str, arguments)])
+    return stop.value.code
+
+
+def test_an_equal_study_is_written_again_until_anything_that_it_reads_changes(ran, small_study, tmp_path):
+    images = sorted((small_study.parent / "set" / "images").iterdir())
+
+    def runs(*options):
+        before = len(ran)
+        assert call(small_study, "--out", tmp_path / "out", *options) == 0
+        return len(ran) - before
+
+    assert (runs(), runs()) == (1, 0)
+    first = (tmp_path / "out" / "seen.txt").read_bytes()
+    # Images have the same size and time, and another content.
+    state = images[0].stat()
+    images[0].write_bytes(images[0].read_bytes()[::-1])
+    os.utime(images[0], ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert (runs(), runs()) == (1, 0)
+    assert (tmp_path / "out" / "seen.txt").read_bytes() != first
+    (images[0].parent / "another.png").write_bytes(b"x")
+    assert (runs(), runs()) == (1, 0)
+    assert (runs("--set", "seed=4"), runs("--set", "seed=4"), runs("--quick"), runs("--device", "cpu")) == (1, 0, 1, 1)
+    small_study.write_text(small_study.read_text() + "# a comment\n")
+    assert (runs(), runs()) == (1, 0)
+
+
+def test_a_study_whose_input_cannot_be_listed_or_changed_meanwhile_is_run_each_time(
+    ran, small_study, tmp_path, monkeypatch
+):
+    content = small_study.read_text()
+    named = '[[models]]\nname = "some_package:network"\n\n[[models]]'
+    small_study.write_text(content.replace("[[models]]", named, 1))
+    assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
+    assert len(ran) == 2
+    small_study.write_text(content)
+    run = runner.run_study
+
+    def changed_meanwhile(study, **options):
+        finished = run(study, **options)
+        image = next((small_study.parent / "set" / "images").iterdir())
+        image.write_bytes(image.read_bytes() + b"x")
+        return finished
+
+    monkeypatch.setattr(runner, "run_study", changed_meanwhile)
+    assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
+    assert len(ran) == 4
+
+
+def test_too_much_input_and_unreadable_input_have_no_checksums(tmp_path, monkeypatch):
+    (tmp_path / "a.bin").write_bytes(b"abc")
+    found = checksums([tmp_path / "a.bin", tmp_path / "absent"])
+    assert found == {str(tmp_path / "a.bin"): {".": hashlib.sha256(b"abc").hexdigest()}, str(tmp_path / "absent"): None}
+    monkeypatch.setattr(repeats, "MOST_BYTES", 2)
+    assert checksums([tmp_path]) is None
+    assert study_key(tmp_path / "absent", {}, quick=False, device="auto") is None

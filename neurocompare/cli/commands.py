@@ -467,7 +467,7 @@ def _run_or_repeat(study: Path, out: Path, options: StudyOptions, machine: Machi
 
     cache = open_cache()
     key_now = functools.partial(study_key, study, options.overrides, quick=options.quick, device=machine.device)
-    key = key_now()
+    key = None if dask is not None else key_now()  # an address that does not answer is told
     if key is not None and (said := write_again(cache, key, out)) is not None:
         _tell(said, out, machine)
         return

@@ -114,6 +114,7 @@ COLUMNS: dict[str, Column] = {
         Column("other_subjects", "the other animals"),
         Column("fit_of_animals", "mean fit of the same patch of the other animals", header="other animals"),
         Column("margin", "smallest difference that matters"),
+        Column("p_equal", "p of two one-sided tests: small if the difference lies within the margin, not corrected"),
         Column("p_not_further", "one-sided p against minus the margin: small if no further than another animal"),
         Column("p_not_further_adjusted", "p_not_further corrected over layers", header="adjusted p (no further)"),
         Column("conclusion", "what the tests of difference and of equality say together"),

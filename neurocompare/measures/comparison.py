@@ -74,6 +74,13 @@ class Comparison(Section):
     )
     correction: Literal["holm", "bh", "none"] = Field("holm", description="for multiplicity, over the hypotheses")
 
+    equal_within: float | None = Field(
+        None,
+        gt=0,
+        description="smallest difference of two fits that matters: two layers can then be equal within it, not only "
+        "not different",
+    )
+
     @field_validator("resample", "control")
     @classmethod
     def _names_are_distinct(cls, names: str | list[str] | None) -> str | list[str] | None:

@@ -8,6 +8,7 @@ import pandas as pd
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.layer_tests import compare_layer_profiles, profile_notes
 from neurocompare.measures.columns import columns
+from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.reporting.tables import Table
@@ -16,18 +17,21 @@ from neurocompare.representations.rdms import NETWORK
 __all__ = ["LAYER_TESTS"]
 
 
-def measure(*, fit_result: FitResult, simulated: bool) -> Measured:
+def measure(*, fit_result: FitResult, simulated: bool, comparison: Comparison | None = None) -> Measured:
     """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
-    tables = {"best_layers": fit_result.best_layer(), "layer_pairs": _layer_pairs(fit_result)}
+    margin = None if comparison is None else comparison.equal_within
+    tables = {"best_layers": fit_result.best_layer(), "layer_pairs": _layer_pairs(fit_result, margin)}
     if len(fit_result.recordings) > 1:
         tables["patch_pairs"] = compare_layer_profiles(fit_result)
     marked = {name: table.assign(simulated=simulated) for name, table in tables.items()}
     return Measured(marked, profile_notes(fit_result))
 
 
-def _layer_pairs(result: FitResult) -> pd.DataFrame:
-    """Differences of fit between every two layers of a network, in both orders."""
-    pairs = result.pairwise("none")  # recording by recording
+def _layer_pairs(result: FitResult, margin: float | None) -> pd.DataFrame:
+    """Differences of fit between every two layers of a network, in both orders; with a margin, tests of equality."""
+    pairs = result.pairwise("none", margin=margin)  # recording by recording
+    if margin is None:
+        pairs = pairs.assign(margin=np.nan, p_equal=np.nan, conclusion="")
     pairs = pairs.assign(df=np.repeat(result.df, len(pairs) // len(result.recordings)))
     names = [name for name in NETWORK if f"{name}_1" in pairs]
     same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
@@ -36,6 +40,7 @@ def _layer_pairs(result: FitResult) -> pd.DataFrame:
         difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
     )
     wanted = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
+    wanted += ["margin", "p_equal", "conclusion"]
     both = pd.concat([pairs, swapped], ignore_index=True)
     return both[[name for name in wanted if name in both]]
 
@@ -61,7 +66,7 @@ LAYER_TESTS = Measure(
             "Difference of the fits of two layers of one network to one patch.",
             columns(
                 *(*NETWORK, "region", "subject", "layer_1", "layer_2"),
-                *("difference", "se", "df", "ci_low", "ci_high", "p", "simulated"),
+                *("difference", "se", "df", "ci_low", "ci_high", "p", "margin", "p_equal", "conclusion", "simulated"),
             ),
         ),
         Table(

@@ -9,9 +9,11 @@ from PIL import Image
 
 from neural_data import InputError, read_stimuli
 from neurocompare import compute_model_rdms, load_model, mirror_symmetry_index, run_study
+from neurocompare.comparison.equivalence_tests import p_equal
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.measures import MEASURES
+from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.randomness import step_rng
 from neurocompare.representations.equivariance import measure_equivariance
 from neurocompare.representations.neural_rdms import PopulationRequest
@@ -129,6 +131,12 @@ def test_degrees_of_freedom_of_layer_pairs_are_those_of_the_subjects_own_recordi
         n_redrawn={},
     )
     pairs = MEASURES["layer_tests"].compute(fit_result=result, simulated=False).tables["layer_pairs"]
+    assert (pairs["conclusion"] == "").all()
+    within = MEASURES["layer_tests"].compute(
+        fit_result=result, simulated=False, comparison=Comparison(equal_within=0.9)
+    )
+    expected = p_equal(pairs["difference"].to_numpy(), pairs["se"].to_numpy(), pairs["df"].to_numpy(), 0.9)
+    np.testing.assert_allclose(within.tables["layer_pairs"]["p_equal"], expected)
     assert pairs.set_index(["region", "subject", "layer_1"])["df"].to_dict() == {
         (region, subject, layer): n - 1
         for (region, subject), n in zip([("AL", "m1"), ("AL", "m2"), ("AM", "m2")], sizes, strict=True)

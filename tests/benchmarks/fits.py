@@ -117,6 +117,7 @@ def against_rsatoolbox(n_draws: int) -> Iterator[dict]:
 def growth(quick: bool) -> Iterator[dict]:
     """Time and peak memory of ``fits_on_draws`` with stimuli, layers and draws."""
     sizes = [(n, 20, 1000) for n in (50, 100, 200, 500, 1000)]
+    sizes += [(5000, 4, 100)]
     sizes += [(175, n, 1000) for n in (1, 20, 200)]
     sizes += [(175, 20, n) for n in (100, 10_000, 100_000)]
     for n_stimuli, n_layers, n_draws in sizes if not quick else sizes[:2]:

@@ -6,6 +6,7 @@ Takes a recording; gives tables, a verdict for every patch, and sentences. It dr
 from __future__ import annotations
 
 import dataclasses
+import html
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +38,7 @@ GROWTH_SIZES = 6
 GROWTH_DRAWS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RecordingDescription:
     """Description of a recording.
 
@@ -75,6 +76,18 @@ class RecordingDescription:
             _sentence(name, row)
             for name, row in zip(_names(self.patches), self.patches.to_dict("records"), strict=True)
         ]
+
+    def __repr__(self) -> str:
+        verdicts = ", ".join(f"{name} {verdict}" for name, verdict in self.verdicts.items())
+        return f"<RecordingDescription: {verdicts}; {len(self.neurons)} neurons>"
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        shown = self.patches.dropna(axis=1, how="all").drop(columns=["target"])
+        said = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in (*self.sentences(), *self.notes))
+        return f"{said}{shown.set_index('region').T.to_html(float_format='{:.3f}'.format)}"
 
     def to_text(self) -> str:
         """Sentences, notes and the table of patches as lines of plain text."""

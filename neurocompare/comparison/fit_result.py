@@ -345,7 +345,7 @@ class FitResult:
             variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. Both bounds of
             the noise ceiling are the root of the reliability, which bounds a true model's fit, so that plots show a
             line; they are passed with their error, so that ``test_noise()`` gives ``p_ceiling``. NaN where there is no
-            ceiling.
+            ceiling (``infer_fits(ceilings=)``): plots of rsatoolbox then draw none, and warn of an empty mean.
 
         Raises
         ------

@@ -6,6 +6,7 @@ Takes RDMs and, to resample neurons, the responses from which the RDMs were comp
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -43,6 +44,8 @@ __all__ = [
     "make_experiment",
     "result_rows",
 ]
+
+log = logging.getLogger(__name__)
 
 VARIANCES = ("jackknife", "bootstrap")
 CEILING_SPLITS = 20
@@ -193,7 +196,7 @@ def infer_fits(
     return infer_experiment(
         experiment,
         _named_models(rdm_table(model_rdms)),
-        result_rows(neural_rdms, experiment),
+        _named_recordings(result_rows(neural_rdms, experiment)),
         uncertainty,
         ceilings=ceilings,
         rng=rng,
@@ -206,6 +209,19 @@ def _named_models(models: pd.DataFrame) -> pd.DataFrame:
         return models
     names = models["name"].astype(str) if "name" in models else [f"model {place + 1}" for place in range(len(models))]
     return models.assign(model=names)
+
+
+def _named_recordings(recordings: pd.DataFrame) -> pd.DataFrame:
+    """Labels of recordings: several RDMs that name neither region nor subject are called by ``name`` or number."""
+    if len(recordings) == 1 or "region" in recordings or "subject" in recordings:
+        return recordings
+    log.warning(
+        "%d neural RDMs name neither region nor subject, and are taken as one recording each; if they are of subjects, "
+        "name both (rdm_descriptors['region'], ['subject']), so that the claim is about new subjects",
+        len(recordings),
+    )
+    names = [f"RDM {place + 1}" for place in range(len(recordings))]
+    return recordings.assign(region=recordings["name"].astype(str) if "name" in recordings else names)
 
 
 def infer_experiment(

@@ -205,8 +205,13 @@ def labelled_by(rdms: RDMs, descriptor: str) -> RDMs:
     Raises
     ------
     InputError
-        If there is no such descriptor, or its values are not unique.
+        If there is no such descriptor, its values are not unique, or these are no RDMs.
     """
+    if not isinstance(rdms, RDMs):
+        hint = ""
+        if isinstance(rdms, (list, tuple)):
+            hint = "; of models of rsatoolbox, take rsatoolbox.rdm.concat([model.rdm_obj for model in models])"
+        raise InputError(f"RDMs of rsatoolbox are needed, and this is {type(rdms).__name__}{hint}")
     if descriptor == "stimulus_id":
         return rdms
     known = [name for name in rdms.pattern_descriptors if name != "index"]

@@ -24,7 +24,8 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.measures.declaration import LayerRdms, Measure, Measured, Patches, Tables, Things, Values, needs_of
 from neurocompare.measures.fits import shown_fits
 from neurocompare.measures.page import write_report
-from neurocompare.progress_lines import Progress, SaidOnce, no_progress
+from neurocompare.notebook_progress import progress_or_bar
+from neurocompare.progress_lines import Progress, SaidOnce
 from neurocompare.reporting.tables import latex_table, markdown_table, ordered, write_table
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import concat_rdms
@@ -142,7 +143,8 @@ def run_study(
     quick : bool
         Reduce the study for a first look: fewer seeds, identities, neurons and draws.
     progress : callable or None
-        Called with the name of each step as it starts and the share of the study done.
+        Called with the name of each step as it starts and the share of the study done. None: a bar in a notebook,
+        nothing elsewhere.
 
     Returns
     -------
@@ -153,17 +155,18 @@ def run_study(
     InputError
         If any input is wrong; nothing is written then. Finished steps stay in the cache.
     """
-    with whole_folder(out) as folder, _logged(folder):
-        cache = open_cache()
-        (progress or no_progress)("checking", 0.0)
-        inputs = Inputs()
-        inputs.look_at(load_study(study, overrides))
-        plan = plan_study(study, overrides=overrides, device=device, quick=quick, cache=cache)
-        inputs.look_at(plan.settings)
-        work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=progress or no_progress)
-        tables = work.write(folder, quick=quick)
-        inputs.refuse_changes()
-    (progress or no_progress)("done", 1.0)
+    with progress_or_bar(progress) as tell:
+        with whole_folder(out) as folder, _logged(folder):
+            cache = open_cache()
+            tell("checking", 0.0)
+            inputs = Inputs()
+            inputs.look_at(load_study(study, overrides))
+            plan = plan_study(study, overrides=overrides, device=device, quick=quick, cache=cache)
+            inputs.look_at(plan.settings)
+            work = _Work(plan, cache, inputs, n_jobs=n_jobs, dask=dask, progress=tell)
+            tables = work.write(folder, quick=quick)
+            inputs.refuse_changes()
+        tell("done", 1.0)
     return Run(Path(out), tables, plan.settings)
 
 

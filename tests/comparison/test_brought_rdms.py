@@ -17,7 +17,7 @@ from scipy.spatial.distance import pdist
 
 from neural_data import InputError, read_stimuli
 from neural_data.recordings import make_recording
-from neurocompare import compute_neural_rdms, infer_fits, read_rdms
+from neurocompare import compare_rdms, compute_neural_rdms, infer_fits, read_rdms
 from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.inference import default_factors
 from neurocompare.representations.rdms import build_rdms
@@ -150,3 +150,23 @@ def test_the_92_objects_from_the_authors_files(real_data):
     unlike = np.array(models.rdm_descriptors["name"]) != "monkeyIT"
     assert np.all(np.abs(np.log(result.se[unlike, 0] / theirs[unlike])) < np.log(1.6))
     assert infer_fits(models, human, n_draws=50, rng=np.random.default_rng(0)).factors == ("stimulus", "subject")
+
+
+def test_rdms_without_labels_are_a_recording_each_and_said_to_be(rng, caplog):
+    found = infer_fits(rdms(MODELS, model=list("abc")), rdms(BRAINS), n_draws=20, rng=rng)
+    frame = found.to_frame()
+    assert frame.groupby("region", sort=False).size().to_dict() == {f"RDM {place}": 3 for place in range(1, 5)}
+    np.testing.assert_allclose(frame.loc[frame["region"] == "RDM 2", "fit"], found.estimates[:, 1])
+    assert [text.split(":")[0] for text in found.summary().splitlines() if "best" in text or "no layer" in text][
+        ::3
+    ] == [f"RDM {place}" for place in range(1, 5)]
+    (said,) = caplog.messages
+    assert "4 neural RDMs name neither region nor subject" in said
+
+
+def test_models_of_rsatoolbox_in_a_list_are_refused_with_what_to_do(rng):
+    models = [ModelFixed(name, rdms(MODELS[[place]])) for place, name in enumerate("abc")]
+    with pytest.raises(InputError, match=r"this is list; .*rdm_obj for model in models"):
+        infer_fits(models, rdms(BRAINS[:1]), rng=rng)
+    with pytest.raises(InputError, match="this is ndarray"):
+        compare_rdms(rdms(MODELS), BRAINS)

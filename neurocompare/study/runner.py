@@ -60,7 +60,7 @@ WORTH_WORKERS_SECONDS = 20.0
 Place = TypeVar("Place")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run.
 
@@ -77,6 +77,9 @@ class Run:
     out: Path
     tables: Tables
     study: Study
+
+    def __repr__(self) -> str:
+        return f"<Run in {self.out}: report.html, and tables {', '.join(self.tables)}>"
 
 
 def plan_study(

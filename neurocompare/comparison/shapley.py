@@ -46,6 +46,11 @@ def shapley_of_fits(result: FitResult) -> pd.DataFrame:
     ------
     InputError
         If there is no descriptor ``part``, or a layer lacks a part or has it twice.
+
+    Notes
+    -----
+    Intervals covered 92 to 95 % (either part) and 90 to 92 % (their difference) in simulated experiments with
+    heavy-tailed tuning (``analyses/calibration/further.csv``).
     """
     positions, layers = _positions(result.models)
     undefined = np.isnan(result.estimates)

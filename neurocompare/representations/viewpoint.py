@@ -103,6 +103,12 @@ def mirror_symmetry_table(view_rdms: RDMs) -> pd.DataFrame:
     ------
     InputError
         If the RDMs are not of views, or do not say of which exemplar they are.
+
+    Notes
+    -----
+    The interval is that of the mean over these exemplars' indices. Where units are z-scored over the stimuli shown, the
+    indices hang together: intervals covered 93 to 95 % for weakly and 83 to 87 % for strongly mirror-symmetric layers
+    in simulations, and the index of five exemplars was 0.03 lower than that of many (``analyses/calibration``).
     """
     table = index_table(view_rdms)
     if "identity" not in table:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from neural_data.errors import InputError
+from neural_data.stimuli import read_stimuli
 from neurocompare.measures.settings import PathMark
 from neurocompare.models.registry import is_import_path
 from neurocompare.study.grammar import Study, load_study, marks_of
@@ -101,9 +102,17 @@ def _listed(settings: Study) -> list[Path] | None:
     named, beside = list(_named(settings)), list(_beside(settings))
     if any(path.suffix == ".json" for path in named):
         return None  # the index of a checkpoint in several files
-    if beside and settings.stimuli.images is None and not any(path.exists() for path in beside):
+    if beside and settings.stimuli.images is None and _place_of_images(settings) not in beside:
         return None  # images among other files
     return [*named, *beside]
+
+
+def _place_of_images(settings: Study) -> Path | None:
+    """Where the images of the study's own stimuli are read from; None if they cannot be."""
+    try:
+        return read_stimuli(settings.stimuli.source, columns=settings.stimuli.columns).files
+    except InputError:
+        return None
 
 
 def _named(settings: BaseModel) -> Iterator[Path]:

@@ -196,6 +196,15 @@ def test_a_study_whose_input_cannot_be_listed_or_changed_meanwhile_is_run_each_t
     assert len(ran) == 4
 
 
+def test_a_study_whose_images_lie_beside_another_folder_called_images_is_run_each_time(ran, small_study, tmp_path):
+    place = small_study.parent / "set"
+    for image in sorted((place / "images").iterdir()):
+        image.rename(place / image.name)
+    (place / "images" / "of something else.txt").write_text("x")
+    assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
+    assert len(ran) == 2
+
+
 def test_too_much_input_and_unreadable_input_have_no_checksums(tmp_path, monkeypatch):
     (tmp_path / "a.bin").write_bytes(b"abc")
     found = checksums([tmp_path / "a.bin", tmp_path / "absent"])

@@ -179,6 +179,7 @@ def main() -> None:
     best = pd.concat(best, ignore_index=True).query("n_layers > 1")
     best = best[["images", "region", "model", "regime", "seed", "layer", "fit", "layer_set", "n_in_set", "n_layers"]]
     decided = claims(results)
+    options.out.mkdir(parents=True, exist_ok=True)
     for name, frame in (("monkey_it", table), ("monkey_it_best", best), ("monkey_it_claims", decided)):
         frame.round(4).to_csv(options.out / f"{name}.csv", index=False, lineterminator="\n")
         print(frame.to_string(index=False, float_format="{:.3f}".format))

@@ -41,8 +41,8 @@ log = logging.getLogger(__name__)
 
 FEWEST_IDENTITIES_A_FOLD = 2
 INTERACTION_NOTE = (
-    "p_interaction of patch and layer is too cautious: an absent interaction was found in 0.6 to 2 % of simulated "
-    "experiments instead of 5 % (analyses/calibration/layer_tests.csv)"
+    "p_interaction of patch and layer, without noise ceilings, is too cautious: an absent interaction was found in 0.6 "
+    "to 2 % of simulated experiments instead of 5 % (analyses/calibration/layer_tests.csv)"
 )
 
 
@@ -66,8 +66,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
         ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of the two profiles after removing the mean
         profile and the mean difference, with ``p_interaction`` from draws (with ``per_ceiling``, it takes the roots of
-        the reliabilities as fixed; it is too cautious, see :func:`profile_notes`). ``depth_difference``, the first
-        recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
+        the reliabilities as fixed; without, it is too cautious, see :func:`profile_notes`). ``depth_difference``, the
+        first recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
         interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these are empty, and
         ``depth_reason`` says why, if no layer fits one of the two better than with permuted identities. ``p_adjusted``
         (Holm, over the rows) for the slopes.
@@ -134,7 +134,8 @@ def profile_notes(result: FitResult) -> tuple[str, ...]:
     """
     if len(result.recordings) < 2:
         return ()
-    return (*_notes_on_ceilings(result), *([INTERACTION_NOTE] if result.n_draws else []))
+    too_cautious = result.ceilings is None and result.n_draws
+    return (*_notes_on_ceilings(result), *([INTERACTION_NOTE] if too_cautious else []))
 
 
 def _notes_on_ceilings(result: FitResult) -> list[str]:

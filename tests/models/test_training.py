@@ -263,10 +263,18 @@ def test_changes_of_a_recipe_leave_the_rest_of_it():
 
 
 @pytest.mark.slow
-def test_bfloat16_gives_float32_weights(splits):
-    made = train_network("cnn-small", splits, dataclasses.replace(RECIPE, precision="bfloat16"))
-    assert {value.dtype for value in made.state.values()} == {torch.float32, torch.int64}
-    assert made.curve["test_accuracy"].iloc[-1] >= 0.9
+def test_bfloat16_gives_float32_weights_close_to_those_of_float32():
+    """A few images: where the processor emulates bfloat16, one takes a second."""
+    few = Splits(sides(8, 0), sides(2, 1), sides(2, 2))
+    recipes = [
+        Recipe(1, batch_size=4, learning_rate=0.01, precision=precision) for precision in ("float32", "bfloat16")
+    ]
+    exact, rounded = (train_network("cnn-small", few, recipe).state for recipe in recipes)
+    assert {value.dtype for value in rounded.values()} == {torch.float32, torch.int64}
+    assert not equal(exact, rounded)
+    for name, value in exact.items():
+        if value.is_floating_point():
+            assert (rounded[name] - value).norm() < 0.1 * value.norm() + 0.01, name
 
 
 @pytest.mark.parametrize(

@@ -37,10 +37,11 @@ from neurocompare.representations.activations import (
     working_device,
     working_dtype,
 )
-from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, find_dissimilarity
 from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
 from neurocompare.representations.rdms import NORMALIZATIONS, build_rdms, view_order
 from neurocompare.representations.undefined import explain_undefined
+from neurocompare.stimuli.transforms import mirror
 
 __all__ = ["RDM_PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
 
@@ -56,6 +57,8 @@ _SMALL_LAYER = 25_000
 _CHEAP_PRODUCTS = 2e10
 """A layer of up to so many units and products between stimuli is worked on in float64 whatever the network's precision.
 In larger ones the rounding of single units averages out, and they would take twice the time."""
+_OWN_MIRROR_IMAGE = 1e-5
+"""An image is its own mirror image if they differ by at most so much in 0..1: far less than a level of gray (1/255)."""
 _REFLECTION_ROUNDING = 32.0
 """A unit is invariant if its responses to an image and the mirror image differ by at most so many rounding errors."""
 
@@ -113,7 +116,8 @@ def compute_model_rdms(
     part : {"whole", "invariant", "sensitive"}
         The responses; or their reflection-invariant part (half the sum of the responses to an image and to its mirror
         image), or their reflection-sensitive part (half the difference). The two parts add up to the responses.
-        Normalisation is applied to the part.
+        Normalisation is applied to the part. An image that is its own mirror image, such as the frontal view of a
+        symmetric face, has no reflection-sensitive response: its correlation dissimilarities in that part are NaN.
     batch_size : int
         Most images per forward pass, see :func:`~neurocompare.representations.activations.images_at_once`; halved if
         memory runs out.
@@ -189,6 +193,12 @@ def compute_rdm_requests(
         "layer": [layer.name for layer in chosen],
         "layer_index": [network.layer_index(layer) for layer in chosen],
     }
+    if any(request.part == "sensitive" for request in requests.values()):
+        own = _own_mirror_images(network, stimuli)
+        for collector in collectors.values():
+            collector.take_out(own[views if collector.request.within else everyone])
+        if own.any():
+            log.info("%s: %d stimuli are their own mirror images, without a sensitive part", network.name, own.sum())
     _explain(network, stimuli, chosen, collectors)
     return {name: collector.rdms(stimuli, exemplars, views, descriptors) for name, collector in collectors.items()}
 
@@ -197,10 +207,17 @@ def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collec
     """Log why RDMs are undefined."""
     undefined = np.zeros(len(layers), dtype=bool)
     for collector in collectors.values():
-        # A cheap test: the sum is NaN if any dissimilarity is.
-        undefined |= np.isnan(collector.vectors.sum(axis=(1, 2)))
+        undefined |= collector.undefined()
     for text in explain_undefined(network, stimuli, [layers[place] for place in np.flatnonzero(undefined)]):
         log.warning("%s: an RDM is not defined: %s", network.name, text)
+
+
+def _own_mirror_images(network: Network, stimuli: StimulusSet) -> np.ndarray:
+    """Whether each stimulus, as the network sees it, is its own mirror image, (n_stimuli,)."""
+    batches = stimuli.batches(BATCH_SIZE, network.preprocessing.shown_at)
+    return np.concatenate(
+        [np.abs(images - mirror(images)).max(axis=(1, 2, 3)) <= _OWN_MIRROR_IMAGE for images in batches]
+    )
 
 
 @dataclass(frozen=True)
@@ -466,6 +483,8 @@ class _Collector:
         self.n_layers = n_layers
         self.vectors = np.empty((0, 0, 0))
         """Dissimilarities (n_layers, n_groups, n_pairs), allocated once: RDMs of many images are large."""
+        self.taken_out: np.ndarray | None = None
+        """Which of them were taken out, (n_groups, n_pairs)."""
 
     def add(self, sums: PatternSums, position: int) -> None:
         if not len(self.vectors):
@@ -474,6 +493,26 @@ class _Collector:
         for group, of_group in enumerate(sums.dissimilarities(self.request.dissimilarity)):
             self.vectors[position, group] = of_group
         self.counts.loc[position] = sums.n_units, sums.n_constant
+
+    def take_out(self, own: np.ndarray) -> None:
+        """Leave dissimilarities to stimuli without a response undefined; ``own`` (n_groups, size) says which these are.
+
+        Otherwise rounding would decide: the pattern of such a stimulus is what rounding leaves of the units' means.
+        """
+        measure = find_dissimilarity(self.request.dissimilarity, MODEL_DISSIMILARITIES)
+        nothing = np.zeros((2, 2))
+        if self.request.part != "sensitive" or not np.isnan(measure.of_rows(nothing, nothing[0], nothing[0], 1)).any():
+            return
+        first, second = np.triu_indices(own.shape[1], 1)
+        self.taken_out = own[:, first] | own[:, second]
+        self.vectors[:, self.taken_out] = np.nan
+
+    def undefined(self) -> np.ndarray:
+        """Whether the RDMs of each layer hold NaN, other than those that were taken out, (n_layers,)."""
+        if self.taken_out is not None:
+            return np.isnan(self.vectors[:, ~self.taken_out].sum(axis=1))
+        # A cheap test: the sum is NaN if any dissimilarity is.
+        return np.isnan(self.vectors.sum(axis=(1, 2)))
 
     def rdms(
         self, stimuli: StimulusSet, exemplars: pd.DataFrame, views: np.ndarray, descriptors: Mapping[str, list]

@@ -265,6 +265,33 @@ def test_the_sensitive_part_of_an_invariant_layer_is_undefined_and_no_rounding(f
     np.testing.assert_allclose(found["invariant"].dissimilarities, found["whole"].dissimilarities, rtol=1e-4)
 
 
+@pytest.mark.parametrize("size", [32, 45])
+def test_images_that_are_their_own_mirror_images_have_no_sensitive_part(network, faces, size, caplog):
+    """Whatever rounding leaves of it, also that of shrinking 45 pixels to 32; all else is as by hand."""
+    places = np.arange(size) * faces.pixels.shape[1] // size
+    pixels = faces.pixels[:, places][:, :, places]
+    frontal = (faces.table["azimuth_deg"] == 0).to_numpy()
+    pixels[frontal] = np.maximum(pixels[frontal], pixels[frontal][:, :, ::-1])
+    stimuli = dataclasses.replace(faces, pixels=pixels)
+    requests = {
+        "correlation": RdmRequest(part="sensitive"),
+        "euclidean": RdmRequest(part="sensitive", dissimilarity="euclidean"),
+        "views": RdmRequest(part="sensitive", within="identity"),
+        "whole": RdmRequest(),
+    }
+    found = compute_rdm_requests(network, stimuli, "conv4", requests)
+    matrix = found["correlation"].get_matrices()[0]
+    np.testing.assert_array_equal(np.isnan(matrix), (frontal[:, None] | frontal) & ~np.eye(len(matrix), dtype=bool))
+    images = stimuli.images(network.preprocessing.size)
+    direct, mirrored = (responses_by_hand(network, shown, "conv4") for shown in (images, mirror(images)))
+    expected = rdms_by_hand(zscored((direct - mirrored) / 2)[~frontal])
+    np.testing.assert_allclose(matrix[np.ix_(~frontal, ~frontal)], expected, atol=2e-5)
+    assert np.isnan(found["views"].get_matrices()[:, 2, [0, 1, 3, 4]]).all()
+    for name in ("euclidean", "whole"):
+        assert np.isfinite(found[name].dissimilarities).all()
+    assert "not defined" not in caplog.text
+
+
 def test_parts_and_views_go_together(network, faces):
     rdms = compute_model_rdms(network, faces, "pool2", part="invariant", within="identity")
     everyone = compute_model_rdms(network, faces, "pool2", part="invariant")

@@ -106,7 +106,10 @@ def read_stimulus_table(path: Path, columns: Mapping[str, str] | None = None) ->
 
 
 def _with_roles(cells: Cells, columns: Mapping[str, str], path: Path) -> Cells:
-    """The table with columns renamed by role; one column may have two, such as an id that is a file name."""
+    """The table with columns renamed by role; one column may have two, such as an id that is a file name.
+
+    A column that is called like a role keeps it, unless another column is given for it.
+    """
     table, known = cells.table, (*TEXT_COLUMNS, *ANGLES)
     for role, name in columns.items():
         if role not in known:
@@ -114,7 +117,8 @@ def _with_roles(cells: Cells, columns: Mapping[str, str], path: Path) -> Cells:
         if name not in table.columns:
             raise InputError(f"{path}: no column {name!r}: {closest(name, table.columns)} (wanted as {role})")
     named = {role: table[name] for role, name in columns.items()}
-    others = table.drop(columns=[name for name in {*columns.values(), *columns} if name in table.columns])
+    moved = {*columns.values()} - {*known, *LEGACY_COLUMNS} | {*columns}
+    others = table.drop(columns=[name for name in table.columns if name in moved])
     return Cells(others.assign(**named), cells.lines, cells.delimiter, cells.notes)
 
 

@@ -61,6 +61,20 @@ def test_one_column_can_be_the_id_and_the_file(tmp_path):
     assert found.ids == found.table["filename"].tolist() == ["a.png", "b.png"]
 
 
+def test_a_column_called_like_a_role_can_have_a_second_one_and_gives_way_to_another(tmp_path):
+    pd.DataFrame({"stimulus_id": ["a", "b"], "category": ["x", "y"], "identity": ["1", "2"]}).to_csv(
+        tmp_path / "set.csv", index=False
+    )
+
+    def read(**columns):
+        return read_stimuli(tmp_path / "set.csv", columns=columns, with_images=False).table.reset_index()
+
+    found = read(identity="stimulus_id")
+    assert found[["stimulus_id", "identity", "category"]].to_numpy().tolist() == [["a", "a", "x"], ["b", "b", "y"]]
+    found = read(identity="category", category="identity")
+    assert found[["identity", "category"]].to_numpy().tolist() == [["x", "1"], ["y", "2"]]
+
+
 @pytest.mark.parametrize(
     ("columns", "match"),
     [({"identity": "persn"}, "no column 'persn': did you mean 'person'"), ({"person": "person"}, "the role 'person'")],

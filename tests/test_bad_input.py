@@ -31,6 +31,7 @@ TEXT = {  # what is replaced in the study file, by what, and what is said
     "rdms and a network's layers": ("layers = ", 'rdms = "r.npy"\nlayers = ', "layers is a setting of networks"),
     "names of no rdms": ("layers = ", 'names = "a"\nlayers = ', "names is a setting of rdms, but there are none"),
     "recording and its rdms": ("n_neurons = 20", 'source = "r.nc"\nrdms = "r.npy"', "either rdms or a source"),
+    "onset bin of rdms": ("n_neurons = 20", 'onset_bin = 3\nrdms = "r.npy"', "either rdms or a source"),
     "models as table": ("[[models]]", "[models]", "models"),
     "model without name": ('name = "cnn-small"', "", "key 'name' is missing: give the name of a network, or rdms"),
     "empty layers": ('["conv4", "fc1"]', "[]", "models.0.layers"),

@@ -275,7 +275,6 @@ class Recording(BroughtRdms):
     window_ms: list[float] | None = Field(
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
-
     onset_bin: int | None = Field(None, ge=1, description="bin of stimulus onset in raster files that do not say it")
 
     @property
@@ -293,6 +292,7 @@ class Recording(BroughtRdms):
             "variables",
             "stimulus",
             "window_ms",
+            "onset_bin",
         }:
             raise ValueError("a recording has either rdms or a source with its settings; remove one")
         return self

@@ -15,7 +15,7 @@ from neural_data.errors import InputError
 from neural_data.stimuli import read_stimuli
 from neurocompare.measures.settings import PathMark
 from neurocompare.models.registry import is_import_path
-from neurocompare.study.grammar import Study, load_study, marks_of
+from neurocompare.study.grammar import Model, Study, load_study, marks_of
 from neurocompare.study.repeats import Contents, checksums
 
 __all__ = ["Inputs", "ListedInputs"]
@@ -38,7 +38,7 @@ class Inputs:
     states: dict[Path, State | None] = field(default_factory=dict)
 
     def look_at(self, settings: Study) -> None:
-        """Record the files that a study names, the images beside its table of stimuli, and the code of its networks.
+        """Record the files that a study names, the images beside its stimuli, and the code of networks and transforms.
 
         Code is known only after import: a second call adds it and keeps the states recorded before.
         """
@@ -97,8 +97,8 @@ class ListedInputs:
 
 def _listed(settings: Study) -> list[Path] | None:
     """All files and folders that a study reads, existing or not; None if they cannot be listed."""
-    if any(":" in (model.name or "") for model in settings.models):
-        return None  # networks of other packages read files of their own
+    if any(":" in (model.name or "") or _transform_of(model) for model in settings.models):
+        return None  # networks and transforms of other packages read files of their own
     named, beside = list(_named(settings)), list(_beside(settings))
     if any(path.suffix == ".json" for path in named):
         return None  # the index of a checkpoint in several files
@@ -135,11 +135,17 @@ def _beside(settings: Study) -> Iterator[Path]:
 
 
 def _code(settings: Study) -> Iterator[Path]:
-    """Files of imported modules that make networks."""
+    """Files of imported modules that make networks or transform their images."""
     for model in settings.models:
-        module = sys.modules.get(model.name.partition(":")[0]) if is_import_path(model.name) else None
-        if module is not None and module.__file__:
-            yield Path(module.__file__)
+        for name in filter(is_import_path, (model.name, _transform_of(model))):
+            file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None)
+            if file:
+                yield Path(file)
+
+
+def _transform_of(model: Model) -> str:
+    """Import path of what is done to a model's images; empty if the package does it."""
+    return (model.preprocessing.transform if model.preprocessing else None) or ""
 
 
 def _files(path: Path) -> Iterator[Path]:

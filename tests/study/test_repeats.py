@@ -178,10 +178,13 @@ def test_a_study_whose_input_cannot_be_listed_or_changed_meanwhile_is_run_each_t
     ran, small_study, tmp_path, monkeypatch
 ):
     content = small_study.read_text()
-    named = '[[models]]\nname = "some_package:network"\n\n[[models]]'
-    small_study.write_text(content.replace("[[models]]", named, 1))
-    assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
-    assert len(ran) == 2
+    for n_runs, added in (
+        (2, '[[models]]\nname = "some_package:network"\n'),
+        (4, '[[models]]\nname = "mlp"\n[models.preprocessing]\ntransform = "some_package:transform"\n'),
+    ):
+        small_study.write_text(content.replace("[[models]]", f"{added}\n[[models]]", 1))
+        assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
+        assert len(ran) == n_runs
     small_study.write_text(content)
     run = runner.run_study
 
@@ -193,7 +196,7 @@ def test_a_study_whose_input_cannot_be_listed_or_changed_meanwhile_is_run_each_t
 
     monkeypatch.setattr(runner, "run_study", changed_meanwhile)
     assert call(small_study, "--out", tmp_path / "out") == call(small_study, "--out", tmp_path / "out") == 0
-    assert len(ran) == 4
+    assert len(ran) == 6
 
 
 def test_a_study_whose_images_lie_beside_another_folder_called_images_is_run_each_time(ran, small_study, tmp_path):

@@ -55,12 +55,13 @@ def plot_fits(
     InputError
         If there is no patch with this name, several patches for one ``ax``, or more than 24.
     """
-    every = _named(fits.to_frame() if isinstance(fits, FitResult) else fits)
+    every = _named(fits.to_frame() if isinstance(fits, FitResult) else fits).reset_index(drop=True)
+    names = patch_names(every).fillna("").astype(str)
     chosen = every
     for column, wanted, what in (("region", region, "patch"), ("subject", subject, "subject")):
         if wanted is not None or ax is not None:
             chosen = _one(chosen, column, wanted, what)
-    patches = [rows for _, rows in chosen.groupby(patch_names(every)[chosen.index].to_numpy(), sort=False)]
+    patches = [rows for _, rows in chosen.groupby(names[chosen.index], sort=False)]
     if len(patches) > MOST_MATRICES:
         raise InputError(
             f"{len(patches)} patches are too many for one figure (at most {MOST_MATRICES}); name one with region= or "
@@ -77,7 +78,7 @@ def plot_fits(
         ends = np.array([axes.get_ylim() for axes in panels])
         for axes, rows in zip(panels, patches, strict=True):
             axes.set_ylim(ends[:, 0].min(), ends[:, 1].max())
-            axes.set_title(str(patch_names(every)[rows.index[0]]))
+            axes.set_title(names[rows.index[0]])
             if isinstance(fits, FitResult) and (seeds_of(rows) == 1).all():
                 _mark_best(axes, fits, axis.place(rows), looks)
         panels[0].set_ylabel(fit_label(chosen))

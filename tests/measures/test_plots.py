@@ -62,6 +62,13 @@ def test_several_patches_have_a_panel_each_on_one_scale(result):
         assert axes.get_ylim()[0] < min(marked.get_ydata())
 
 
+def test_fits_without_patches_and_stacked_tables_are_drawn(result):
+    fits = result.to_frame().query("region == 'AL'")
+    assert plot_fits(fits.assign(region=np.nan, subject=np.nan)).get_title() == ""
+    panels = plot_fits(pd.concat([fits.assign(region="one"), fits.assign(region="two")]))
+    assert [axes.get_title() for axes in panels] == ["one", "two"]
+
+
 def test_a_patch_has_to_be_named_for_given_axes(result):
     with pytest.raises(InputError, match="2 to choose from, AL, AM: name one with region="):
         plot_fits(result, ax=Figure().subplots())

@@ -68,14 +68,8 @@ def settle_values(vectors: np.ndarray, *, centred: bool) -> np.ndarray:
     """
     if not vectors.shape[1]:
         return vectors
-    size = np.abs(vectors).max(axis=1, keepdims=True)
-    if centred:
-        constant = np.ptp(vectors, axis=1, keepdims=True) <= CONSTANT * size
-        vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    else:
-        constant = size == 0
-    scale = np.sqrt(np.mean(vectors**2, axis=1, keepdims=True))
-    return np.where(constant, 0.0, vectors / np.where(constant, 1.0, scale))
+    settled: np.ndarray = _SettledRows(vectors, np.asarray, centred=centred).part(slice(None))
+    return settled
 
 
 class Kernel(Protocol):

@@ -40,6 +40,8 @@ PARTITION_COLUMNS = (
 )
 PARTIAL_COLUMNS = (*LAYER, "region", "subject", "nuisance", "partial_fit", "fit", "se", "ci_low", "ci_high", "p_zero")
 RESPONSES = Encoding(score="r2")
+RANK_TOLERANCE = 1e-10
+"""Share of the largest singular value of the nuisance RDMs below which one is rounding."""
 
 
 def partition_responses(
@@ -315,7 +317,7 @@ def partial_fits(
     experiment = make_experiment(model_rdms, neural_rdms, Comparison(resample=resample), recording=recording)
     measure = flexible_method("corr")
     models = measure.settled(experiment.models)
-    removed = measure.settled(np.array(vectors))
+    removed = np.array(vectors)
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return np.concatenate([_partial(models, removed, measure.settled(recordings), row) for row in counts])
@@ -336,7 +338,11 @@ def _partial(models: np.ndarray, removed: np.ndarray, recordings: np.ndarray, co
     known = ~(np.isnan(models[defined]).any(axis=0) | np.isnan(recordings).any(axis=0))
     measured = np.flatnonzero(known)
     weights = np.sqrt(Pairs(len(counts), measured).weights(counts[None])[0])
-    basis = np.linalg.qr((np.vstack([np.ones(len(measured)), removed[:, measured]]) * weights).T)[0]
+    known_parts = np.vstack([np.ones(len(measured)), removed[:, measured]]) * weights
+    known_parts /= np.maximum(np.linalg.norm(known_parts, axis=1, keepdims=True), np.finfo(float).tiny)
+    left, spread, _ = np.linalg.svd(known_parts.T, full_matrices=False)
+    # A nuisance that is constant, or that others hold already, has no direction of its own.
+    basis = left[:, spread > RANK_TOLERANCE * spread[0]]
     rests, sizes = [], []
     for rows in (models[:, measured] * weights, recordings[:, measured] * weights):
         rest = rows - (rows @ basis) @ basis.T

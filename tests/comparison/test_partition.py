@@ -109,6 +109,10 @@ def test_what_a_nuisance_explains_is_gone(rng):
     table = partial_fits(models, neural, {"view": made([view + 1e-3 * first], patterns)}, resample="identity", rng=rng)
     assert table["fit"][0] > 0.4
     assert abs(table["partial_fit"][0]) < 0.25
+    again = {"view": made([view + 1e-3 * first], patterns)}
+    again |= {"once more": again["view"], "flat": rdms_of(np.full((1, 153), 0.3), patterns)}
+    twice = partial_fits(models, neural, again, resample="identity", rng=rng)
+    assert twice["partial_fit"][0] == pytest.approx(table["partial_fit"][0], abs=1e-9)
     same = partial_fits(models, neural, {"itself": models}, resample="identity", rng=rng)
     assert np.isnan(same["partial_fit"][0])
 

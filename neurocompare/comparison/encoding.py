@@ -2,38 +2,36 @@
 
 Takes RDMs of layers (squared Euclidean distances, which hold all that a ridge regression needs, whatever the number of
 units) and responses; gives scores per neuron and, pooled over the neurons of a patch, a
-:class:`~neurocompare.comparison.fit_result.FitResult`. The regressions are in ``ridge``.
+:class:`~neurocompare.comparison.fit_result.FitResult`. What is held out and resampled is in ``encoding_design``, the
+regressions are in ``ridge``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 
-from neural_data.errors import InputError, closest
-from neurocompare.comparison.controls import identity_codes, view_codes
-from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.identity_tests import identity_grid, identity_orders
-from neurocompare.comparison.inference import default_factors
-from neurocompare.comparison.patch_responses import PatchResponses, neuron_reliabilities, patch_responses
-from neurocompare.comparison.refitting import crossed_deviations
-from neurocompare.comparison.resampling import (
-    FACTORS,
-    check_factors,
-    cluster_codes,
-    draw_counts,
-    draw_stimuli,
-    factors_along,
-    jackknife_operator,
-    leave_out,
+from neural_data.errors import InputError
+from neurocompare.comparison.encoding_design import (
+    ACROSS,
+    Design,
+    Encoding,
+    ResampledPatch,
+    design_of,
+    factors_or_usual,
+    neurons_of,
+    usual_question,
 )
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.patch_responses import patch_responses
+from neurocompare.comparison.refitting import crossed_deviations
+from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.comparison.ridge import (
-    PENALTIES,
     OuterFold,
     find_score,
     inner_losses,
@@ -62,8 +60,6 @@ __all__ = [
     "undefined_cell",
 ]
 
-FEWEST_FOLDS = 3
-"""One is held out, and at least two are needed to choose the penalty."""
 BLOCK_BYTES = 100_000_000
 LARGEST = 1 - 1e-12
 ENCODING_COLUMNS = (
@@ -73,61 +69,6 @@ ENCODING_COLUMNS = (
     "penalty",
 )
 """Columns of ``EncodingResult.to_frame``."""
-
-Codes = Callable[[pd.DataFrame], np.ndarray]
-
-
-def _each(patterns: pd.DataFrame) -> np.ndarray:
-    return np.arange(len(patterns))
-
-
-ACROSS: dict[str, Codes] = {"identity": identity_codes, "view": view_codes, "stimulus": _each}
-"""What a fold holds out together, by name: a function from the stimulus table to numbers from 0. ``identity``: does the
-read-out predict responses to new faces? ``view``: does it predict responses to known faces in new views?"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Encoding:
-    """Settings of a read-out.
-
-    Parameters
-    ----------
-    across : {"identity", "view", "stimulus"} or None
-        What is held out together, in outer and inner folds, see :data:`ACROSS`; None: identities where there are fewer
-        of them than stimuli, else stimuli.
-    score : {"corr", "r2"}
-        Score of predictions, see ``ridge.SCORES``; responses and predictions are compared within folds.
-    n_folds : int
-        Outer folds at most; the inner folds of each are the others.
-    penalties : sequence of float
-        Penalties to choose from, in units of the mean variance of a stimulus.
-    per_neuron : bool
-        Whether each neuron has its own penalty (and mixture of layers); otherwise the neurons of a patch share it,
-        which is what is best for all of them, each at unit variance.
-    n_mixtures : int
-        Random mixtures to choose from where more than three layers are joined; two and three have a grid.
-    """
-
-    across: str | None = None
-    score: str = "corr"
-    n_folds: int = 5
-    penalties: Sequence[float] = PENALTIES
-    per_neuron: bool = False
-    n_mixtures: int = 20
-
-    def __post_init__(self):
-        if self.across is not None and self.across not in ACROSS:
-            raise InputError(f"read-outs cannot be tested across {self.across!r}: {closest(self.across, ACROSS)}")
-        find_score(self.score)
-        if self.n_folds < FEWEST_FOLDS:
-            raise InputError(
-                f"n_folds is {self.n_folds}; nested cross-validation needs at least {FEWEST_FOLDS} folds: one held "
-                "out, two to choose the penalty"
-            )
-        if not len(self.penalties) or min(self.penalties) <= 0:
-            raise InputError(f"penalties must be numbers above 0; got {list(self.penalties)}")
-
-
 AS_USUAL = Encoding()
 
 
@@ -175,63 +116,6 @@ class EncodingResult:
             penalty=self.penalties.ravel(),
         )
         return frame[list(ENCODING_COLUMNS)]
-
-
-@dataclass(frozen=True)
-class Design:
-    """What is held out, left out, drawn and permuted; the same for all layers and patches.
-
-    Parameters
-    ----------
-    folds : integer array of shape (n_stimuli,)
-    factors : tuple of str
-    left_out : boolean array of shape (n_parts, n_stimuli)
-        Stimuli left out with each part of the identities; no rows if they are not resampled.
-    operator : array or None
-        Jackknife operator over these parts.
-    counts : integer array of shape (n_draws, n_stimuli)
-        Draws of identities; ones if they are not resampled.
-    orders : integer array of shape (n_permutations, n_stimuli), or str
-        Orders of the responses under permuted identities; or why there are none.
-    """
-
-    folds: np.ndarray
-    factors: tuple[str, ...]
-    left_out: np.ndarray
-    operator: np.ndarray | None
-    counts: np.ndarray
-    orders: np.ndarray | str
-    n_redrawn: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def weights(self) -> np.ndarray:
-        """Weights of stimuli without each part, and of all in the last row, (n_parts + 1, n_stimuli)."""
-        return np.concatenate([~self.left_out, np.ones((1, len(self.folds)), dtype=bool)]).astype(float)
-
-
-@dataclass(frozen=True)
-class ResampledPatch:
-    """Resampling of the neurons of one patch, and their reliabilities.
-
-    Parameters
-    ----------
-    patch : PatchResponses
-    scaled : array of shape (n_stimuli, n_neurons)
-        Responses at unit variance.
-    kept : array of shape (n_parts + 1, n_neurons)
-        Neurons that stay without each part; all in the last row.
-    operators : list of array
-        One jackknife operator; none if neurons are not resampled.
-    counts : array of shape (n_draws, n_neurons)
-    reliability : array of shape (n_pattern_parts + 1, n_neurons)
-    """
-
-    patch: PatchResponses
-    scaled: np.ndarray
-    kept: np.ndarray
-    operators: list[np.ndarray]
-    counts: np.ndarray
-    reliability: np.ndarray
 
 
 def infer_encoding(
@@ -297,10 +181,10 @@ def infer_encoding(
     leaving out in closed form. Dupré la Tour et al. (2022), NeuroImage 264:119728, banded ridge regression.
     """
     patterns, ids = pattern_table(model_rdms), [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
-    factors = check_factors(resample if resample is not None else _usual_factors(model_rdms, recording))
+    factors = factors_or_usual(resample, model_rdms, recording)
     if factors_along("subjects", factors):
         raise InputError("read-outs are resampled over stimuli, identities and neurons; leave 'subject' out")
-    across = settings.across or ("identity" if default_factors(model_rdms, model_rdms) == ("identity",) else "stimulus")
+    across = settings.across or usual_question(model_rdms)
     kernels = scaled_kernels(kernels_of_rdms(model_rdms, what="model RDMs"))
     models, bands = _models_and_bands(rdm_table(model_rdms), joint or {})
     patches = patch_responses(recording, ids, by_subject=by_subject)
@@ -312,10 +196,6 @@ def infer_encoding(
         for of_model, mixed in zip(bands, mixtures, strict=True)
     ]
     return pooled_result(cells, models, settings, across, patterns, design, populations, confidence)
-
-
-def _usual_factors(model_rdms: RDMs, recording: xr.DataArray | Mapping) -> tuple[str, ...]:
-    return default_factors(model_rdms, model_rdms, recording=recording)
 
 
 def _models_and_bands(
@@ -352,89 +232,6 @@ def _mixtures(n_bands: int, n_random: int, rng: np.random.Generator) -> np.ndarr
         return steps[steps.sum(axis=1) == 4] / 4
     return np.concatenate(
         [np.eye(n_bands), np.full((1, n_bands), 1 / n_bands), rng.dirichlet(np.ones(n_bands), n_random)]
-    )
-
-
-def design_of(
-    settings: Encoding,
-    across: str,
-    patterns: pd.DataFrame,
-    factors: tuple[str, ...],
-    sizes: tuple[int, int],
-    rng: np.random.Generator,
-) -> Design:
-    """What is held out, left out, drawn and permuted.
-
-    Parameters
-    ----------
-    settings : Encoding
-    across : str
-        Name in :data:`ACROSS`.
-    patterns : pandas.DataFrame
-        One row per stimulus.
-    factors : tuple of str
-    sizes : (int, int)
-        Draws, and permutations of identities; 0 permutations leave them out.
-    rng : numpy.random.Generator
-
-    Raises
-    ------
-    InputError
-        If there are too few units to hold out or to resample.
-    """
-    n_draws, n_permutations = sizes
-    n_stimuli = len(patterns)
-    held = ACROSS[across](patterns)
-    n_units = int(held.max()) + 1
-    n_folds = min(settings.n_folds, n_units)
-    if n_folds < FEWEST_FOLDS:
-        raise InputError(
-            f"read-outs across {across}: the stimuli have {n_units} of them, and at least {FEWEST_FOLDS} are needed; "
-            f"test across {' or '.join(name for name in ACROSS if name != across)}"
-        )
-    folds = rng.permutation(np.arange(n_units) % n_folds)[held]
-    left_out, operator, counts, redrawn = np.zeros((0, n_stimuli), dtype=bool), None, np.ones((n_draws, n_stimuli)), {}
-    for name in factors_along("stimuli", factors):
-        factor = FACTORS[name]
-        codes = np.arange(n_stimuli) if not factor.together else cluster_codes(_known(patterns, factor.together))
-        n_levels = int(codes.max()) + 1
-        if n_levels < factor.fewest:
-            raise InputError(f"resampling {factor.plural} needs at least {factor.fewest} of them; there are {n_levels}")
-        kept, shares = leave_out(n_levels, factor.parts(n_levels), rng=rng)
-        left_out, operator = kept[:, codes] == 0, jackknife_operator(shares)
-        counts, redrawn[name] = draw_stimuli(factor, codes, n_draws, rng=rng)
-    orders: np.ndarray | str = "identities were not permuted"
-    try:
-        if n_permutations:
-            orders = identity_orders(identity_grid(patterns), n_permutations, rng=rng)
-    except InputError as problem:
-        orders = str(problem)
-    return Design(folds, factors, left_out, operator, np.asarray(counts, dtype=float), orders, redrawn)
-
-
-def _known(patterns: pd.DataFrame, name: str) -> pd.Series:
-    if name not in patterns.columns:
-        raise InputError(f"the model RDMs lack the pattern descriptor {name!r}; compute them from a StimulusSet")
-    return patterns[name]
-
-
-def neurons_of(
-    patch: PatchResponses, design: Design, n_draws: int, root: bool, rng: np.random.Generator
-) -> ResampledPatch:
-    """Resampling of a patch's neurons; reliabilities are roots of them where the score asks for it."""
-    n_neurons = patch.responses.shape[1]
-    kept, operators, counts = np.ones((1, n_neurons)), [], np.ones((n_draws, n_neurons))
-    for name in factors_along("neurons", design.factors):
-        left, shares = leave_out(n_neurons, FACTORS[name].parts(n_neurons), rng=rng)
-        kept, operators = np.concatenate([left, kept]), [jackknife_operator(shares)]
-        drawn, redrawn = draw_counts(n_neurons, n_draws, rng=rng, fewest=FACTORS[name].fewest_distinct)
-        counts = drawn.astype(float)
-        design.n_redrawn[name] = design.n_redrawn.get(name, 0) + redrawn
-    reliability = neuron_reliabilities(patch, design.weights, design.folds, rng=rng)
-    best = np.maximum(reliability, 0.0)
-    centred = patch.responses - patch.responses.mean(axis=0)
-    return ResampledPatch(
-        patch, centred / centred.std(axis=0), kept, operators, counts, np.sqrt(best) if root else best
     )
 
 

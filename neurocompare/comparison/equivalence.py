@@ -19,9 +19,10 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.inference import Comparison, default_factors, jackknife_result, make_experiment
 from neurocompare.comparison.multiplicity import adjust, rejects
 from neurocompare.comparison.patch_responses import PatchResponses, patch_responses
-from neurocompare.comparison.resampling import factors_along
-from neurocompare.representations.dissimilarities import find_dissimilarity
-from neurocompare.representations.rdms import LAYER, build_rdms, concat_rdms, pattern_table, rdm_table, zscore_units
+from neurocompare.comparison.resampling import check_factors, factors_along
+from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_dissimilarity
+from neurocompare.representations.kernels import DISTANCES
+from neurocompare.representations.rdms import LAYER, build_rdms, concat_rdms, pattern_table, rdm_table
 
 __all__ = ["ANIMAL_COLUMNS", "compare_with_animals"]
 
@@ -78,7 +79,8 @@ def compare_with_animals(
     Raises
     ------
     InputError
-        If no region has neurons of two subjects, or RDMs and recording do not match.
+        If no region has neurons of two subjects, RDMs and recording do not match, or RDMs of layers and patches would
+        hold different dissimilarities.
 
     Notes
     -----
@@ -86,6 +88,7 @@ def compare_with_animals(
     animals add a variance of their own. A few animals are no sample of all: the claim is about these.
     """
     margin = check_margin(margin)
+    _check_dissimilarity(str(model_rdms.dissimilarity_measure), dissimilarity)
     ids = [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
     patches = patch_responses(recording, ids, by_subject=True)
     factors = resample if resample is not None else default_factors(model_rdms, model_rdms, recording=recording)
@@ -142,14 +145,19 @@ def _result(
     return found.of_statistic(estimates, found.draws[:, : n_layers + 1], deviations, models=models)
 
 
+def _check_dissimilarity(of_layers: str, wanted: str) -> None:
+    own = "euclidean" if of_layers in DISTANCES else of_layers
+    if own in DISSIMILARITIES and own != wanted:
+        raise InputError(
+            f"RDMs of layers hold {own!r} dissimilarities and those of the animals would hold {wanted!r}, so that "
+            f"layers and animals could not be compared; give dissimilarity={own!r}"
+        )
+
+
 def _patch_rdm(patch: PatchResponses, patterns: pd.DataFrame, made: tuple[str, str | None]) -> RDMs:
-    rdm = find_dissimilarity(made[0]).of_responses(_normalised(patch, made[1]))
+    rdm = find_dissimilarity(made[0]).of_responses(patch.normalised(made[1]))
     labels = {"region": [patch.region], "subject": [patch.subject]}
     return build_rdms(rdm[None], patterns=patterns, rdms=labels, dissimilarity=made[0])
-
-
-def _normalised(patch: PatchResponses, normalize: str | None) -> np.ndarray:
-    return zscore_units(patch.responses)[0] if normalize == "zscore" else patch.responses
 
 
 def _as_model(rdm: RDMs, like: RDMs) -> RDMs:
@@ -170,8 +178,8 @@ def _fits(
     confidence: float,
     seed: int,
 ) -> FitResult:
-    responses = {(patch.region, patch.subject): _normalised(patch, made[1])}
-    given = responses if comparison.resample is not None and "neuron" in comparison.resample else None
+    responses = {(patch.region, patch.subject): patch.normalised(made[1])}
+    given = responses if factors_along("neurons", check_factors(comparison.resample or ())) else None
     experiment = make_experiment(models, neural, comparison, recording=given)
     table = rdm_table(neural)
     return jackknife_result(

@@ -27,6 +27,7 @@ from neural_data.rounding import is_constant
 from neurocompare.comparison.reliability import spearman_brown
 from neurocompare.comparison.ridge import SCORES, weighted_scores
 from neurocompare.representations.neural_rdms import trials_of
+from neurocompare.representations.rdms import check_normalization, zscore_units
 
 __all__ = ["PatchResponses", "half_responses", "neuron_reliabilities", "patch_responses"]
 
@@ -64,6 +65,10 @@ class PatchResponses:
     def name(self) -> str:
         """Region, and subject where there is one."""
         return f"{self.region} {self.subject}".strip()
+
+    def normalised(self, normalize: str | None) -> np.ndarray:
+        """Mean responses, z-scored over the stimuli or as they are, (n_stimuli, n_neurons)."""
+        return zscore_units(self.responses)[0] if check_normalization(normalize) == "zscore" else self.responses
 
 
 def patch_responses(
@@ -211,7 +216,7 @@ def neuron_reliabilities(
     Returns
     -------
     array of shape (n_draws, n_neurons)
-        NaN without repeated trials, and where no half varies.
+        0 where halves do not correlate positively; NaN without repeated trials, and where no half varies.
     """
     shape = (len(weights), patch.responses.shape[1])
     if patch.trials is None:
@@ -222,4 +227,5 @@ def neuron_reliabilities(
         total += np.nan_to_num(r, nan=0.0)
         defined += ~np.isnan(r)
     mean = np.divide(total, defined, out=np.full(shape, np.nan), where=defined > 0)
-    return spearman_brown(mean, patch.n_repetitions / (len(patch.trials) // 2))
+    # Below 0 the formula has a pole, beyond which reliabilities would be above 1.
+    return spearman_brown(np.maximum(mean, 0.0), patch.n_repetitions / (len(patch.trials) // 2))

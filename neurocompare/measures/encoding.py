@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from rsatoolbox.rdm import RDMs
 
 from neurocompare.comparison.encoding import ACROSS, ENCODING_COLUMNS, Encoding as EncodingOptions, infer_encoding
+from neurocompare.comparison.encoding_design import usual_question
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.ridge import SCORES
 from neurocompare.measures.columns import LAYER, columns
@@ -109,9 +110,9 @@ def measure(
 
 
 def _questions(rdms: RDMs) -> list[str]:
-    """New identities (new stimuli, if each has one view), and known ones in new views."""
+    """New identities (new stimuli, if there are too few identities), and known ones in new views."""
     patterns = pattern_table(rdms)
-    found = ["identity"] if patterns["identity"].nunique() < len(patterns) else ["stimulus"]
+    found = [usual_question(rdms)]
     views = [name for name in ("azimuth_deg", "elevation_deg") if name in patterns]
     if found == ["identity"] and views and len(patterns[views].drop_duplicates()) >= FEWEST_HELD_OUT:
         found.append("view")

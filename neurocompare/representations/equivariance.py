@@ -30,7 +30,7 @@ from neurocompare.representations.activations import (
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.maps import ShownBatch, has_map, layer_outputs, present
 from neurocompare.representations.products import UnitStatistics
-from neurocompare.representations.rdms import LAYER, NORMALIZATIONS
+from neurocompare.representations.rdms import LAYER, check_normalization
 from neurocompare.stimuli.transforms import flip_vertical, mirror, rotate90
 
 __all__ = [
@@ -174,8 +174,7 @@ def correlate_transformed(
         for name in names:
             if name not in known:
                 raise InputError(f"equivariance has no {what} {name!r}: {closest(name, known)}")
-    if normalize not in NORMALIZATIONS:
-        raise InputError(f"normalize must be one of {', '.join(map(repr, NORMALIZATIONS))}; got {normalize!r}")
+    check_normalization(normalize)
     if len(stimuli) < 3:
         raise InputError(
             f"equivariance z-scores units over images and needs at least three of them; {stimuli.name} has "

@@ -15,7 +15,7 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
 from neurocompare.representations.dissimilarities import find_dissimilarity
-from neurocompare.representations.rdms import build_rdms, zscore_units
+from neurocompare.representations.rdms import build_rdms, check_normalization, zscore_units
 
 __all__ = ["DISTANCES", "centred_kernels", "feature_rdms", "kernels_of_rdms", "scaled_kernels"]
 
@@ -107,8 +107,11 @@ def feature_rdms(
     Raises
     ------
     InputError
-        If a layer has not one row per stimulus, or holds values that are not finite.
+        If there is no layer, one has not one row per stimulus, or holds values that are not finite.
     """
+    check_normalization(normalize)
+    if not features:
+        raise InputError("there are no features: give the units of at least one layer")
     matrices = []
     for layer, values in features.items():
         units = np.asarray(values, dtype=float).reshape(len(values), -1)

@@ -25,6 +25,7 @@ __all__ = [
     "NORMALIZATIONS",
     "as_matrices",
     "build_rdms",
+    "check_normalization",
     "concat_rdms",
     "labelled_by",
     "match_stimuli",
@@ -42,6 +43,19 @@ LAYER = (*NETWORK, "layer", "layer_index")
 """Those that name a layer of a network."""
 NORMALIZATIONS = ("zscore", None)
 """What can be done to the responses of a unit before they are compared."""
+
+
+def check_normalization(normalize: str | None) -> str | None:
+    """The normalization, one of :data:`NORMALIZATIONS`.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if normalize not in NORMALIZATIONS:
+        raise InputError(f"normalize must be one of {', '.join(map(repr, NORMALIZATIONS))}; got {normalize!r}")
+    return normalize
 
 
 def build_rdms(

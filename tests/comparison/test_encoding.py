@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from neural_data.errors import InputError
 from neural_data.recordings import make_recording
 from neurocompare.comparison.encoding import ENCODING_COLUMNS, Encoding, infer_encoding
-from neurocompare.comparison.patch_responses import neuron_reliabilities, patch_responses
+from neurocompare.comparison.patch_responses import PatchResponses, neuron_reliabilities, patch_responses
 from neurocompare.representations.kernels import feature_rdms, kernels_of_rdms
 from neurocompare.representations.rdms import build_rdms, rdm_table
 from tests.comparison.test_layer_tests import network, views_of
@@ -159,6 +159,21 @@ def test_reliability_is_the_share_of_signal_and_corrects_predictions(rng):
     assert not result.notes
 
 
+def test_neurons_of_noise_have_no_reliability_above_one(rng):
+    """Many presentations of all stimuli but one: halves of one trial each, extrapolated to eight."""
+    patch = PatchResponses(
+        region="AL",
+        subject="",
+        neuroid_ids=tuple("abcdef"),
+        responses=rng.standard_normal((4, 6)),
+        trials=np.stack([np.outer([1, 2, -1, -2], np.ones(6)), np.outer([-1, -2, 1, 2], np.ones(6)) + 0.1]),
+        n_repetitions=8.0,
+        n_constant=0,
+    )
+    found = neuron_reliabilities(patch, np.ones((1, 4)), np.zeros(4, dtype=int), rng=rng)
+    assert (found == 0).all()
+
+
 def test_missing_responses_and_repeated_rows_are_refused(rng):
     patterns = views_of(4).set_index("stimulus_id")
     recording = trials_of(rng.standard_normal((12, 5)), 1.0, 2, patterns, rng)
@@ -209,6 +224,12 @@ def test_what_cannot_be_read_out_is_refused(faces, rdms, rng):
         infer_encoding(two, {"AL": responses}, Encoding(across="view"), rng=rng, **FEW)
     with pytest.raises(InputError, match="above 0"):
         Encoding(penalties=(0.0, 1.0))
+    with pytest.raises(InputError, match="above 0"):
+        Encoding(penalties=(1.0, np.nan))
+    with pytest.raises(InputError, match="no features"):
+        feature_rdms({}, patterns)
+    with pytest.raises(InputError, match="got 'zscored'"):
+        feature_rdms(layers, patterns, normalize="zscored")
     with pytest.raises(InputError, match="did you mean 'identity'"):
         Encoding(across="identities")
     with pytest.raises(InputError, match="at least two different RDMs"):

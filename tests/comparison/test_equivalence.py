@@ -111,3 +111,11 @@ def test_one_animal_has_no_other(animals):
     models, recording = animals
     with pytest.raises(InputError, match="at least two subjects"):
         compare_with_animals(models, recording.isel(neuroid=slice(0, 40)), margin=0.05, rng=np.random.default_rng(1))
+
+
+def test_layers_and_animals_are_compared_by_one_dissimilarity(animals):
+    models, recording = animals
+    with pytest.raises(InputError, match="give dissimilarity='correlation'"):
+        compare_with_animals(models, recording, margin=0.05, dissimilarity="euclidean", rng=np.random.default_rng(1))
+    with pytest.raises(InputError, match="normalize must be one of"):
+        compare_with_animals(models, recording, margin=0.05, normalize="z", rng=np.random.default_rng(1))

@@ -16,16 +16,26 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
-from neural_data.rounding import first_largest
+from neural_data.rounding import first_largest, is_constant
 from neurocompare.comparison.encoding import Encoding, infer_encoding
+from neurocompare.comparison.encoding_design import factors_or_usual
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.comparison.inference import Comparison, default_factors, jackknife_result, make_experiment
+from neurocompare.comparison.inference import Comparison, jackknife_result, make_experiment
 from neurocompare.comparison.kernel_links import debiased_cka, linear_cka, procrustes_similarity, whitened_cosine
 from neurocompare.comparison.matching import infer_matching
 from neurocompare.comparison.patch_responses import PatchResponses, patch_responses
+from neurocompare.comparison.resampling import FACTORS
 from neurocompare.representations.dissimilarities import find_dissimilarity
 from neurocompare.representations.kernels import DISTANCES, centred_kernels, kernels_of_rdms
-from neurocompare.representations.rdms import LAYER, NETWORK, build_rdms, match_stimuli, pattern_table, rdm_table
+from neurocompare.representations.rdms import (
+    LAYER,
+    NETWORK,
+    build_rdms,
+    check_normalization,
+    match_stimuli,
+    pattern_table,
+    rdm_table,
+)
 
 __all__ = ["LINKS", "LINK_BEST_COLUMNS", "LINK_COLUMNS", "Link", "LinkInputs", "compare_links", "links_best"]
 
@@ -65,6 +75,7 @@ class _Setting:
     patch: PatchResponses
     inputs: LinkInputs
     resample: tuple[str, ...]
+    normalize: str | None
     confidence: float
 
 
@@ -97,7 +108,9 @@ class Link:
 
 
 def _similarity(setting: _Setting, rng: np.random.Generator, *, method: str) -> FitResult:
-    return _jackknife(setting, setting.inputs.rdms, setting.patch.responses, None, rng, method=method)
+    return _jackknife(
+        setting, setting.inputs.rdms, setting.patch.normalised(setting.normalize), None, rng, method=method
+    )
 
 
 def _on_kernels(
@@ -113,7 +126,7 @@ def _on_kernels(
             found.append(compare(centred_kernels(models[:, *rows]), centred_kernels(right[:, *rows])))
         return np.stack(found)
 
-    return _jackknife(setting, setting.inputs.distances, setting.patch.responses, statistic, rng)
+    return _jackknife(setting, setting.inputs.distances, setting.patch.normalised(setting.normalize), statistic, rng)
 
 
 def _whitened(setting: _Setting, rng: np.random.Generator) -> FitResult:
@@ -123,9 +136,9 @@ def _whitened(setting: _Setting, rng: np.random.Generator) -> FitResult:
         raise ValueError(f"{setting.patch.name} has no repeated trials")
     variances = trials.var(axis=0, ddof=1)
     of_neurons = variances.mean(axis=0)
-    steady = of_neurons > 0
-    scaled = setting.patch.responses[:, steady] / np.sqrt(of_neurons[steady])
-    noise = (variances[:, steady] / of_neurons[steady]).mean(axis=1) / setting.patch.n_repetitions
+    noisy = _noisy(trials)
+    scaled = setting.patch.responses[:, noisy] / np.sqrt(of_neurons[noisy])
+    noise = (variances[:, noisy] / of_neurons[noisy]).mean(axis=1) / setting.patch.n_repetitions
     # A stimulus with no noise at all in these trials has some in others.
     noise = np.maximum(noise, 1e-3 * noise.mean())
     models = setting.inputs.distances.get_matrices()
@@ -195,7 +208,7 @@ def _encoded(setting: _Setting, rng: np.random.Generator) -> FitResult:
         confidence=setting.confidence,
         rng=rng,
     )
-    return _without_draws(found.pooled)
+    return replace(found.pooled, draws=found.pooled.draws[:0])
 
 
 def _matched(setting: _Setting, rng: np.random.Generator) -> FitResult:
@@ -210,15 +223,19 @@ def _matched(setting: _Setting, rng: np.random.Generator) -> FitResult:
         confidence=setting.confidence,
         rng=rng,
     )
-    return _without_draws(found.pooled)
+    return found.pooled
 
 
-def _without_draws(result: FitResult) -> FitResult:
-    return replace(result, draws=result.draws[:0])
+def _noisy(trials: np.ndarray) -> np.ndarray:
+    """Neurons (n_neurons,) whose trials differ, for some stimulus."""
+    return np.asarray((~is_constant(trials, axis=0)).any(axis=0))
 
 
-def _no_trials(patch: PatchResponses, _inputs: LinkInputs) -> str:
-    return "" if patch.trials is not None else "it needs repeated trials of all neurons"
+def _no_noise(patch: PatchResponses, _inputs: LinkInputs) -> str:
+    if patch.trials is None:
+        return "it needs repeated trials of all neurons"
+    n, fewest = int(_noisy(patch.trials).sum()), FACTORS["neuron"].fewest
+    return "" if n >= fewest else f"it needs {fewest} neurons whose trials differ; there are {n}"
 
 
 def _no_features(_patch: PatchResponses, inputs: LinkInputs) -> str:
@@ -244,7 +261,7 @@ LINKS: dict[str, Link] = {
             "RDMs, cosine whitened by the noise of trials",
             "Diedrichsen et al. (2021), Neurons, Behavior, Data Analysis and Theory 5:3",
             _whitened,
-            _no_trials,
+            _no_noise,
         ),
         _kernel("cka", "linear CKA", "Kornblith et al. (2019), ICML", linear_cka),
         _kernel("cka-debiased", "linear CKA, debiased", "Kornblith et al. (2019), ICML", debiased_cka),
@@ -279,6 +296,7 @@ def compare_links(
     *,
     resample: str | Sequence[str] | None = None,
     by_subject: bool = False,
+    normalize: str | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -295,6 +313,9 @@ def compare_links(
         As in ``infer_fits``, without subjects.
     by_subject : bool
         Whether each subject's neurons are a patch of their own.
+    normalize : {None, "zscore"}
+        Of neurons, as in ``compute_neural_rdms``, for RDMs, CKA and Procrustes. Whitening divides neurons by their
+        noise instead; encoding and matching count all neurons alike.
     confidence : float
         Nominal coverage of intervals, and of sets of best layers.
     rng : numpy.random.Generator
@@ -325,10 +346,8 @@ def compare_links(
     inputs = replace(inputs, rdms=match_stimuli(inputs.distances, inputs.rdms)[1])
     if not rdm_table(inputs.rdms)[_shared(inputs)].equals(rdm_table(inputs.distances)[_shared(inputs)]):
         raise InputError("distances and RDMs must be those of the same layers, in the same order")
-    factors = (
-        resample if resample is not None else default_factors(inputs.distances, inputs.distances, recording=recording)
-    )
-    factors = tuple(factors.split("+")) if isinstance(factors, str) else tuple(factors)
+    check_normalization(normalize)
+    factors = factors_or_usual(resample, inputs.distances, recording)
     ids = [str(one) for one in inputs.distances.pattern_descriptors["stimulus_id"]]
     # One seed for all links: they leave out the same parts of the identities and of the neurons.
     seed = int(rng.integers(2**63))
@@ -340,7 +359,7 @@ def compare_links(
             if missing:
                 notes.append(f"{patch.name}: no {link.label}: {missing}")
                 continue
-            setting = _Setting(patch, inputs, factors, confidence)
+            setting = _Setting(patch, inputs, factors, normalize, confidence)
             frames.append(_rows(name, link.compare(setting, np.random.default_rng(seed))))
     if not frames:
         raise InputError(f"none of the links can be computed: {'; '.join(notes)}")
@@ -391,6 +410,8 @@ def links_best(table: pd.DataFrame) -> pd.DataFrame:
                 "agreement": float(others["in_best_set"].mean()) if len(others) else np.nan,
             }
         )
+    if not rows:
+        return pd.DataFrame(columns=list(LINK_BEST_COLUMNS))
     found = pd.DataFrame(rows)
     places = found.groupby(["link", "region", "subject"], dropna=False)["similarity"].rank(
         ascending=False, method="min"

@@ -7,27 +7,26 @@ the layer's space would destroy. Matching and test are those of a read-out whose
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from rsatoolbox.rdm import RDMs
 from scipy.optimize import linear_sum_assignment
 
 from neural_data.errors import InputError
 from neural_data.rounding import is_constant
-from neurocompare.comparison.encoding import (
-    Cell,
+from neurocompare.comparison.encoding import Cell, EncodingResult, pooled_result, undefined_cell
+from neurocompare.comparison.encoding_design import (
     Design,
     Encoding,
-    EncodingResult,
     design_of,
+    factors_or_usual,
     neurons_of,
-    pooled_result,
-    undefined_cell,
+    usual_question,
 )
-from neurocompare.comparison.inference import default_factors
 from neurocompare.comparison.patch_responses import patch_responses
-from neurocompare.comparison.resampling import check_factors
 from neurocompare.comparison.ridge import SCORES, weighted_scores
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
@@ -66,12 +65,13 @@ def infer_matching(
     Returns
     -------
     EncodingResult
-        ``penalty`` is empty. Matches are those of all identities outside a fold, also where identities are left out.
+        ``penalty`` is empty; there are no draws. Matches are those of all identities outside a fold, also where
+        identities are left out.
 
     Raises
     ------
     InputError
-        If a layer lacks its features, or has not one row per stimulus.
+        If a layer lacks its features, or has not one row per stimulus, or two RDMs have a layer of the same name.
 
     References
     ----------
@@ -80,8 +80,9 @@ def infer_matching(
     """
     patterns, ids = pattern_table(layers), [str(one) for one in layers.pattern_descriptors["stimulus_id"]]
     models = rdm_table(layers)
-    factors = check_factors(resample if resample is not None else default_factors(layers, layers, recording=recording))
-    across = "identity" if default_factors(layers, layers) == ("identity",) else "stimulus"
+    _check_names(models)
+    factors = factors_or_usual(resample, layers, recording)
+    across = usual_question(layers)
     settings = Encoding(across=across, n_folds=n_folds, penalties=(1.0,))
     patches = patch_responses(recording, ids)
     design = design_of(settings, across, patterns.reset_index(), factors, (2, 0), rng)
@@ -96,10 +97,23 @@ def infer_matching(
                 continue
             matched = _matched_responses(units, neurons.scaled, design)
             scores = weighted_scores(SCORES["corr"], neurons.scaled, matched, design.weights, design.folds)
-            drawn = np.full(len(design.counts), np.nanmean(scores[-1]) if np.isfinite(scores[-1]).any() else np.nan)
-            row.append(Cell(scores, drawn, None, np.full(scores.shape[1], np.nan)))
+            no_draws = np.full(len(design.counts), np.nan)
+            row.append(Cell(scores, no_draws, None, np.full(scores.shape[1], np.nan)))
         cells.append(row)
-    return pooled_result(cells, models, settings, across, patterns, design, populations, confidence)
+    found = pooled_result(cells, models, settings, across, patterns, design, populations, confidence)
+    pooled = replace(found.pooled, draws=found.pooled.draws[:0], method=f"one-to-one matching, {settings.score}")
+    return replace(found, pooled=pooled)
+
+
+def _check_names(models: pd.DataFrame) -> None:
+    if "layer" not in models:
+        raise InputError("one-to-one matching finds units by the name of their layer, and these RDMs have no 'layer'")
+    twice = models["layer"][models["layer"].duplicated()]
+    if len(twice):
+        raise InputError(
+            f"two RDMs are of a layer {str(twice.iloc[0])!r}, and units are found by the name of their layer; match "
+            "one network at a time"
+        )
 
 
 def match_units(units: np.ndarray, neurons: np.ndarray) -> np.ndarray:

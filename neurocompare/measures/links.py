@@ -54,6 +54,7 @@ def measure(
     layer_rdms: RDMs,
     recording: xr.DataArray,
     comparison: Comparison,
+    normalize: str | None,
     simulated: bool,
     seed: int,
 ) -> Measured:
@@ -62,7 +63,9 @@ def measure(
     # RDMs that the user brought have no distances.
     n_own = len(rdm_table(distance_rdms))
     inputs = LinkInputs(distances=distance_rdms, rdms=layer_rdms.subset("index", np.arange(n_own)))
-    table, missing = compare_links(inputs, recording, settings.links, resample=resample, rng=step_rng(seed, "links"))
+    table, missing = compare_links(
+        inputs, recording, settings.links, resample=resample, normalize=normalize, rng=step_rng(seed, "links")
+    )
     tables = {"links": table, "links_best": links_best(table)}
     return Measured({name: found.assign(simulated=simulated) for name, found in tables.items()}, (*notes, *missing))
 

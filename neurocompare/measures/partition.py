@@ -27,6 +27,7 @@ from neurocompare.representations.rdms import NETWORK, rdm_table
 __all__ = ["PARTITION", "Partition"]
 
 FIRST, LAST = "first layer", "last layer"
+NO_RDMS = "RDMs are not partitioned: that needs resampling over identities (comparison.resample)."
 
 
 class Partition(Section):
@@ -68,7 +69,9 @@ def measure(
         )
         parts = [of_responses]
         factors = resample or ("identity", "neuron")
-        if "identity" in factors:
+        if "identity" not in factors:
+            notes = (*notes, NO_RDMS) if NO_RDMS not in notes else notes
+        else:
             parts.append(
                 partition_rdms(
                     layer_rdms,

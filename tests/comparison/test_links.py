@@ -10,8 +10,9 @@ from scipy.linalg import orthogonal_procrustes
 from neural_data.errors import InputError
 from neurocompare.comparison.kernel_links import debiased_cka, linear_cka, procrustes_similarity, whitened_cosine
 from neurocompare.comparison.links import LINK_BEST_COLUMNS, LINK_COLUMNS, LINKS, LinkInputs, compare_links, links_best
-from neurocompare.comparison.matching import match_units
+from neurocompare.comparison.matching import infer_matching, match_units
 from neurocompare.representations.kernels import feature_rdms, kernels_of_rdms
+from neurocompare.representations.rdms import concat_rdms
 from tests.comparison.conftest import patterns_of, rdms_of
 from tests.comparison.test_encoding import trials_of
 from tests.comparison.test_layer_tests import views_of
@@ -148,7 +149,39 @@ def test_links_that_lack_something_are_left_out_and_named(compared):
         "it needs repeated trials of all neurons",
         "it needs the units of the layers",
     ]
+    silent = trials_of(responses["AL"], 0.0, 3, views_of(10).set_index("stimulus_id"), np.random.default_rng(1))
+    table, notes = compare_links(without, silent, ["cka", "whitened"], rng=np.random.default_rng(1))
+    assert set(table["link"]) == {"cka"}
+    assert notes[0].endswith("it needs 4 neurons whose trials differ; there are 0")
     with pytest.raises(InputError, match="none of the links"):
         compare_links(without, responses, ["matching"], rng=np.random.default_rng(1))
     with pytest.raises(InputError, match="did you mean 'cka'"):
         compare_links(inputs, recording, ["ckaa"], rng=np.random.default_rng(1))
+    with pytest.raises(InputError, match="normalize must be one of 'zscore', None; got 'z'"):
+        compare_links(inputs, recording, ["cka"], normalize="z", rng=np.random.default_rng(1))
+
+
+def test_neurons_count_alike_where_they_are_z_scored(compared):
+    inputs, recording, _, _ = compared
+    responses = recording.values.reshape(4, 30, 12).mean(axis=0)
+    scaled = responses * np.geomspace(0.1, 10, 12)
+    found = [
+        compare_links(inputs, {"AL": values}, ["corr", "cka"], normalize="zscore", rng=np.random.default_rng(1))[0]
+        for values in (responses, scaled)
+    ]
+    np.testing.assert_allclose(found[0]["similarity"], found[1]["similarity"])
+    z = (responses - responses.mean(axis=0)) / responses.std(axis=0)
+    of_cka = found[1].loc[found[1]["link"] == "cka", "similarity"]
+    np.testing.assert_allclose(of_cka, linear_cka(kernels_of_rdms(inputs.distances), (z @ z.T)[None])[:, 0])
+
+
+def test_units_of_two_networks_are_not_mistaken_for_each_other(compared):
+    inputs, recording, _, _ = compared
+    two = concat_rdms([inputs.distances, inputs.distances])
+    with pytest.raises(InputError, match="two RDMs are of a layer 'own'"):
+        infer_matching(inputs.features, recording, two, rng=np.random.default_rng(1))
+
+
+def test_no_link_has_a_best_layer_where_none_is_defined(compared):
+    best = links_best(compared[2].assign(similarity=np.nan))
+    assert (len(best), tuple(best.columns)) == (0, LINK_BEST_COLUMNS)

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydantic  # noqa: F401  (a copy that gave up its rights can import nothing)
 
 from neural_data import write_stimuli
 from neurocompare.cli import main as program

@@ -49,7 +49,8 @@ def test_unknown_names_raise_attribute_error():
     ("statement", "heavy"),
     [
         ("import neural_data", ("torch", "trimesh", "rsatoolbox", "matplotlib", "scipy")),
-        ("import neurocompare, neurocompare.cli", ("numpy", "pandas", "torch", "rsatoolbox", "joblib", "pydantic")),
+        ("import neurocompare, neurocompare.cli", ("numpy", "pandas", "torch", "rsatoolbox", "joblib")),
+        ("sys.argv.append('--help')\nimport neurocompare.cli", ("numpy", "pandas", "torch", "joblib", "pydantic")),
         ("from neurocompare.cli import main\ntry: main([])\nexcept SystemExit: pass", ("numpy", "rich.markdown")),
         ("from neurocompare import read_rdms, compare_rdms, infer_fits", ("torch", "trimesh")),
     ],
@@ -58,3 +59,10 @@ def test_importing_loads_no_heavy_package(statement, heavy):
     code = f"import sys\n{statement}\nprint([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_parser_of_options_is_imported_with_the_command_line():
+    """A process that gives up its rights after the import can import nothing more."""
+    code = "import sys, neurocompare.cli; print('pydantic' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout == "True\n"

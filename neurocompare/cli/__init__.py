@@ -18,6 +18,10 @@ from neurocompare.interrupts import Stopped, stoppable
 from neurocompare.processes import keep_memory
 from neurocompare.progress_lines import SaidOnce
 
+if "--help" not in sys.argv:
+    # The parser of options imports it as a command starts: too late in a process that gave up its rights by then.
+    import pydantic  # noqa: F401
+
 __all__ = ["app", "main"]
 
 DEFECT_ADDRESS = "please report this with the lines above and provenance.json, if there is one"

@@ -18,9 +18,9 @@ class Fire(nn.Module):
 
     def __init__(self, n_in: int, n_squeeze: int, n_expand: int):
         super().__init__()
-        self.squeeze1x1, self.relu_squeeze = nn.Conv2d(n_in, n_squeeze, 1), nn.ReLU()
+        self.squeeze1x1, self.relu_squeeze = nn.Conv2d(n_in, n_squeeze, 1), nn.ReLU(inplace=True)
         self.expand1x1 = nn.Conv2d(n_squeeze, n_expand, 1)
-        self.expand3x3, self.relu_expand = nn.Conv2d(n_squeeze, n_expand, 3, padding=1), nn.ReLU()
+        self.expand3x3, self.relu_expand = nn.Conv2d(n_squeeze, n_expand, 3, padding=1), nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps (n, channels, height, width) to (n, 2 n_expand, height, width)."""
@@ -33,14 +33,14 @@ class SqueezeNet(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv1, self.relu1 = nn.Conv2d(3, 96, 7, stride=2), nn.ReLU()
+        self.conv1, self.relu1 = nn.Conv2d(3, 96, 7, stride=2), nn.ReLU(inplace=True)
         self.pool1 = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.fire2, self.fire3, self.fire4 = Fire(96, 16, 64), Fire(128, 16, 64), Fire(128, 32, 128)
         self.pool4 = nn.MaxPool2d(3, 2, ceil_mode=True)
         self.fire5, self.fire6 = Fire(256, 32, 128), Fire(256, 48, 192)
         self.fire7, self.fire8 = Fire(384, 48, 192), Fire(384, 64, 256)
         self.pool8, self.fire9 = nn.MaxPool2d(3, 2, ceil_mode=True), Fire(512, 64, 256)
-        self.conv10, self.relu10, self.pool10 = nn.Conv2d(512, 1000, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1)
+        self.conv10, self.relu10, self.pool10 = nn.Conv2d(512, 1000, 1), nn.ReLU(inplace=True), nn.AdaptiveAvgPool2d(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores of 1,000 classes, (n, 1000), for images (n, 3, 227, 227)."""
@@ -80,8 +80,8 @@ class Block(nn.Module):
     def __init__(self, n_in: int, n_out: int, *, down: bool):
         super().__init__()
         self.down = down
-        self.conv1, self.relu1 = ConvScale(n_in, n_out, stride=1 + down, padding=1 - down), nn.ReLU()
-        self.conv2, self.relu2 = ConvScale(n_out, n_out), nn.ReLU()
+        self.conv1, self.relu1 = ConvScale(n_in, n_out, stride=1 + down, padding=1 - down), nn.ReLU(inplace=True)
+        self.conv2, self.relu2 = ConvScale(n_out, n_out), nn.ReLU(inplace=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Maps with ``n_out`` channels, half as high and wide if ``down``, of maps (n, n_in, height, width)."""
@@ -111,7 +111,7 @@ class DlibFace(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv32_down, self.relu, self.pool = ConvScale(3, 32, 7, 2, 0), nn.ReLU(), nn.MaxPool2d(3, 2)
+        self.conv32_down, self.relu, self.pool = ConvScale(3, 32, 7, 2, 0), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2)
         for name, (n_in, n_out, down) in _BLOCKS.items():
             setattr(self, name, Block(n_in, n_out, down=down))
         self.avgpool, self.fc = nn.AdaptiveAvgPool2d(1), nn.Linear(256, 128, bias=False)

@@ -176,4 +176,4 @@ def _unit(
         ("conv", SameConv2d(n_in, n_out, size, stride=stride, groups=groups, bias=False)),
         ("norm", nn.BatchNorm2d(n_out, NORM_EPSILON, NORM_MOMENTUM)),
     ]
-    return nn.Sequential(OrderedDict([*parts, ("relu", nn.ReLU6())] if rectified else parts))
+    return nn.Sequential(OrderedDict([*parts, ("relu", nn.ReLU6(inplace=True))] if rectified else parts))

@@ -38,7 +38,7 @@ from neurocompare.representations.activations import (
     working_dtype,
 )
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, find_dissimilarity
-from neurocompare.representations.products import PatternSums, UnitStatistics, rows_nearby, threads_left_to_blas
+from neurocompare.representations.products import PatternSums, UnitStatistics, few_rows, rows_nearby, threads_left_to_blas
 from neurocompare.representations.rdms import NORMALIZATIONS, build_rdms, view_order
 from neurocompare.representations.undefined import explain_undefined
 from neurocompare.stimuli.transforms import mirror
@@ -252,7 +252,7 @@ def _hold_blocks(
     for block, responses in held:
         working = _worked_in(block.layer, len(stimuli) ** 2, precision)
         with threads_left_to_blas(responses.device):
-            for units in _unit_slices(responses.shape[1:], working):
+            for units in _unit_slices(responses.shape[1:], working, most_bytes=_MOST_BYTES):
                 chunk = responses[:, :, units].to(working)
                 for part in RDM_PARTS:
                     of_part = {key: job for key, job in jobs.items() if job.part == part}
@@ -366,9 +366,12 @@ def _stream_group(
     positions = next(iter(jobs.values())).groups
     n_views = positions.shape[1]
 
+    # Products of few patterns are taken in parts of a fixed size anyway.
+    most_bytes = _BLOCK_BYTES if few_rows(n_views) else _MOST_BYTES
+
     def blocks(layer: Layer, responses: torch.Tensor) -> Iterator[tuple[slice, torch.Tensor]]:
         working = _worked_in(layer, positions.size * n_views, precision)
-        for units in _unit_slices(responses.shape[1:], working):
+        for units in _unit_slices(responses.shape[1:], working, most_bytes=most_bytes):
             yield units, responses[0, :, units].to(device, working)
 
     normalisations: dict[str, Normalisation] = {}
@@ -435,10 +438,10 @@ def _worked_in(layer: Layer, n_products: int, precision: torch.dtype) -> torch.d
     return torch.float64 if small else precision
 
 
-def _unit_slices(shape: Sequence[int], working: torch.dtype) -> list[slice]:
-    """Slices of units of responses (n_stimuli, n_units) that are processed at once."""
+def _unit_slices(shape: Sequence[int], working: torch.dtype, *, most_bytes: int) -> list[slice]:
+    """Slices of units of responses (n_stimuli, n_units) that are processed at once, in bytes of one stimulus's."""
     n_stimuli, n_units = shape
-    n_bytes = np.clip(_BLOCK_BYTES // n_stimuli, _FEWEST_BYTES, _MOST_BYTES)
+    n_bytes = np.clip(_BLOCK_BYTES // n_stimuli, _FEWEST_BYTES, most_bytes)
     at_once = int(n_bytes) // working.itemsize
     return [slice(start, min(start + at_once, n_units)) for start in range(0, n_units, at_once)]
 

@@ -16,7 +16,7 @@ from scipy.linalg import blas
 
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, Dissimilarity, find_dissimilarity
 
-__all__ = ["PatternSums", "UnitStatistics", "rows_nearby", "threads_left_to_blas"]
+__all__ = ["PatternSums", "UnitStatistics", "few_rows", "rows_nearby", "threads_left_to_blas"]
 
 CONSTANT_ROUNDING = 4.0
 """A unit is constant if its standard deviation is below so many rounding errors of its mean."""
@@ -106,6 +106,11 @@ class UnitStatistics:
 def rows_nearby(n_units: int) -> int:
     """Rows of responses that are best taken through several steps before the next, see :data:`_NEAR`."""
     return max(16, _NEAR // n_units)
+
+
+def few_rows(size: int) -> bool:
+    """Whether a group of so many stimuli is small: its products are then taken over parts of the units."""
+    return size + 2 <= _FEW_ROWS
 
 
 def scales_of(means: torch.Tensor, variances: torch.Tensor, precision: torch.dtype) -> torch.Tensor:

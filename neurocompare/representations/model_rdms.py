@@ -38,7 +38,13 @@ from neurocompare.representations.activations import (
     working_dtype,
 )
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, find_dissimilarity
-from neurocompare.representations.products import PatternSums, UnitStatistics, few_rows, rows_nearby, threads_left_to_blas
+from neurocompare.representations.products import (
+    PatternSums,
+    UnitStatistics,
+    few_rows,
+    rows_nearby,
+    threads_left_to_blas,
+)
 from neurocompare.representations.rdms import NORMALIZATIONS, build_rdms, view_order
 from neurocompare.representations.undefined import explain_undefined
 from neurocompare.stimuli.transforms import mirror

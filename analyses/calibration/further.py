@@ -84,7 +84,7 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
     profiles = compare_layer_profiles(result).iloc[0]
     found["p_interaction of patches from one stage"] = profiles["p_interaction"]
 
-    of_others = infer_fits(others, first, recording=alone, **chance)
+    of_others = infer_fits(others, first, recording=alone, ceilings=None, **chance)
     for correction in ("max", "holm", "bh"):
         smallest = of_others.p_identity_adjusted(correction).min()
         found[f"smallest p_identity of unrelated layers, {correction}"] = float(smallest)
@@ -93,7 +93,7 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
     found["difference of two layers"] = (low, high, result.estimates[0, 0] - result.estimates[1, 0])
 
     for name, shown in (("net", models), ("unrelated", others)):
-        controlled = infer_fits(shown, first, recording=alone, control=CONTROL, **chance)
+        controlled = infer_fits(shown, first, recording=alone, control=CONTROL, ceilings=None, **chance)
         low, high = controlled.ci
         at = 2
         if name == "net":
@@ -113,12 +113,13 @@ def experiment(n_identities: int, n_neurons: int, noise: float, true_index: floa
 
     twins = {"model": ["twins"] * 2, "layer": ["a", "b"], "layer_index": [0, 1]}
     equal = build_rdms(rdm_vectors(np.stack(halves_of(faces, rng))), rdms=twins, **made)
-    best = infer_fits(equal, first, recording=alone, n_draws=N_DRAWS, n_permutations=1, rng=rng).best_layer().iloc[0]
+    chosen = infer_fits(equal, first, recording=alone, ceilings=None, n_draws=N_DRAWS, n_permutations=1, rng=rng)
+    best = chosen.best_layer().iloc[0]
     found["set of best layers holds both of two equally good ones"] = float(best["n_in_set"] == 2)
 
     shared = {"model": ["net"] * 3, "layer": ["l2"] * 3, "part": ["whole", "invariant", "sensitive"]}
     parts = build_rdms(parts_of(network[2]), rdms=shared, **made)
-    values = shapley_of_fits(infer_fits(parts, first, recording=alone, **chance)).set_index("component")
+    values = shapley_of_fits(infer_fits(parts, first, recording=alone, ceilings=None, **chance)).set_index("component")
     for name in ("invariant", "sensitive", "difference"):
         row = values.loc[name]
         found[f"Shapley value, {name}"] = (row["ci_low"], row["ci_high"], row["shapley"])

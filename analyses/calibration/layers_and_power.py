@@ -94,6 +94,7 @@ def experiments(size: tuple[int, int, int], n_experiments: int, seed: np.random.
             layers_of(layers),
             rdms_of([responses], region=["simulated"]),
             recording={"simulated": responses},
+            ceilings=None,
             n_draws=2,
             rng=rng,
         )
@@ -139,6 +140,7 @@ def dissociation(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSe
             layers_of(layers),
             rdms_of(list(patches.values()), region=list(patches)),
             recording=patches,
+            ceilings=None,
             n_draws=200,
             rng=rng,
         )
@@ -173,7 +175,7 @@ def held_out(n_identities: int, n_neurons: int, seeds: list[np.random.SeedSequen
         arguments = (layers_of(layers), rdms_of([responses], region=["patch"]))
         recording = {"patch": responses}
         row = cross_validated_best_layer(*arguments, recording=recording, n_splits=2, rng=rng).iloc[0]
-        naive = infer_fits(*arguments, recording=recording, n_draws=2, rng=rng)
+        naive = infer_fits(*arguments, recording=recording, ceilings=None, n_draws=2, rng=rng)
         best = int(naive.estimates[:, 0].argmax())
         rows.append(
             {

@@ -15,7 +15,6 @@ import numpy as np
 
 import neural_data.samples
 from neurocompare import compute_model_rdms, compute_neural_rdms, infer_fits, load_model
-from neurocompare.comparison.ceilings import neuron_ceilings
 
 stimuli, recording = neural_data.samples.load()
 stimuli.table.head()
@@ -34,11 +33,10 @@ neural_rdms = compute_neural_rdms(recording, stimuli=stimuli)
 # Fits, with intervals for new faces and new neurons
 # --------------------------------------------------
 # The summary says per patch whether any layer agrees with it about faces, beyond what all populations tuned to view
-# share.
+# share, and the noise ceiling, which bounds the fit of a true model.
 
 rng = np.random.default_rng(1)
-ceilings = neuron_ceilings(recording, rng=rng)
-fits = infer_fits(model_rdms, neural_rdms, recording=recording, ceilings=ceilings, n_draws=200, rng=rng)
+fits = infer_fits(model_rdms, neural_rdms, recording=recording, n_draws=200, rng=rng)
 print(fits)
 
 # %%

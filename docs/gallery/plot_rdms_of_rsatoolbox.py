@@ -94,7 +94,9 @@ for what, value in seconds.items():
     print(f"{what}: {value:.2f} s")
 
 # %%
-# Pairwise tests, and back to rsatoolbox for its plots.
+# The best model, between the bounds of the noise ceiling over subjects; pairwise tests; and back to rsatoolbox for its
+# plots.
 
+print("\n".join(line for line in jack.summary().splitlines() if " fits best" in line))
 print(jack.pairwise().dropna(axis="columns", how="all").round(4).to_string(index=False))
 print(type(jack.to_rsatoolbox()))

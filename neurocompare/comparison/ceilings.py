@@ -38,6 +38,7 @@ __all__ = [
     "neuron_ceilings",
     "root",
     "split_half_reliability",
+    "subject_bounds",
     "subject_ceilings",
     "trial_reliability",
 ]
@@ -337,12 +338,7 @@ def ceilings_of_rdms(rdms: RDMs, *, method: str = "corr") -> pd.DataFrame:
     for region, members in table.groupby("region", sort=False):
         lower = upper = np.nan
         if len(members) > 1 and members["subject"].is_unique:
-            vectors = rdms.get_vectors()[members.index.to_numpy()]
-            others = np.arange(len(vectors))[:, None] != np.arange(len(vectors))
-            lower = _mean(
-                [_agreement(_pooled(vectors[o], method), v, method) for v, o in zip(vectors, others, strict=True)]
-            )
-            upper = _mean([_agreement(_pooled(vectors, method), v, method) for v in vectors])
+            lower, upper = subject_bounds(rdms.get_vectors()[members.index.to_numpy()], method)
         rows.append(
             {
                 "region": region,
@@ -357,6 +353,13 @@ def ceilings_of_rdms(rdms: RDMs, *, method: str = "corr") -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def subject_bounds(vectors: np.ndarray, method: str = "corr") -> tuple[float, float]:
+    """Mean fit of RDM vectors (n_subjects, n_pairs) to the pooled vector of the others, and to that of all."""
+    others = np.arange(len(vectors))[:, None] != np.arange(len(vectors))
+    lower = _mean([_agreement(_pooled(vectors[o], method), v, method) for v, o in zip(vectors, others, strict=True)])
+    return lower, _mean([_agreement(_pooled(vectors, method), v, method) for v in vectors])
 
 
 def _about(group: Population) -> dict[str, object]:

@@ -59,7 +59,12 @@ class FitResult:
     factors : tuple of str
         Resampled factors.
     ceilings : pandas.DataFrame or None
-        Columns ``ceiling_lower`` (reliability), ``ceiling_upper, ceiling_lower_se``, one row per recording.
+        Columns ``ceiling_lower, ceiling_upper, ceiling_lower_se``, one row per recording.
+    ceilings_over : {"neurons", "subjects"}
+        What the ceilings are taken over: the reliability over neurons and its root, or the lower and upper bound of
+        Nili et al. (2014) for the mean fit over subjects. Fits are tested against, and corrected by, the first alone.
+    ceilings_missing : str
+        Why there are no ceilings, or not of all recordings.
     ceiling_deviations : dict of tuple of str to array of shape (n_refits, n_recordings), or None
         Deviations of Fisher's z of the reliabilities in the same refits; None if not computed in them.
     identity_null : array of shape (n_permutations, n_models, n_recordings), or str
@@ -83,6 +88,8 @@ class FitResult:
     n_neurons: np.ndarray
     n_redrawn: dict[str, int]
     ceilings: pd.DataFrame | None = None
+    ceilings_over: str = "neurons"
+    ceilings_missing: str = ""
     ceiling_deviations: dict[tuple[str, ...], np.ndarray] | None = None
     identity_null: np.ndarray | str = "identities were not permuted"
     control: tuple[str, ...] = ()
@@ -159,13 +166,18 @@ class FitResult:
         ]
         return np.stack(columns, axis=1)
 
+    @property
+    def has_reliabilities(self) -> bool:
+        """Whether the ceilings are reliabilities, against which fits can be tested."""
+        return self.ceilings is not None and self.ceilings_over == "neurons"
+
     @cached_property
     def roots(self) -> np.ndarray:
         """Root of each recording's reliability, (n_recordings,): the expected fit of a true model.
 
-        NaN without ceilings, and if the reliability is not above 0.
+        NaN without ceilings over neurons, and if the reliability is not above 0.
         """
-        if self.ceilings is None:
+        if self.ceilings is None or not self.has_reliabilities:
             return np.full(len(self.recordings), np.nan)
         reliability = self.ceilings["ceiling_lower"].to_numpy(dtype=float)
         return np.sqrt(np.where(reliability > 0, reliability, np.nan))
@@ -201,7 +213,7 @@ class FitResult:
 
     def _with_roots(self, estimates: np.ndarray, *, fit: np.ndarray | float, root: np.ndarray | float) -> FitResult:
         """Result for estimates with derivative ``fit`` with respect to each fit and ``root`` to each root."""
-        if self.ceilings is None:
+        if self.ceilings is None or not self.has_reliabilities:
             moved = {key: np.full_like(found, np.nan) for key, found in self.deviations.items()}
         else:
             of_roots = self._root_deviations(self.ceilings)
@@ -233,6 +245,7 @@ class FitResult:
             deviations=deviations,
             ceilings=None,
             ceiling_deviations=None,
+            ceilings_missing="",
             identity_null="identities are permuted for fits alone",
         )
 
@@ -273,7 +286,9 @@ class FitResult:
         notes += regime_notes(self.factors, self.variance, self.sizes)
         if isinstance(self.identity_null, str):
             notes.append(f"p_identity is empty: {self.identity_null}")
-        if self.ceilings is not None and self.ceiling_deviations is None:
+        if self.ceilings_missing:
+            notes.append(f"no noise ceilings: {self.ceilings_missing}")
+        if self.has_reliabilities and self.ceiling_deviations is None:
             notes.append(
                 "errors of fits and of noise ceilings are taken as independent in p_ceiling and in corrected fits: "
                 "neurons were not left out, or the method compares RDMs one by one"
@@ -344,8 +359,9 @@ class FitResult:
             Evaluation type ``"fixed"``: the evaluations, and so the means, are the fits on the data. Model
             variances are the squares of ``se``; variances of differences are those of :meth:`pairwise`. Both bounds of
             the noise ceiling are the root of the reliability, which bounds a true model's fit, so that plots show a
-            line; they are passed with their error, so that ``test_noise()`` gives ``p_ceiling``. NaN where there is no
-            ceiling (``infer_fits(ceilings=)``): plots of rsatoolbox then draw none, and warn of an empty mean.
+            line; they are passed with their error, so that ``test_noise()`` gives ``p_ceiling``. Ceilings over
+            subjects are passed as lower and upper bound, as rsatoolbox computes them. NaN where there is no ceiling:
+            plots of rsatoolbox then draw none, and warn of an empty mean.
 
         Raises
         ------
@@ -364,12 +380,15 @@ class FitResult:
         covariance[first, second] = covariance[second, first] = shared
         if np.isfinite(self.roots[r]):
             covariance = self._with_ceiling(covariance, r)
+        bounds = np.repeat(self.roots[r], 2)
+        if self.ceilings is not None and not self.has_reliabilities:
+            bounds = self.ceilings[["ceiling_lower", "ceiling_upper"]].to_numpy(dtype=float)[r]
         return Result(
             [Model(name) for name in self._model_names()],
             self.estimates[None, :, r, None],
             method=self.method,
             cv_method="fixed",
-            noise_ceiling=np.repeat(self.roots[r], 2),
+            noise_ceiling=bounds,
             variances=covariance,
             dof=int(self.df[r]),
         )

@@ -94,7 +94,7 @@ def sentences(result: FitResult) -> list[str]:
 def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: FitResult) -> str:
     of = f" of {network}" if network else ""
     defined = rows.dropna(subset="fit")
-    ceiling = _ceiling(rows.iloc[0])
+    ceiling = _ceiling(rows.iloc[0], result.ceilings_over)
     if defined.empty:
         return f"{where}: no fit{of} is defined{ceiling}."
     if not rejects(defined[test].to_numpy(), result.confidence).any():
@@ -114,10 +114,12 @@ def _with_sign(p: str) -> str:
     return p if p.startswith("<") else f"= {p}"
 
 
-def _ceiling(row: pd.Series) -> str:
+def _ceiling(row: pd.Series, over: str) -> str:
     lower, upper = row["ceiling_lower"], row["ceiling_upper"]
     if np.isnan(lower):
         return ""
+    if over == "subjects":
+        return f"; noise ceiling over subjects {number_text(lower)} to {number_text(upper)}"
     return f"; reliability {number_text(lower)}" + (
         f", noise ceiling {number_text(upper)}" if np.isfinite(upper) else ""
     )

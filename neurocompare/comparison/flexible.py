@@ -21,13 +21,13 @@ from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.fits import matched_vectors
 from neurocompare.comparison.inference import (
     Comparison,
-    RecordingOrResponses,
     jackknife_result,
     make_experiment,
     result_rows,
 )
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
 from neurocompare.comparison.methods import METHODS, Method
+from neurocompare.comparison.responses import RecordingOrResponses
 from neurocompare.representations.rdms import rdm_table
 
 __all__ = [

@@ -7,22 +7,20 @@ Takes RDMs and, to resample neurons, the responses from which the RDMs were comp
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
-from neural_data.recordings import condition_means, select_region
 from neurocompare.comparison.controls import cells_of_pairs, check_controls
+from neurocompare.comparison.fit_ceilings import NO_CEILINGS, Ceilings, ceilings_of_fits, in_refits, matched_ceilings
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import fits_on_counts, matched_vectors
 from neurocompare.comparison.identity_tests import identity_grid, identity_null
 from neurocompare.comparison.methods import find_method
-from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.refitting import (
     Experiment,
     Statistic,
@@ -32,7 +30,8 @@ from neurocompare.comparison.refitting import (
     resample_fits,
 )
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
-from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table, zscore_units
+from neurocompare.comparison.responses import RecordingOrResponses, populations_behind
+from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table
 
 __all__ = [
     "Comparison",
@@ -51,13 +50,6 @@ VARIANCES = ("jackknife", "bootstrap")
 CEILING_SPLITS = 20
 """Random halves of the neurons for the standard error of a ceiling (the estimate has its own number)."""
 WITHIN_IDENTITY = ("copy", "all")
-
-RecordingOrResponses = (
-    xr.DataArray
-    | Mapping[str, pd.DataFrame | np.ndarray]
-    | Mapping[tuple[str, str], pd.DataFrame | np.ndarray]
-    | Mapping[str | tuple[str, str], pd.DataFrame | np.ndarray]
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +103,7 @@ def infer_fits(
     control: str | Sequence[str] = (),
     n_permutations: int = 1000,
     within_identity: str = "copy",
-    ceilings: pd.DataFrame | None = None,
+    ceilings: pd.DataFrame | bool | None = True,
     confidence: float = 0.95,
     device: str | None = None,
     rng: np.random.Generator,
@@ -153,10 +145,14 @@ def infer_fits(
     within_identity : {"copy", "all"}
         Weight of pairs of stimuli of one identity that was drawn c times: c (pairs within each copy), or c squared
         (also across copies, as in rsatoolbox). The jackknife makes no copies.
-    ceilings : pandas.DataFrame or None
-        Noise ceilings: columns ``region`` (and ``subject``), ``ceiling_lower`` (the reliability), ``ceiling_upper``
-        and, where known, ``ceiling_lower_se``. If neurons are left out (jackknife), reliabilities are recomputed
-        without each part, which gives the covariance of errors of fits and ceilings.
+    ceilings : pandas.DataFrame, bool or None
+        Noise ceilings. True computes them: from halves of the neurons (as ``neuron_ceilings``) where a recording is
+        given; from subjects left out (as ``subject_ceilings``) where subjects are resampled; the result's ``notes``
+        say why where neither can be had. A table of one of the two functions, with the columns ``region`` (and
+        ``subject``), ``ceiling_lower`` (the reliability), ``ceiling_upper`` and, where known, ``ceiling_lower_se``, is
+        taken as it is. False or None: none, which saves about a second a
+        patch (60 stimuli, 40 neurons). If neurons are left out (jackknife), reliabilities are
+        recomputed without each part, which gives the covariance of errors of fits and ceilings.
     confidence : float
         Nominal coverage of the intervals.
     device : str or None
@@ -193,13 +189,17 @@ def infer_fits(
     model_rdms, neural_rdms = labelled_by(model_rdms, match_by), labelled_by(neural_rdms, match_by)
     neural_rdms = named_alike(model_rdms, neural_rdms)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
+    recordings = _named_recordings(result_rows(neural_rdms, experiment))
+    if isinstance(ceilings, pd.DataFrame):
+        found = matched_ceilings(ceilings, recordings)
+    elif ceilings:
+        found = ceilings_of_fits(
+            experiment, model_rdms, neural_rdms, recordings, recording=recording, variance=variance, rng=rng
+        )
+    else:
+        found = NO_CEILINGS
     return infer_experiment(
-        experiment,
-        _named_models(rdm_table(model_rdms)),
-        _named_recordings(result_rows(neural_rdms, experiment)),
-        uncertainty,
-        ceilings=ceilings,
-        rng=rng,
+        experiment, _named_models(rdm_table(model_rdms)), recordings, uncertainty, ceilings=found, rng=rng
     )
 
 
@@ -230,7 +230,7 @@ def infer_experiment(
     recordings: pd.DataFrame,
     uncertainty: Uncertainty,
     *,
-    ceilings: pd.DataFrame | None = None,
+    ceilings: Ceilings = NO_CEILINGS,
     rng: np.random.Generator,
 ) -> FitResult:
     """Fits of an experiment with their uncertainty; the work behind :func:`infer_fits`.
@@ -242,21 +242,18 @@ def infer_experiment(
     models, recordings : pandas.DataFrame
         Labels of the rows and of the columns of the fits.
     uncertainty : Uncertainty
-    ceilings, rng
+    ceilings : Ceilings
+        From ``fit_ceilings``.
+    rng
         As in :func:`infer_fits`.
     """
     draws, n_redrawn = resample_fits(
         experiment, uncertainty.n_draws, only_joint=uncertainty.variance == "jackknife", rng=rng
     )
-    ceilings = _matched_ceilings(ceilings, recordings)
-    joint = (
-        ceilings is not None
-        and bool(factors_along("neurons", experiment.factors))
-        and find_method(experiment.method).rowwise
-    )
+    reliabilities = ceilings.table is not None and ceilings.over == "neurons"
     if uncertainty.variance == "bootstrap":
         deviations, of_ceilings = bootstrap_deviations(draws), None
-    elif joint:
+    elif reliabilities and in_refits(experiment, uncertainty.variance):
         both = jackknife_deviations(experiment, n_splits=CEILING_SPLITS, rng=rng)
         deviations = {key: found[:, :-1] for key, found in both.items()}
         of_ceilings = {key: found[:, -1] for key, found in both.items()}
@@ -278,7 +275,9 @@ def infer_experiment(
         n_identities=None if "identity" not in patterns else patterns["identity"].nunique(),
         n_neurons=_n_neurons(experiment, recordings),
         n_redrawn=n_redrawn,
-        ceilings=ceilings,
+        ceilings=ceilings.table,
+        ceilings_over=ceilings.over,
+        ceilings_missing=ceilings.missing,
         ceiling_deviations=of_ceilings,
         identity_null=_identity_null(experiment, uncertainty.n_permutations, rng=rng),
         control=experiment.control,
@@ -374,7 +373,9 @@ def make_experiment(
         models=models if cells is None else cells.partialled(models),
         recordings=recordings if cells is None else cells.partialled(recordings),
         groups=_groups(rows, bool(subjects)),
-        populations=_populations(recording, rows, neural_rdms, model_rdms, recordings) if sampled else [],
+        populations=populations_behind(recording, rows, neural_rdms, model_rdms, recordings, resampled=True)
+        if sampled
+        else [],
         codes=_codes(factors_along("stimuli", factors), patterns),
         n_stimuli=model_rdms.n_cond,
         dissimilarity=str(neural_rdms.dissimilarity_measure),
@@ -497,82 +498,6 @@ def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
     return groups
 
 
-def _populations(
-    recording: RecordingOrResponses | None,
-    rows: pd.DataFrame,
-    neural_rdms: RDMs,
-    model_rdms: RDMs,
-    recordings: np.ndarray,
-) -> list[np.ndarray]:
-    """Responses (n_stimuli, n_neurons) behind each neural RDM, stimuli in the models' order, checked against it."""
-    if recording is None:
-        raise InputError(
-            "resampling neurons needs the responses from which the RDMs were computed; give recording=, or resample "
-            "stimuli or identities"
-        )
-    ids = [str(stimulus_id) for stimulus_id in model_rdms.pattern_descriptors["stimulus_id"]]
-    neural_ids = [str(stimulus_id) for stimulus_id in neural_rdms.pattern_descriptors["stimulus_id"]]
-    populations = []
-    for row in range(len(rows)):
-        region = str(rows["region"].iloc[row]) if "region" in rows else ""
-        subject = str(rows["subject"].iloc[row]) if "subject" in rows else ""
-        where = f"region {region!r}" + (f", subject {subject!r}" if subject else "")
-        if isinstance(recording, xr.DataArray):
-            neurons = select_region(recording, region, subject=subject or None)
-            # The RDMs define the stimuli; neurons without responses to all of them were not part of the RDMs.
-            found = condition_means(neurons, ids, missing="drop_neurons")
-        else:
-            found = _entry_of(recording, region, subject, where)
-        if not isinstance(found, pd.DataFrame):
-            found = np.asarray(found, dtype=float)
-            if found.ndim != 2 or len(found) != len(neural_ids):
-                raise InputError(
-                    f"responses of {where} must have the shape (n_stimuli, n_neurons) with {len(neural_ids)} stimuli; "
-                    f"got {found.shape}"
-                )
-            found = pd.DataFrame(found, index=neural_ids)
-        found = found.set_axis(found.index.astype(str))
-        lacking = sorted(set(ids) - set(found.index))
-        if lacking:
-            raise InputError(f"the responses of {where} lack {len(lacking)} stimuli of the RDMs: {lacking[:5]}")
-        responses = found.loc[ids].to_numpy(dtype=float)
-        if "normalize" in rows and rows["normalize"].iloc[row] == "zscore":
-            responses, _ = zscore_units(responses)
-        _check_population(responses, recordings[row], str(neural_rdms.dissimilarity_measure), where)
-        populations.append(responses)
-    return populations
-
-
-def _entry_of(recording: Mapping, region: str, subject: str, where: str) -> pd.DataFrame | np.ndarray:
-    for key in ((region, subject), region):
-        if key in recording:
-            return recording[key]
-    raise InputError(f"recording holds no responses of {where}; {closest(region, map(str, recording))}")
-
-
-def _check_population(responses: np.ndarray, rdm: np.ndarray, dissimilarity: str, where: str) -> None:
-    """Refuse responses of too few neurons, with NaN, or that do not give the RDM."""
-    if responses.shape[1] < FACTORS["neuron"].fewest:
-        raise InputError(
-            f"resampling neurons needs at least {FACTORS['neuron'].fewest} of them; {where} has {responses.shape[1]}: "
-            "resample stimuli or identities alone"
-        )
-    if not np.isfinite(responses).all():
-        raise InputError(
-            f"the responses of {where} have {int((~np.isfinite(responses)).sum())} values that are not finite; "
-            "leave out neurons that lack responses to some stimuli"
-        )
-    made = NeuronRdms(responses, dissimilarity).rdms(np.ones((1, responses.shape[1]), dtype=int))[0]
-    known = np.isfinite(rdm) & np.isfinite(made)
-    apart = np.abs(made[known] - rdm[known]).max(initial=0.0)
-    if apart > 1e-6 * max(1.0, np.abs(rdm[known]).max(initial=0.0)):
-        raise InputError(
-            f"the neural RDM of {where} is not the {dissimilarity} dissimilarity of the given responses (they differ "
-            f"by up to {apart:.3g}); give the responses from which it was computed, averaged and normalised in the "
-            "same way"
-        )
-
-
 def _n_neurons(experiment: Experiment, table: pd.DataFrame) -> np.ndarray:
     populations, groups = experiment.populations, experiment.groups
     if populations:
@@ -581,21 +506,3 @@ def _n_neurons(experiment: Experiment, table: pd.DataFrame) -> np.ndarray:
         if name in table.columns and all(len(group) == 1 for group in groups):
             return table[name].to_numpy(dtype=float)
     return np.full(len(groups), np.nan)
-
-
-def _matched_ceilings(ceilings: pd.DataFrame | None, table: pd.DataFrame) -> pd.DataFrame | None:
-    """Ceilings in the order of the recordings; NaN where a recording has none."""
-    if ceilings is None:
-        return None
-    keys = [name for name in ("region", "subject") if name in ceilings.columns and name in table.columns]
-    if not keys or "ceiling_lower" not in ceilings.columns:
-        raise InputError(
-            f"ceilings need the columns region and ceiling_lower; found {list(map(str, ceilings.columns))}"
-        )
-    if ceilings.duplicated(keys).any():
-        raise InputError(f"ceilings hold more than one row for the same {' and '.join(keys)}")
-    columns = [name for name in ("ceiling_lower", "ceiling_upper", "ceiling_lower_se") if name in ceilings.columns]
-    matched = (
-        table[keys].astype(str).merge(ceilings[keys + columns].astype(dict.fromkeys(keys, str)), on=keys, how="left")
-    )
-    return matched.reindex(columns=["ceiling_lower", "ceiling_upper", "ceiling_lower_se"]).astype(float)

@@ -20,13 +20,13 @@ from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fits import fits_on_counts
 from neurocompare.comparison.inference import (
     Comparison,
-    RecordingOrResponses,
     jackknife_result,
     make_experiment,
     result_rows,
 )
 from neurocompare.comparison.multiplicity import adjust
 from neurocompare.comparison.refitting import Experiment
+from neurocompare.comparison.responses import RecordingOrResponses
 from neurocompare.representations.rdms import rdm_table
 
 __all__ = [
@@ -81,11 +81,14 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
     if n_recordings < 2:
         raise InputError("comparing profiles needs at least two recordings, such as AL and AM; this result has one")
     if per_ceiling is None:
-        per_ceiling = result.ceilings is not None
+        per_ceiling = result.has_reliabilities
         for note in _notes_on_ceilings(result):
             log.warning("%s", note)
-    if per_ceiling and result.ceilings is None:
-        raise InputError("profiles per ceiling need the reliability of every recording; give ceilings=")
+    if per_ceiling and not result.has_reliabilities:
+        raise InputError(
+            "profiles per ceiling need the reliability of every recording; give infer_fits the recording, and not "
+            "ceilings=False"
+        )
     compared = result.corrected if per_ceiling else result
     rows = []
     for labels, members in networks_of(result.models):
@@ -134,16 +137,16 @@ def profile_notes(result: FitResult) -> tuple[str, ...]:
     """
     if len(result.recordings) < 2:
         return ()
-    too_cautious = result.ceilings is None and result.n_draws
+    too_cautious = not result.has_reliabilities and result.n_draws
     return (*_notes_on_ceilings(result), *([INTERACTION_NOTE] if too_cautious else []))
 
 
 def _notes_on_ceilings(result: FitResult) -> list[str]:
-    if len(result.recordings) < 2 or result.ceilings is not None:
+    if len(result.recordings) < 2 or result.has_reliabilities:
         return []
     return [
         "layer profiles of patches are compared without noise ceilings: two patches that read one layer differ, too, "
-        "where their reliabilities do; give ceilings= (a recording in place of RDMs alone)"
+        "where their reliabilities do; give the recording in place of RDMs alone"
     ]
 
 

@@ -23,12 +23,12 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.flexible import flexible_method, held_out_fits, scaled_rdms
 from neurocompare.comparison.inference import (
     Comparison,
-    RecordingOrResponses,
     jackknife_result,
     make_experiment,
     result_rows,
 )
 from neurocompare.comparison.layer_tests import deal_folds, training_counts
+from neurocompare.comparison.responses import RecordingOrResponses
 from neurocompare.representations.rdms import LAYER, build_rdms, match_stimuli, pattern_table, rdm_table
 
 __all__ = ["PARTIAL_COLUMNS", "PARTITION_COLUMNS", "partial_fits", "partition_rdms", "partition_responses"]

@@ -38,6 +38,7 @@ def measure(
             layer_rdms,
             patches.rdms,
             recording=recording,
+            ceilings=None,
             rng=step_rng(seed, f"fits under {'+'.join(control)}"),
             **settings,
         )

@@ -122,7 +122,8 @@ def draw_fits(fits: pd.DataFrame) -> Figure:
         intervals = intervals_text(fits, f"95 % interval over {sampled_text(fits)}")
         simulated = "; the recording is simulated" if fits["simulated"].any() else ""
         n = fits["n_stimuli"].iloc[0]
-        note(figure, f"{intervals}; {_filled_text(fits, found)}; gray: noise ceiling; n = {n} stimuli{simulated}")
+        gray = "; gray: noise ceiling" if fits["ceiling_lower"].notna().any() else ""
+        note(figure, f"{intervals}; {_filled_text(fits, found)}{gray}; n = {n} stimuli{simulated}")
     return figure
 
 

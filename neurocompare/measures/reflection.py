@@ -45,6 +45,7 @@ def measure(
         part_rdms,
         patches.rdms,
         recording=recording,
+        ceilings=None,
         rng=step_rng(seed, "reflection parts"),
         **comparison.inference(),
     )

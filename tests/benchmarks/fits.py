@@ -87,6 +87,7 @@ def against_rsatoolbox(n_draws: int) -> Iterator[dict]:
                 variance="bootstrap",
                 n_draws=n,
                 method=method,
+                ceilings=None,
                 rng=np.random.default_rng(SEED),
             ).variances
 
@@ -183,7 +184,13 @@ def whole_study(quick: bool) -> Iterator[dict]:
 
         def call(variance: str = variance) -> object:
             result = infer_fits(
-                models, neural, recording=responses, variance=variance, n_draws=n_draws, rng=np.random.default_rng(SEED)
+                models,
+                neural,
+                recording=responses,
+                variance=variance,
+                n_draws=n_draws,
+                ceilings=None,
+                rng=np.random.default_rng(SEED),
             )
             return result.to_frame(), shapley_of_fits(result)
 

@@ -55,6 +55,7 @@ def main() -> None:
                 resample=("stimulus", "subject"),
                 variance=variance,
                 n_draws=N_DRAWS,
+                ceilings=None,
                 rng=stream,
             )
             seconds.append((f"{variance}, here", time.process_time() - start))

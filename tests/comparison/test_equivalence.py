@@ -42,7 +42,7 @@ def test_pairs_of_layers_can_be_equal(rng):
     base = rng.standard_normal((30, 60)) + 2 * np.repeat(rng.standard_normal((10, 60)), 3, axis=0)
     layers = [base, base + 0.05 * rng.standard_normal((30, 60)), rng.standard_normal((30, 60))]
     responses, neural = recorded(layers, patterns, {"AL": 0}, rng)
-    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=50, rng=rng)
+    result = infer_fits(network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=50, rng=rng)
     assert "conclusion" not in result.pairwise()
     table = result.pairwise("holm", margin=0.05).set_index(["layer_1", "layer_2"])
     assert table.loc[("layer0", "layer1"), "conclusion"].endswith("0.05")

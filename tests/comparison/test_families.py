@@ -72,7 +72,14 @@ def test_every_factor_is_drawn_and_left_out(name, variance, model_rdms, neural_r
     assert factor.plural
     rng = np.random.default_rng(0)
     result = infer_fits(
-        model_rdms, neural_rdms, recording=responses, resample=name, n_draws=20, variance=variance, rng=rng
+        model_rdms,
+        neural_rdms,
+        recording=responses,
+        ceilings=None,
+        resample=name,
+        n_draws=20,
+        variance=variance,
+        rng=rng,
     )
     assert result.factors == (name,)
     assert (result.sizes[name] >= factor.fewest).all()

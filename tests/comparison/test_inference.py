@@ -32,8 +32,8 @@ SCHEMES = [
 
 
 def infer(model_rdms, neural_rdms, responses, resample, seed=0, **options):
-    options = {"n_draws": 60, "recording": responses, "rng": np.random.default_rng(seed), **options}
-    return infer_fits(model_rdms, neural_rdms, resample=resample, **options)
+    own = {"n_draws": 60, "recording": responses, "ceilings": None, "rng": np.random.default_rng(seed)}
+    return infer_fits(model_rdms, neural_rdms, resample=resample, **own | options)
 
 
 @pytest.mark.parametrize("resample", SCHEMES, ids=str)
@@ -156,7 +156,7 @@ def test_frame_has_the_columns_of_the_fit_table(model_rdms, neural_rdms, respons
     assert (row["layer"], row["region"], row["subject"], row["resample"]) == ("conv2", "AL", "m2", "identity+neuron")
     assert (row["n_stimuli"], row["n_identities"], row["n_neurons"], row["n_draws"]) == (18, 6, 24, 60)
     assert np.isnan(row["seed"])
-    assert np.isnan(row["p_ceiling"])
+    assert np.isnan(row["corrected_fit"])
     assert (frame["ci_low"] < frame["fit"]).all()
     assert (frame["fit"] < frame["ci_high"]).all()
     assert (frame["p_zero_adjusted"] >= frame["p_zero"]).all()

@@ -111,7 +111,7 @@ def test_permuting_needs_every_identity_in_every_view(rng):
 def two_patches(graded, rng):
     patterns, layers = graded
     responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
-    return infer_fits(network(layers, patterns), neural, recording=responses, n_draws=300, rng=rng)
+    return infer_fits(network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=300, rng=rng)
 
 
 def test_profiles_of_an_early_and_a_late_patch_differ(two_patches):
@@ -131,7 +131,13 @@ def test_profiles_of_two_samples_of_one_patch_do_not_differ(graded, rng):
     for _ in range(30):
         responses, neural = recorded(layers, patterns, {"left": 2, "right": 2}, rng)
         result = infer_fits(
-            network(layers, patterns), neural, recording=responses, n_draws=100, n_permutations=5, rng=rng
+            network(layers, patterns),
+            neural,
+            recording=responses,
+            ceilings=None,
+            n_draws=100,
+            n_permutations=5,
+            rng=rng,
         )
         row = compare_layer_profiles(result).iloc[0]
         rejected.append((row["p"] < 0.05, row["p_interaction"] < 0.05))
@@ -162,7 +168,7 @@ def test_profiles_without_ceilings_say_so(two_patches, caplog):
 def test_profiles_need_two_recordings_and_two_layers(graded, rng):
     patterns, layers = graded
     responses, neural = recorded(layers, patterns, {"ML": 0}, rng)
-    one = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=5, rng=rng)
+    one = infer_fits(network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=5, rng=rng)
     with pytest.raises(InputError, match="at least two recordings"):
         compare_layer_profiles(one)
 
@@ -176,7 +182,7 @@ def test_what_a_contrast_does_not_weigh_may_be_undefined(graded, rng):
     neural = rdms_of([*neural.get_matrices(), *constant], patterns, region=list(responses))
     found = [correlation_dissimilarity(layer) if layer.any() else constant[0] for layer in layers]
     models = rdms_of(found, patterns, model=["net"] * 4, layer=["a", "b", "c", "d"], layer_index=range(4))
-    result = infer_fits(models, neural, recording=responses, n_draws=20, n_permutations=5, rng=rng)
+    result = infer_fits(models, neural, recording=responses, ceilings=None, n_draws=20, n_permutations=5, rng=rng)
     assert np.isnan(result.estimates).sum() == 2 + 4
     within = np.array([[1, 0, -1, 0], [0, 1, 0, -1]])
     estimates, se, p = result.contrasts(within)
@@ -190,6 +196,7 @@ def test_what_a_contrast_does_not_weigh_may_be_undefined(graded, rng):
         models.subset("layer", ["a", "c", "d"]),
         neural.subset("region", ["ML", "AM"]),
         recording={region: responses[region] for region in ("ML", "AM")},
+        ceilings=None,
         n_draws=20,
         n_permutations=5,
         rng=rng,
@@ -202,7 +209,9 @@ def test_profiles_of_two_patches_are_compared_beside_one_without_fits(graded, rn
     responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
     responses["lost"] = np.zeros((30, 30))
     neural = rdms_of([*neural.get_matrices(), np.zeros((30, 30))], patterns, region=list(responses))
-    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=20, n_permutations=5, rng=rng)
+    result = infer_fits(
+        network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=20, n_permutations=5, rng=rng
+    )
     table = compare_layer_profiles(result).set_index(["region_1", "region_2"])
     assert table.loc[("ML", "AM"), ["slope_difference", "ci_low", "p", "p_adjusted"]].notna().all()
     assert table.loc[[("ML", "lost"), ("AM", "lost")], ["slope_difference", "p"]].isna().all().all()
@@ -327,7 +336,7 @@ def test_best_layers_are_not_compared_where_a_patch_agrees_with_no_layer(graded)
     responses, neural = recorded(layers, patterns, {"ML": 0, "AM": 3}, rng)
     responses["AM"] = rng.standard_normal(responses["AM"].shape)
     neural = made(list(responses.values()), patterns, region=list(responses))
-    result = infer_fits(network(layers, patterns), neural, recording=responses, n_draws=50, rng=rng)
+    result = infer_fits(network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=50, rng=rng)
     row = compare_layer_profiles(result).iloc[0]
     assert row[["depth_difference", "depth_se", "depth_low", "depth_high", "p_depth"]].isna().all()
     assert row["depth_reason"] == "no layer fits AM beyond permuted identities"
@@ -345,7 +354,9 @@ def test_equally_good_layers_stay_in_the_confidence_set_and_others_do_not(graded
         neural = made([responses], patterns, region=["AL"])
         stranger = rng.standard_normal(layers[0].shape)
         models = network([layers[0], layers[1], stranger], patterns)
-        result = infer_fits(models, neural, recording={"AL": responses}, n_draws=100, n_permutations=5, rng=rng)
+        result = infer_fits(
+            models, neural, recording={"AL": responses}, ceilings=None, n_draws=100, n_permutations=5, rng=rng
+        )
         best = result.best_layer().iloc[0]
         assert best["layer"] in best["layer_set"].split(", ")
         assert best["n_in_set"] == len(best["layer_set"].split(", "))

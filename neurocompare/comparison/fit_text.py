@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from neural_data.rounding import first_largest
 from neurocompare.comparison.multiplicity import rejects
-from neurocompare.comparison.resampling import FACTORS
+from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.representations.rdms import LAYER, NETWORK
 
 if TYPE_CHECKING:
@@ -73,25 +73,34 @@ def sentences(result: FitResult) -> list[str]:
     -------
     list of str
         "no layer fits beyond permuted identities" if no fit passes that test, corrected over layers; "no layer fits
-        above 0" if identities could not be permuted and no fit passes the test against 0.
+        above 0" if identities could not be permuted and no fit passes the test against 0. For models without layers,
+        one sentence per recording, on the best model.
     """
     frame = result.to_frame()
     test, _ = summary_test(frame)
-    keys = [name for name in (*NETWORK, *RECORDING_COLUMNS) if _says_something(frame[name])]
-    if not keys:
-        return [_sentence("The recording", "", frame, test, result)]
+    has_layers = _says_something(frame["layer"])
+    by = (*NETWORK, *RECORDING_COLUMNS) if has_layers else RECORDING_COLUMNS
+    keys = [name for name in by if _says_something(frame[name])]
+    groups = frame.groupby(keys, sort=False, dropna=False) if keys else [((), frame)]
     found = []
-    for labels, rows in frame.groupby(keys, sort=False, dropna=False):
+    for labels, rows in groups:
         named = dict(zip(keys, labels, strict=True))
+        if factors_along("subjects", result.factors):  # the mean fit over subjects, for which the interval speaks
+            named.pop("subject", None)
         where = " ".join(str(named[name]) for name in RECORDING_COLUMNS if name in named) or "The recording"
-        about = [str(named[name]) for name in ("model", "regime") if name in named]
-        if "seed" in named and frame["seed"].nunique() > 1:
-            about.append(f"seed {named['seed']}")
-        found.append(_sentence(where, ", ".join(about), rows, test, result))
+        network = _network_name(named, several_seeds=frame["seed"].nunique() > 1) if has_layers else ""
+        found.append(_sentence(where, network, rows, test, result, what="layer" if has_layers else "model"))
     return found
 
 
-def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: FitResult) -> str:
+def _network_name(labels: Mapping[str, object], *, several_seeds: bool) -> str:
+    about = [str(labels[name]) for name in ("model", "regime") if name in labels and _is_given(labels[name])]
+    if several_seeds and "seed" in labels:
+        about.append(f"seed {labels['seed']}")
+    return ", ".join(about)
+
+
+def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: FitResult, *, what: str) -> str:
     of = f" of {network}" if network else ""
     defined = rows.dropna(subset="fit")
     ceiling = _ceiling(rows.iloc[0], result.ceilings_over)
@@ -99,15 +108,25 @@ def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: F
         return f"{where}: no fit{of} is defined{ceiling}."
     if not rejects(defined[test].to_numpy(), result.confidence).any():
         least = p_text(defined[test].min()) or "not defined"
-        return f"{where}: no layer{of} {NOT_FOUND[test]} (smallest adjusted p {least}){ceiling}."
+        return f"{where}: no {what}{of} {NOT_FOUND[test]} (smallest adjusted p {least}){ceiling}."
     best = defined.iloc[int(first_largest(defined["fit"].to_numpy()))]
     over = " and ".join(FACTORS[name].plural for name in result.factors)
     interval = f"{number_text(best['ci_low'])} to {number_text(best['ci_high'])}"
     p = f"p against {AGAINST[test]} {_with_sign(p_text(best[test]))}"
+    several_seeds = defined["seed"].nunique() > 1
+    name = f"{best['layer']}{of}" if what == "layer" else _network_name(best, several_seeds=several_seeds)
+    if len(rows) == 1:
+        said = f"the fit of {name or 'the model'} is"
+    else:
+        said = f"{name} fits best," if what == "layer" else f"{name} fits best of {len(rows)} models,"
     return (
-        f"{where}: {best['layer'] or 'the model'}{of} fits best, {number_text(best['fit'])} "
+        f"{where}: {said} {number_text(best['fit'])} "
         f"({100 * result.confidence:g} % interval over {over} {interval}; {p}){ceiling}."
     )
+
+
+def _is_given(value: object) -> bool:
+    return not pd.isna(value) and str(value) != ""
 
 
 def _with_sign(p: str) -> str:

@@ -158,7 +158,7 @@ def test_rdms_without_labels_are_a_recording_each_and_said_to_be(rng, caplog):
     assert frame.groupby("region", sort=False).size().to_dict() == {f"RDM {place}": 3 for place in range(1, 5)}
     np.testing.assert_allclose(frame.loc[frame["region"] == "RDM 2", "fit"], found.estimates[:, 1])
     said = [text.split(":")[0] for text in found.summary().splitlines() if " best" in text or "no layer" in text]
-    assert sorted(said) == [f"RDM {place}" for place in range(1, 5) for _ in range(3)]
+    assert said == [f"RDM {place}" for place in range(1, 5)]
     (said,) = caplog.messages
     assert "4 neural RDMs name neither region nor subject" in said
 

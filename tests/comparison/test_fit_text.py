@@ -66,7 +66,7 @@ def test_shared_views_alone_are_no_fit_in_words(rng):
 def test_shared_identities_are_named_with_their_test(rng):
     result = shared_views(rng, identities=True)
     (sentence,) = sentences(result)
-    assert sentence.startswith(f"AL: conv1 of net fits best, {result.estimates[0, 0]:.2f} (95 % interval")
+    assert sentence.startswith(f"AL: the fit of conv1 of net is {result.estimates[0, 0]:.2f} (95 % interval")
     assert "; p against permuted identities < 0.001)" in sentence
 
 
@@ -87,3 +87,19 @@ def test_no_number_is_minus_zero(value, text):
 @pytest.mark.parametrize(("p", "text"), [(1e-9, "< 0.001"), (0.0123, "0.012"), (1.0, "1.000"), (np.nan, "")])
 def test_no_p_is_zero(p, text):
     assert p_text(p) == text
+
+
+def test_models_without_layers_are_compared_in_one_sentence(rng):
+    patterns, patch = patterns_of(8, 3), rng.random(24 * 23 // 2)
+    vectors = np.stack([rng.random(patch.size), patch + 0.5 * rng.random(patch.size)])
+    models = rdms_of(vectors, patterns, model=["shape", "colour"])
+    neural = rdms_of([patch, patch + 0.1 * rng.random(patch.size)], patterns, region=["IT"] * 2, subject=["a", "b"])
+    options = {"n_draws": 20, "n_permutations": 10, "rng": rng}
+    result = infer_fits(models, neural, **options)
+    (sentence,) = sentences(result)
+    assert sentence.startswith(f"IT: colour fits best of 2 models, {result.estimates[1, 0]:.2f} (95 % interval")
+    assert "; noise ceiling over subjects " in sentence
+    alone = infer_fits(models.subset("model", "colour"), neural, **options)
+    assert sentences(alone)[0].startswith(f"IT: the fit of colour is {result.estimates[1, 0]:.2f} (95 % interval")
+    (none,) = sentences(dataclasses.replace(result, estimates=-result.estimates))
+    assert none.startswith("IT: no model fits above 0 (smallest adjusted p ")

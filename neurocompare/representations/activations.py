@@ -314,6 +314,7 @@ def held_blocks(
     presentation: Presentation = AS_USUAL,
     mirrored: bool = False,
     check_all: bool = True,
+    only: Sequence[Layer] | None = None,
 ) -> Iterator[tuple[Block, torch.Tensor]]:
     """Responses of all units to all stimuli, as tensors on the network's device.
 
@@ -322,6 +323,9 @@ def held_blocks(
     network, stimuli, layers, mirrored, check_all
         See :func:`stream_responses`.
     presentation : Presentation
+    only : sequence of Layer or None
+        Those of the layers that are wanted here. They are cut into blocks as among all layers, so that their sums over
+        units are equal to the last bit.
 
     Yields
     ------
@@ -333,7 +337,10 @@ def held_blocks(
     copies = 2 if mirrored else 1
     bytes_a_unit = copies * len(stimuli) * network.dtype.itemsize
     passes = plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=presentation.memory_mb)
-    log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(layers), len(passes), len(stimuli))
+    if only is not None:
+        restricted = [[block for block in blocks if block.layer in only] for blocks in passes]
+        passes = [blocks for blocks in restricted if blocks]
+    log.info("%s: %d layers in %d passes over %d stimuli", network.name, len(only or layers), len(passes), len(stimuli))
     most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
     # Allocated once: allocation is slow, and memory freed by passes is not always reused.
     memory = _room_for(most_units * copies * len(stimuli), network, presentation.memory_mb)

@@ -49,7 +49,7 @@ from neurocompare.representations.rdms import NORMALIZATIONS, build_rdms, view_o
 from neurocompare.representations.undefined import explain_undefined
 from neurocompare.stimuli.transforms import mirror
 
-__all__ = ["RDM_PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests"]
+__all__ = ["RDM_PARTS", "RdmRequest", "compute_model_rdms", "compute_rdm_requests", "divide_layers"]
 
 log = logging.getLogger(__name__)
 RDM_PARTS = ("whole", "invariant", "sensitive")
@@ -156,6 +156,7 @@ def compute_rdm_requests(
     requests: Mapping[str, RdmRequest],
     *,
     presentation: Presentation = AS_USUAL,
+    only: Sequence[str] | None = None,
 ) -> dict[str, RDMs]:
     """RDMs with several sets of options, from one presentation of the stimuli.
 
@@ -167,13 +168,17 @@ def compute_rdm_requests(
         Options, by any name. Mirrored images are presented only if a request needs a part.
     presentation : Presentation
         Images per forward pass and memory.
+    only : sequence of str or None
+        Names of the layers whose RDMs are wanted here, a share of :func:`divide_layers`; None for all. Their RDMs equal
+        those from a call for all layers to the last bit.
 
     Returns
     -------
     dict of str to rsatoolbox.rdm.RDMs
         Under the names of the requests.
     """
-    chosen = network.select(layers)
+    everything = network.select(layers)
+    chosen = everything if only is None else [layer for layer in everything if layer.name in only]
     everyone = np.arange(len(stimuli))[None]
     within = any(request.within for request in requests.values())
     exemplars, views = view_order(stimuli) if within else (pd.DataFrame(), everyone)
@@ -184,11 +189,11 @@ def compute_rdm_requests(
         )
         for request in requests.values()
     }
-    bytes_a_unit = len(stimuli) * network.dtype.itemsize
-    n_passes = len(plan_passes(chosen, bytes_a_unit=bytes_a_unit, memory_mb=presentation.memory_mb))
-    streamed = all(request.within and request.part == "whole" for request in requests.values())
-    way = _stream_views if streamed and n_passes > 2 else _hold_blocks
-    for layer, sums in way(network, stimuli, chosen, jobs, presentation):
+    if _n_held_passes(network, stimuli, everything, requests, presentation) is None:
+        found = _stream_views(network, stimuli, chosen, jobs, presentation)
+    else:
+        found = _hold_blocks(network, stimuli, everything, jobs, presentation, chosen)
+    for layer, sums in found:
         for collector in collectors.values():
             request = collector.request
             collector.add(sums[request.part, request.normalize, request.within], chosen.index(layer))
@@ -207,6 +212,54 @@ def compute_rdm_requests(
             log.info("%s: %d stimuli are their own mirror images, without a sensitive part", network.name, own.sum())
     _explain(network, stimuli, chosen, collectors)
     return {name: collector.rdms(stimuli, exemplars, views, descriptors) for name, collector in collectors.items()}
+
+
+def divide_layers(
+    network: Network,
+    stimuli: StimulusSet,
+    layers: str | Sequence[str],
+    requests: Mapping[str, RdmRequest],
+    n_shares: int,
+    *,
+    presentation: Presentation = AS_USUAL,
+) -> list[list[str]]:
+    """Shares of a network's layers that several workers can compute at the same time.
+
+    Parameters
+    ----------
+    network, stimuli, layers, requests, presentation
+        See :func:`compute_rdm_requests`.
+    n_shares : int
+        At most so many.
+
+    Returns
+    -------
+    list of lists of str
+        Names of layers, in order: consecutive layers with about equally many units, since passes over the stimuli are
+        shared out by units. One share where more would repeat passes: if all responses fit into memory, or if views
+        are streamed.
+    """
+    chosen = network.select(layers)
+    n_passes = _n_held_passes(network, stimuli, chosen, requests, presentation) or 1
+    ends = np.cumsum([layer.n_units for layer in chosen])
+    n = min(n_shares, n_passes, len(chosen))
+    share_of = np.ceil(ends / ends[-1] * n - 1e-9).astype(int)
+    shares = [[layer.name for layer, its in zip(chosen, share_of, strict=True) if its == k] for k in range(1, n + 1)]
+    return [share for share in shares if share]
+
+
+def _n_held_passes(
+    network: Network,
+    stimuli: StimulusSet,
+    layers: list[Layer],
+    requests: Mapping[str, RdmRequest],
+    presentation: Presentation,
+) -> int | None:
+    """Passes over the stimuli if responses are held; None if views are streamed, in two passes."""
+    bytes_a_unit = len(stimuli) * network.dtype.itemsize
+    n_passes = len(plan_passes(layers, bytes_a_unit=bytes_a_unit, memory_mb=presentation.memory_mb))
+    streamed = all(request.within and request.part == "whole" for request in requests.values())
+    return None if streamed and n_passes > 2 else n_passes
 
 
 def _explain(network: Network, stimuli: StimulusSet, layers: list[Layer], collectors: Mapping[str, _Collector]) -> None:
@@ -247,14 +300,21 @@ _Sums = dict[tuple[str, str | None, str | None], PatternSums]
 
 
 def _hold_blocks(
-    network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, presentation: Presentation
+    network: Network,
+    stimuli: StimulusSet,
+    layers: list[Layer],
+    jobs: _Jobs,
+    presentation: Presentation,
+    only: list[Layer],
 ) -> Iterator[tuple[Layer, _Sums]]:
-    """Sums of every layer from blocks of units with responses to all stimuli in memory."""
+    """Sums of some of the layers from blocks of units with responses to all stimuli in memory."""
     mirrored = any(job.part != "whole" for job in jobs.values())
     workspace = _Workspace()
     precision = working_dtype(network.dtype)
     sums = _new_sums(jobs, precision)
-    held = held_blocks(network, stimuli, layers, presentation=presentation, mirrored=mirrored, check_all=False)
+    held = held_blocks(
+        network, stimuli, layers, presentation=presentation, mirrored=mirrored, check_all=False, only=only
+    )
     for block, responses in held:
         working = _worked_in(block.layer, len(stimuli) ** 2, precision)
         with threads_left_to_blas(responses.device):

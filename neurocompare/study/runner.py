@@ -41,15 +41,18 @@ from neurocompare.study.run_folders import LOG, whole_folder
 from neurocompare.study.steps import (
     draw_to_files,
     fit_layers,
+    joined_shares,
     measure_network,
     measure_patches,
     network_rdms,
+    network_share,
     render_stimuli,
+    shares_of_layers,
     simulate_recording,
     with_background,
 )
 from neurocompare.study.training_runs import ImagesToTrainOn, TrainedWeights, read_images_to_train_on, train_weights
-from neurocompare.study.workers import Task, n_cores, run_tasks, threads_per_task
+from neurocompare.study.workers import Shares, Task, n_cores, run_tasks, shares_per_task, threads_per_task
 
 __all__ = ["Run", "plan_study", "run_study"]
 
@@ -278,7 +281,15 @@ class _Work:
                 there = dataclasses.replace(things, stimuli=prepared())
             return measure_network, (key, networks[place], self.arguments(planned[key], there))
 
-        found = self.many(steps, task, n_threads=threads_per_task(len(networks)))
+        def shares(name: tuple[str, int], n: int) -> Shares:
+            key, place = name
+            given = networks[place], prepared(), self.plan.kinds, things.values
+            layers = [None] if key else shares_of_layers(*given, n)
+            if len(layers) == 1:
+                return [task(name)], _only
+            return [(network_share, (*given, share)) for share in layers], joined_shares
+
+        found = self.many(steps, task, n_threads=threads_per_task(len(networks)), shares=shares)
         rdms = [one for one in found.values() if isinstance(one, LayerRdms)]
         return rdms, {name: one for name, one in found.items() if isinstance(one, Measured)}
 
@@ -373,11 +384,17 @@ class _Work:
         return _Networks(records, pd.concat(curves, ignore_index=True) if curves else None, kept)
 
     def many(
-        self, steps: Mapping[Place, Step], task: Callable[[Place], Task[Result]], *, n_threads: int
+        self,
+        steps: Mapping[Place, Step],
+        task: Callable[[Place], Task[Result]],
+        *,
+        n_threads: int,
+        shares: Callable[[Place, int], Shares] | None = None,
     ) -> dict[Place, Result]:
         """Results of independent steps, in order; steps that are not cached are sent to workers.
 
-        Steps that another run is computing are awaited at the end, so that two runs never wait for each other.
+        A cluster with many workers takes steps in ``shares``. Steps that another run is computing are awaited at the
+        end, so that two runs never wait for each other.
         """
         results: dict[Place, Result] = {}
         for place, step in steps.items():
@@ -386,16 +403,26 @@ class _Work:
         missing = [place for place in steps if place not in results]
         with contextlib.ExitStack() as locks:
             free = [i for i in missing if locks.enter_context(self.cache.lock(steps[i].key, wait=False))]
-            tasks = [task(i) for i in free]
             n_jobs = self.n_jobs
             if n_jobs is None and sum(self.expected[steps[i].key] for i in free) < WORTH_WORKERS_SECONDS:
                 n_jobs = 1
+            n_shares = 1 if self.dask is None or shares is None else shares_per_task(len(free), self.dask)
+            divided = [shares(i, n_shares) if shares and n_shares > 1 else ([task(i)], _only) for i in free]
+            whose = [(step, part) for step, (parts, _) in enumerate(divided) for part in range(len(parts))]
+            tasks = [one for parts, _ in divided for one in parts]
+            waiting: list[dict[int, Any]] = [{} for _ in divided]
             self.tell(", ".join(steps[i].label for i in free[:1]) + (", ..." if len(free) > 1 else ""))
             start = time.perf_counter()
             for number, result in run_tasks(tasks, n_threads=n_threads, n_jobs=n_jobs, dask=self.dask):
-                step = steps[free[number]]
+                which, part = whose[number]
+                waiting[which][part] = result
+                parts, join = divided[which]
+                if len(waiting[which]) < len(parts):
+                    continue
+                whole = join([found for _, found in sorted(waiting[which].items())])
+                waiting[which].clear()
                 seconds, start = time.perf_counter() - start, time.perf_counter()
-                results[free[number]] = self.kept(step, result, seconds)
+                results[free[which]] = self.kept(steps[free[which]], whole, seconds)
         for place in missing:
             if place not in results:
                 results[place] = self.made(steps[place], functools.partial(_result_of, task, place), waiting=True)
@@ -459,6 +486,11 @@ def _declared_tables(measure: Measure, found: Sequence[Measured]) -> Tables:
         if summary.source in tables:
             tables[summary.table.name] = ordered(summary.summarise(tables[summary.source]), summary.table)
     return tables
+
+
+def _only(parts: Sequence[Result]) -> Result:
+    (result,) = parts
+    return result
 
 
 def _result_of(task: Callable[[Place], Task[Result]], place: Place) -> Result:

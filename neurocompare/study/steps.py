@@ -28,7 +28,7 @@ from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import LAYER_RDMS, LayerRdms, Measured, Patches, Values
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.drawing import save_figure
-from neurocompare.representations.model_rdms import compute_rdm_requests
+from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests, divide_layers
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 from neurocompare.representations.rdm_reading import read_rdms
 from neurocompare.representations.rdms import build_rdms, concat_rdms, rdm_table
@@ -267,15 +267,43 @@ def network_rdms(record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[st
     -------
     LayerRdms
     """
-    requests = {
+    return joined_shares([network_share(record, stimuli, kinds, values)])
+
+
+def network_share(
+    record: NetworkRecord,
+    stimuli: StimulusSet,
+    kinds: Sequence[str],
+    values: Values,
+    layers: Sequence[str] | None = None,
+) -> dict[str, RDMs]:
+    """RDMs of some layers of a network (None: all), by request."""
+    requests = _requests(kinds, values)
+    shown = stimuli.prepare(record.shown_at)
+    return compute_rdm_requests(loaded(record), shown, list(record.layers), requests, only=layers)
+
+
+def joined_shares(shares: Sequence[Mapping[str, RDMs]]) -> LayerRdms:
+    """The RDMs of a network from the shares of its layers, in order."""
+    by_kind: dict[str, list[RDMs]] = {}
+    for name in shares[0]:
+        by_kind.setdefault(name.rpartition(" ")[0], []).append(concat_rdms([share[name] for share in shares]))
+    return LayerRdms({kind: concat_rdms(parts) for kind, parts in by_kind.items()})
+
+
+def shares_of_layers(
+    record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[str], values: Values, n_shares: int
+) -> list[list[str]]:
+    """At most so many shares of a network's layers, see ``divide_layers``."""
+    return divide_layers(loaded(record), stimuli, list(record.layers), _requests(kinds, values), n_shares)
+
+
+def _requests(kinds: Sequence[str], values: Values) -> dict[str, RdmRequest]:
+    return {
         f"{kind} {number}": request
         for kind in kinds
         for number, request in enumerate(LAYER_RDMS[kind](values.dissimilarity, values.normalize))
     }
-    found = compute_rdm_requests(loaded(record), stimuli.prepare(record.shown_at), list(record.layers), requests)
-    return LayerRdms(
-        {kind: concat_rdms([rdms for name, rdms in found.items() if name.rpartition(" ")[0] == kind]) for kind in kinds}
-    )
 
 
 def measure_network(

@@ -6,12 +6,16 @@ threads may differ in their last bits.
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import itertools
 import logging
 import math
 import os
+import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import joblib
 import torch
@@ -23,15 +27,21 @@ from neural_data.errors import InputError
 from neurocompare.processes import delayed
 from neurocompare.study.cache import Result
 
-__all__ = ["Task", "n_cores", "run_tasks", "threads_per_task"]
+__all__ = ["Shares", "Task", "n_cores", "run_tasks", "shares_per_task", "threads_per_task"]
 
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 10
 DASK_AHEAD = 4
 """Tasks sent to a cluster at a time, per worker."""
+TASKS_A_WORKER = 6
+"""A cluster's work is divided until each worker has so many tasks, so that few wait for the last ones."""
+SHARED_BYTES = 1_000_000
+"""From this size on, an argument of several tasks is sent to a cluster once."""
 Task = tuple[Callable[..., Result], tuple[object, ...]]
 """A function and its arguments."""
+Shares = tuple[list[tuple[Callable[..., Any], tuple[object, ...]]], Callable[[list[Any]], Any]]
+"""Tasks that give a step's result together, and the function that joins their results."""
 
 
 def n_cores() -> int:
@@ -97,7 +107,17 @@ def _on_processes(tasks: Sequence[Task[Result]], n_jobs: int, n_threads: int) ->
         ) from error
 
 
-def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Iterator[tuple[int, Result]]:
+def shares_per_task(n_tasks: int, dask: str) -> int:
+    """Shares into which each of ``n_tasks`` tasks is best divided on a cluster; 1 if there are tasks enough."""
+    if not n_tasks:
+        return 1
+    with _client(dask) as client:
+        return math.ceil(TASKS_A_WORKER * _n_workers(client) / n_tasks)
+
+
+@contextlib.contextmanager
+def _client(address: str) -> Iterator[Any]:
+    """Connection to a Dask scheduler."""
     try:
         import distributed
     except ImportError as error:
@@ -112,22 +132,38 @@ def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Ite
                 f"--dask {address}: no Dask scheduler answers there ({error}); start one with 'dask scheduler' and "
                 "name the address that it prints, such as tcp://127.0.0.1:8786"
             ) from error
-        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        yield client
+
+
+def _n_workers(client: Any) -> int:
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Iterator[tuple[int, Result]]:
+    with _client(address) as client:
+        import distributed
+
+        n_workers = _n_workers(client)
         log.info("Dask scheduler %s with %d workers", address, n_workers)
-        # Tasks contain stimuli: only as many are sent as keep the workers busy, to limit the scheduler's memory.
-        coming = iter(enumerate(tasks))
+        shared = _Shared(client, tasks)
+        # Only as many tasks are sent as keep the workers busy, to limit the scheduler's memory.
+        coming = iter(range(len(tasks)))
         futures = {}
         done = distributed.as_completed(loop=client.loop)
 
-        def hand_out(n: int) -> None:
-            for position, (function, arguments) in itertools.islice(coming, n):
-                future = client.submit(_limited, function, arguments, n_threads, pure=False)
-                futures[future] = position
-                done.add(future)
+        def hand_out(position: int, arguments: tuple[object, ...]) -> None:
+            future = client.submit(_limited, tasks[position][0], arguments, n_threads, pure=False)
+            futures[future] = position
+            done.add(future)
 
-        hand_out(DASK_AHEAD * max(1, n_workers))
+        def hand_out_next(n: int) -> None:
+            for position in itertools.islice(coming, n):
+                hand_out(position, shared.sent(tasks[position][1]))
+
+        hand_out_next(DASK_AHEAD * n_workers)
         while futures:
             future = next(done)
+            position = futures.pop(future)
             try:
                 result = future.result()
             except distributed.KilledWorker as error:
@@ -135,10 +171,55 @@ def _on_dask(tasks: Sequence[Task[Result]], address: str, n_threads: int) -> Ite
                     f"--dask {address}: the workers that computed a step died, most likely because memory ran out; "
                     "finished steps are kept: run again with larger workers"
                 ) from error
-            position = futures.pop(future)
+            except concurrent.futures.CancelledError:
+                # Every worker that held a shared argument is gone; from here on each task brings its own.
+                shared.forget()
+                hand_out(position, tasks[position][1])
+                continue
             future.release()
-            hand_out(1)
+            hand_out_next(1)
             yield position, result
+
+
+class _Shared:
+    """Large arguments of several tasks, such as the stimuli, which a cluster gets once for all of them."""
+
+    def __init__(self, client: Any, tasks: Sequence[Task[Any]]):
+        self.client = client
+        counts = Counter(id(value) for _, arguments in tasks for value in _values_in(arguments))
+        self.repeated = {name for name, n in counts.items() if n > 1}
+        self.futures: dict[int, Any] = {}
+
+    def sent(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        """The arguments of a task with what the cluster has in place of large values."""
+        return tuple(
+            {name: self._replaced(one) for name, one in value.items()} if type(value) is dict else self._replaced(value)
+            for value in arguments
+        )
+
+    def forget(self) -> None:
+        """Send every argument with its task from now on."""
+        self.repeated.clear()
+        self.futures.clear()
+
+    def _replaced(self, value: object) -> object:
+        name = id(value)
+        if name not in self.repeated:
+            return value
+        if name not in self.futures:
+            if len(pickle.dumps(value)) < SHARED_BYTES:
+                self.repeated.discard(name)
+                return value
+            try:
+                (self.futures[name],) = self.client.scatter([value], broadcast=True, hash=False)
+            except (OSError, TimeoutError):
+                return value  # a worker was lost meanwhile
+        return self.futures[name]
+
+
+def _values_in(arguments: tuple[object, ...]) -> Iterator[object]:
+    for value in arguments:
+        yield from value.values() if type(value) is dict else (value,)
 
 
 def _numbered(

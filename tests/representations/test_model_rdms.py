@@ -16,8 +16,8 @@ from torch import nn
 from neural_data import InputError, read_stimuli
 from neurocompare.models.registry import Network, Preprocessing, load_model
 from neurocompare.representations import model_rdms as module_under_test, products
-from neurocompare.representations.activations import Presentation
-from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests
+from neurocompare.representations.activations import Presentation, resolve_layers
+from neurocompare.representations.model_rdms import RdmRequest, compute_model_rdms, compute_rdm_requests, divide_layers
 from neurocompare.representations.products import PatternSums
 from neurocompare.representations.rdms import pattern_table, rdm_table
 from neurocompare.stimuli.transforms import mirror
@@ -114,6 +114,28 @@ def test_views_of_a_single_exemplar_are_sorted_like_those_of_many(network, faces
     assert pattern_table(rdms)["azimuth_deg"].tolist() == [-90, -45, 0, 45, 90]
     expected = rdms_by_hand(responses_by_hand(network, faces.take(range(5)).images(32), "fc1"))
     np.testing.assert_allclose(rdms.get_matrices()[0], expected, rtol=1e-5, atol=1e-12)
+
+
+def test_shares_of_layers_equal_one_run_to_the_last_bit(network, faces):
+    requests = {"whole": RdmRequest(), "sensitive": RdmRequest(part="sensitive")}
+    presentation = Presentation(memory_mb=4)
+    shares = divide_layers(network, faces, "main", requests, 3, presentation=presentation)
+    assert [name for share in shares for name in share] == resolve_layers(network, "main")
+    assert len(shares) > 1
+    whole = compute_rdm_requests(network, faces, "main", requests, presentation=presentation)
+    for name, rdms in whole.items():
+        parts = [
+            compute_rdm_requests(network, faces, "main", requests, presentation=presentation, only=share)[name]
+            for share in shares
+        ]
+        np.testing.assert_array_equal(np.concatenate([part.dissimilarities for part in parts]), rdms.dissimilarities)
+        assert [layer for part in parts for layer in rdm_table(part)["layer"]] == list(rdm_table(rdms)["layer"])
+
+
+def test_what_fits_into_memory_or_is_streamed_is_not_divided(network, faces):
+    assert len(divide_layers(network, faces, "main", {"all": RdmRequest()}, 8)) == 1
+    views = {"views": RdmRequest(within="identity")}
+    assert len(divide_layers(network, faces, "main", views, 8, presentation=Presentation(memory_mb=2))) == 1
 
 
 @pytest.mark.parametrize("normalize", ["zscore", None])

@@ -13,7 +13,7 @@ import pytest
 
 from neural_data import InputError
 from neurocompare import run_study
-from neurocompare.study.workers import run_tasks, threads_per_task
+from neurocompare.study.workers import _Shared, run_tasks, threads_per_task
 
 TASKS = [(math.sqrt, (value,)) for value in range(5)]
 ROOTS = {position: math.sqrt(position) for position in range(5)}
@@ -106,6 +106,10 @@ def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
     dask_cluster, small_study, tmp_path, monkeypatch
 ):
     address, workers = dask_cluster
+    # Layers in shares and arguments sent once, as with many workers and large stimuli.
+    halves = lambda record, *_: [list(record.layers[:1]), list(record.layers[1:])]  # noqa: E731
+    monkeypatch.setattr("neurocompare.study.runner.shares_of_layers", halves)
+    monkeypatch.setattr("neurocompare.study.workers.SHARED_BYTES", 1)
     overrides = {"models.0.seeds": [0, 1, 2, 3]}
     tables = {}
     for name, where in {"cluster": {"dask": address}, "alone": {"n_jobs": 1}}.items():
@@ -123,6 +127,29 @@ def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
     assert workers[0].wait(timeout=5) == -signal.SIGKILL
     assert workers[1].poll() is None
     assert tables["cluster"] == tables["alone"]
+
+
+def size_of(values, _number):
+    return len(values)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_arguments_that_the_cluster_has_lost_come_with_their_tasks(dask_cluster, monkeypatch):
+    address, _ = dask_cluster
+    monkeypatch.setattr("neurocompare.study.workers.SHARED_BYTES", 1)
+    values = list(range(1000))
+    tasks = [(size_of, (values, number)) for number in range(20)]
+    scatter = _Shared._replaced
+
+    def lose_it(self, value):
+        found = scatter(self, value)
+        if found is not value:
+            found.cancel()
+        return found
+
+    monkeypatch.setattr(_Shared, "_replaced", lose_it)
+    assert dict(run_tasks(tasks, n_threads=1, dask=address)) == dict.fromkeys(range(20), 1000)
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):

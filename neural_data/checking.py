@@ -175,7 +175,11 @@ def _facts(recording: xr.DataArray, found: str, counts: pd.DataFrame, means: pd.
     }
     if "time_bin" in recording.dims:
         start, end = recording["time_bin_start"].values, recording["time_bin_end"].values
-        facts["time bins"] = f"{len(start)} of {end[0] - start[0]:g} ms, {start[0]:g} to {end[-1]:g} ms after onset"
+        sliding = len(start) > 1 and start[1] < end[0] - 1e-6
+        every = f" every {start[1] - start[0]:g} ms" if sliding else ""
+        facts["time bins"] = (
+            f"{len(start)} of {end[0] - start[0]:g} ms{every}, {start[0]:g} to {end[-1]:g} ms after onset"
+        )
     elif "window_ms" in recording.attrs:
         facts["window"] = "{:g} to {:g} ms after onset".format(*recording.attrs["window_ms"])
     if recording.attrs.get("onset"):

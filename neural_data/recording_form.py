@@ -219,9 +219,12 @@ def _refuse_bad_time_bins(recording: xr.DataArray, where: str) -> None:
             f"{where}: time bins differ in width ({(end - start).min():g} to {(end - start).max():g} ms); bins of one "
             "width are needed, select them first"
         )
-    if (np.diff(start) <= 0).any() or (start[1:] < end[:-1] - 1e-6).any():
+    steps = np.diff(start)
+    overlapping = (start[1:] < end[:-1] - 1e-6).any()
+    if (steps <= 0).any() or (overlapping and np.ptp(steps) > 1e-6 * steps.max()):
         raise InputError(
-            f"{where}: time bins overlap or are out of order ({_bins(start, end)}); select bins that follow one another"
+            f"{where}: time bins overlap unevenly or are out of order ({_bins(start, end)}); bins follow one another, "
+            "or slide in equal steps"
         )
 
 

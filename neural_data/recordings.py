@@ -4,7 +4,8 @@ A recording is an ``xarray.DataArray`` in the layout of a Brain-Score assembly:
 
 - dims ``(presentation, neuroid)`` or ``(presentation, neuroid, time_bin)``;
 - coords ``stimulus_id``, ``repetition`` on ``presentation``; ``neuroid_id``, ``region``, ``subject`` on ``neuroid``;
-  ``time_bin_start``, ``time_bin_end`` (ms after stimulus onset) on ``time_bin``; and any others;
+  ``time_bin_start``, ``time_bin_end`` (ms after stimulus onset) on ``time_bin``, of one width, following one another or
+  sliding in equal steps (then they overlap); and any others;
 - attrs ``units`` (``spikes/s``, ``counts`` or ``normalized``), ``simultaneous`` (0 if neurons were recorded one by one,
   so that they do not share trials), ``simulated`` (1 for simulated data); all attrs have types that netCDF can store.
 
@@ -152,7 +153,8 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
     recording : xarray.DataArray
         A recording with or without ``time_bin``.
     window_ms : (start, end) or None
-        Bins that lie within this window after stimulus onset; None takes all of them.
+        Bins that lie within this window after stimulus onset; None takes all of them. Of bins that overlap, those are
+        taken that follow one another, so that every moment of the window counts once.
 
     Returns
     -------
@@ -163,7 +165,8 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
     Raises
     ------
     InputError
-        If a window is given and the recording has no time bins, or no bin lies within it.
+        If a window is given and the recording has no time bins, no bin lies within it, or overlapping bins cannot fill
+        it one after another.
     """
     if "time_bin" not in recording.dims:
         if window_ms is not None:
@@ -180,6 +183,7 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
             f"no time bin lies within {low:g} to {high:g} ms; bins run from {start.min():g} to {end.max():g} ms in "
             f"steps of {end[0] - start[0]:g} ms"
         )
+    inside = _one_after_another(inside, start, end)
     within = recording.isel(time_bin=inside)
     # One missing bin makes the whole response missing: the mean over a shorter window is another quantity.
     summed = recording.attrs.get("units") == "counts"
@@ -187,6 +191,24 @@ def select_window(recording: xr.DataArray, window_ms: tuple[float, float] | None
     return reduced.assign_attrs(
         {**recording.attrs, "window_ms": [float(start[inside].min()), float(end[inside].max())]}
     )
+
+
+def _one_after_another(inside: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Of the bins at some places, those that neither overlap nor leave a gap; all of them if none overlap."""
+    if (start[inside[1:]] >= end[inside[:-1]] - 1e-6).all():
+        return inside
+    kept = [inside[0]]
+    for place in inside[1:]:
+        if abs(start[place] - end[kept[-1]]) <= 1e-6:
+            kept.append(place)
+    if kept[-1] != inside[-1]:
+        width, step = end[inside[0]] - start[inside[0]], start[inside[1]] - start[inside[0]]
+        raise InputError(
+            f"time bins of {width:g} ms every {step:g} ms cannot fill {start[inside[0]]:g} to {end[inside[-1]]:g} ms "
+            "one after another, so that the mean over the window is not defined; choose a window of whole bins and a step "
+            "that divides the bins (window_ms, bin_ms, step_ms)"
+        )
+    return np.array(kept)
 
 
 def checked_window(window_ms: Sequence[float]) -> tuple[float, float]:

@@ -55,6 +55,7 @@ def read_recording(
     columns: Mapping[str, str | Sequence[str]] | None = None,
     variables: Mapping[str, str] | None = None,
     bin_ms: float | None = None,
+    step_ms: float | None = None,
     onset_bin: int | None = None,
     region: str | None = None,
     subject: str | None = None,
@@ -87,6 +88,8 @@ def read_recording(
         ``neural_data.formats.named_arrays``.
     bin_ms : float or None
         Width of the time bins in which spikes are counted; None counts in the whole window.
+    step_ms : float or None
+        From the start of one time bin to that of the next; None: ``bin_ms``. Smaller ones give bins that overlap.
     onset_bin : int or None
         Bin of stimulus onset, counted from 1, for raster files that do not state it.
     region, subject : str or None
@@ -131,6 +134,7 @@ def read_recording(
         stimulus=stimulus,
         window_ms=window_ms,
         bin_ms=bin_ms,
+        step_ms=step_ms,
         onset_bin=onset_bin,
         region=region,
         subject=subject,

@@ -33,7 +33,7 @@ from neural_data.formats.bounds import one_line, refuse_claim
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.hdf5 import UNREADABLE, closed_hdf5, dataset_shapes
 from neural_data.formats.read_options import ReadOptions, checked_roles, one_name, refuse_unused
-from neural_data.formats.spikes import as_responses, bin_edges
+from neural_data.formats.spikes import as_responses, time_bins
 from neural_data.recording_form import as_text, checked_recording
 from neural_data.recordings import make_recording, select_window
 
@@ -56,7 +56,7 @@ ONSETS = re.compile(
 LIKE_ONSETS = re.compile(r"onset|stim|image|img|pic|visual|target|sample|object|face|display|flash|cue", re.IGNORECASE)
 """Column names that may mean stimulus onset, if all of their times lie within their rows."""
 ONSET_ROLES = ("stimulus_id", "onset", "neuroid_id", "region")
-_USED = ("stimulus", "window_ms", "bin_ms", "region", "subject", "units", "columns")
+_USED = ("stimulus", "window_ms", "bin_ms", "step_ms", "region", "subject", "units", "columns")
 
 
 def read(path: Path, options: ReadOptions) -> xr.DataArray:
@@ -69,7 +69,8 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     options : ReadOptions
         ``stimulus`` names the column of the trials (or other intervals) table that identifies the stimuli, if it is
         not ``stimulus_id``; ``columns`` can name it too, and the columns of ``onset`` (in that table), ``neuroid_id``
-        and ``region`` (in the units table); spikes are counted in bins of ``bin_ms`` within ``window_ms`` after onset.
+        and ``region`` (in the units table); spikes are counted in bins of ``bin_ms``, every
+        ``step_ms``, within ``window_ms`` after onset.
 
     Returns
     -------
@@ -162,6 +163,10 @@ def _bins(recording: xr.DataArray) -> list | None:
 
 def _read_responses(content: NWBFile, options: ReadOptions, where: str) -> xr.DataArray:
     """A recording that :func:`write` wrote."""
+    if options.bin_ms is not None or options.step_ms is not None:
+        raise InputError(
+            f"{where}: holds responses, not spikes, so that bin_ms and step_ms have no meaning; leave them out"
+        )
     rows = content.processing[MODULE][TABLE]
     about = _about(content.notes or "{}", where)
     units = content.units.to_dataframe()
@@ -209,16 +214,16 @@ def _read_spikes(content: NWBFile, options: ReadOptions, where: str) -> xr.DataA
     if not shown.all():
         notes.append(f"{(~shown).sum()} rows without a stimulus are left out")
     table, stimulus_ids = table[shown], stimulus_ids[shown]
-    edges = bin_edges(options)
+    bins = time_bins(options)
     onsets = table[onset].to_numpy(dtype=float)
-    counts = np.stack([_counts(content.units, unit, onsets, edges) for unit in range(len(content.units))], axis=1)
+    counts = np.stack([_counts(content.units, unit, onsets, bins) for unit in range(len(content.units))], axis=1)
     described = {"stimulus_id": stimulus_ids}
     for name in table.columns:
         if name not in (label, "start_time", "stop_time", "stimulus_id", "repetition", "timeseries", "tags"):
             values = table[name].to_numpy()
             if values.dtype.kind in "iufbU" or all(isinstance(value, str) for value in values):
                 described[name] = values
-    values, settings = as_responses(counts, edges, options)
+    values, settings = as_responses(counts, bins, options)
     neuroids, told_apart = _neuroids(content, options, where)
     notes.append(f"neurons are told apart by {told_apart}")
     return make_recording(
@@ -226,7 +231,7 @@ def _read_spikes(content: NWBFile, options: ReadOptions, where: str) -> xr.DataA
         presentations=pd.DataFrame(described),
         neuroids=neuroids,
         attrs={
-            "window_ms": [float(edges[0]), float(edges[-1])],
+            "window_ms": [float(bins[0, 0]), float(bins[-1, 1])],
             "stimulus_label": label,
             "onset": onset,
             "assumed": "; ".join(notes),
@@ -279,15 +284,15 @@ def _onset_column(table: pd.DataFrame, named: str | None, label: str, where: str
     return "start_time"
 
 
-def _counts(units: Units, unit: int, onsets: np.ndarray, edges: np.ndarray) -> np.ndarray:
+def _counts(units: Units, unit: int, onsets: np.ndarray, bins: np.ndarray) -> np.ndarray:
     """Spikes of one unit in each bin after each onset (n_onsets, n_bins); NaN where it was not observed."""
     spikes = np.sort(np.asarray(units["spike_times"][unit], dtype=float))
-    times = onsets[:, None] + edges[None, :] / 1000
-    counts = np.diff(np.searchsorted(spikes, times), axis=1).astype(float)
+    starts, ends = (onsets[:, None] + edges[None, :] / 1000 for edges in bins.T)
+    counts = (np.searchsorted(spikes, ends) - np.searchsorted(spikes, starts)).astype(float)
     counts[~np.isfinite(onsets)] = np.nan
     if "obs_intervals" in units.colnames:
         intervals = np.asarray(units["obs_intervals"][unit], dtype=float).reshape(-1, 2)
-        inside = (times[:, :1] >= intervals[:, 0]) & (times[:, -1:] <= intervals[:, 1])
+        inside = (starts[:, :1] >= intervals[:, 0]) & (ends[:, -1:] <= intervals[:, 1])
         counts[~inside.any(axis=1)] = np.nan
     return counts
 

@@ -24,7 +24,7 @@ from neural_data.formats.bounds import LARGEST_CLAIM, checked_file, inside, visi
 from neural_data.formats.family import Candidate, Format
 from neural_data.formats.matlab import read_variables, variable_names
 from neural_data.formats.read_options import ReadOptions, refuse_unused
-from neural_data.formats.spikes import as_responses, bin_edges
+from neural_data.formats.spikes import as_responses, time_bins
 from neural_data.recording_form import as_text
 from neural_data.recordings import make_recording
 
@@ -33,7 +33,7 @@ __all__ = ["FORMAT", "read"]
 VARIABLES = ("raster_data", "raster_labels", "raster_site_info")
 REGION_FIELDS = ("region", "brain_area", "brain_region", "area")
 SUBJECT_FIELDS = ("subject", "animal", "monkey")
-_USED = ("stimulus", "window_ms", "bin_ms", "onset_bin", "region", "subject", "units")
+_USED = ("stimulus", "window_ms", "bin_ms", "step_ms", "onset_bin", "region", "subject", "units")
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
         files = [inside(path, name, f"{path}: {name}") for name in names]
     else:
         files = [checked_file(path, "recording")]
-    edges = bin_edges(options)
-    neurons = [_read_neuron(file, edges, options) for file in files]
-    return _pseudo_population(neurons, edges, options, str(path))
+    bins = time_bins(options)
+    neurons = [_read_neuron(file, bins, options) for file in files]
+    return _pseudo_population(neurons, bins, options, str(path))
 
 
-def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron:
+def _read_neuron(file: Path, bins: np.ndarray, options: ReadOptions) -> _Neuron:
     names = variable_names(file)
     absent = [name for name in VARIABLES[:2] if name not in names]
     if absent:
@@ -99,15 +99,16 @@ def _read_neuron(file: Path, edges: np.ndarray, options: ReadOptions) -> _Neuron
             "(onset_bin, --onset-bin)"
         )
     first = int(onset) - 1
-    columns = first + edges
-    if columns[0] < 0 or columns[-1] > data.shape[1] or (columns != np.round(columns)).any():
+    columns = first + bins
+    if columns.min() < 0 or columns.max() > data.shape[1] or (columns != np.round(columns)).any():
         raise InputError(
             f"{file}: holds {-first} to {data.shape[1] - first} ms around stimulus onset in bins of 1 ms; a window of "
-            f"{edges[0]:g} to {edges[-1]:g} ms with bins of {edges[1] - edges[0]:g} ms cannot be cut from it "
-            "(window_ms, bin_ms)"
+            f"{bins[0, 0]:g} to {bins[-1, 1]:g} ms with bins of {bins[0, 1] - bins[0, 0]:g} ms cannot be cut from it "
+            "(window_ms, bin_ms, step_ms)"
         )
-    within = data[:, int(columns[0]) : int(columns[-1])]
-    counts = within.reshape(len(data), len(edges) - 1, -1).sum(axis=2)
+    starts, ends = columns.astype(int).T
+    before = np.concatenate([np.zeros((len(data), 1)), np.cumsum(data, axis=1)], axis=1)
+    counts = before[:, ends] - before[:, starts]
     return _Neuron(file.stem.removesuffix("_raster_data"), counts, labels, site)
 
 
@@ -161,13 +162,13 @@ def _stimulus_label(neurons: list[_Neuron], wanted: str | None, where: str) -> s
     )
 
 
-def _pseudo_population(neurons: list[_Neuron], edges: np.ndarray, options: ReadOptions, where: str) -> xr.DataArray:
+def _pseudo_population(neurons: list[_Neuron], bins: np.ndarray, options: ReadOptions, where: str) -> xr.DataArray:
     label = _stimulus_label(neurons, options.stimulus, where)
     counted = [Counter(n.labels[label]) for n in neurons]
     stimuli = sorted(set().union(*counted))
     depth = {stimulus: max(counts[stimulus] for counts in counted) for stimulus in stimuli}
     starts = dict(zip(stimuli, np.cumsum([0, *depth.values()])[:-1], strict=True))
-    responses = np.full((sum(depth.values()), len(neurons), len(edges) - 1), np.nan)
+    responses = np.full((sum(depth.values()), len(neurons), len(bins)), np.nan)
     for place, neuron in enumerate(neurons):
         repetition = neuron.labels.groupby(label).cumcount().to_numpy()
         rows = np.array([starts[stimulus] for stimulus in neuron.labels[label]]) + repetition
@@ -180,12 +181,12 @@ def _pseudo_population(neurons: list[_Neuron], edges: np.ndarray, options: ReadO
     )
     for name, fixed in _fixed_labels(neurons, label).items():
         presentations[name] = presentations["stimulus_id"].map(fixed)
-    values, settings = as_responses(responses, edges, options)
+    values, settings = as_responses(responses, bins, options)
     return make_recording(
         values,
         presentations=presentations,
         neuroids=_neuroids(neurons, options),
-        attrs={"simultaneous": 0, "window_ms": [float(edges[0]), float(edges[-1])], "stimulus_label": label},
+        attrs={"simultaneous": 0, "window_ms": [float(bins[0, 0]), float(bins[-1, 1])], "stimulus_label": label},
         where=where,
         **settings,
     )

@@ -41,6 +41,7 @@ class ReadOptions:
     stimulus: str | None = None
     window_ms: tuple[float, float] | None = None
     bin_ms: float | None = None
+    step_ms: float | None = None
     onset_bin: int | None = None
     region: str | None = None
     subject: str | None = None

@@ -275,6 +275,14 @@ class Recording(BroughtRdms):
     window_ms: list[float] | None = Field(
         None, min_length=2, max_length=2, description="spikes are counted from, to; ms after stimulus onset"
     )
+    bin_ms: float | None = Field(
+        None,
+        gt=0,
+        description="width of time bins, ms, for analyses over time; other measures take the mean over the window",
+    )
+    step_ms: float | None = Field(
+        None, gt=0, description="from the start of one time bin to that of the next, ms; by default bin_ms"
+    )
     onset_bin: int | None = Field(None, ge=1, description="bin of stimulus onset in raster files that do not say it")
 
     @property
@@ -292,9 +300,17 @@ class Recording(BroughtRdms):
             "variables",
             "stimulus",
             "window_ms",
+            "bin_ms",
+            "step_ms",
             "onset_bin",
         }:
             raise ValueError("a recording has either rdms or a source with its settings; remove one")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_of_bins(self) -> Recording:
+        if self.step_ms is not None and self.bin_ms is None:
+            raise ValueError("step_ms is the step of time bins, but there are none; give bin_ms too")
         return self
 
     @field_validator("regions")

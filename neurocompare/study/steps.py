@@ -235,6 +235,8 @@ def read_study_recording(settings: Study, stimuli: StimulusSet | None) -> xr.Dat
         format=chosen.format,
         stimulus=chosen.stimulus,
         window_ms=window_ms,
+        bin_ms=chosen.bin_ms,
+        step_ms=chosen.step_ms,
         columns=chosen.columns,
         variables=chosen.variables,
         region=chosen.region,

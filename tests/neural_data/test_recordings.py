@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from neural_data import InputError
+from neural_data.binned import binned_means
 from neural_data.recordings import (
     as_dataset,
     checked_recording,
@@ -204,6 +205,30 @@ def test_time_bins_must_follow_one_another(binned, name):
         make_recording(
             binned.values, presentations=pd.DataFrame({"stimulus_id": ["a", "b"]}), neuroids=NEUROIDS, time_bins_ms=bins
         )
+
+
+def test_sliding_bins_count_every_moment_of_a_window_once(binned):
+    bins = [[0, 20], [10, 30], [20, 40], [30, 50]]
+    table = pd.DataFrame({"stimulus_id": ["s1", "s2"]})
+    sliding = make_recording(binned.values, presentations=table, neuroids=NEUROIDS, time_bins_ms=bins)
+    np.testing.assert_allclose(select_window(sliding, (0, 40)).values, binned.values[:, :, [0, 2]].mean(axis=2))
+    np.testing.assert_allclose(select_window(sliding, (30, 50)).values, binned.values[:, :, 3])
+    with pytest.raises(InputError, match="bins of 20 ms every 10 ms cannot fill 0 to 50 ms one after another"):
+        select_window(sliding)
+
+
+def test_means_by_bin_are_those_of_single_bins(binned):
+    means = binned_means(binned, ["s2", "s1"])
+    assert means.values[1].tolist() == [[13, 17, 21], [1, 5, 9]]
+    assert means.bins_ms.tolist() == [[0, 10], [10, 20], [20, 30], [30, 40]]
+    assert means.stimulus_ids == ("s2", "s1")
+    hole = binned.copy()
+    hole[0, 1, 3] = np.nan
+    assert binned_means(hole, missing="drop_neurons").values.shape == (4, 2, 2)
+    with pytest.raises(InputError, match="1 of 6 cells"):
+        binned_means(hole)
+    with pytest.raises(InputError, match="no time bins, and an analysis over time needs them"):
+        binned_means(select_window(binned))
 
 
 def test_normalized_responses_may_be_negative(recording):

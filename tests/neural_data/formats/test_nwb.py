@@ -6,8 +6,9 @@ import datetime as dt
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from neural_data import InputError, read_recording
+from neural_data import InputError, read_recording, write_recording
 
 pynwb = pytest.importorskip("pynwb")
 
@@ -53,6 +54,17 @@ def test_window_bins_and_column_can_be_chosen(tmp_path):
     path = write(tmp_path / "s.nwb", column="picture")
     counts = read_recording(path, stimulus="picture", window_ms=(0, 400), bin_ms=200, units="counts")
     assert counts.values[:, 0].tolist() == [[2, 3], [0, 0], [1, 0]]
+
+
+def test_bins_slide_by_step_ms(tmp_path):
+    path = write(tmp_path / "s.nwb")
+    counts = read_recording(path, window_ms=(0, 400), bin_ms=200, step_ms=100, units="counts")
+    assert counts.values[0, 0].tolist() == [2, 1, 3]  # spikes at 49, 51, 200, 349 and 351 ms
+    assert counts["time_bin_start"].values.tolist() == [0, 100, 200]
+    write_recording(counts, tmp_path / "responses.nwb")
+    xr.testing.assert_identical(read_recording(tmp_path / "responses.nwb")["time_bin_end"], counts["time_bin_end"])
+    with pytest.raises(InputError, match="holds responses, not spikes, so that bin_ms and step_ms have no meaning"):
+        read_recording(tmp_path / "responses.nwb", bin_ms=100)
 
 
 def test_trials_in_which_a_unit_was_not_observed_are_missing(tmp_path):

@@ -50,6 +50,24 @@ def test_windows_bins_and_units_can_be_chosen(tmp_path, raster_file, spikes):
         read_recording(path, stimulus="object", bin_ms=70)
 
 
+def test_bins_slide_by_step_ms(tmp_path, raster_file, spikes):
+    path = raster_file(tmp_path / "n1.mat", spikes, LABELS)
+    sliding = read_recording(path, stimulus="object", window_ms=(90, 120), bin_ms=20, step_ms=5, units="counts")
+    assert sliding["time_bin_start"].values.tolist() == [90, 95, 100]
+    assert sliding["time_bin_end"].values.tolist() == [110, 115, 120]
+    assert sliding.values[2, 0].tolist() == [10, 10, 10]  # ten spikes, at 100 to 109 ms
+    late = read_recording(path, stimulus="object", window_ms=(90, 114), bin_ms=14, step_ms=2, units="counts")
+    assert late.values[2, 0].tolist() == [4, 6, 8, 10, 10, 10]
+    for options, message in (
+        ({"step_ms": 5}, "give bin_ms too"),
+        ({"bin_ms": 20, "step_ms": 9}, "20 ms every 9 ms do not fill the window of 50 to 350 ms"),
+        ({"bin_ms": 20, "step_ms": 0}, "must be above 0"),
+        ({"bin_ms": 300, "step_ms": 0.001, "window_ms": (50, 400)}, "at most 10,000"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_recording(path, stimulus="object", **options)
+
+
 def test_neurons_with_fewer_trials_have_nan_in_their_place(tmp_path, raster_file, spikes):
     raster_file(tmp_path / "n1.mat", spikes, LABELS)
     raster_file(tmp_path / "n2.mat", spikes[:3], {name: values[:3] for name, values in LABELS.items()})

@@ -205,8 +205,8 @@ def _one_after_another(inside: np.ndarray, start: np.ndarray, end: np.ndarray) -
         width, step = end[inside[0]] - start[inside[0]], start[inside[1]] - start[inside[0]]
         raise InputError(
             f"time bins of {width:g} ms every {step:g} ms cannot fill {start[inside[0]]:g} to {end[inside[-1]]:g} ms "
-            "one after another, so that the mean over the window is not defined; choose a window of whole bins and a step "
-            "that divides the bins (window_ms, bin_ms, step_ms)"
+            "one after another, so that the mean over the window is not defined; choose a window of whole bins and a "
+            "step that divides the bins (window_ms, bin_ms, step_ms)"
         )
     return np.array(kept)
 

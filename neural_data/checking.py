@@ -21,6 +21,7 @@ from neural_data.recordings import (
     checked_recording,
     condition_means,
     match_stimulus_set,
+    mean_over_bins,
     missing_message,
     regions_of,
     repeated_trials,
@@ -147,7 +148,7 @@ def check_recording(
         )
     if stimuli is not None:
         recording = with_ids_of(recording, stimuli)
-    counts, means = response_counts(recording), condition_means(recording, missing="keep")
+    counts, means = response_counts(recording), condition_means(mean_over_bins(recording), missing="keep")
     neurons = _neurons(recording, means)
     problems = [
         *_problems_of_cells(recording, counts, means),

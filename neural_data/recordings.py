@@ -39,6 +39,7 @@ __all__ = [
     "condition_means",
     "make_recording",
     "match_stimulus_set",
+    "mean_over_bins",
     "regions_of",
     "repeated_trials",
     "response_counts",
@@ -211,6 +212,11 @@ def _one_after_another(inside: np.ndarray, start: np.ndarray, end: np.ndarray) -
     return np.array(kept)
 
 
+def mean_over_bins(recording: xr.DataArray) -> xr.DataArray:
+    """Mean over all time bins, each counted alike, also of bins that overlap; for what was measured, not for rates."""
+    return recording.mean("time_bin", skipna=False, keep_attrs=True) if "time_bin" in recording.dims else recording
+
+
 def checked_window(window_ms: Sequence[float]) -> tuple[float, float]:
     """Start and end of a window in ms, checked; raises InputError if it is not a window."""
     try:
@@ -230,7 +236,7 @@ def response_counts(recording: xr.DataArray) -> pd.DataFrame:
     pandas.DataFrame of shape (n_stimuli, n_neurons), int
         Indexed by ``stimulus_id`` in order of first appearance, columns ``neuroid_id``; 0 is a missing cell.
     """
-    return _sums(select_window(recording))[1]
+    return _sums(mean_over_bins(recording))[1]
 
 
 def condition_means(

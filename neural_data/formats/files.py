@@ -24,6 +24,7 @@ from neural_data.recordings import (
     checked_recording,
     condition_means,
     match_stimulus_set,
+    mean_over_bins,
     missing_message,
     repeated_trials,
     with_ids_of,
@@ -269,7 +270,7 @@ def _without_missing(recording: xr.DataArray, missing: str, where: str) -> xr.Da
     absent = np.isnan(recording.values)
     if missing == "keep" or not absent.any():
         return recording
-    means = condition_means(recording, missing="keep")
+    means = condition_means(mean_over_bins(recording), missing="keep")
     empty = means.isna().to_numpy()
     if missing == "refuse":
         if empty.any():
@@ -286,7 +287,7 @@ def _without_missing(recording: xr.DataArray, missing: str, where: str) -> xr.Da
                 "averages those"
             )
         return recording
-    kept = condition_means(recording, missing=missing)  # raises where nothing would be left
+    kept = condition_means(mean_over_bins(recording), missing=missing)  # raises where nothing would be left
     neurons = np.flatnonzero(np.isin(recording["neuroid_id"].values, kept.columns))
     presentations = np.flatnonzero(np.isin(recording["stimulus_id"].values, kept.index))
     return recording.isel(neuroid=neurons, presentation=presentations)

@@ -1,0 +1,321 @@
+"""Time courses with their uncertainty: fits of layers, read-outs or codes in every time bin of every patch.
+
+Takes statistics with parts of identities and neurons left out, the same parts in every bin and for every layer; gives a
+:class:`TimeCourses`, whose errors and tests are those of :class:`~neurocompare.comparison.fit_result.FitResult`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from neural_data.errors import InputError
+from neurocompare.comparison.fit_result import FitResult, networks_of
+from neurocompare.comparison.onsets import FRACTION, Latency, jackknife_latency, rise_times
+from neurocompare.comparison.refitting import crossed_deviations
+from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
+from neurocompare.representations.rdms import LAYER
+
+__all__ = ["ONSET_COLUMNS", "ONSET_PAIR_COLUMNS", "TIME_COLUMNS", "LeftOut", "TimeCourses", "time_courses"]
+
+TIME_COLUMNS = (
+    *("region", "subject", "time_start_ms", "time_end_ms", "value", "se", "ci_low", "ci_high"),
+    *("p_permutation", "p_max", "p_cluster", "n_stimuli", "n_identities", "n_neurons", "resample"),
+)
+"""Columns of ``TimeCourses.to_frame``, after those that name the rows."""
+ONSET_COLUMNS = (
+    *(
+        "region",
+        "subject",
+        "onset_ms",
+        "onset_se",
+        "ci_low",
+        "ci_high",
+        "peak_ms",
+        "peak",
+        "p_max",
+        "fraction",
+        "reason",
+    ),
+)
+ONSET_PAIR_COLUMNS = ("difference_ms", "se", "ci_low", "ci_high", "p", "fraction")
+ALPHA = 0.05
+"""A curve has an onset if the maximum statistic rejects at this level somewhere."""
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Statistics of one patch with parts left out.
+
+    Parameters
+    ----------
+    values : array of shape (n_pattern_parts + 1, n_rows, n_bins, n_neuron_parts + 1)
+        The last place of the first and of the last axis is without leaving out; an axis of a factor that is not
+        resampled has length 1.
+    operators : list of array
+        Jackknife operator over the parts of the neurons; none if neurons are not resampled.
+    """
+
+    values: np.ndarray
+    operators: list[np.ndarray]
+
+    def flat(self) -> np.ndarray:
+        """Rows and bins as one axis."""
+        n_counts, _, _, n_parts = self.values.shape
+        return self.values.reshape(n_counts, -1, n_parts)
+
+
+@dataclass(frozen=True)
+class TimeCourses:
+    """Statistics in every time bin, with errors and tests.
+
+    Parameters
+    ----------
+    result : FitResult
+        One row per layer (or code), one recording per patch and bin, patches first.
+    patches : pandas.DataFrame
+        Columns ``region, subject``.
+    bins_ms : array of shape (n_bins, 2)
+    left_out : list of LeftOut
+        One per patch.
+    operator : array or None
+        Jackknife operator over the parts of identities (or stimuli).
+    naming : tuple of str
+        Columns of ``result.models`` that name the rows.
+    notes : tuple of str
+    """
+
+    result: FitResult
+    patches: pd.DataFrame
+    bins_ms: np.ndarray
+    left_out: list[LeftOut]
+    operator: np.ndarray | None
+    naming: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def times_ms(self) -> np.ndarray:
+        """Centres of the bins, ms after stimulus onset."""
+        return self.bins_ms.mean(axis=1)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Estimates, (n_rows, n_patches, n_bins)."""
+        return self.result.estimates.reshape(len(self.result.models), len(self.patches), -1)
+
+    def _null(self) -> np.ndarray | None:
+        """Permutations (n_permutations, n_rows, n_patches, n_bins); None if there are none."""
+        null = self.result.identity_null
+        return None if isinstance(null, str) else null.reshape(len(null), *self.values.shape)
+
+    def tests(self) -> dict[str, np.ndarray]:
+        """P values, each (n_rows, n_patches, n_bins): ``p_permutation, p_max, p_cluster``; NaN without permutations.
+
+        ``p_permutation`` is of one bin by itself. ``p_max`` and ``p_cluster`` hold over all bins and layers of one
+        patch; codes are tested one by one. See ``time_tests`` for what clusters do not say.
+        """
+        null, values = self._null(), self.values
+        found = {name: np.full(values.shape, np.nan) for name in ("p_permutation", "p_max", "p_cluster")}
+        if null is None:
+            return found
+        found["p_permutation"] = self.result.p_identity.reshape(values.shape)
+        for rows, joined in self._families():
+            for patch in range(len(self.patches)):
+                observed, permuted = values[rows, patch], null[:, rows, patch]
+                found["p_max"][rows, patch] = maximum_tests(observed, permuted)
+                found["p_cluster"][rows, patch] = cluster_tests(observed, permuted, joined=joined).p_of_bins
+        return found
+
+    def _families(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows that are tested together, and whether each is the next layer of the one before it."""
+        models = self.result.models
+        if "layer" not in models:
+            return [(np.array([row]), np.zeros(1, dtype=bool)) for row in range(len(models))]
+        joined = np.zeros(len(models), dtype=bool)
+        for _, members in networks_of(models):
+            follows = members[1:] == members[:-1] + 1
+            joined[members[1:][follows]] = True
+        return [(np.arange(len(models)), joined)]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per layer (or code), patch and bin: the columns that name it, then :data:`TIME_COLUMNS`."""
+        n_rows, n_patches, n_bins = self.values.shape
+        row, patch, time = (place.ravel() for place in np.indices((n_rows, n_patches, n_bins)))
+        low, high = self.result.ci
+        frame = pd.DataFrame({name: self.result.models[name].to_numpy()[row] for name in self.naming})
+        frame = frame.assign(
+            region=self.patches["region"].to_numpy()[patch],
+            subject=self.patches["subject"].to_numpy()[patch],
+            time_start_ms=self.bins_ms[time, 0],
+            time_end_ms=self.bins_ms[time, 1],
+            value=self.values.ravel(),
+            se=self.result.se.ravel(),
+            ci_low=low.ravel(),
+            ci_high=high.ravel(),
+            **{name: p.ravel() for name, p in self.tests().items()},
+            n_stimuli=self.result.n_stimuli,
+            n_identities=np.nan if self.result.n_identities is None else self.result.n_identities,
+            n_neurons=np.repeat(self.result.n_neurons.reshape(n_patches, n_bins)[None], n_rows, axis=0).ravel(),
+            resample="+".join(self.result.factors),
+        )
+        return frame[[*self.naming, *TIME_COLUMNS]]
+
+    def onsets(self, fraction: float = FRACTION) -> pd.DataFrame:
+        """When each curve rises through a share of its peak, with an interval.
+
+        Parameters
+        ----------
+        fraction : float
+            Share of the peak.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. Empty, with a
+            ``reason``, where the maximum statistic finds nothing at 5 %, or the curve does not rise within the bins.
+        """
+        latencies = self._latencies(fraction)
+        p_max = self.tests()["p_max"]
+        rows = []
+        for row, patch in itertools.product(range(len(self.result.models)), range(len(self.patches))):
+            curve = self.values[row, patch]
+            peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
+            smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
+            found, reason = self._latency(latencies, row, patch), ""
+            if smallest >= ALPHA:
+                reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
+            elif not np.isfinite(found.ms):
+                reason = "the curve is above the share of its peak from the first bin on, or its peak is not above 0"
+            elif not np.isfinite(found.se):
+                reason = "without some part of the data, the curve does not rise within the bins"
+            shown = Latency(np.nan, np.nan, np.nan, np.nan, found.df) if reason else found
+            rows.append(
+                {name: self.result.models[name].iloc[row] for name in self.naming}
+                | {name: self.patches[name].iloc[patch] for name in ("region", "subject")}
+                | {"onset_ms": shown.ms, "onset_se": shown.se, "ci_low": shown.low, "ci_high": shown.high}
+                | {"peak_ms": self.times_ms[peak], "peak": curve[peak], "p_max": smallest}
+                | {"fraction": fraction, "reason": reason}
+            )
+        return pd.DataFrame(rows)[[*self.naming, *ONSET_COLUMNS]]
+
+    def onset_differences(self, fraction: float = FRACTION) -> pd.DataFrame:
+        """Differences of onsets between rows within a patch, and between patches within a row.
+
+        Parameters
+        ----------
+        fraction : float
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per pair of curves that both have an onset: the columns that name them, with ``_1`` and ``_2``;
+            ``region_1, subject_1, region_2, subject_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p``
+            two-sided). Identities are shared by all curves, neurons by those of one patch, and the errors with them.
+        """
+        latencies, known = self._latencies(fraction), self.onsets(fraction)
+        n_patches = len(self.patches)
+        there = (known["reason"] == "").to_numpy().reshape(-1, n_patches)
+        rows = []
+        cells = list(itertools.product(range(len(self.result.models)), range(n_patches)))
+        for (a, first), (b, second) in itertools.combinations(cells, 2):
+            if (a != b and first != second) or not (there[a, first] and there[b, second]):
+                continue
+            weights = np.zeros((1, *latencies.estimates.shape))
+            weights[0, a, first], weights[0, b, second] = 1.0, -1.0
+            estimate, se, p = (float(one[0]) for one in latencies.contrasts(weights))
+            found = jackknife_latency(estimate, se**2, int(latencies.df.min()), confidence=self.result.confidence)
+            rows.append(
+                {f"{name}_1": self.result.models[name].iloc[a] for name in self.naming}
+                | {f"{name}_1": self.patches[name].iloc[first] for name in ("region", "subject")}
+                | {f"{name}_2": self.result.models[name].iloc[b] for name in self.naming}
+                | {f"{name}_2": self.patches[name].iloc[second] for name in ("region", "subject")}
+                | {"difference_ms": found.ms, "se": found.se, "ci_low": found.low, "ci_high": found.high}
+                | {"p": p, "fraction": fraction}
+            )
+        sides = [f"{name}_{side}" for side in (1, 2) for name in (*self.naming, "region", "subject")]
+        return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+
+    def _latency(self, latencies: FitResult, row: int, patch: int) -> Latency:
+        variance = float(latencies.variances[row, patch])
+        df = int(latencies.df[patch])
+        estimate = float(latencies.estimates[row, patch])
+        return jackknife_latency(estimate, variance, df, confidence=self.result.confidence)
+
+    def _latencies(self, fraction: float) -> FitResult:
+        """Latencies (n_rows, n_patches) in place of the statistics, with the deviations of the same parts."""
+        tables = [rise_times(np.moveaxis(one.values, 2, -1), self.times_ms, fraction=fraction) for one in self.left_out]
+        n_bins = len(self.bins_ms)
+        deviations = crossed_deviations(
+            tables,
+            [operator for one in self.left_out for operator in one.operators],
+            self.operator,
+            [np.array([patch]) for patch in range(len(tables))],
+            self.result.factors,
+        )
+        estimates = np.stack([table[-1, :, -1] for table in tables], axis=1)
+        found = self.result.of_statistic(estimates, np.empty((0, *estimates.shape)), deviations)
+        return replace(
+            found,
+            recordings=self.patches,
+            sizes={name: sizes[::n_bins] for name, sizes in self.result.sizes.items()},
+            n_neurons=self.result.n_neurons[::n_bins],
+        )
+
+
+def time_courses(
+    result: FitResult,
+    patches: pd.DataFrame,
+    bins_ms: np.ndarray,
+    left_out: Sequence[LeftOut],
+    operator: np.ndarray | None,
+    *,
+    naming: tuple[str, ...] | None = None,
+    notes: tuple[str, ...] = (),
+) -> TimeCourses:
+    """Time courses from statistics with parts left out.
+
+    Parameters
+    ----------
+    result : FitResult
+        Everything but ``estimates``, ``deviations`` and ``recordings``, which are filled in here. ``draws`` and
+        ``identity_null`` have one recording per patch and bin, patches first; ``sizes`` and ``n_neurons`` one per
+        patch.
+    patches, bins_ms, left_out, operator, notes
+        As in :class:`TimeCourses`.
+    naming : tuple of str or None
+        Columns of the models that name the rows; None: those of layers.
+    """
+    n_patches, n_bins = len(patches), len(bins_ms)
+    if len(left_out) != n_patches or any(one.values.shape[2] != n_bins for one in left_out):
+        raise InputError("time courses need the statistics of every bin of every patch")
+    of_patches = crossed_deviations(
+        [one.flat() for one in left_out],
+        [made for one in left_out for made in one.operators],
+        operator,
+        [np.array([patch]) for patch in range(n_patches)],
+        result.factors,
+    )
+    deviations = {
+        key: found.reshape(len(found), -1, n_bins, n_patches)
+        .transpose(0, 1, 3, 2)
+        .reshape(len(found), -1, n_patches * n_bins)
+        for key, found in of_patches.items()
+    }
+    recordings = patches.loc[patches.index.repeat(n_bins)].reset_index(drop=True)
+    recordings = recordings.assign(
+        time_start_ms=np.tile(bins_ms[:, 0], n_patches), time_end_ms=np.tile(bins_ms[:, 1], n_patches)
+    )
+    filled = replace(
+        result,
+        recordings=recordings,
+        estimates=np.concatenate([one.values[-1, :, :, -1] for one in left_out], axis=1),
+        deviations=deviations,
+        sizes={name: np.repeat(sizes, n_bins) for name, sizes in result.sizes.items()},
+        n_neurons=np.repeat(result.n_neurons, n_bins),
+    )
+    named = naming or tuple(name for name in LAYER if name in result.models)
+    return TimeCourses(filled, patches, bins_ms, list(left_out), operator, named, notes)

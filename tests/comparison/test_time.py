@@ -1,0 +1,214 @@
+"""Codes, tests and onsets over time: answers by hand, SciPy's clusters, and populations whose time course is known."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from neural_data import InputError
+from neural_data.recordings import make_recording
+from neurocompare.comparison.onsets import rise_times
+from neurocompare.comparison.time_codes import Code, generalise_over_time, infer_codes
+from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
+
+N_IDENTITIES, N_VIEWS, N_NEURONS = 6, 3, 12
+BINS = np.stack([np.arange(0, 60, 10), np.arange(10, 70, 10)], axis=1)
+
+
+def recorded(responses: np.ndarray, bins=BINS, **neuroids):
+    """Recording of means (n_bins, n_identities, n_views, n_neurons), one presentation each."""
+    n_bins, n_identities, n_views, n_neurons = responses.shape
+    cells = list(itertools.product(range(n_identities), range(n_views)))
+    table = pd.DataFrame(
+        {
+            "stimulus_id": [f"f{i}v{v}" for i, v in cells],
+            "identity": [f"f{i}" for i, _ in cells],
+            "azimuth_deg": [float(45 * (v - 1)) for _, v in cells],
+            "category": ["face" if i < n_identities // 2 else "thing" for i, _ in cells],
+        }
+    )
+    units = pd.DataFrame({"neuroid_id": [f"n{k}" for k in range(n_neurons)], "region": "AM", **neuroids})
+    values = responses.reshape(n_bins, -1, n_neurons).transpose(1, 2, 0)
+    return make_recording(values, presentations=table, neuroids=units, time_bins_ms=bins, units="normalized")
+
+
+@pytest.fixture(scope="module")
+def switching():
+    """Identities from the fourth bin on, views in all bins from the second; noise everywhere."""
+    rng = np.random.default_rng(3)
+    of_identity = rng.standard_normal((N_IDENTITIES, 1, N_NEURONS))
+    of_view = rng.standard_normal((1, N_VIEWS, N_NEURONS))
+    responses = 0.3 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, N_NEURONS))
+    responses[1:] += of_view
+    responses[3:] += of_identity
+    return recorded(responses), responses
+
+
+def test_the_strength_of_a_code_is_the_covariance_over_levels_between_two_views(switching):
+    recording, responses = switching
+    found = infer_codes(recording, normalize=None, n_permutations=20, rng=np.random.default_rng(0))
+    for row, x in enumerate((responses, responses.transpose(0, 2, 1, 3))):
+        centred = x - x.mean(axis=1, keepdims=True)
+        pairs = list(itertools.combinations(range(x.shape[2]), 2))
+        expected = np.mean(
+            [(centred[:, :, a] * centred[:, :, b]).sum(axis=1).mean(axis=1) for a, b in pairs], axis=0
+        ) / (x.shape[1] - 1)
+        np.testing.assert_allclose(found.values[row, 0], expected, atol=1e-12)
+
+
+def test_codes_are_found_when_they_are_there_and_only_then(switching):
+    found = infer_codes(switching[0], rng=np.random.default_rng(1))
+    p = found.tests()["p_max"][:, 0]
+    assert (p[0] < 0.05).tolist() == [False, False, False, True, True, True]
+    assert (p[1] < 0.05).tolist() == [False, True, True, True, True, True]
+    onsets = found.onsets().set_index("code")
+    # A code that is there from one bin on rises to half its strength between the centres of that bin and the last one.
+    assert 25 < onsets.loc["identity", "onset_ms"] < 35
+    assert 5 < onsets.loc["view", "onset_ms"] < 15
+    difference = found.onset_differences().iloc[0]
+    assert difference["difference_ms"] == pytest.approx(
+        onsets.loc["identity", "onset_ms"] - onsets.loc["view", "onset_ms"]
+    )
+    assert difference["ci_low"] < 20 < difference["ci_high"]
+    frame = found.to_frame()
+    assert len(frame) == 12
+    assert frame["resample"].unique().tolist() == ["identity+neuron"]
+    inside = (frame["ci_low"] < frame["value"]) & (frame["value"] < frame["ci_high"])
+    assert inside.all()
+
+
+def test_the_error_of_a_code_over_neurons_is_that_of_a_mean(switching):
+    recording, responses = switching
+    found = infer_codes(
+        recording, ["identity"], resample="neuron", normalize=None, n_permutations=5, rng=np.random.default_rng(0)
+    )
+    single = [
+        infer_codes(
+            recording.isel(neuroid=list(range(4 * k, 4 * k + 4))),
+            ["identity"],
+            resample="neuron",
+            normalize=None,
+            n_permutations=5,
+            rng=np.random.default_rng(0),
+        ).values[0, 0]
+        for k in range(3)
+    ]
+    np.testing.assert_allclose(np.mean(single, axis=0), found.values[0, 0], atol=1e-12)
+    x = responses - responses.mean(axis=1, keepdims=True)
+    pairs = list(itertools.combinations(range(N_VIEWS), 2))
+    of_neurons = np.mean([(x[:, :, a] * x[:, :, b]).sum(axis=1) for a, b in pairs], axis=0) / (N_IDENTITIES - 1)
+    expected = of_neurons.std(axis=1, ddof=1) / np.sqrt(N_NEURONS)
+    np.testing.assert_allclose(found.result.se[0], expected, rtol=1e-9)
+
+
+def test_a_code_generalises_to_bins_with_the_same_patterns_alone():
+    rng = np.random.default_rng(5)
+    early, late = rng.standard_normal((2, N_IDENTITIES, 1, 40))
+    responses = 0.2 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, 40))
+    responses[1:3] += early
+    responses[3:5] += late
+    table = generalise_over_time(recorded(responses), n_permutations=100, rng=np.random.default_rng(0))
+    similarity = table.pivot(index="time_1_ms", columns="time_2_ms", values="similarity").to_numpy()
+    assert similarity[1, 2] == pytest.approx(1, abs=0.1)
+    assert similarity[3, 4] == pytest.approx(1, abs=0.1)
+    assert abs(similarity[1, 3]) < 0.4
+    assert np.isnan(similarity[0]).all()
+    np.testing.assert_allclose(similarity, similarity.T)
+    own = infer_codes(recorded(responses), ["identity"], n_permutations=10, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(np.diag(table["value"].to_numpy().reshape(6, 6)), own.values[0, 0], atol=1e-12)
+    np.testing.assert_allclose(np.diag(table["se"].to_numpy().reshape(6, 6)), own.result.se[0], rtol=1e-9)
+
+
+def test_categories_are_permuted_between_identities_of_which_each_has_one(switching):
+    recording, responses = switching
+    apart = responses.copy()
+    apart[4:, : N_IDENTITIES // 2] += 3 * np.random.default_rng(0).standard_normal(N_NEURONS)
+    found = infer_codes(recorded(apart), ["category"], n_permutations=200, rng=np.random.default_rng(0))
+    # Ten ways to deal six identities out to two categories: p is 2 in 20 at least.
+    assert found.tests()["p_permutation"][0, 0, 4] == pytest.approx(0.1, abs=0.07)
+    assert found.values[0, 0, 4] > 4 * abs(found.values[0, 0, :4]).max()
+
+
+@pytest.mark.parametrize(
+    ("codes", "options", "message"),
+    [
+        (["identiti"], {}, "no code 'identiti': did you mean 'identity'"),
+        ([Code("place", "place", "identity")], {}, "needs the label 'place' of the stimuli"),
+        ([Code("same", "identity", "identity")], {}, "'same' cannot be measured"),
+        (["identity"], {"resample": "subject"}, "resampled over identities and neurons"),
+        (["identity"], {"normalize": "z"}, "normalize"),
+        ([], {}, "codes must be named"),
+    ],
+)
+def test_codes_that_cannot_be_measured_are_refused(switching, codes, options, message):
+    with pytest.raises(InputError, match=message):
+        infer_codes(switching[0], codes, n_permutations=5, rng=np.random.default_rng(0), **options)
+
+
+def test_a_recording_without_time_bins_is_refused(switching):
+    with pytest.raises(InputError, match="no time bins"):
+        infer_codes(switching[0].isel(time_bin=0, drop=True), rng=np.random.default_rng(0))
+
+
+def test_a_curve_rises_through_half_of_its_peak_at_the_time_known_by_hand():
+    times = np.array([0.0, 10, 20, 30, 40])
+    curves = np.array(
+        [
+            [0, 0, 1, 4, 2],  # half of 4 lies a third of the way from 1 to 4
+            [0, 3, 0, 4, 0],  # the last rise before the peak counts
+            [3, 4, 3, 3, 3],  # above from the first bin on
+            [-1, -2, -1, -3, -1],  # no peak above 0
+            [0, 0, np.nan, 4, 0],  # unknown just before: the next known bin
+        ]
+    )
+    np.testing.assert_allclose(rise_times(curves, times), [20 + 10 / 3, 25, np.nan, np.nan, 30])
+    np.testing.assert_allclose(rise_times(curves[0], times, fraction=0.25), 20)
+    for wrong, options in ((times[:2], {}), (times[::-1], {}), (times, {"fraction": 1.0})):
+        with pytest.raises(InputError):
+            rise_times(curves[:, : len(wrong)], wrong, **options)
+
+
+def test_clusters_are_joined_along_time_and_between_layers_of_one_network():
+    rng = np.random.default_rng(0)
+    null = rng.standard_normal((999, 3, 5))
+    observed = np.zeros((3, 5))
+    observed[0, 1:3] = observed[1, 2:4] = 5
+    observed[2, 4] = 4
+    one = cluster_tests(observed, null)
+    assert one.labels[[0, 1], [1, 3]].tolist() == [1, 1]
+    assert len(one.p) == 2
+    assert one.p[0] == pytest.approx(0.001)
+    apart = cluster_tests(observed, null, joined=np.array([True, False, True]))
+    assert len(apart.p) == 3
+    assert (one.p_of_bins[:, 0] == 1).all()
+    # The same by SciPy's labels, one map at a time.
+    from scipy import ndimage, stats
+
+    from neurocompare.comparison.time_tests import studentised
+
+    threshold = stats.norm.isf(0.05)
+    largest = []
+    for scores in studentised(observed, null)[1]:
+        labels, n = ndimage.label(scores > threshold)
+        largest.append(max([0.0, *ndimage.sum(scores - threshold, labels, range(1, n + 1))]))
+    expected = [(1 + (np.array(largest) >= mass - 1e-9).sum()) / 1000 for mass in one.masses]
+    np.testing.assert_allclose(one.p, expected)
+
+
+def test_the_largest_of_all_bins_corrects_for_all_bins():
+    rng = np.random.default_rng(1)
+    null = rng.standard_normal((1999, 4, 10)) * np.arange(1, 5)[:, None]
+    observed = np.zeros((4, 10))
+    observed[1, 3] = 2 * 3.5
+    observed[3, 0] = np.nan
+    p = maximum_tests(observed, null)
+    from scipy import stats
+
+    # 39 independent normal scores beside the undefined one; the studentised sizes of layers do not matter.
+    assert p[1, 3] == pytest.approx(1 - stats.norm.cdf(3.5) ** 39, abs=0.006)
+    assert np.isnan(p[3, 0])
+    with pytest.raises(InputError, match="estimates"):
+        maximum_tests(observed[0], null)

@@ -123,8 +123,7 @@ def test_a_code_generalises_to_bins_with_the_same_patterns_alone():
 
 
 def test_categories_are_permuted_between_identities_of_which_each_has_one(switching):
-    recording, responses = switching
-    apart = responses.copy()
+    apart = switching[1].copy()
     apart[4:, : N_IDENTITIES // 2] += 3 * np.random.default_rng(0).standard_normal(N_NEURONS)
     found = infer_codes(recorded(apart), ["category"], n_permutations=200, rng=np.random.default_rng(0))
     # Ten ways to deal six identities out to two categories: p is 2 in 20 at least.

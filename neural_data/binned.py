@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from neural_data.errors import InputError
-from neural_data.recordings import condition_means, select_window
+from neural_data.errors import InputError, closest
+from neural_data.recordings import select_window, sums_by_stimulus, without_missing
 
 __all__ = ["BinnedMeans", "binned_means", "one_bin", "time_bins_of"]
 
@@ -79,16 +80,27 @@ def binned_means(
         If there are no time bins, or as in ``condition_means``.
     """
     bins_ms = time_bins_of(recording)
-    tables = [
-        condition_means(one_bin(recording, place), stimulus_ids, missing=missing) for place in range(len(bins_ms))
-    ]
-    neurons = [name for name in tables[0].columns if all(name in table.columns for table in tables)]
-    stimuli = [name for name in tables[0].index if all(name in table.index for table in tables)]
-    if not neurons or not stimuli:
-        raise InputError(f"no neuron has a response to every stimulus in every time bin (missing={missing!r})")
+    n_neurons, n_bins = recording.shape[1:]
+    values = recording.values.reshape(len(recording), -1)
+    shown, sums, counts = sums_by_stimulus(recording["stimulus_id"].values, values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.where(counts > 0, sums / counts, np.nan).reshape(-1, n_neurons, n_bins)
+    # A cell counts as missing where it is in any bin.
+    cells = pd.DataFrame(means.mean(axis=2), index=shown, columns=recording["neuroid_id"].values)
+    if stimulus_ids is not None:
+        wanted = [str(stimulus_id) for stimulus_id in stimulus_ids]
+        absent = [stimulus_id for stimulus_id in wanted if stimulus_id not in cells.index]
+        if absent:
+            raise InputError(
+                f"{len(absent)} of {len(wanted)} stimuli are not in the recording (first: {absent[0]!r}; "
+                f"{closest(absent[0], cells.index)})"
+            )
+        cells = cells.loc[wanted]
+    kept = without_missing(cells, missing)
+    rows, columns = pd.Index(shown).get_indexer(kept.index), cells.columns.get_indexer(kept.columns)
     return BinnedMeans(
-        values=np.stack([table.loc[stimuli, neurons].to_numpy(dtype=float) for table in tables]),
+        values=np.ascontiguousarray(means[rows][:, columns].transpose(2, 0, 1)),
         bins_ms=bins_ms,
-        stimulus_ids=tuple(map(str, stimuli)),
-        neuroid_ids=tuple(map(str, neurons)),
+        stimulus_ids=tuple(map(str, kept.index)),
+        neuroid_ids=tuple(map(str, kept.columns)),
     )

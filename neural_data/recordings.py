@@ -47,7 +47,9 @@ __all__ = [
     "select_window",
     "stimuli_of",
     "stimulus_table",
+    "sums_by_stimulus",
     "with_ids_of",
+    "without_missing",
 ]
 
 MISSING_POLICIES = ("refuse", "drop_neurons", "drop_stimuli", "keep")
@@ -276,7 +278,7 @@ def condition_means(
             )
         sums, counts = sums.loc[wanted], counts.loc[wanted]
     means = sums / counts.where(counts > 0)
-    return _without_missing(means, missing)
+    return without_missing(means, missing)
 
 
 def stimulus_table(recording: xr.DataArray) -> pd.DataFrame:
@@ -454,7 +456,8 @@ def missing_message(means: pd.DataFrame) -> str:
     )
 
 
-def _without_missing(means: pd.DataFrame, missing: str) -> pd.DataFrame:
+def without_missing(means: pd.DataFrame, missing: str) -> pd.DataFrame:
+    """Means without missing cells, treated as ``missing`` says; see :func:`condition_means`."""
     if missing not in MISSING_POLICIES:
         raise InputError(
             f"missing={missing!r} is not a way to treat missing cells: {closest(missing, MISSING_POLICIES)}"
@@ -474,18 +477,36 @@ def _without_missing(means: pd.DataFrame, missing: str) -> pd.DataFrame:
     return kept
 
 
-def _sums(flat: xr.DataArray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Sum and number of the responses of each neuron to each stimulus, both (n_stimuli, n_neurons)."""
-    codes, ids = pd.factorize(flat["stimulus_id"].values)
+def sums_by_stimulus(stimulus_ids: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum and number of the measured responses to each stimulus.
+
+    Parameters
+    ----------
+    stimulus_ids : array of shape (n_presentations,)
+    values : array of shape (n_presentations, n_columns)
+        NaN where nothing was measured.
+
+    Returns
+    -------
+    ids : array of shape (n_stimuli,)
+        In order of first appearance.
+    sums, counts : arrays of shape (n_stimuli, n_columns)
+    """
+    codes, ids = pd.factorize(stimulus_ids)
     order = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[order], np.arange(len(ids)))
-    values = flat.values[order]
+    values = values[order]
     measured = np.isfinite(values)
     if measured.all():
         counts = np.repeat(np.bincount(codes, minlength=len(ids))[:, None], values.shape[1], axis=1)
     else:
         counts = np.add.reduceat(measured.astype(np.int64), starts, axis=0)
         values = np.where(measured, values, 0.0)
-    sums = np.add.reduceat(values, starts, axis=0)
+    return ids, np.add.reduceat(values, starts, axis=0), counts
+
+
+def _sums(flat: xr.DataArray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sum and number of the responses of each neuron to each stimulus, both (n_stimuli, n_neurons)."""
+    ids, sums, counts = sums_by_stimulus(flat["stimulus_id"].values, flat.values)
     index, columns = pd.Index(ids, name="stimulus_id"), pd.Index(flat["neuroid_id"].values, name="neuroid_id")
     return pd.DataFrame(sums, index, columns), pd.DataFrame(counts, index, columns)

@@ -37,7 +37,7 @@ from neurocompare.representations.rdms import check_normalization
 
 __all__ = ["CODES", "CODE_NAMING", "Code", "generalise_over_time", "infer_codes"]
 
-CODE_NAMING = ("code", "levels", "across")
+CODE_NAMING = ("code", "levels", "across", "within")
 VIEW = "view"
 """Stands for azimuth and elevation together."""
 RESAMPLED = ("identity", "neuron")
@@ -54,17 +54,22 @@ class Code:
         Column of the stimuli whose values are told apart; ``view`` is azimuth and elevation together.
     across : str
         Column over whose values it must hold: stimuli are compared with stimuli of other values only.
+    within : str
+        Column whose values the compared stimuli share; empty: none. Identities of several categories differ in
+        category, too, unless they are compared within categories.
     """
 
     name: str
     levels: str
     across: str
+    within: str = ""
 
 
 CODES: dict[str, Code] = {
     code.name: code
     for code in (
         Code("identity", "identity", VIEW),
+        Code("identity-in-category", "identity", VIEW, within="category"),
         Code("view", VIEW, "identity"),
         Code("category", "category", "identity"),
     )
@@ -74,19 +79,21 @@ CODES: dict[str, Code] = {
 
 @dataclass(frozen=True)
 class _Labelled:
-    """A code on these stimuli: ``levels`` and ``across`` are integer arrays of shape (n_stimuli,)."""
+    """A code on these stimuli: ``levels, across, within`` are integer arrays of shape (n_stimuli,)."""
 
     code: Code
     levels: np.ndarray
     across: np.ndarray
+    within: np.ndarray
 
     def contrast(self, weights: np.ndarray, levels: np.ndarray, ends: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Weights of pairs (n, n_pairs) whose sum of products is the code's strength, of levels (n or 1, n_stimuli).
 
-        Mean over pairs of one level minus mean over pairs of different levels, all of different ``across``.
+        Mean over pairs of one level minus mean over pairs of different levels, all of different ``across`` and of one
+        ``within``.
         """
         first, second = ends
-        other = self.across[first] != self.across[second]
+        other = (self.across[first] != self.across[second]) & (self.within[first] == self.within[second])
         same = levels[:, first] == levels[:, second]
         found = np.zeros((max(len(weights), len(levels)), len(first)))
         for chosen, sign in ((same & other, 1.0), (~same & other, -1.0)):
@@ -97,7 +104,8 @@ class _Labelled:
 
     def permuted(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Levels exchanged within each value of ``across``, or together where it has only one, (n, n_stimuli)."""
-        places = [np.flatnonzero(self.across == value) for value in np.unique(self.across)]
+        cells = cluster_codes(zip(self.across.tolist(), self.within.tolist(), strict=True))
+        places = [np.flatnonzero(cells == cell) for cell in range(int(cells.max()) + 1)]
         nested = all(len(np.unique(self.levels[place])) == 1 for place in places)
         found = np.empty((n, len(self.levels)), dtype=int)
         for row in found:
@@ -200,7 +208,10 @@ def infer_codes(
     left_out = [_left_out(patch, experiment) for patch in patches]
     null = np.stack([_null(patches, one, experiment, n_permutations, rng) for one in experiment.codes], axis=1)
     models = pd.DataFrame(
-        [{"code": one.code.name, "levels": one.code.levels, "across": one.code.across} for one in experiment.codes]
+        [
+            {"code": one.code.name, "levels": one.code.levels, "across": one.code.across, "within": one.code.within}
+            for one in experiment.codes
+        ]
     )
     result = _result(models, patches, experiment, table, identity, null, confidence)
     rows = pd.DataFrame([{"region": patch.region, "subject": patch.subject} for patch in patches])
@@ -360,6 +371,7 @@ def _experiment(
             code,
             _column(table, code.levels, f"the code {code.name!r}"),
             _column(table, code.across, f"the code {code.name!r}"),
+            _column(table, code.within, f"the code {code.name!r}") if code.within else np.zeros(len(table), dtype=int),
         )
         for what, values in ((code.levels, of_code.levels), (code.across, of_code.across)):
             if values.max() < 1:
@@ -443,11 +455,15 @@ def _left_out(patch: _Patch, experiment: _Experiment) -> LeftOut:
     ends = experiment.pairs.ends
     contrasts = [one.contrast(experiment.weights, one.levels[None], ends) for one in experiment.codes]
     every = np.concatenate(contrasts)
-    values = np.empty((len(contrasts), len(experiment.weights), len(patch.responses), len(patch.kept)))
-    for place, responses in enumerate(patch.responses):
-        of_neurons = every @ (responses[ends[0]] * responses[ends[1]])
-        sums = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
-        values[:, :, place] = sums.reshape(len(contrasts), len(experiment.weights), -1)
+    n_bins, n_stimuli, n_neurons = patch.responses.shape
+    together = np.ascontiguousarray(patch.responses.transpose(1, 0, 2)).reshape(n_stimuli, -1)
+    square = np.zeros((n_stimuli, n_stimuli))
+    values = np.empty((len(every), n_bins, len(patch.kept)))
+    for place, weights in enumerate(every):
+        square[ends] = weights
+        of_neurons = np.einsum("ik,ik->k", together, square @ together).reshape(n_bins, n_neurons)
+        values[place] = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
+    values = values.reshape(len(contrasts), -1, n_bins, len(patch.kept))
     return LeftOut(values.transpose(1, 0, 2, 3), patch.operators)
 
 

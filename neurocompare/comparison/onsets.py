@@ -1,44 +1,28 @@
-"""Onsets of time courses: the time at which a curve rises through a share of its peak, and its interval.
+"""Onsets of time courses: the time at which a curve rises through a share of its peak.
 
-Takes curves with parts of the experiment left out; gives latencies in ms. A latency at a share of the peak does not
-move with the number of neurons or trials, while the first significant bin comes earlier the more there are.
+Takes curves; gives latencies in ms. A latency at a share of the peak does not move with the number of neurons or of
+trials, while the first significant bin comes earlier the more there are. Intervals come from draws of identities and
+neurons (``time_courses``): a latency is no smooth function of the data, for which a jackknife's errors are too small.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from scipy import stats
+from scipy import ndimage
 
 from neural_data.errors import InputError
 
-__all__ = ["FRACTION", "Latency", "jackknife_latency", "rise_times"]
+__all__ = ["FRACTION", "SMOOTHING_BINS", "rise_times"]
 
 FRACTION = 0.5
 """Share of the peak that a curve must rise through."""
+SMOOTHING_BINS = 1.0
+"""Standard deviation of the Gaussian that curves are smoothed with first, in bins."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """A latency, or a difference of two, with its interval.
-
-    Parameters
-    ----------
-    ms, se, low, high : float
-        Estimate, standard error and ends of the interval, ms; NaN where it is not defined.
-    df : int
-        Degrees of freedom of the interval.
-    """
-
-    ms: float
-    se: float
-    low: float
-    high: float
-    df: int
-
-
-def rise_times(curves: np.ndarray, times_ms: np.ndarray, *, fraction: float = FRACTION) -> np.ndarray:
+def rise_times(
+    curves: np.ndarray, times_ms: np.ndarray, *, fraction: float = FRACTION, smoothing_bins: float = SMOOTHING_BINS
+) -> np.ndarray:
     """Time at which each curve rises through a share of its peak, for the last time before the peak.
 
     Parameters
@@ -46,15 +30,18 @@ def rise_times(curves: np.ndarray, times_ms: np.ndarray, *, fraction: float = FR
     curves : array of shape (..., n_bins)
         Values that are 0 where there is nothing, such as cross-validated ones.
     times_ms : array of shape (n_bins,)
-        Times of the values, rising: centres of the bins.
+        Times of the values, rising in equal steps: centres of the bins.
     fraction : float
         Share of the peak, between 0 and 1.
+    smoothing_bins : float
+        Standard deviation of the Gaussian that the curves are smoothed with, in bins; 0 leaves them. It does not move
+        the time of a symmetric rise.
 
     Returns
     -------
     array of shape (...)
-        Interpolated between bins. NaN where the peak is not above 0, or the curve is above the share from the first bin
-        on.
+        Interpolated between bins. NaN where a value is undefined, the peak is not above 0, or the curve is above the
+        share from the first bin on.
 
     References
     ----------
@@ -63,41 +50,24 @@ def rise_times(curves: np.ndarray, times_ms: np.ndarray, *, fraction: float = FR
     times = np.asarray(times_ms, dtype=float)
     if not 0 < fraction < 1:
         raise InputError(f"fraction of the peak must lie between 0 and 1; got {fraction}")
+    if smoothing_bins < 0:
+        raise InputError(f"smoothing_bins must be 0 or more; got {smoothing_bins}")
     if curves.shape[-1] != len(times) or len(times) < 3 or (np.diff(times) <= 0).any():
         raise InputError(
             f"onsets need at least three bins in order of time, and one value each; got {len(times)} times and curves "
             f"of {curves.shape[-1]}"
         )
-    flat = np.where(np.isnan(curves), -np.inf, curves).reshape(-1, len(times))
-    peak = flat.argmax(axis=1)
-    level = fraction * flat[np.arange(len(flat)), peak]
+    flat = np.asarray(curves, dtype=float).reshape(-1, len(times))
+    known = np.isfinite(flat).all(axis=1)
+    flat = np.where(known[:, None], flat, 0.0)
+    if smoothing_bins > 0:
+        flat = ndimage.gaussian_filter1d(flat, smoothing_bins, axis=1, mode="nearest")
+    row, peak = np.arange(len(flat)), flat.argmax(axis=1)
+    level = fraction * flat[row, peak]
     below = (flat < level[:, None]) & (np.arange(len(times)) < peak[:, None])
-    last = len(times) - 1 - below[:, ::-1].argmax(axis=1)
-    defined = below.any(axis=1) & (level > 0)
-    last = np.where(defined, last, 0)
-    before, after = flat[np.arange(len(flat)), last], flat[np.arange(len(flat)), last + 1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(np.isfinite(before), (level - before) / (after - before), 1.0)
-        found = times[last] + share * (times[last + 1] - times[last])
+    defined = known & below.any(axis=1) & (level > 0)
+    last = np.where(defined, len(times) - 1 - below[:, ::-1].argmax(axis=1), 0)
+    before, after = flat[row, last], flat[row, last + 1]
+    rise = np.where(defined, after - before, 1.0)
+    found = times[last] + (level - before) / rise * (times[last + 1] - times[last])
     return np.where(defined, found, np.nan).reshape(curves.shape[:-1])
-
-
-def jackknife_latency(estimate: float, variance: float, df: int, *, confidence: float = 0.95) -> Latency:
-    """A latency with the t interval of its jackknife variance.
-
-    Parameters
-    ----------
-    estimate, variance : float
-        Latency of the whole data, ms, and its variance over identities and neurons, ms squared.
-    df : int
-        Parts of the smallest factor, minus one.
-    confidence : float
-        Nominal coverage.
-
-    References
-    ----------
-    Miller, Patterson & Ulrich (1998), Psychophysiology 35:99, for the jackknife of latencies.
-    """
-    se = float(np.sqrt(variance))
-    half = float(stats.t.ppf((1 + confidence) / 2, df)) * se if df > 0 else np.nan
-    return Latency(float(estimate), se, estimate - half, estimate + half, int(df))

@@ -27,6 +27,7 @@ from neurocompare.comparison.resampling import (
     FACTORS,
     check_factors,
     cluster_codes,
+    draw_counts,
     factors_along,
     jackknife_operator,
     leave_out,
@@ -140,6 +141,7 @@ class _Experiment:
     operator: np.ndarray | None
     codes: list[_Labelled]
     factors: tuple[str, ...]
+    units: np.ndarray | None
     n_units: int
 
 
@@ -153,6 +155,7 @@ def infer_codes(
     normalize: str | None = "zscore",
     by_subject: bool = False,
     n_permutations: int = 1000,
+    n_draws: int = 200,
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> TimeCourses:
@@ -177,6 +180,8 @@ def infer_codes(
         Whether each subject's neurons are a patch of their own.
     n_permutations : int
         Permutations of the levels of a code, within the values of ``across``; the same in all bins.
+    n_draws : int
+        Draws of identities and neurons with replacement, for the intervals of onsets; 0 for none.
     confidence : float
         Nominal coverage of the intervals.
     rng : numpy.random.Generator
@@ -205,7 +210,8 @@ def infer_codes(
     table = _labels_of(recording, stimuli)
     experiment = _experiment(table, _named(codes), identity, resample, rng)
     patches = _patches(recording, list(table.index), experiment.factors, normalize, by_subject, rng)
-    left_out = [_left_out(patch, experiment) for patch in patches]
+    of_units = None if experiment.units is None else draw_counts(experiment.n_units, n_draws, rng=rng, fewest=2)[0]
+    left_out = [_left_out(patch, experiment, of_units, n_draws, rng) for patch in patches]
     null = np.stack([_null(patches, one, experiment, n_permutations, rng) for one in experiment.codes], axis=1)
     models = pd.DataFrame(
         [
@@ -389,7 +395,7 @@ def _experiment(
         kept, shares = leave_out(n_units, factor.parts(n_units), rng=rng)
         counts, operator = np.concatenate([kept[:, units], counts]), jackknife_operator(shares)
     pairs = Pairs(n_stimuli, np.arange(n_stimuli * (n_stimuli - 1) // 2), units)
-    experiment = _Experiment(pairs, pairs.weights(counts), operator, labelled, factors, n_units)
+    experiment = _Experiment(pairs, pairs.weights(counts), operator, labelled, factors, units, n_units)
     for one in labelled:
         weights = one.contrast(experiment.weights, one.levels[None], pairs.ends)
         if np.isnan(weights).any():
@@ -450,21 +456,40 @@ def _patch(
     return _Patch(region, subject, means, kept, operators, int((~varies).sum()))
 
 
-def _left_out(patch: _Patch, experiment: _Experiment) -> LeftOut:
-    """Strengths of all codes with parts left out."""
+def _left_out(
+    patch: _Patch, experiment: _Experiment, of_units: np.ndarray | None, n_draws: int, rng: np.random.Generator
+) -> LeftOut:
+    """Strengths of all codes with parts left out, and on draws of units (n_draws, n_units) and of neurons."""
+    of_neurons = _of_neurons(patch, experiment, experiment.weights)
+    values = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
+    drawn: dict[tuple[str, ...], np.ndarray] = {}
+    if not n_draws:
+        return LeftOut(values, patch.operators)
+    along, sampled = (factors_along(axis, experiment.factors) for axis in ("stimuli", "neurons"))
+    neurons = np.ones((n_draws, patch.responses.shape[2]))
+    if sampled:
+        neurons = draw_counts(neurons.shape[1], n_draws, rng=rng, fewest=FACTORS["neuron"].fewest_distinct)[0]
+        drawn[sampled] = np.einsum("rtk,dk->drt", of_neurons[-1], neurons) / neurons.shape[1]
+    if of_units is not None and experiment.units is not None:
+        on_draws = _of_neurons(patch, experiment, experiment.pairs.weights(of_units[:, experiment.units]))
+        drawn[along] = on_draws.mean(axis=3)
+        if sampled:
+            drawn[*along, *sampled] = np.einsum("drtk,dk->drt", on_draws, neurons) / neurons.shape[1]
+    return LeftOut(values, patch.operators, drawn)
+
+
+def _of_neurons(patch: _Patch, experiment: _Experiment, weights: np.ndarray) -> np.ndarray:
+    """Strengths in each neuron, (n_weights, n_codes, n_bins, n_neurons); NaN where a draw has no pairs for a code."""
     ends = experiment.pairs.ends
-    contrasts = [one.contrast(experiment.weights, one.levels[None], ends) for one in experiment.codes]
-    every = np.concatenate(contrasts)
     n_bins, n_stimuli, n_neurons = patch.responses.shape
     together = np.ascontiguousarray(patch.responses.transpose(1, 0, 2)).reshape(n_stimuli, -1)
     square = np.zeros((n_stimuli, n_stimuli))
-    values = np.empty((len(every), n_bins, len(patch.kept)))
-    for place, weights in enumerate(every):
-        square[ends] = weights
-        of_neurons = np.einsum("ik,ik->k", together, square @ together).reshape(n_bins, n_neurons)
-        values[place] = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
-    values = values.reshape(len(contrasts), -1, n_bins, len(patch.kept))
-    return LeftOut(values.transpose(1, 0, 2, 3), patch.operators)
+    found = np.empty((len(weights), len(experiment.codes), n_bins, n_neurons))
+    for place, one in enumerate(experiment.codes):
+        for row, of_pairs in enumerate(one.contrast(weights, one.levels[None], ends)):
+            square[ends] = of_pairs
+            found[row, place] = np.einsum("ik,ik->k", together, square @ together).reshape(n_bins, n_neurons)
+    return found
 
 
 def _null(

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.comparison.onsets import FRACTION, Latency, jackknife_latency, rise_times
-from neurocompare.comparison.refitting import crossed_deviations
+from neurocompare.comparison.onsets import FRACTION, rise_times
+from neurocompare.comparison.refitting import bootstrap_deviations, crossed_deviations
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
 from neurocompare.representations.rdms import LAYER
 
@@ -45,6 +46,8 @@ ONSET_COLUMNS = (
 ONSET_PAIR_COLUMNS = ("difference_ms", "se", "ci_low", "ci_high", "p", "fraction")
 ALPHA = 0.05
 """A curve has an onset if the maximum statistic rejects at this level somewhere."""
+MOST_UNDEFINED = 0.05
+"""Share of draws without an onset above which there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,14 @@ class LeftOut:
         resampled has length 1.
     operators : list of array
         Jackknife operator over the parts of the neurons; none if neurons are not resampled.
+    drawn : dict of tuple of str to array of shape (n_draws, n_rows, n_bins)
+        The statistics on draws with replacement, of each factor alone and of both together, for onsets; empty without
+        draws. Draws of identities are the same in all patches.
     """
 
     values: np.ndarray
     operators: list[np.ndarray]
+    drawn: dict[tuple[str, ...], np.ndarray] = field(default_factory=dict)
 
     def flat(self) -> np.ndarray:
         """Rows and bins as one axis."""
@@ -178,25 +185,27 @@ class TimeCourses:
             One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. Empty, with a
             ``reason``, where the maximum statistic finds nothing at 5 %, or the curve does not rise within the bins.
         """
-        latencies = self._latencies(fraction)
+        latencies, undefined = self._latencies(fraction)
+        low, high = latencies.ci
         p_max = self.tests()["p_max"]
         rows = []
         for row, patch in itertools.product(range(len(self.result.models)), range(len(self.patches))):
             curve = self.values[row, patch]
             peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
             smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
-            found, reason = self._latency(latencies, row, patch), ""
+            onset, reason = latencies.estimates[row, patch], ""
             if smallest >= ALPHA:
                 reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
-            elif not np.isfinite(found.ms):
+            elif not np.isfinite(onset):
                 reason = "the curve is above the share of its peak from the first bin on, or its peak is not above 0"
-            elif not np.isfinite(found.se):
-                reason = "without some part of the data, the curve does not rise within the bins"
-            shown = Latency(np.nan, np.nan, np.nan, np.nan, found.df) if reason else found
+            elif undefined[row, patch] > MOST_UNDEFINED:
+                reason = f"in {undefined[row, patch]:.0%} of draws the curve does not rise within the bins"
+            numbers = (onset, latencies.se[row, patch], low[row, patch], high[row, patch])
+            shown = (np.nan,) * 4 if reason else numbers
             rows.append(
                 {name: self.result.models[name].iloc[row] for name in self.naming}
                 | {name: self.patches[name].iloc[patch] for name in ("region", "subject")}
-                | {"onset_ms": shown.ms, "onset_se": shown.se, "ci_low": shown.low, "ci_high": shown.high}
+                | dict(zip(("onset_ms", "onset_se", "ci_low", "ci_high"), shown, strict=True))
                 | {"peak_ms": self.times_ms[peak], "peak": curve[peak], "p_max": smallest}
                 | {"fraction": fraction, "reason": reason}
             )
@@ -215,8 +224,13 @@ class TimeCourses:
             One row per pair of curves that both have an onset: the columns that name them, with ``_1`` and ``_2``;
             ``region_1, subject_1, region_2, subject_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p``
             two-sided). Identities are shared by all curves, neurons by those of one patch, and the errors with them.
+
+        Notes
+        -----
+        Variances are those of draws of identities, of neurons and of both, combined as for fits (Schuett et al. 2023,
+        eLife 82566).
         """
-        latencies, known = self._latencies(fraction), self.onsets(fraction)
+        (latencies, _), known = self._latencies(fraction), self.onsets(fraction)
         n_patches = len(self.patches)
         there = (known["reason"] == "").to_numpy().reshape(-1, n_patches)
         rows = []
@@ -227,43 +241,40 @@ class TimeCourses:
             weights = np.zeros((1, *latencies.estimates.shape))
             weights[0, a, first], weights[0, b, second] = 1.0, -1.0
             estimate, se, p = (float(one[0]) for one in latencies.contrasts(weights))
-            found = jackknife_latency(estimate, se**2, int(latencies.df.min()), confidence=self.result.confidence)
+            half = stats.t.ppf((1 + self.result.confidence) / 2, latencies.df.min()) * se
             rows.append(
                 {f"{name}_1": self.result.models[name].iloc[a] for name in self.naming}
                 | {f"{name}_1": self.patches[name].iloc[first] for name in ("region", "subject")}
                 | {f"{name}_2": self.result.models[name].iloc[b] for name in self.naming}
                 | {f"{name}_2": self.patches[name].iloc[second] for name in ("region", "subject")}
-                | {"difference_ms": found.ms, "se": found.se, "ci_low": found.low, "ci_high": found.high}
+                | {"difference_ms": estimate, "se": se, "ci_low": estimate - half, "ci_high": estimate + half}
                 | {"p": p, "fraction": fraction}
             )
         sides = [f"{name}_{side}" for side in (1, 2) for name in (*self.naming, "region", "subject")]
         return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
 
-    def _latency(self, latencies: FitResult, row: int, patch: int) -> Latency:
-        variance = float(latencies.variances[row, patch])
-        df = int(latencies.df[patch])
-        estimate = float(latencies.estimates[row, patch])
-        return jackknife_latency(estimate, variance, df, confidence=self.result.confidence)
-
-    def _latencies(self, fraction: float) -> FitResult:
-        """Latencies (n_rows, n_patches) in place of the statistics, with the deviations of the same parts."""
-        tables = [rise_times(np.moveaxis(one.values, 2, -1), self.times_ms, fraction=fraction) for one in self.left_out]
+    def _latencies(self, fraction: float) -> tuple[FitResult, np.ndarray]:
+        """Latencies (n_rows, n_patches) in place of the statistics, and the share of draws without one."""
+        if not all(one.drawn for one in self.left_out):
+            raise InputError("intervals of onsets need draws of identities and neurons; give n_draws above 0")
+        drawn = {
+            key: np.stack(
+                [rise_times(one.drawn[key], self.times_ms, fraction=fraction) for one in self.left_out], axis=2
+            )
+            for key in self.left_out[0].drawn
+        }
         n_bins = len(self.bins_ms)
-        deviations = crossed_deviations(
-            tables,
-            [operator for one in self.left_out for operator in one.operators],
-            self.operator,
-            [np.array([patch]) for patch in range(len(tables))],
-            self.result.factors,
-        )
-        estimates = np.stack([table[-1, :, -1] for table in tables], axis=1)
-        found = self.result.of_statistic(estimates, np.empty((0, *estimates.shape)), deviations)
-        return replace(
+        estimates = rise_times(self.values, self.times_ms, fraction=fraction)
+        joint = drawn[max(drawn, key=len)]
+        found = self.result.of_statistic(estimates, joint, bootstrap_deviations(drawn))
+        latencies = replace(
             found,
+            variance="bootstrap",
             recordings=self.patches,
             sizes={name: sizes[::n_bins] for name, sizes in self.result.sizes.items()},
             n_neurons=self.result.n_neurons[::n_bins],
         )
+        return latencies, np.isnan(joint).mean(axis=0)
 
 
 def time_courses(

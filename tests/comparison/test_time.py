@@ -160,11 +160,14 @@ def test_a_curve_rises_through_half_of_its_peak_at_the_time_known_by_hand():
             [0, 3, 0, 4, 0],  # the last rise before the peak counts
             [3, 4, 3, 3, 3],  # above from the first bin on
             [-1, -2, -1, -3, -1],  # no peak above 0
-            [0, 0, np.nan, 4, 0],  # unknown just before: the next known bin
+            [0, 0, np.nan, 4, 0],  # undefined
         ]
     )
-    np.testing.assert_allclose(rise_times(curves, times), [20 + 10 / 3, 25, np.nan, np.nan, 30])
-    np.testing.assert_allclose(rise_times(curves[0], times, fraction=0.25), 20)
+    np.testing.assert_allclose(rise_times(curves, times, smoothing_bins=0), [20 + 10 / 3, 25, np.nan, np.nan, np.nan])
+    np.testing.assert_allclose(rise_times(curves[0], times, fraction=0.25, smoothing_bins=0), 20)
+    symmetric = 1 / (1 + np.exp(-(np.arange(0, 400, 10) - 203) / 8))
+    for bins in (0, 1, 2):
+        assert rise_times(symmetric, np.arange(0, 400, 10), smoothing_bins=bins) == pytest.approx(203, abs=0.4)
     for wrong, options in ((times[:2], {}), (times[::-1], {}), (times, {"fraction": 1.0})):
         with pytest.raises(InputError):
             rise_times(curves[:, : len(wrong)], wrong, **options)

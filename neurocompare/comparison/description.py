@@ -25,7 +25,7 @@ from neurocompare.representations.neural_rdms import PopulationRequest, populati
 from neurocompare.representations.rdms import view_order
 from neurocompare.representations.viewpoint import check_azimuths
 
-__all__ = ["VERDICTS", "RecordingDescription", "describe_recording", "needed"]
+__all__ = ["VERDICTS", "RecordingDescription", "describe_recording", "index_verdict", "needed"]
 
 VERDICTS = {
     "mirror-symmetric": "mirror-symmetric view tuning: opposite views are represented alike",
@@ -280,14 +280,20 @@ def _index_row(found: pd.Series | None) -> dict[str, object]:
         empty = dict.fromkeys(("index", "corrected_index", "index_ci_low", "index_ci_high"), np.nan)
         return {**empty, "verdict": "not defined"}
     low, high = (float(np.clip(found[end], -1, 1)) for end in ("ci_low", "ci_high"))
-    verdict = "mirror-symmetric" if low > 0 else "view-tuned" if high < 0 else "undecided"
     return {
         "index": float(found["index"]),
         "corrected_index": float(np.clip(found["corrected_index"], -1, 1)),
         "index_ci_low": low,
         "index_ci_high": high,
-        "verdict": verdict if np.isfinite([low, high]).all() else "not defined",
+        "verdict": index_verdict(low, high),
     }
+
+
+def index_verdict(low: float, high: float) -> str:
+    """Key of :data:`VERDICTS` for a patch, from the interval of its noise-corrected mirror-symmetry index."""
+    if not np.isfinite([low, high]).all():
+        return "not defined"
+    return "mirror-symmetric" if low > 0 else "view-tuned" if high < 0 else "undecided"
 
 
 def _tuned(tuning: pd.DataFrame, column: str) -> float:

@@ -10,6 +10,7 @@ from neurocompare.comparison.ceilings import ceilings_of_rdms, neuron_ceilings
 from neurocompare.comparison.image_ceilings import best_image_fits
 from neurocompare.measures.columns import columns
 from neurocompare.measures.declaration import Measure, Measured, Patches
+from neurocompare.measures.patch_summary import patch_sentences
 from neurocompare.measures.randomness import step_rng
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.neural_rdms import PopulationRequest
@@ -89,5 +90,6 @@ CEILINGS = Measure(
             ),
         ),
     ),
+    summary=lambda tables, _study: patch_sentences(tables),
     methods=lambda tables, _study: _methods(tables["ceilings"]),
 )

@@ -8,6 +8,7 @@ import pytest
 
 from neural_data import InputError, simulate_patches, write_recording, write_stimuli
 from neurocompare import compare_rdms, compute_model_rdms, load_model, read_rdms
+from neurocompare.measures.page import summary_sentences
 from neurocompare.representations.rdm_files import write_rdms
 from neurocompare.representations.rdms import rdm_table
 from neurocompare.study.runner import plan_study, run_study
@@ -100,6 +101,10 @@ def test_models_alone_and_recordings_alone_run(brought, faces, tmp_path):
     found = run_study({**given, "comparison": {"n_splits": 3}}, out=tmp_path / "recording", n_jobs=1)
     assert found.tables["viewpoint_patches_summary"]["region"].tolist() == ["AL", "AM"]
     assert found.tables["ceilings"]["n_neurons"].tolist() == [12, 12]
+    for sentence, region in zip(summary_sentences(found.tables, {}), ("AL", "AM"), strict=True):
+        reliability = found.tables["ceilings"].set_index("region").loc[region, "ceiling_lower"]
+        assert sentence.startswith(f"{region}: ")
+        assert f"reliability over 12 neurons {reliability:.2f}" in sentence
 
 
 def test_networks_and_brought_rdms_stand_beside_each_other(faces, small_study, tmp_path):

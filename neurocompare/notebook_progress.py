@@ -14,6 +14,10 @@ __all__ = ["in_notebook", "progress_or_bar"]
 
 LEAST_SECONDS = 0.2
 """Least time between two drawings of the bar."""
+BRIEF_SECONDS = 2.0
+"""What takes less leaves no line below a cell that calls it among other things."""
+_drawing: list[None] = []
+"""One entry while a bar is drawn: what a step calls draws none of its own."""
 
 
 def in_notebook() -> bool:
@@ -24,15 +28,17 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def progress_or_bar(progress: Progress | None) -> Iterator[Progress]:
+def progress_or_bar(progress: Progress | None, *, brief: float = 0.0) -> Iterator[Progress]:
     """Context with the caller's progress callback, or, in a notebook, one that draws a bar below the cell.
 
     Parameters
     ----------
     progress : callable or None
-        The caller's own; None draws a bar in a notebook and does nothing elsewhere.
+        The caller's own; None draws a bar in a notebook and does nothing elsewhere, nor below another bar.
+    brief : float
+        Seconds within which the bar disappears at the end.
     """
-    if progress is not None or not in_notebook():
+    if progress is not None or _drawing or not in_notebook():
         yield progress or no_progress
         return
     from IPython.display import HTML, display
@@ -48,11 +54,14 @@ def progress_or_bar(progress: Progress | None) -> Iterator[Progress]:
             shown.update(HTML(_bar(name, share, passed)))
 
     said = "stopped"
+    _drawing.append(None)
     try:
         yield tell
         said = "done"
     finally:
-        shown.update(HTML(f"<p>{said} after {time.monotonic() - start:.0f} s</p>"))
+        _drawing.clear()
+        passed = time.monotonic() - start
+        shown.update(HTML(f"<p>{said} after {passed:.0f} s</p>" if passed >= brief or said == "stopped" else ""))
 
 
 def _bar(name: str, share: float, seconds: float) -> str:

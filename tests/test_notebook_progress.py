@@ -6,9 +6,10 @@ import re
 import sys
 from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
-from neurocompare import notebook_progress
+from neurocompare import compute_model_rdms, infer_fits, load_model, notebook_progress
 from neurocompare.notebook_progress import progress_or_bar
 from neurocompare.progress_lines import no_progress
 
@@ -47,6 +48,40 @@ def test_the_callers_own_callback_comes_first(cell):
     with progress_or_bar(mine) as tell:
         assert tell is mine
     assert not cell
+
+
+def test_a_step_within_a_run_draws_no_bar_of_its_own(cell):
+    with progress_or_bar(None), progress_or_bar(None) as within:
+        assert within is no_progress
+    with progress_or_bar(None) as tell:
+        assert tell is not no_progress
+
+
+def test_what_is_done_at_once_leaves_nothing_below_the_cell(cell):
+    with progress_or_bar(None, brief=60.0) as tell:
+        tell("fits", 0.5)
+    assert cell[-1] == ""
+
+
+def test_fits_and_rdms_tell_what_they_are_at(faces):
+    """Shares grow from 0 to 1 and steps have names; nothing is printed outside of a notebook."""
+    told: list[tuple[str, float]] = []
+    layers = compute_model_rdms(load_model("cnn-small"), faces, ["conv1", "fc1"], batch_size=8,
+                                progress=lambda *step: told.append(step))  # fmt: skip
+    assert told[-1] == ("cnn-small: 30 of 30 stimuli, pass 1 of 1", 1.0)
+    assert [share for _, share in told] == sorted(share for _, share in told)
+    assert len(told) == 4  # batches of eight
+    told.clear()
+    patch = layers[0].copy()
+    patch.rdm_descriptors = {"region": ["IT"]}
+    infer_fits(layers, patch, n_draws=10, n_permutations=10, progress=lambda *step: told.append(step),
+               rng=np.random.default_rng(0))  # fmt: skip
+    assert [name for name, _ in told] == [
+        "noise ceilings",
+        "fits on 10 draws",
+        "standard errors",
+        "fits to 10 permutations of identities",
+    ]
 
 
 @pytest.mark.parametrize("shell", [None, SimpleNamespace(get_ipython=lambda: None)])

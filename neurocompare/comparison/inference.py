@@ -31,6 +31,8 @@ from neurocompare.comparison.refitting import (
 )
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
 from neurocompare.comparison.responses import RecordingOrResponses, populations_behind
+from neurocompare.notebook_progress import BRIEF_SECONDS, progress_or_bar
+from neurocompare.progress_lines import Progress, no_progress
 from neurocompare.representations.rdms import labelled_by, named_alike, pattern_table, rdm_table
 
 __all__ = [
@@ -106,6 +108,7 @@ def infer_fits(
     ceilings: pd.DataFrame | bool | None = True,
     confidence: float = 0.95,
     device: str | None = None,
+    progress: Progress | None = None,
     rng: np.random.Generator,
 ) -> FitResult:
     """Fit of every model RDM to every neural RDM, with its uncertainty from resampling.
@@ -157,6 +160,9 @@ def infer_fits(
         Nominal coverage of the intervals.
     device : str or None
         Torch device to compute on; None computes with NumPy.
+    progress : callable or None
+        Called with the name of the starting step, and its place (0..1) among all. None draws a bar in notebooks if it
+        takes long, and nothing elsewhere.
     rng : numpy.random.Generator
         Source of the draws.
 
@@ -190,17 +196,18 @@ def infer_fits(
     neural_rdms = named_alike(model_rdms, neural_rdms)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     recordings = _named_recordings(result_rows(neural_rdms, experiment))
-    if isinstance(ceilings, pd.DataFrame):
-        found = matched_ceilings(ceilings, recordings)
-    elif ceilings:
-        found = ceilings_of_fits(
-            experiment, model_rdms, neural_rdms, recordings, recording=recording, variance=variance, rng=rng
-        )
-    else:
-        found = NO_CEILINGS
-    return infer_experiment(
-        experiment, _named_models(rdm_table(model_rdms)), recordings, uncertainty, ceilings=found, rng=rng
-    )
+    with progress_or_bar(progress, brief=BRIEF_SECONDS) as tell:
+        if isinstance(ceilings, pd.DataFrame):
+            found = matched_ceilings(ceilings, recordings)
+        elif ceilings:
+            tell("noise ceilings", 0.0)
+            found = ceilings_of_fits(
+                experiment, model_rdms, neural_rdms, recordings, recording=recording, variance=variance, rng=rng
+            )
+        else:
+            found = NO_CEILINGS
+        models = _named_models(rdm_table(model_rdms))
+        return infer_experiment(experiment, models, recordings, uncertainty, ceilings=found, progress=tell, rng=rng)
 
 
 def _named_models(models: pd.DataFrame) -> pd.DataFrame:
@@ -231,6 +238,7 @@ def infer_experiment(
     uncertainty: Uncertainty,
     *,
     ceilings: Ceilings = NO_CEILINGS,
+    progress: Progress = no_progress,
     rng: np.random.Generator,
 ) -> FitResult:
     """Fits of an experiment with their uncertainty; the work behind :func:`infer_fits`.
@@ -244,12 +252,14 @@ def infer_experiment(
     uncertainty : Uncertainty
     ceilings : Ceilings
         From ``fit_ceilings``.
-    rng
+    progress, rng
         As in :func:`infer_fits`.
     """
+    progress(f"fits on {uncertainty.n_draws} draws", 0.1)
     draws, n_redrawn = resample_fits(
         experiment, uncertainty.n_draws, only_joint=uncertainty.variance == "jackknife", rng=rng
     )
+    progress("standard errors", 0.4)
     reliabilities = ceilings.table is not None and ceilings.over == "neurons"
     if uncertainty.variance == "bootstrap":
         deviations, of_ceilings = bootstrap_deviations(draws), None
@@ -260,6 +270,7 @@ def infer_experiment(
     else:
         deviations, of_ceilings = jackknife_deviations(experiment, rng=rng), None
     patterns = experiment.patterns
+    progress(f"fits to {uncertainty.n_permutations} permutations of identities", 0.7)
     return FitResult(
         models=models,
         recordings=recordings,

@@ -135,6 +135,9 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
     rows = regime_contrasts.assign(
         pair=regime_contrasts["first"] + " − " + regime_contrasts["second"], panel=_panels(regime_contrasts)
     )
+    defined = rows.groupby("panel")["estimate"].transform("count") > 0
+    lost = "" if not defined.any() or defined.all() else "; no panel where no layer has a difference"
+    rows = rows[defined] if defined.any() else rows
     pairs, names = list(rows["pair"].drop_duplicates()), list(rows["panel"].drop_duplicates())
     colours = {pair: PAIR_COLOURS[place % len(PAIR_COLOURS)] for place, pair in enumerate(pairs)}
     axis = layer_axis_of(rows)
@@ -160,8 +163,8 @@ def draw_contrasts(regime_contrasts: pd.DataFrame) -> Figure:
         for compared in scales.values():
             share_scale(compared)
         colour_legend(figure, colours)
-        n = pd.concat([regime_contrasts["n_first"], regime_contrasts["n_second"]])
-        note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; {counted(n, 'seed')} a regime")
+        n = pd.concat([rows["n_first"], rows["n_second"]])
+        note(figure, f"bars: 95 % interval; filled: adjusted p < 0.05; {counted(n, 'seed')} a regime{lost}")
     return figure
 
 

@@ -19,7 +19,7 @@ from neurocompare.reporting.looks import course_looks, look_legend
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.model_rdms import compute_rdm_requests
 from neurocompare.representations.rdms import LAYER, NETWORK, rdm_table
-from neurocompare.representations.viewpoint import mirror_symmetry_index
+from neurocompare.representations.viewpoint import mirror_symmetry_index, summarise_values
 
 __all__ = ["TRAJECTORIES", "draw_trajectories"]
 
@@ -87,8 +87,9 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
                         color=look.colour, marker=look.marker, markersize=3, linewidth=width, alpha=alpha,
                     )  # fmt: skip
                 if several:
-                    means = networks.groupby("epoch")["value"].mean()
-                    axes.plot(means.index, means, color=look.colour, linewidth=1.4)
+                    means = summarise_values(networks, ("epoch",), ["value"]).sort_values("epoch")
+                    axes.plot(means["epoch"], means["mean"], color=look.colour, linewidth=1.4)
+                    axes.vlines(means["epoch"], means["ci_low"], means["ci_high"], color=look.colour, linewidth=1.0)
             axes.axhline(0, color="black", linewidth=0.6)
             axes.locator_params(axis="x", integer=True)
             if number < len(layers):
@@ -101,8 +102,10 @@ def draw_trajectories(trajectories: pd.DataFrame) -> Figure:
             share_scale(panels[start : start + len(layers)])
         look_legend(figure, looks)
         n = seeds_of(trajectories)
-        faint = "of several seeds: faint: single networks, strong: their mean; " if n.max() > 1 else ""
-        note(figure, f"{faint}{counted(n, 'network')} a regime")
+        strong = (
+            "mean over seeds and its 95 % t interval, faint: single networks" if n.max() > 1 else "a line a network"
+        )
+        note(figure, f"{strong}; {counted(n, 'network')} a regime")
     return figure
 
 

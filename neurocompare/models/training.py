@@ -29,7 +29,8 @@ from neurocompare.models.datasets import LabelledImages, Splits
 from neurocompare.models.preprocessing import Preprocessing
 from neurocompare.models.regimes import find_regime
 from neurocompare.models.registry import load_model
-from neurocompare.progress_lines import Progress, no_progress
+from neurocompare.notebook_progress import BRIEF_SECONDS, progress_or_bar
+from neurocompare.progress_lines import Progress
 
 __all__ = [
     "RECIPES",
@@ -220,7 +221,8 @@ def train_network(
     preprocessing : Preprocessing, mapping or None
         See :func:`~neurocompare.models.registry.load_model`.
     progress : callable or None
-        Called with a description of the current step and the share done.
+        Called with a description of the current step and the share done. None draws a bar in notebooks, and nothing
+        elsewhere.
 
     Returns
     -------
@@ -249,12 +251,13 @@ def train_network(
     first = 0 if state_path is None else loop.resume(state_path, training)
     if 0 in keep_epochs and not first:
         loop.keep(0)
-    for epoch in range(first, recipe.epochs):
-        loop.run(epoch, progress or no_progress)
-        if epoch + 1 in keep_epochs:
-            loop.keep(epoch + 1)
-        if state_path is not None and epoch + 1 < recipe.epochs:
-            loop.save(state_path, training)
+    with progress_or_bar(progress, brief=BRIEF_SECONDS) as tell:
+        for epoch in range(first, recipe.epochs):
+            loop.run(epoch, tell)
+            if epoch + 1 in keep_epochs:
+                loop.keep(epoch + 1)
+            if state_path is not None and epoch + 1 < recipe.epochs:
+                loop.save(state_path, training)
     curve = loop.tested_curve()
     if state_path is not None:
         state_path.unlink(missing_ok=True)

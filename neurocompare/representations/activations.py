@@ -27,6 +27,7 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.inspection import Manner
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network
+from neurocompare.progress_lines import Progress, no_progress
 from neurocompare.stimuli.transforms import mirror
 
 __all__ = [
@@ -67,10 +68,13 @@ class Presentation:
         Most images per forward pass, see :func:`images_at_once`; halved if memory runs out.
     memory_mb : float
         Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
+    progress : callable
+        Called with what is presented, and the share done.
     """
 
     batch_size: int = BATCH_SIZE
     memory_mb: float = MEMORY_MB
+    progress: Progress = no_progress
 
     def __post_init__(self):
         if self.batch_size < 1:
@@ -129,6 +133,7 @@ def stream_responses(
     batch_size: int = BATCH_SIZE,
     mirrored: bool = False,
     check_all: bool = True,
+    shown_so_far: Callable[[int], None] | None = None,
 ) -> None:
     """Present the stimuli once and pass the responses of layers to a callback, batch by batch.
 
@@ -151,6 +156,8 @@ def stream_responses(
     check_all : bool
         Whether to check all responses for finite values. False checks the first batch only, for callers who detect
         other cases from their own sums and then call :func:`refuse_not_finite`.
+    shown_so_far : callable or None
+        Called with the number of stimuli shown, after every batch.
 
     Raises
     ------
@@ -186,6 +193,8 @@ def stream_responses(
             if in_parts:
                 for layer in layers:
                     hand_over(layer, torch.cat(parts.pop(layer.name)))
+            if shown_so_far is not None:
+                shown_so_far(rows.stop)
 
 
 def _pieces(batch: np.ndarray, manner: Manner) -> list[tuple[np.ndarray, int]]:
@@ -344,7 +353,13 @@ def held_blocks(
     most_units = max(sum(block.stop - block.start for block in blocks) for blocks in passes)
     # Allocated once: allocation is slow, and memory freed by passes is not always reused.
     memory = _room_for(most_units * copies * len(stimuli), network, presentation.memory_mb)
-    for blocks in passes:
+    progress = presentation.progress
+    for number, blocks in enumerate(passes):
+
+        def tell(n_shown: int, number: int = number) -> None:
+            name = f"{network.name}: {n_shown} of {len(stimuli)} stimuli, pass {number + 1} of {len(passes)}"
+            progress(name, (number + n_shown / len(stimuli)) / len(passes))
+
         sizes = [copies * len(stimuli) * (block.stop - block.start) for block in blocks]
         parts = memory[: sum(sizes)].split(sizes)
         held = {block: part.view(copies, len(stimuli), -1) for block, part in zip(blocks, parts, strict=True)}
@@ -360,7 +375,14 @@ def held_blocks(
 
             asked = list(dict.fromkeys(block.layer for block in held))
             stream_responses(
-                network, stimuli, asked, receive, batch_size=batch_size, mirrored=mirrored, check_all=check_all
+                network,
+                stimuli,
+                asked,
+                receive,
+                batch_size=batch_size,
+                mirrored=mirrored,
+                check_all=check_all,
+                shown_so_far=tell,
             )
 
         _, presentation = with_smaller_batches(hold, presentation, network=network, copies=copies)

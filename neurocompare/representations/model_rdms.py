@@ -24,6 +24,8 @@ from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.models.layers import Layer
 from neurocompare.models.registry import Network, as_network
+from neurocompare.notebook_progress import BRIEF_SECONDS, progress_or_bar
+from neurocompare.progress_lines import Progress
 from neurocompare.representations.activations import (
     AS_USUAL,
     BATCH_SIZE,
@@ -100,6 +102,7 @@ def compute_model_rdms(
     part: str = "whole",
     batch_size: int = BATCH_SIZE,
     memory_mb: float = MEMORY_MB,
+    progress: Progress | None = None,
 ) -> RDMs:
     """RDMs of a network's layers.
 
@@ -129,6 +132,9 @@ def compute_model_rdms(
         memory runs out.
     memory_mb : float
         Budget for responses in memory, megabytes. A smaller budget takes more passes over the stimuli.
+    progress : callable or None
+        Called with what is presented, and the share done. None draws a bar in notebooks if it takes long, and nothing
+        elsewhere.
 
     Returns
     -------
@@ -144,8 +150,9 @@ def compute_model_rdms(
         a single image.
     """
     request = RdmRequest(dissimilarity, normalize, within, part)
-    presentation = Presentation(batch_size, memory_mb)
-    found = compute_rdm_requests(as_network(network), stimuli, layers, {"rdms": request}, presentation=presentation)
+    with progress_or_bar(progress, brief=BRIEF_SECONDS) as tell:
+        presentation = Presentation(batch_size, memory_mb, tell)
+        found = compute_rdm_requests(as_network(network), stimuli, layers, {"rdms": request}, presentation=presentation)
     return found["rdms"]
 
 
@@ -413,7 +420,9 @@ def _stream_views(
     network: Network, stimuli: StimulusSet, layers: list[Layer], jobs: _Jobs, presentation: Presentation
 ) -> Iterator[tuple[Layer, _Sums]]:
     """Sums of every layer among the views of each exemplar, with only unit statistics in memory."""
-    for group in _fitting(layers, presentation.memory_mb):
+    groups = _fitting(layers, presentation.memory_mb)
+    for number, group in enumerate(groups):
+        presentation.progress(f"{network.name}: {group[0].name} to {group[-1].name}", number / len(groups))
         # Products of few views are too small for several threads, which would delay those of the network.
         with threadpool_limits(1, user_api="blas"):
             sums, presentation = with_smaller_batches(

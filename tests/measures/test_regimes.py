@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from neurocompare import run_study
 from neurocompare.measures import MEASURES
@@ -151,6 +152,15 @@ def test_contrasts_fill_the_points_that_are_significant():
     assert (index.get_title(), fit.get_title()) == ("mirror-symmetry index", "fit to AL")
     filled = [line for line in index.lines if line.get_marker() == "o" and line.get_markerfacecolor() != "white"]
     assert [line.get_ydata().tolist() for line in filled] == [pytest.approx([0.2])]
+
+
+def test_a_quantity_that_no_layer_has_gets_no_panel():
+    """Equivariance of a network of full layers is undefined: an empty panel says nothing."""
+    table = contrast_table()
+    table.loc[table["measure"] == "fit", ["estimate", "ci_low", "ci_high", "p", "p_adjusted"]] = np.nan
+    figure = draw_contrasts(table)
+    assert [axes.get_title() for axes in figure.axes if axes.axison] == ["mirror-symmetry index"]
+    assert any("no panel where no layer has a difference" in text.get_text() for text in figure.findobj(Text))
 
 
 def test_contrasts_of_networks_that_name_layers_differently_stand_within_their_panels():

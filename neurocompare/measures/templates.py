@@ -11,13 +11,12 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.declaration import Drawing, Measure, Measured, Patches, ReportTable
 from neurocompare.measures.patch_names import patch_names
-from neurocompare.measures.profiles import intervals_text, profiles_of, seeds_of
+from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.models.registry import load_model
 from neurocompare.reporting.drawing import (
     COLUMN_INCHES,
     LETTER_INCHES,
     LONGEST_TICK,
-    counted,
     is_leftmost,
     new_figure,
     note,
@@ -79,13 +78,8 @@ def draw_templates(templates: pd.DataFrame) -> Figure:
             if is_leftmost(axes):
                 axes.set_ylabel("template weight (SD per SD)")
         colour_legend(figure, TEMPLATE_COLOURS)
-        n = seeds_of(table)
         intervals = intervals_text(table, "no interval, as weights are of one RDM")
-        note(
-            figure,
-            f"non-negative least squares on idealised RDMs and the RDM of the images; {intervals}; "
-            f"{counted(n, 'network')} a regime",
-        )
+        note(figure, f"non-negative least squares on idealised RDMs and the RDM of the images; {intervals}")
     return figure
 
 

@@ -158,9 +158,10 @@ def test_components_and_templates_say_what_their_intervals_are():
     assert components(ONE) == "Shapley values; 95 % interval over identities and neurons"
     assert components(SEVERAL) == f"Shapley values; {MEANS}"
     fitted = "non-negative least squares on idealised RDMs and the RDM of the images"
-    assert small_print(draw_templates(networks(*ONE, template="view", weight=0.1))) == fitted
+    none = "no interval, as weights are of one RDM"
+    assert small_print(draw_templates(networks(*ONE, template="view", weight=0.1))) == f"{fitted}; {none}"
     assert small_print(draw_templates(networks(*BOTH, template="view", weight=0.1))) == (
-        f"{fitted}; of several seeds: {MEANS}"
+        f"{fitted}; of one network: {none}; of several seeds: {MEANS}"
     )
 
 

@@ -133,7 +133,7 @@ def matched_ceilings(ceilings: pd.DataFrame, recordings: pd.DataFrame) -> Ceilin
     Parameters
     ----------
     ceilings : pandas.DataFrame
-        From ``neuron_ceilings``, or from ``subject_ceilings`` (with the column ``n_subjects``).
+        From ``neuron_ceilings``, or from ``subject_ceilings`` (with numbers in ``n_subjects``).
     recordings : pandas.DataFrame
         Labels of the recordings of the result.
 
@@ -156,4 +156,5 @@ def matched_ceilings(ceilings: pd.DataFrame, recordings: pd.DataFrame) -> Ceilin
         .merge(ceilings[keys + columns].astype(dict.fromkeys(keys, str)), on=keys, how="left")
     )
     table = matched.reindex(columns=list(CEILING_COLUMNS)).astype(float)
-    return Ceilings(table, "subjects" if "n_subjects" in ceilings.columns else "neurons")
+    over_subjects = "n_subjects" in ceilings.columns and ceilings["n_subjects"].notna().any()
+    return Ceilings(table, "subjects" if over_subjects else "neurons")

@@ -80,6 +80,13 @@ def test_bounds_over_subjects_are_no_reliabilities(recorded, caplog):
         compare_layer_profiles(given, per_ceiling=True)
 
 
+def test_a_table_of_a_study_has_an_empty_column_of_subjects_and_is_over_neurons(recorded):
+    table = neuron_ceilings(recorded, rng=rng(), n_splits=5).assign(n_subjects=np.nan)
+    result = fits(recorded, recording=recorded, resample=("identity", "neuron"), ceilings=table)
+    np.testing.assert_allclose(result.roots, table["ceiling_upper"])
+    assert np.isfinite(result.p_ceiling).all()
+
+
 @pytest.mark.parametrize(
     ("options", "why"),
     [

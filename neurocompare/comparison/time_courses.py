@@ -25,7 +25,8 @@ __all__ = ["ONSET_COLUMNS", "ONSET_PAIR_COLUMNS", "TIME_COLUMNS", "LeftOut", "Ti
 
 TIME_COLUMNS = (
     *("region", "subject", "time_start_ms", "time_end_ms", "value", "se", "ci_low", "ci_high"),
-    *("p_permutation", "p_max", "p_cluster", "n_stimuli", "n_identities", "n_neurons", "resample"),
+    *("p_permutation", "p_max", "p_cluster", "reliability", "corrected_value", "corrected_low", "corrected_high"),
+    *("n_stimuli", "n_identities", "n_neurons", "resample"),
 )
 """Columns of ``TimeCourses.to_frame``, after those that name the rows."""
 ONSET_COLUMNS = (
@@ -153,6 +154,8 @@ class TimeCourses:
         n_rows, n_patches, n_bins = self.values.shape
         row, patch, time = (place.ravel() for place in np.indices((n_rows, n_patches, n_bins)))
         low, high = self.result.ci
+        corrected, nothing = self.result.corrected, np.full(self.result.estimates.shape[1], np.nan)
+        reliability = nothing if self.result.ceilings is None else self.result.ceilings["ceiling_lower"].to_numpy()
         frame = pd.DataFrame({name: self.result.models[name].to_numpy()[row] for name in self.naming})
         frame = frame.assign(
             region=self.patches["region"].to_numpy()[patch],
@@ -164,6 +167,10 @@ class TimeCourses:
             ci_low=low.ravel(),
             ci_high=high.ravel(),
             **{name: p.ravel() for name, p in self.tests().items()},
+            reliability=np.broadcast_to(reliability, self.result.estimates.shape).ravel(),
+            corrected_value=corrected.estimates.ravel(),
+            corrected_low=corrected.ci[0].ravel(),
+            corrected_high=corrected.ci[1].ravel(),
             n_stimuli=self.result.n_stimuli,
             n_identities=np.nan if self.result.n_identities is None else self.result.n_identities,
             n_neurons=np.repeat(self.result.n_neurons.reshape(n_patches, n_bins)[None], n_rows, axis=0).ravel(),
@@ -292,7 +299,7 @@ def time_courses(
     Parameters
     ----------
     result : FitResult
-        Everything but ``estimates``, ``deviations`` and ``recordings``, which are filled in here. ``draws`` and
+        Everything but ``estimates``, ``deviations`` and ``recordings``, which are filled in here. ``ceilings`` and
         ``identity_null`` have one recording per patch and bin, patches first; ``sizes`` and ``n_neurons`` one per
         patch.
     patches, bins_ms, left_out, operator, notes
@@ -324,6 +331,7 @@ def time_courses(
         result,
         recordings=recordings,
         estimates=np.concatenate([one.values[-1, :, :, -1] for one in left_out], axis=1),
+        draws=np.empty((0, len(result.models), n_patches * n_bins)),
         deviations=deviations,
         sizes={name: np.repeat(sizes, n_bins) for name, sizes in result.sizes.items()},
         n_neurons=np.repeat(result.n_neurons, n_bins),

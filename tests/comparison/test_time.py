@@ -7,12 +7,20 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from rsatoolbox.rdm import RDMs
 
 from neural_data import InputError
+from neural_data.binned import one_bin
 from neural_data.recordings import make_recording
+from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.identity_tests import permute_identities
+from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.onsets import rise_times
+from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.time_codes import Code, generalise_over_time, infer_codes
+from neurocompare.comparison.time_fits import ceilings_by_time, index_by_time, infer_fits_by_time
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
+from neurocompare.representations.neural_rdms import compute_neural_rdms
 
 N_IDENTITIES, N_VIEWS, N_NEURONS = 6, 3, 12
 BINS = np.stack([np.arange(0, 60, 10), np.arange(10, 70, 10)], axis=1)
@@ -214,3 +222,98 @@ def test_the_largest_of_all_bins_corrects_for_all_bins():
     assert np.isnan(p[3, 0])
     with pytest.raises(InputError, match="estimates"):
         maximum_tests(observed[0], null)
+
+
+@pytest.fixture(scope="module")
+def layers(switching):
+    """RDMs of three layers: of the identities, of the views, and of nothing that the patch codes."""
+    recording, responses = switching
+    rng = np.random.default_rng(8)
+    x = responses[5].reshape(-1, N_NEURONS)
+    features = {
+        "early": np.tile(x.reshape(N_IDENTITIES, N_VIEWS, -1).mean(axis=0), (N_IDENTITIES, 1)),
+        "late": x,
+        "other": rng.standard_normal(x.shape),
+    }
+    features["early"] = features["early"] + 0.2 * rng.standard_normal(x.shape)
+    patterns = {name: recording[name].values.tolist() for name in ("stimulus_id", "identity", "azimuth_deg")}
+    upper = np.triu_indices(len(x), 1)
+    vectors = np.stack([1 - np.corrcoef(one)[upper] for one in features.values()])
+    return RDMs(
+        vectors,
+        dissimilarity_measure="correlation",
+        rdm_descriptors={"model": ["net"] * 3, "layer": list(features), "layer_index": [0, 1, 2]},
+        pattern_descriptors=patterns,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(switching, layers):
+    return infer_fits_by_time(layers, switching[0], n_draws=30, n_permutations=99, rng=np.random.default_rng(2))
+
+
+@pytest.mark.parametrize("normalize", [None, "zscore"])
+def test_fits_of_a_bin_and_their_errors_are_those_of_the_bin_alone(switching, layers, normalize):
+    options = {"method": "corr", "resample": ("identity", "neuron")}
+    found = infer_fits_by_time(
+        layers, switching[0], normalize=normalize, n_draws=0, n_splits=0, n_permutations=0, rng=np.random.default_rng(2)
+    )
+    for place in (0, 4):
+        one = one_bin(switching[0], place)
+        patch = compute_neural_rdms(one, normalize=normalize)
+        alone = infer_fits(
+            layers, patch, recording=one, n_draws=2, n_permutations=1, rng=np.random.default_rng(0), **options
+        )
+        np.testing.assert_allclose(found.values[:, 0, place], alone.estimates[:, 0], atol=1e-12)
+        np.testing.assert_allclose(found.result.se[:, place], alone.se[:, 0], rtol=1e-9)
+
+
+def test_layers_are_found_in_the_bins_in_which_the_patch_codes_what_they_code(fitted):
+    p = fitted.tests()["p_max"][:, 0]
+    assert (p[1] < 0.05).tolist() == [False, False, False, True, True, True]
+    assert (p[2] > 0.05).all()
+    frame = fitted.to_frame()
+    assert len(frame) == 18
+    assert frame["p_cluster"].between(0, 1).all()
+    late = frame[(frame["layer"] == "late") & (frame["time_start_ms"] == 50)].iloc[0]
+    assert late["corrected_value"] == pytest.approx(late["value"] / np.sqrt(late["reliability"]))
+    assert fitted.onsets().set_index("layer").loc["other", "reason"].startswith("nothing is found")
+
+
+def test_the_null_is_that_of_permuted_identities_in_every_bin(switching, layers, fitted):
+    # With six identities, 719 other orders: all of them, in the same order, in both.
+    null = infer_fits_by_time(
+        layers, switching[0], n_draws=0, n_splits=0, n_permutations=719, rng=np.random.default_rng(0)
+    ).result.identity_null
+    patch = compute_neural_rdms(one_bin(switching[0], 4))
+    expected = permute_identities(layers, patch, n_permutations=719, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(null[:, :, 4].mean(axis=0), expected["null_mean"], atol=1e-12)
+    np.testing.assert_allclose(null[:, :, 4].std(axis=0, ddof=1), expected["null_sd"], atol=1e-12)
+
+
+def test_neurons_and_identities_are_drawn_and_left_out_alike_in_all_bins(switching, layers):
+    same = recorded(np.repeat(switching[1][4:5], 3, axis=0), bins=BINS[:3])
+    found = infer_fits_by_time(layers, same, n_draws=10, n_permutations=20, rng=np.random.default_rng(0))
+    for drawn in found.left_out[0].drawn.values():
+        np.testing.assert_array_equal(drawn[:, :, 0], drawn[:, :, 2])
+    assert np.ptp(found.result.ceilings["ceiling_lower"]) == 0
+    for deviations in found.result.deviations.values():
+        np.testing.assert_allclose(deviations[:, :, 0], deviations[:, :, 2], atol=1e-12)
+
+
+def test_index_and_ceilings_of_a_bin_are_those_of_the_bin_alone(switching):
+    recording = switching[0].isel(time_bin=[1, 4])
+    table = ceilings_by_time(recording, n_splits=10, rng=np.random.default_rng(4))
+    seed = int(np.random.default_rng(4).integers(2**63))
+    alone = neuron_ceilings(one_bin(switching[0], 4), n_splits=10, rng=np.random.default_rng(seed))
+    assert table["time_start_ms"].tolist() == [10, 40]
+    assert table.loc[1, "ceiling_lower"] == alone.loc[0, "ceiling_lower"]
+    index = index_by_time(recording, n_splits=10, rng=np.random.default_rng(4))
+    alone = corrected_indices(one_bin(switching[0], 4), n_splits=10, rng=np.random.default_rng(seed))
+    assert index.loc[1, "corrected_index"] == alone.loc[0, "corrected_index"]
+    silent = switching[0].copy()
+    silent[:, :, 0] = 0.0
+    assert index_by_time(silent, n_splits=10, rng=np.random.default_rng(4))["index"].isna().tolist()[:2] == [
+        True,
+        False,
+    ]

@@ -3,7 +3,8 @@
 Run as ``python analyses/calibration/over_time.py --out analyses/calibration/time.csv [--repeats N]``. Each repeat
 draws new identities of two categories (20, in three views) and 40 neurons, whose mean responses are sums of a category
 pattern, an identity pattern and a view pattern, each times its own rise over time, and noise. The category (and view)
-rises at 90 ms, the identity 20 ms later. Null experiments have no identity pattern; layers then have identities of their own.
+rises at 90 ms, the identity 20 ms later. Null experiments have no identity pattern; layers then have identities of
+their own.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ def _left_out(means: BinnedMeans, setting: _Setting, rng: np.random.Generator) -
         values[:, :, place] = setting.fits(rdms, setting.counts)
         vectors.append(rdms[-1])
         for key in drawn:
-            population = rdms[-1:]
+            population: np.ndarray | ResampledNeurons = rdms[-1:]
             if set(key) & set(sampled) and of_neurons is not None:
                 population = ResampledNeurons(responses, of_neurons * counted, setting.dissimilarity)
             counts = setting.drawn if set(key) & set(along) else None

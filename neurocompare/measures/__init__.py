@@ -19,6 +19,7 @@ from neurocompare.measures.layer_tests import LAYER_TESTS
 from neurocompare.measures.link_recovery import LINK_RECOVERY
 from neurocompare.measures.links import LINKS_MEASURE
 from neurocompare.measures.local_features import LOCAL_FEATURES
+from neurocompare.measures.over_time import TIME
 from neurocompare.measures.partition import PARTITION
 from neurocompare.measures.position import POSITION
 from neurocompare.measures.reflection import REFLECTION
@@ -38,7 +39,7 @@ MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
         *(CEILINGS, REFLECTION, FITS, CONTROLLED_FITS, LAYER_TESTS, VIEWPOINT, VIEWPOINT_PATCHES, VIEWPOINT_VARIANTS),
-        *(ENCODING, LINKS_MEASURE, PARTITION, ANIMALS, LINK_RECOVERY),
+        *(ENCODING, LINKS_MEASURE, PARTITION, ANIMALS, LINK_RECOVERY, TIME),
         TEMPLATES,
         *(IMAGE_SYMMETRY, EQUIVARIANCE, KERNELS, UNITS, LOCAL_FEATURES, POSITION),
         *(TRAINING, TRAJECTORIES, REGIMES_COMPARED, REGIME_CONTRASTS, HYPOTHESES),

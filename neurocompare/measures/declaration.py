@@ -98,9 +98,12 @@ class Facts:
     ----------
     kinds : tuple of (str, str)
         Model and training regime of its networks, without repeats.
+    can_have_bins : bool
+        Whether its recording may have time bins: False for a simulated one without ``bin_ms``, and for RDMs.
     """
 
     kinds: tuple[tuple[str, str], ...]
+    can_have_bins: bool = True
 
     @property
     def regimes(self) -> tuple[str, ...]:

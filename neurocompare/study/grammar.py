@@ -433,7 +433,9 @@ class Study(Section):
     def facts(self) -> Facts:
         """Facts that are known before anything is computed."""
         kinds = [(model.shown_as, model.shown_regime) for model in self.networks]
-        return Facts(tuple(dict.fromkeys(kinds)))
+        recording = self.recording
+        can_have_bins = recording.kind == "file" or (recording.kind == "simulated" and recording.bin_ms is not None)
+        return Facts(tuple(dict.fromkeys(kinds)), can_have_bins)
 
     def asked(self) -> list[tuple[Measure, Section | None]]:
         """Measures of the study with their settings: requested ones, and those of every study."""

@@ -19,8 +19,9 @@ from rsatoolbox.rdm import RDMs
 import neural_data
 from neural_data.errors import InputError, closest
 from neural_data.recordings import regions_of
-from neural_data.simulation import simulate_patches
+from neural_data.simulation import simulate_patches, simulate_rates
 from neural_data.stimuli import StimulusSet, read_stimuli
+from neural_data.time_simulation import simulate_over_time
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.measures import MEASURES
@@ -56,6 +57,8 @@ __all__ = [
 ]
 
 SIMULATED_REGIONS = ("ML", "AL", "AM")
+SIMULATED_WINDOW_MS = (0.0, 300.0)
+"""Window of simulated recordings with time bins."""
 
 
 def planned_set(settings: Study) -> SetPlan:
@@ -212,7 +215,21 @@ def simulated_regions(settings: Study) -> tuple[str, ...]:
 
 
 def simulate_recording(settings: Study, stimuli: StimulusSet) -> xr.DataArray:
-    """The simulated recording of a study."""
+    """The simulated recording of a study, with time bins if it names their width."""
+    chosen = settings.recording
+    if chosen.bin_ms is not None:
+        rng = step_rng(settings.seed, "recording")
+        rates = simulate_rates(
+            stimuli,
+            regions=simulated_regions(settings),
+            n_neurons=chosen.n_neurons,
+            kind=chosen.simulation,
+            rng=rng,
+        )
+        window_ms = SIMULATED_WINDOW_MS if chosen.window_ms is None else (chosen.window_ms[0], chosen.window_ms[1])
+        return simulate_over_time(
+            rates, chosen.n_repetitions, window_ms=window_ms, bin_ms=chosen.bin_ms, step_ms=chosen.step_ms, rng=rng
+        )
     return simulate_patches(
         stimuli,
         regions=simulated_regions(settings),

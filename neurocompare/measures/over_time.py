@@ -100,7 +100,7 @@ def measure(
 ) -> Measured:
     """Codes and fits in every bin, onsets and their differences."""
     resample, notes = without_subjects(comparison)
-    tables = {}
+    tables: dict[str, pd.DataFrame] = {}
     if settings.codes:
         # Codes compare identities, so that single stimuli are not drawn; neurons are unless the study leaves them out.
         sampled = ("neuron",) if resample is None else factors_along("neurons", resample)
@@ -249,6 +249,7 @@ def draw_time_fits(time_fits: pd.DataFrame) -> Figure:
             found = (
                 rows.pivot(index="layer", columns="time", values="p_max").reindex(layers).to_numpy(dtype=float) < 0.05
             )
+            half = np.diff(grid.columns).mean() / 2 if grid.shape[1] > 1 else 0.5
             image = axes.imshow(
                 grid.to_numpy(dtype=float),
                 aspect="auto",
@@ -256,7 +257,7 @@ def draw_time_fits(time_fits: pd.DataFrame) -> Figure:
                 cmap="RdBu_r",
                 vmin=-largest,
                 vmax=largest,
-                extent=(grid.columns.min(), grid.columns.max(), -0.5, len(layers) - 0.5),
+                extent=(grid.columns.min() - half, grid.columns.max() + half, -0.5, len(layers) - 0.5),
             )
             where = np.argwhere(found)
             axes.plot(grid.columns.to_numpy()[where[:, 1]], where[:, 0], ".", color="black", ms=2)

@@ -45,7 +45,7 @@ def test_a_study_over_time_gives_what_the_functions_give(small_study, tmp_path):
 
 def test_a_study_over_time_needs_time_bins(small_study):
     small_study.write_text(small_study.read_text() + OUTPUTS)
-    with pytest.raises(InputError, match="outputs.time needs time bins: give bin_ms"):
+    with pytest.raises(InputError, match=r"outputs\.time needs time bins: give bin_ms"):
         load_study(small_study)
     steps = small_study.read_text().replace("[recording]\n", "[recording]\nstep_ms = 10\n")
     small_study.write_text(steps)

@@ -12,13 +12,18 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.axes import Axes
+from rsatoolbox.rdm import RDMs
 
 from neural_data import read_recording
 from neural_data.checking import check_recording
 from neurocompare.comparison.ceilings import neuron_ceilings, trial_reliability
+from neurocompare.comparison.fit_result import FitResult
+from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.partition import partial_fits
 from neurocompare.representations.neural_rdms import compute_neural_rdms
-from neurocompare.representations.rdms import pattern_table
+from neurocompare.representations.rdms import build_rdms, pattern_table
 
 SEED = 20240607
 KINDS = ("same object", "same position", "neither")
@@ -34,6 +39,32 @@ def describe(matrix: np.ndarray, patterns: pd.DataFrame) -> pd.DataFrame:
     for name in dict.fromkeys(objects):
         rows[name] = [matrix[mask & (objects == name)[:, None]].mean() for mask in masks]
     return pd.DataFrame.from_dict(rows, orient="index", columns=KINDS)
+
+
+def templates(patterns: pd.DataFrame) -> RDMs:
+    """RDMs of three ideal populations: of objects at any position, of positions of any object, of both alike."""
+    first, second = np.triu_indices(len(patterns), 1)
+    objects, places = (patterns[name].to_numpy() for name in ("stimulus_ID", "stimulus_position"))
+    other_object, other_place = objects[first] != objects[second], places[first] != places[second]
+    values = np.array([other_object, other_place, other_object.astype(float) + other_place], dtype=float)
+    return build_rdms(
+        values, patterns=patterns, rdms={"name": ["object", "position", "both"]}, dissimilarity="template"
+    )
+
+
+def fit_templates(recording: xr.DataArray) -> tuple[FitResult, pd.DataFrame]:
+    """Fits of the templates over objects and neurons, and of object and position with the other partialled out."""
+    recording = recording.assign_coords(identity=("presentation", recording["stimulus_ID"].to_numpy()))
+    rdms = compute_neural_rdms(recording, normalize="zscore")
+    rdms.pattern_descriptors["identity"] = rdms.pattern_descriptors["stimulus_ID"]
+    models = templates(pattern_table(rdms))
+    drawn = {"recording": recording, "resample": ["identity", "neuron"]}
+    fits = infer_fits(models, rdms, **drawn, rng=np.random.default_rng(SEED))
+    alone = [
+        partial_fits(models[i], rdms, {name: models[j]}, **drawn, rng=np.random.default_rng(SEED))
+        for i, j, name in ((0, 1, "position"), (1, 0, "object"))
+    ]
+    return fits, pd.concat(alone, ignore_index=True)
 
 
 def draw_rdm(axis: Axes, matrix: np.ndarray, patterns: pd.DataFrame, title: str) -> None:
@@ -80,6 +111,8 @@ def main() -> None:
         table = describe(matrix, patterns)
         print(f"{title} (se {ceiling['ceiling_lower_se']:.2f}) over neurons, {trials['reliability']:.2f} over trials")
         print(table.round(3).to_string(), end="\n\n")
+    fits, alone = fit_templates(recording)
+    print("z-scored rates", fits, fits.pairwise().T, alone.T, sep="\n\n")
     draw_kinds(axes[2], table)
     figure.suptitle("132 neurons of macaque inferior temporal cortex, 7 objects x 3 positions (Zhang et al. 2011)")
     figure.savefig(arguments.out, dpi=100)

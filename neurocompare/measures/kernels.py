@@ -41,8 +41,11 @@ def draw_kernels(kernels_summary: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
     """
     first = kernels_summary.groupby(["model", "regime"], sort=False, dropna=False)["seed"].transform("first")
-    shown = kernels_summary[kernels_summary["seed"] == first]
-    shown = shown.assign(layer=[f"{layer} ({n})" for layer, n in zip(shown["layer"], shown["n"], strict=True)])
+    # Kernels of one pixel have no halves: a layer of nothing else is left out.
+    shown = kernels_summary[(kernels_summary["seed"] == first) & (kernels_summary["n"] > 0)]
+    # One number a layer: flips may differ in it, as a kernel can be constant across one and not the other.
+    fewest = shown.groupby(["model", "regime", "layer"], dropna=False)["n"].transform("min")
+    shown = shown.assign(layer=[f"{layer} ({n})" for layer, n in zip(shown["layer"], fewest, strict=True)])
     networks = list(shown.groupby(["model", "regime"], sort=False, dropna=False))
     with style():
         figure, panels = panel_grid(

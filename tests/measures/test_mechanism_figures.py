@@ -66,6 +66,17 @@ def test_layers_with_one_kernel_size_carry_their_channels():
     assert [[-0.12, 0.4], [0.88, 0.4]] in lines(figure.axes[0])
 
 
+def test_flips_of_a_layer_share_a_place_and_layers_without_halves_are_left_out():
+    rows = [
+        {"layer": layer, "layer_index": place, "transform": flip, "mean": value, "n": n}
+        for layer, place, counts in [("conv1", 0, (31, 32)), ("expand", 1, (0, 0)), ("fc1", 2, (256, 256))]
+        for (flip, value), n in zip([("left-right", 0.4), ("up-down", 0.1)], counts, strict=True)
+    ]
+    (axes,) = draw_kernels(pd.DataFrame([NETWORK | INTERVAL | row for row in rows])).axes
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["conv1 (31)", "fc1 (256)"]
+    assert [[0.12, 0.1], [1.12, 0.1]] in lines(axes)
+
+
 @pytest.mark.parametrize("several", [True, False])
 def test_shares_are_percent_and_empty_populations_have_no_point(several):
     populations = {"all": (256, 0.25), "face-selective": (0, np.nan)} if several else {"all": (256, 0.25)}

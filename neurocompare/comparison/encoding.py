@@ -28,7 +28,7 @@ from neurocompare.comparison.encoding_design import (
     usual_question,
 )
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.patch_responses import patch_responses
+from neurocompare.comparison.patch_responses import PatchResponses, patch_responses
 from neurocompare.comparison.refitting import crossed_deviations
 from neurocompare.comparison.resampling import FACTORS, factors_along
 from neurocompare.comparison.ridge import (
@@ -54,6 +54,7 @@ __all__ = [
     "EncodingResult",
     "ResampledPatch",
     "design_of",
+    "encode_patches",
     "infer_encoding",
     "neurons_of",
     "pooled_result",
@@ -180,16 +181,57 @@ def infer_encoding(
     Hoerl & Kennard (1970), Technometrics 12:55, ridge regression. Cawley & Talbot (2003), Pattern Recognition 36:2585,
     leaving out in closed form. Dupré la Tour et al. (2022), NeuroImage 264:119728, banded ridge regression.
     """
-    patterns, ids = pattern_table(model_rdms), [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
+    ids = [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
     factors = factors_or_usual(resample, model_rdms, recording)
+    patches = patch_responses(recording, ids, by_subject=by_subject)
+    sizes = (n_draws, n_permutations)
+    return encode_patches(model_rdms, patches, settings, factors, sizes, joint=joint, confidence=confidence, rng=rng)
+
+
+def encode_patches(
+    model_rdms: RDMs,
+    patches: Sequence[PatchResponses],
+    settings: Encoding,
+    factors: tuple[str, ...],
+    sizes: tuple[int, int],
+    *,
+    joint: Mapping[str, Sequence[int] | np.ndarray] | None = None,
+    samples: Sequence[int] | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> EncodingResult:
+    """Read-outs of patches whose responses are given; the work behind :func:`infer_encoding`.
+
+    Parameters
+    ----------
+    model_rdms, settings, joint, confidence, rng
+        As in :func:`infer_encoding`.
+    patches : sequence of PatchResponses
+        Stimuli in the order of the model RDMs.
+    factors : tuple of str
+    sizes : (int, int)
+        Draws and permutations.
+    samples : sequence of int or None
+        Sample of neurons that each patch is of: patches of one sample (time bins) leave out and draw the same neurons.
+        None: each is a sample of its own.
+    """
+    patterns = pattern_table(model_rdms)
+    n_draws, n_permutations = sizes
     if factors_along("subjects", factors):
         raise InputError("read-outs are resampled over stimuli, identities and neurons; leave 'subject' out")
     across = settings.across or usual_question(model_rdms)
     kernels = scaled_kernels(kernels_of_rdms(model_rdms, what="model RDMs"))
     models, bands = _models_and_bands(rdm_table(model_rdms), joint or {})
-    patches = patch_responses(recording, ids, by_subject=by_subject)
     design = design_of(settings, across, patterns.reset_index(), factors, (n_draws, n_permutations), rng)
-    populations = [neurons_of(patch, design, n_draws, find_score(settings.score).root, rng) for patch in patches]
+    root = find_score(settings.score).root
+    if samples is None:
+        populations = [neurons_of(patch, design, n_draws, root, rng) for patch in patches]
+    else:
+        seeds = {sample: int(rng.integers(2**63)) for sample in dict.fromkeys(samples)}
+        populations = [
+            neurons_of(patch, design, n_draws, root, np.random.default_rng(seeds[sample]))
+            for patch, sample in zip(patches, samples, strict=True)
+        ]
     mixtures = [_mixtures(len(of_model), settings.n_mixtures, rng) for of_model in bands]
     cells = [
         _layer_cells(kernels[of_model], mixed, settings, design, populations)

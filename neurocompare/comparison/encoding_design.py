@@ -15,6 +15,7 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
+from neural_data.rounding import is_constant
 from neurocompare.comparison.controls import identity_codes, view_codes
 from neurocompare.comparison.identity_tests import identity_grid, identity_orders
 from neurocompare.comparison.inference import default_factors
@@ -245,6 +246,7 @@ def neurons_of(
         design.n_redrawn[name] = design.n_redrawn.get(name, 0) + redrawn
     best = neuron_reliabilities(patch, design.weights, design.folds, rng=rng)
     centred = patch.responses - patch.responses.mean(axis=0)
-    return ResampledPatch(
-        patch, centred / centred.std(axis=0), kept, operators, counts, np.sqrt(best) if root else best
-    )
+    # Neurons that respond alike to all stimuli (in one time bin) have no score, and are left out of means.
+    constant = is_constant(patch.responses, axis=0)
+    scaled = np.where(constant, 0.0, centred) / np.where(constant, 1.0, centred.std(axis=0))
+    return ResampledPatch(patch, scaled, kept, operators, counts, np.sqrt(best) if root else best)

@@ -89,7 +89,7 @@ class TimeCourses:
         Columns ``region, subject``.
     bins_ms : array of shape (n_bins, 2)
     left_out : list of LeftOut
-        One per patch.
+        One per patch; empty if only the errors of ``result`` are known, and then there are no onsets.
     operator : array or None
         Jackknife operator over the parts of identities (or stimuli).
     naming : tuple of str
@@ -262,7 +262,7 @@ class TimeCourses:
 
     def _latencies(self, fraction: float) -> tuple[FitResult, np.ndarray]:
         """Latencies (n_rows, n_patches) in place of the statistics, and the share of draws without one."""
-        if not all(one.drawn for one in self.left_out):
+        if not self.left_out or not all(one.drawn for one in self.left_out):
             raise InputError("intervals of onsets need draws of identities and neurons; give n_draws above 0")
         drawn = {
             key: np.stack(

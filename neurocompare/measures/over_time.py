@@ -23,7 +23,7 @@ from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.resampling import without_subjects
 from neurocompare.measures.settings import MemberOf, Quick, Section
-from neurocompare.reporting.drawing import is_leftmost, note, panel_grid, panel_title, style
+from neurocompare.reporting.drawing import SMALL, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK
 
@@ -261,7 +261,8 @@ def draw_time_fits(time_fits: pd.DataFrame) -> Figure:
             )
             where = np.argwhere(found)
             axes.plot(grid.columns.to_numpy()[where[:, 1]], where[:, 0], ".", color="black", ms=2)
-            axes.set_yticks([0, len(layers) - 1], [layers[0], layers[-1]], fontsize=6)
+            ends = sorted({0, len(layers) - 1})
+            axes.set_yticks(ends, [str(layers[end]) for end in ends], fontsize=SMALL)
             axes.set_xlabel("ms after stimulus onset")
             panel_title(axes, ", ".join(map(str, labels)))
             figure.colorbar(image, ax=axes, shrink=0.8)

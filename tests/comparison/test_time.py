@@ -13,13 +13,16 @@ from neural_data import InputError
 from neural_data.binned import one_bin
 from neural_data.recordings import make_recording
 from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.encoding import Encoding, infer_encoding
 from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.onsets import rise_times
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.time_codes import Code, generalise_over_time, infer_codes
+from neurocompare.comparison.time_encoding import infer_encoding_by_time
 from neurocompare.comparison.time_fits import ceilings_by_time, index_by_time, infer_fits_by_time
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
+from neurocompare.representations.kernels import feature_rdms
 from neurocompare.representations.neural_rdms import compute_neural_rdms
 
 N_IDENTITIES, N_VIEWS, N_NEURONS = 6, 3, 12
@@ -317,3 +320,31 @@ def test_index_and_ceilings_of_a_bin_are_those_of_the_bin_alone(switching):
         True,
         False,
     ]
+
+
+def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
+    recording, responses = switching
+    table = pd.DataFrame({name: recording[name].values for name in ("stimulus_id", "identity", "azimuth_deg")})
+    features = {"late": responses[4].reshape(-1, N_NEURONS), "early": responses[2].reshape(-1, N_NEURONS)}
+    distances = feature_rdms(features, table.set_index("stimulus_id"))
+    two = recording.isel(time_bin=[0, 5]).copy()
+    two[:, 3, 0] = 1.0  # a neuron that is silent before the response
+    settings = Encoding(across="view", n_folds=3)
+    found = infer_encoding_by_time(distances, two, settings, n_permutations=30, rng=np.random.default_rng(0))
+    alone = infer_encoding(
+        distances, one_bin(two, 1), settings, n_draws=2, n_permutations=30, rng=np.random.default_rng(0)
+    )
+    np.testing.assert_allclose(found.values[:, 0, 1], alone.pooled.estimates[:, 0], atol=1e-12)
+    np.testing.assert_allclose(found.result.se[:, 1], alone.pooled.se[:, 0], rtol=1e-9)
+    assert found.values[0, 0, 1] > 0.8
+    without = infer_encoding(
+        distances,
+        one_bin(two, 0).isel(neuroid=[k for k in range(N_NEURONS) if k != 3]),
+        settings,
+        n_draws=2,
+        n_permutations=0,
+        rng=np.random.default_rng(0),
+    )
+    np.testing.assert_allclose(found.values[:, 0, 0], without.pooled.estimates[:, 0], atol=1e-12)
+    with pytest.raises(InputError, match="of onsets need draws"):
+        found.onsets()

@@ -84,6 +84,8 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
         "epoch": (0, 1),
         "shift_right_px": (0, 15),
         "shift_down_px": (0, 15),
+        "code": ("identity", "view"),
+        "time_start_ms": (0.0, 20.0, 40.0),
     }
     if name == "local_features_summary" or name == "importance":
         n_layers = 1
@@ -109,6 +111,8 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
                 value = True
             elif column == "image_size_px":
                 value = 227.0
+            elif column == "time_end_ms":
+                value = table["time_start_ms"] + 20
             elif column.startswith("n"):
                 value = rng.integers(20, 26, len(table)) if several else 25
             table[column] = value

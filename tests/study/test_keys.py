@@ -24,7 +24,8 @@ def studies(small_study):
     outputs = {key: True for key, measure in MEASURES.items() if measure.optional}
     changes = ({}, {"called": "mine"}, {"regime": "a label"})
     return [
-        load_study(small_study, {"models": [{**first, **change}, second], "outputs": outputs}) for change in changes
+        load_study(small_study, {"models": [{**first, **change}, second], "outputs": outputs, "recording.bin_ms": 50})
+        for change in changes
     ]
 
 

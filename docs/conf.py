@@ -145,7 +145,7 @@ def _module_directives(name: str) -> list[str]:
     module, written = import_module(name), ModuleAnalyzer.for_module(name).find_attr_docs()
     aliases = [one for one in module.__all__ if isinstance(getattr(module, one), GenericAlias)]
     lines = [f".. automodule:: {name}", "   :members:"]
-    lines += [f"   :exclude-members: {', '.join(aliases)}"] if aliases else []
+    lines += [f"   :exclude-members: {', '.join(['model_config', *aliases])}"]
     for alias in aliases:
         lines += ["", f".. py:data:: {name}.{alias}", "", *(f"   {line}" for line in written.get(("", alias), []))]
     return [*lines, ""]

@@ -34,8 +34,6 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 10
 DASK_AHEAD = 4
 """Tasks sent to a cluster at a time, per worker."""
-TASKS_A_WORKER = 6
-"""A cluster's work is divided until each worker has so many tasks, so that few wait for the last ones."""
 SHARED_BYTES = 1_000_000
 """From this size on, an argument of several tasks is sent to a cluster once."""
 Task = tuple[Callable[..., Result], tuple[object, ...]]
@@ -108,11 +106,14 @@ def _on_processes(tasks: Sequence[Task[Result]], n_jobs: int, n_threads: int) ->
 
 
 def shares_per_task(n_tasks: int, dask: str) -> int:
-    """Shares into which each of ``n_tasks`` tasks is best divided on a cluster; 1 if there are tasks enough."""
+    """Shares into which each of ``n_tasks`` tasks is best divided on a cluster: 1 unless there are more workers.
+
+    Shares repeat parts of a task, so that they are worth it only for workers that would have nothing to do.
+    """
     if not n_tasks:
         return 1
     with _client(dask) as client:
-        return math.ceil(TASKS_A_WORKER * _n_workers(client) / n_tasks)
+        return max(1, _n_workers(client) // n_tasks)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from neural_data import StimulusSet
 from neurocompare.models.registry import load_model
 from neurocompare.representations.activations import Presentation
 from neurocompare.representations.model_rdms import RdmRequest, compute_rdm_requests, divide_layers
-from neurocompare.study.workers import TASKS_A_WORKER, run_tasks
+from neurocompare.study.workers import run_tasks
 
 N_IMAGES, SIZE = 900, 32
 MEMORY = Presentation(memory_mb=90)
@@ -36,12 +36,12 @@ def share(stimuli: StimulusSet, seed: int, layers: Sequence[str] | None) -> tupl
     return clock, processor
 
 
-def idle_share(seconds: Sequence[float], n_workers: int, *, overhead: float = 0.0) -> float:
-    """Share of the workers' time that is idle when tasks are given out in order to whoever is free."""
+def ends_after(seconds: Sequence[float], n_workers: int, *, overhead: float = 0.0) -> float:
+    """Time until all tasks are done when they are given out in order to whoever is free."""
     free = [0.0] * n_workers
     for one in seconds:
         heapq.heapreplace(free, free[0] + one + overhead)
-    return 1 - sum(seconds) / (n_workers * max(free))
+    return max(free)
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
             started = time.perf_counter()
             clock, processor = zip(*(found for _, found in run_tasks(tasks, n_threads=1, dask=address)), strict=True)
             wall, work[name] = time.perf_counter() - started, sum(processor)
-            beside = 1 - sum(clock) / (2 * wall * (1 - idle_share(clock, 2)))
+            beside = 1 - ends_after(clock, 2) / wall
             print(
                 f"{name}: {len(tasks)} tasks of {np.mean(processor):.2f} s, {wall:.1f} s in all; the scheduler takes "
                 f"{beside:.1%} of two workers, {beside * 2 * wall / len(tasks) * 1e3:.0f} ms a task",
@@ -73,12 +73,12 @@ def main() -> None:
     print(f"shares take {divided / whole - 1:.0%} more processor time than whole networks (passes that start anew)")
     rows = []
     for n_networks in (100, 20):
-        for n in (1, int(np.ceil(TASKS_A_WORKER * 64 / n_networks))):
-            parts = min(n, 9)
-            seconds = [120 / parts] * (n_networks * parts)
-            rows.append({"networks": n_networks, "shares": parts, "idle": idle_share(seconds, 64, overhead=0.1)})
-    print("model of 64 workers, networks of 120 s in nine passes, 0.1 s a task:")
-    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.1%}".format))
+        for n in sorted({1, max(1, 64 // n_networks)}):
+            extra = 0.0 if n == 1 else divided / whole - 1
+            ends = ends_after([120 * (1 + extra) / n] * (n_networks * n), 64, overhead=0.1)
+            rows.append({"networks": n_networks, "shares": n, "ends after, s": ends})
+    print("model of 64 workers, networks of 120 s, 0.1 s a task:")
+    print(pd.DataFrame(rows).to_string(index=False, float_format="{:.0f}".format))
 
 
 def _stimuli() -> StimulusSet:

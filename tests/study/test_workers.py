@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from neural_data import InputError
 from neurocompare import run_study
-from neurocompare.study.workers import _Shared, run_tasks, threads_per_task
+from neurocompare.study.workers import _Shared, run_tasks, shares_per_task, threads_per_task
 
 TASKS = [(math.sqrt, (value,)) for value in range(5)]
 ROOTS = {position: math.sqrt(position) for position in range(5)}
@@ -127,6 +129,13 @@ def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
     assert workers[0].wait(timeout=5) == -signal.SIGKILL
     assert workers[1].poll() is None
     assert tables["cluster"] == tables["alone"]
+
+
+@pytest.mark.parametrize(("n_tasks", "n_workers", "shares"), [(0, 8, 1), (8, 8, 1), (5, 8, 1), (4, 8, 2), (1, 8, 8)])
+def test_tasks_are_divided_only_for_workers_that_would_have_nothing_to_do(n_tasks, n_workers, shares, monkeypatch):
+    client = SimpleNamespace(scheduler_info=lambda **_: {"workers": dict.fromkeys(range(n_workers))})
+    monkeypatch.setattr("neurocompare.study.workers._client", lambda _address: contextlib.nullcontext(client))
+    assert shares_per_task(n_tasks, "tcp://there") == shares
 
 
 def size_of(values, _number):

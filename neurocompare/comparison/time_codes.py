@@ -105,19 +105,36 @@ class _Labelled:
 
     def permuted(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """Levels exchanged within each value of ``across``, or together where it has only one, (n, n_stimuli)."""
+        units = [np.flatnonzero(self.across == value) for value in np.unique(self.across)]
+        found = np.empty((n, len(self.levels)), dtype=int)
+        if all(len(np.unique(self.levels[place])) == 1 for place in units):
+            strata = self._strata(units)
+            for row in found:
+                for stratum in np.unique(strata):
+                    members = np.flatnonzero(strata == stratum)
+                    of_unit = rng.permutation([self.levels[units[member][0]] for member in members])
+                    for member, level in zip(members, of_unit, strict=True):
+                        row[units[member]] = level
+            return found
         cells = cluster_codes(zip(self.across.tolist(), self.within.tolist(), strict=True))
         places = [np.flatnonzero(cells == cell) for cell in range(int(cells.max()) + 1)]
-        nested = all(len(np.unique(self.levels[place])) == 1 for place in places)
-        found = np.empty((n, len(self.levels)), dtype=int)
         for row in found:
-            if nested:
-                of_unit = rng.permutation([self.levels[place[0]] for place in places])
-                for place, level in zip(places, of_unit, strict=True):
-                    row[place] = level
-            else:
-                for place in places:
-                    row[place] = rng.permutation(self.levels[place])
+            for place in places:
+                row[place] = rng.permutation(self.levels[place])
         return found
+
+    def _strata(self, units: list[np.ndarray]) -> np.ndarray:
+        """Which units of ``across`` can exchange levels, as whole units, (n_units,)."""
+        held = [tuple(np.sort(self.within[place])) for place in units]
+        alike = [tuple(np.unique(values)) if len(set(values)) == 1 else values for values in held]
+        strata = cluster_codes(alike)
+        if len(np.unique(strata)) > 1 and any(len(set(values)) > 1 for values in held):
+            raise InputError(
+                f"the code {self.code.name!r} cannot be tested: every {self.code.across!r} has one "
+                f"{self.code.levels!r}, but not the same values of {self.code.within!r}, so that levels cannot be "
+                f"exchanged between them; leave out within={self.code.within!r}"
+            )
+        return strata
 
 
 @dataclass(frozen=True)

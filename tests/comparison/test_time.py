@@ -18,7 +18,7 @@ from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.onsets import rise_times
 from neurocompare.comparison.recorded_index import corrected_indices
-from neurocompare.comparison.time_codes import Code, generalise_over_time, infer_codes
+from neurocompare.comparison.time_codes import Code, _Labelled, generalise_over_time, infer_codes
 from neurocompare.comparison.time_encoding import infer_encoding_by_time
 from neurocompare.comparison.time_fits import ceilings_by_time, index_by_time, infer_fits_by_time
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
@@ -348,3 +348,15 @@ def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
     np.testing.assert_allclose(found.values[:, 0, 0], without.pooled.estimates[:, 0], atol=1e-12)
     with pytest.raises(InputError, match="of onsets need draws"):
         found.onsets()
+
+
+def test_levels_of_whole_units_are_exchanged_together_though_pairs_are_within_something():
+    across = np.repeat(np.arange(4), 3)
+    levels = np.repeat([0, 0, 1, 1], 3)
+    code = Code("w", "category", "identity", within="azimuth_deg")
+    rows = _Labelled(code, levels, across, np.tile(np.arange(3), 4)).permuted(50, np.random.default_rng(0))
+    assert all((row.reshape(4, 3) == row.reshape(4, 3)[:, :1]).all() for row in rows)
+    assert len(np.unique(rows, axis=0)) == 6  # ways to give two of four identities the first category
+    some = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 3])
+    with pytest.raises(InputError, match="cannot be tested"):
+        _Labelled(code, levels, across, some).permuted(1, np.random.default_rng(0))

@@ -150,11 +150,11 @@ def matched_ceilings(ceilings: pd.DataFrame, recordings: pd.DataFrame) -> Ceilin
     if ceilings.duplicated(keys).any():
         raise InputError(f"ceilings hold more than one row for the same {' and '.join(keys)}")
     columns = [name for name in CEILING_COLUMNS if name in ceilings.columns]
-    matched = (
-        recordings[keys]
-        .astype(str)
-        .merge(ceilings[keys + columns].astype(dict.fromkeys(keys, str)), on=keys, how="left")
+    # A blank subject of a table read from a file is a missing value.
+    of_recordings, of_table = (
+        table[keys].astype(str).where(table[keys].notna(), "") for table in (recordings, ceilings)
     )
+    matched = of_recordings.merge(of_table.join(ceilings[columns]), on=keys, how="left")
     table = matched.reindex(columns=list(CEILING_COLUMNS)).astype(float)
     over_subjects = "n_subjects" in ceilings.columns and ceilings["n_subjects"].notna().any()
     return Ceilings(table, "subjects" if over_subjects else "neurons")

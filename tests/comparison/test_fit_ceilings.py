@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from rsatoolbox.inference import eval_fixed
 from rsatoolbox.model import ModelFixed
@@ -14,6 +15,7 @@ from neural_data.recordings import select_region
 from neural_data.simulation import simulate_patches
 from neurocompare import compute_neural_rdms, infer_fits
 from neurocompare.comparison.ceilings import neuron_ceilings, subject_ceilings
+from neurocompare.comparison.fit_ceilings import matched_ceilings
 from neurocompare.comparison.fit_text import sentences
 from neurocompare.comparison.layer_tests import compare_layer_profiles
 from neurocompare.representations.rdms import build_rdms, pattern_table
@@ -104,3 +106,10 @@ def test_a_missing_ceiling_has_a_reason(recorded, options, why):
         assert select_region(recorded, "AM").sizes["neuroid"] == 3
     result = fits(recorded, resample="identity", **options)
     assert re.search(f"Note: no noise ceilings: {why}", result.summary())
+
+
+def test_a_blank_subject_of_a_table_from_a_file_is_no_subject(tmp_path):
+    pd.DataFrame({"region": ["ML"], "subject": [""], "ceiling_lower": [0.5]}).to_csv(tmp_path / "c.csv", index=False)
+    recordings = pd.DataFrame({"region": ["ML"], "subject": [""]})
+    found = matched_ceilings(pd.read_csv(tmp_path / "c.csv"), recordings)
+    assert found.table["ceiling_lower"].tolist() == [0.5]

@@ -65,14 +65,14 @@ def closest(wanted: str, known: Iterable[str]) -> str:
     return f"known are {shown}" + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
 
 
-def whole_number(number: float, name: str) -> int:
-    """The number as an int, checked to be whole and at least 1.
+def whole_number(number: float, name: str, *, fewest: int = 1) -> int:
+    """The number as an int, checked to be whole and at least ``fewest``.
 
     Raises
     ------
     InputError
         If it is not; the message names it by ``name``.
     """
-    if not math.isfinite(number) or number != int(number) or number < 1:
-        raise InputError(f"{name} must be a whole number of at least 1; got {number!r}")
+    if not math.isfinite(number) or number != int(number) or number < fewest:
+        raise InputError(f"{name} must be a whole number of at least {fewest}; got {number!r}")
     return int(number)

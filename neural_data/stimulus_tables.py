@@ -5,6 +5,7 @@ Only ``stimulus_id`` is required. Without identities every stimulus is its own i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -49,14 +50,21 @@ def in_degrees(angles: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of float, of the same shape
+        NaN where an angle is missing.
     """
     angles = np.asarray(angles, dtype=float)
+    known = np.isfinite(angles)
+    if not known.all():
+        found = angles.copy()
+        found[known] = in_degrees(angles[known])
+        return found
     over, under = angles > 180 + SAME_ANGLE_DEG, angles <= -180 + SAME_ANGLE_DEG
     turned = np.where(over, angles - 360, np.where(under, angles + 360, angles))
     order = np.argsort(turned.ravel(), kind="stable")
     values = turned.ravel()[order]
     starts = np.flatnonzero(np.diff(values, prepend=-np.inf) > SAME_ANGLE_DEG)
-    for start, stop in zip(starts, [*starts[1:], len(values)], strict=True):
+    ends = np.append(starts, len(values))
+    for start, stop in itertools.pairwise(ends.tolist()):
         if values[start] != values[stop - 1]:
             values[start:stop] = _roundest(values[start:stop])
     rounded = np.empty_like(values)

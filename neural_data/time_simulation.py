@@ -151,8 +151,10 @@ def expected_courses(rates: xr.DataArray, course: TimeCourse, bins_ms: np.ndarra
     """
     if "identity" not in rates.coords:
         raise InputError("a switch from detection to identity needs the identity of every stimulus")
-    labels = [rates[name].values for name in ("category", "azimuth_deg", "elevation_deg") if name in rates.coords]
-    kinds = pd.factorize(pd.Series(list(zip(*labels, strict=True)) if labels else np.zeros(len(rates))))[0]
+    named = [name for name in ("category", "azimuth_deg", "elevation_deg") if name in rates.coords]
+    labels = pd.DataFrame({name: rates[name].values for name in named}, index=range(len(rates)))
+    # Stimuli without a view are of one kind, too.
+    kinds = labels.groupby(named, dropna=False).ngroup().to_numpy() if named else np.zeros(len(rates), dtype=int)
     values = rates.values
     shared = np.stack([values[kinds == kind].mean(axis=0) for kind in range(kinds.max() + 1)])[kinds]
     resting = course.baseline * values.mean(axis=0)

@@ -167,7 +167,7 @@ def neuron_ceilings(
                 rng=rng,
             )
             lower, (low, high) = found.value, found.interval(confidence)
-            se = found.se * (1 - lower**2)
+            se = found.value_se
         rows.append(
             _about(group)
             | {

@@ -115,7 +115,7 @@ def ceilings_of_fits(
                 with_se=with_se,
                 rng=own,
             )
-            reliability, se = estimate.value, estimate.se * (1 - estimate.value**2)
+            reliability, se = estimate.value, estimate.value_se
         found.append((reliability, root(reliability), se))
     missing = f"{', '.join(few)}; halves need {FEWEST_NEURONS}" if few else ""
     return Ceilings(pd.DataFrame(found, columns=list(CEILING_COLUMNS)), missing=missing)

@@ -153,9 +153,9 @@ def infer_fits(
         given; from subjects left out (as ``subject_ceilings``) where subjects are resampled; the result's ``notes``
         say why where neither can be had. A table of one of the two functions, with the columns ``region`` (and
         ``subject``), ``ceiling_lower`` (the reliability), ``ceiling_upper`` and, where known, ``ceiling_lower_se``, is
-        taken as it is. False or None: none, which saves about a second a
-        patch (60 stimuli, 40 neurons). If neurons are left out (jackknife), reliabilities are
-        recomputed without each part, which gives the covariance of errors of fits and ceilings.
+        taken as it is. False or None: none, which saves about a second a patch (60 stimuli, 40 neurons). If neurons
+        are left out (jackknife), reliabilities are recomputed without each part, which gives the covariance of
+        errors of fits and ceilings.
     confidence : float
         Nominal coverage of the intervals.
     device : str or None

@@ -144,6 +144,11 @@ class Reliability:
         """The reliability: expected fit of this RDM to that of as many new neurons; at most 1."""
         return float(np.tanh(self.z))
 
+    @property
+    def value_se(self) -> float:
+        """Standard error of the value, from that of its z."""
+        return self.se * (1 - self.value**2)
+
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Lower and upper end of the interval for the reliability, symmetric on the z scale."""
         half = stats.t.ppf((1 + confidence) / 2, self.df) * self.se if self.df > 0 else np.nan

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from neural_data.binned import binned_means, time_bins_of
-from neural_data.errors import InputError, closest
+from neural_data.errors import InputError, closest, whole_number
 from neural_data.recordings import regions_of, select_region, stimulus_table
 from neural_data.stimuli import StimulusSet
 from neural_data.stimulus_tables import ANGLES
@@ -32,7 +32,7 @@ from neurocompare.comparison.resampling import (
     jackknife_operator,
     leave_out,
 )
-from neurocompare.comparison.time_courses import ALPHA, LeftOut, TimeCourses, time_courses
+from neurocompare.comparison.time_courses import ALPHA, NOT_PERMUTED, LeftOut, TimeCourses, time_courses
 from neurocompare.comparison.time_tests import maximum_tests
 from neurocompare.representations.rdms import check_normalization
 
@@ -196,7 +196,7 @@ def infer_codes(
     by_subject : bool
         Whether each subject's neurons are a patch of their own.
     n_permutations : int
-        Permutations of the levels of a code, within the values of ``across``; the same in all bins.
+        Permutations of the levels of a code, within the values of ``across``; the same in all bins. 0 for no p values.
     n_draws : int
         Draws of identities and neurons with replacement, for the intervals of onsets; 0 for none.
     confidence : float
@@ -224,12 +224,16 @@ def infer_codes(
     ``across`` in place of runs).
     """
     check_normalization(normalize)
+    for number, name in ((n_draws, "n_draws"), (n_permutations, "n_permutations")):
+        whole_number(number, name, fewest=0)
     table = _labels_of(recording, stimuli)
     experiment = _experiment(table, _named(codes), identity, resample, rng)
     patches = _patches(recording, list(table.index), experiment.factors, normalize, by_subject, rng)
     of_units = None if experiment.units is None else draw_counts(experiment.n_units, n_draws, rng=rng, fewest=2)[0]
     left_out = [_left_out(patch, experiment, of_units, n_draws, rng) for patch in patches]
-    null = np.stack([_null(patches, one, experiment, n_permutations, rng) for one in experiment.codes], axis=1)
+    null: np.ndarray | str = NOT_PERMUTED
+    if n_permutations:
+        null = np.stack([_null(patches, one, experiment, n_permutations, rng) for one in experiment.codes], axis=1)
     models = pd.DataFrame(
         [
             {"code": one.code.name, "levels": one.code.levels, "across": one.code.across, "within": one.code.within}
@@ -260,7 +264,7 @@ def generalise_over_time(
     Parameters
     ----------
     recording, stimuli, identity, resample, normalize, by_subject, n_permutations, rng
-        As in :func:`infer_codes`.
+        As in :func:`infer_codes`; at least one permutation.
     code : str or Code
 
     Returns
@@ -282,6 +286,7 @@ def generalise_over_time(
     King & Dehaene (2014), Trends Cogn Sci 18:203, for generalisation across time.
     """
     check_normalization(normalize)
+    whole_number(n_permutations, "n_permutations")
     table = _labels_of(recording, stimuli)
     experiment = _experiment(table, _named([code]), identity, resample, rng)
     one = experiment.codes[0]

@@ -47,6 +47,7 @@ ONSET_COLUMNS = (
 ONSET_PAIR_COLUMNS = ("difference_ms", "se", "ci_low", "ci_high", "p", "fraction")
 ALPHA = 0.05
 """A curve has an onset if the maximum statistic rejects at this level somewhere."""
+NOT_PERMUTED = "no permutations were asked for"
 MOST_UNDEFINED = 0.05
 """Share of draws without an onset above which there is no interval."""
 

@@ -15,10 +15,10 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.binned import BinnedMeans, binned_means, one_bin, time_bins_of
-from neural_data.errors import InputError
+from neural_data.errors import InputError, whole_number
 from neural_data.recordings import regions_of, select_region
 from neural_data.rounding import is_constant
-from neurocompare.comparison.ceilings import neuron_ceilings
+from neurocompare.comparison.ceilings import neuron_ceilings, root
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
 from neurocompare.comparison.identity_tests import identity_grid, identity_null
@@ -37,7 +37,7 @@ from neurocompare.comparison.resampling import (
     jackknife_operator,
     leave_out,
 )
-from neurocompare.comparison.time_courses import LeftOut, TimeCourses, time_courses
+from neurocompare.comparison.time_courses import NOT_PERMUTED, LeftOut, TimeCourses, time_courses
 from neurocompare.representations.dissimilarities import Population
 from neurocompare.representations.rdms import check_normalization, pattern_table, rdm_table
 
@@ -116,6 +116,8 @@ def infer_fits_by_time(
     """
     find_method(method)
     check_normalization(normalize)
+    for number, name in ((n_draws, "n_draws"), (n_permutations, "n_permutations"), (n_splits, "n_splits")):
+        whole_number(number, name, fewest=0)
     bins_ms = time_bins_of(recording)
     setting = _setting(model_rdms, recording, (dissimilarity, normalize, method), resample, n_draws, rng)
     ids = [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
@@ -324,7 +326,7 @@ def _null(vectors: np.ndarray, setting: _Setting, n_permutations: int, rng: np.r
     Identities of the models are permuted in place of those of the recordings, which is the same and much less work.
     """
     if not n_permutations:
-        return "identities were not permuted"
+        return NOT_PERMUTED
     patterns = setting.patterns
     alone = "identity" not in patterns or patterns["identity"].is_unique
     try:
@@ -351,4 +353,4 @@ def _ceiling(responses: np.ndarray, setting: _Setting, n_splits: int, seed: int)
         n_splits=n_splits,
         rng=np.random.default_rng(seed),
     )
-    return found.value, float(np.sqrt(max(found.value, 0.0))), found.se * (1 - found.value**2)
+    return found.value, root(found.value), found.value_se

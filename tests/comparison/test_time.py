@@ -360,3 +360,17 @@ def test_levels_of_whole_units_are_exchanged_together_though_pairs_are_within_so
     some = np.array([0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 3])
     with pytest.raises(InputError, match="cannot be tested"):
         _Labelled(code, levels, across, some).permuted(1, np.random.default_rng(0))
+
+
+def test_without_permutations_there_are_no_p_values_and_counts_below_nothing_are_refused(switching):
+    recording = switching[0]
+    rng = np.random.default_rng(0)
+    found = infer_codes(recording, "view", n_permutations=0, n_draws=0, rng=rng)
+    table = found.to_frame()
+    assert table["p_max"].isna().all()
+    assert table["value"].notna().any()
+    for counts in ({"n_permutations": -1}, {"n_draws": -1}):
+        with pytest.raises(InputError, match="must be a whole number of at least 0"):
+            infer_codes(recording, "view", rng=rng, **counts)
+    with pytest.raises(InputError, match="n_permutations must be a whole number of at least 1"):
+        generalise_over_time(recording, "view", n_permutations=0, rng=rng)

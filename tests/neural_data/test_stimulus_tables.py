@@ -114,3 +114,10 @@ def test_a_pattern_names_what_a_folder_shows(tmp_path, caplog):
     plain = read_stimuli(tmp_path, pattern="{identity}.png")
     assert len(plain.identities) == 4
     pd.testing.assert_index_equal(plain.table.index, pd.Index(plain.identities, name="stimulus_id"))
+
+
+@pytest.mark.parametrize(
+    ("angles", "expected"), [([90, np.nan, 315], [90, np.nan, -45]), ([np.nan, np.nan], [np.nan, np.nan]), ([], [])]
+)
+def test_missing_angles_stay_missing_and_change_no_other(angles, expected):
+    np.testing.assert_array_equal(in_degrees(np.array(angles, dtype=float)), expected)

@@ -69,3 +69,13 @@ def test_gains_are_those_of_whole_trials(rates):
 def test_what_cannot_be_simulated_is_refused(rates, make, message):
     with pytest.raises(InputError, match=message):
         make(rates)
+
+
+def test_objects_without_a_view_share_what_is_detected_first():
+    names = [f"s{number}" for number in range(4)]
+    table = pd.DataFrame({"stimulus_id": names, "identity": names, "azimuth_deg": np.nan})
+    values = np.random.default_rng(0).uniform(5, 20, (4, 3))
+    units = pd.DataFrame({"neuroid_id": ["a", "b", "c"], "region": "AL"})
+    rates = make_recording(values, presentations=table, neuroids=units)
+    early = expected_courses(rates, TimeCourse(detection_ms=60, identity_ms=200, rise_ms=5), np.array([[80.0, 100.0]]))
+    assert np.ptp(early, axis=0).max() < 1e-3 * early.max()

@@ -109,7 +109,13 @@ def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
 ):
     address, workers = dask_cluster
     # Layers in shares and arguments sent once, as with many workers and large stimuli.
-    halves = lambda record, *_: [list(record.layers[:1]), list(record.layers[1:])]  # noqa: E731
+    divided = []
+
+    def halves(record, *_):
+        divided.append(record.label)
+        return [list(record.layers[:1]), list(record.layers[1:])]
+
+    monkeypatch.setattr("neurocompare.study.runner.shares_per_task", lambda *_: 2)
     monkeypatch.setattr("neurocompare.study.runner.shares_of_layers", halves)
     monkeypatch.setattr("neurocompare.study.workers.SHARED_BYTES", 1)
     overrides = {"models.0.seeds": [0, 1, 2, 3]}
@@ -129,6 +135,7 @@ def test_a_study_on_a_dask_cluster_gives_equal_bytes_though_a_worker_is_killed(
     assert workers[0].wait(timeout=5) == -signal.SIGKILL
     assert workers[1].poll() is None
     assert tables["cluster"] == tables["alone"]
+    assert len(divided) >= 4
 
 
 @pytest.mark.parametrize(("n_tasks", "n_workers", "shares"), [(0, 8, 1), (8, 8, 1), (5, 8, 1), (4, 8, 2), (1, 8, 8)])
@@ -149,16 +156,18 @@ def test_arguments_that_the_cluster_has_lost_come_with_their_tasks(dask_cluster,
     monkeypatch.setattr("neurocompare.study.workers.SHARED_BYTES", 1)
     values = list(range(1000))
     tasks = [(size_of, (values, number)) for number in range(20)]
-    scatter = _Shared._replaced
+    scatter, lost = _Shared._replaced, []
 
     def lose_it(self, value):
         found = scatter(self, value)
         if found is not value:
+            lost.append(value)
             found.cancel()
         return found
 
     monkeypatch.setattr(_Shared, "_replaced", lose_it)
     assert dict(run_tasks(tasks, n_threads=1, dask=address)) == dict.fromkeys(range(20), 1000)
+    assert lost
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):

@@ -36,6 +36,12 @@ DASK_AHEAD = 4
 """Tasks sent to a cluster at a time, per worker."""
 SHARED_BYTES = 1_000_000
 """From this size on, an argument of several tasks is sent to a cluster once."""
+LOST_MEANWHILE = (OSError, TimeoutError, LookupError, ValueError, AssertionError, concurrent.futures.CancelledError)
+"""What a cluster answers, by the moment at which it loses a worker, while it copies an argument to all of them.
+
+The scheduler's ``scatter`` of distributed 2026.8 looks up lost workers (KeyError), finds none left (ValueError), copies
+that are gone (AssertionError), or closed connections (OSError).
+"""
 Task = tuple[Callable[..., Result], tuple[object, ...]]
 """A function and its arguments."""
 Shares = tuple[list[tuple[Callable[..., Any], tuple[object, ...]]], Callable[[list[Any]], Any]]
@@ -213,8 +219,8 @@ class _Shared:
                 return value
             try:
                 (self.futures[name],) = self.client.scatter([value], broadcast=True, hash=False)
-            except (OSError, TimeoutError):
-                return value  # a worker was lost meanwhile
+            except LOST_MEANWHILE:
+                return value
         return self.futures[name]
 
 

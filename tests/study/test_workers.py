@@ -170,6 +170,21 @@ def test_arguments_that_the_cluster_has_lost_come_with_their_tasks(dask_cluster,
     assert lost
 
 
+@pytest.mark.parametrize("answer", [KeyError("tcp://127.0.0.1:1"), ValueError("no workers"), OSError("closed")])
+def test_an_argument_comes_with_its_task_while_the_cluster_loses_a_worker(answer, monkeypatch):
+    monkeypatch.setattr("neurocompare.study.workers.SHARED_BYTES", 1)
+    answers = [answer, ["the future"]]
+
+    def scatter(values, **_):
+        if isinstance(answers[0], Exception):
+            raise answers.pop(0)
+        return answers[0]
+
+    values = list(range(10))
+    shared = _Shared(SimpleNamespace(scatter=scatter), [(size_of, (values, number)) for number in range(3)])
+    assert [shared.sent((values, number))[0] for number in range(3)] == [values, "the future", "the future"]
+
+
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("neurocompare.study.workers.CONNECT_SECONDS", 1)

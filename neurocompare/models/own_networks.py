@@ -12,8 +12,13 @@ from torch import nn
 
 from neural_data.errors import InputError, closest
 from neurocompare.models.checkpoints import shipped_checkpoint
+from neurocompare.models.eccentricity import Eccentricity
 from neurocompare.models.efficientnet import EfficientNetLite0, imagenet_weights
+from neurocompare.models.equivariant import Equivariant
 from neurocompare.models.gabor import GaborC1
+from neurocompare.models.hebbian import Hebbian, train_on_rendered_faces
+from neurocompare.models.hemispheres import Hemispheres
+from neurocompare.models.low_level import LowLevel
 from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
 from neurocompare.models.small_networks import CnnSmall, Pixels
 
@@ -33,7 +38,8 @@ class OwnNetwork:
     make : callable
         Gives the module, with ``layer_names`` and ``preprocessing``.
     fit : callable or None
-        ``fit(seed)`` gives the fitted module, for networks that are fitted to images instead of starting at random.
+        ``fit(seed)`` gives the module, for networks that are fitted to images, or built from parameters that the seed
+        draws, instead of starting at random.
     pretrained : callable or None
         ``pretrained(regime)`` gives the weights of ``weights="pretrained"``, or their path; None for networks without
         trainable weights.
@@ -88,6 +94,40 @@ OWN_NETWORKS: dict[str, OwnNetwork] = {
             "principal components of the complex cells' responses to rendered faces, and their squares",
             functools.partial(PrincipalComponents, "c1"),
             fit=functools.partial(fit_to_rendered_faces, "c1"),
+        ),
+        OwnNetwork(
+            "low-level",
+            "luminance, contrast, orientations and spectral slope in windows of three sizes (Revsine et al. 2024)",
+            LowLevel,
+            fit=LowLevel,
+        ),
+        OwnNetwork(
+            "eccentricity",
+            "complex cells on a log-polar grid, and receptive fields that grow until they cross the vertical meridian",
+            Eccentricity,
+            fit=Eccentricity,
+        ),
+        OwnNetwork(
+            "hemispheres",
+            "complex cells of two hemifields, connected across the midline: weakly, fully, and pooled over space",
+            Hemispheres,
+            fit=Hemispheres,
+        ),
+        OwnNetwork(
+            "hebbian",
+            "templates learned by Oja's rule from rendered faces that turn, squared and summed (Leibo et al. 2017)",
+            Hebbian,
+            fit=train_on_rendered_faces,
+        ),
+        OwnNetwork(
+            "equivariant",
+            "convolutions with filters in mirrored pairs, pooled over space and pairs: equivariant, then invariant",
+            Equivariant,
+        ),
+        OwnNetwork(
+            "equivariant-without-pooling",
+            "the same filters in mirrored pairs, with a fully connected layer instead of the pooling",
+            functools.partial(Equivariant, pooled=False),
         ),
     )
 }

@@ -261,8 +261,8 @@ def load_model(
         A checkpoint (``.safetensors``, or a state dictionary that ``torch.load(weights_only=True)`` reads), or the
         state dictionary itself; ``"pretrained"`` for a zoo's weights, or for those that ship with this package, see
         :func:`~neurocompare.models.checkpoints.shipped_checkpoint`. None: a network loaded by name is untrained
-        (``pca`` and ``pca-c1`` are fitted to rendered faces, which depend on the seed), and a user's own module keeps
-        its weights.
+        (those fitted to rendered faces, such as ``pca`` and ``hebbian``, and those of fixed filters, such as
+        ``hemispheres``, are made from the seed), and a user's own module keeps its weights.
     regime : str or None
         Label for tables. None: ``trained`` with weights, ``untrained`` after a random start, ``fitted``, or ``as
         given`` for a user's own module that keeps its weights.

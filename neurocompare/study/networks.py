@@ -21,7 +21,7 @@ import torch
 from neural_data.errors import InputError
 from neural_data.resizing import Resizing
 from neurocompare.models.brought import NamedTransform
-from neurocompare.models.pca import PrincipalComponents
+from neurocompare.models.own_networks import OWN_NETWORKS
 from neurocompare.models.registry import Inspected, Network, is_import_path, load_model
 from neurocompare.representations.activations import resolve_layers
 from neurocompare.study.cache import Cache, step_key
@@ -84,8 +84,8 @@ class NetworkRecord:
     training : NetworkTraining or None
         None if the study does not train it.
     weights : bytes or None
-        Safetensors of a trained network (None until it is trained), and of components fitted to stimuli, as fitting
-        them again takes longer than sending them.
+        Safetensors of a trained network (None until it is trained), and of networks that are fitted to stimuli or
+        built from a seed, as fitting them again takes longer than sending them.
     inspected : Inspected or None
         Results of the test passes with these weights; None: the passes are repeated after loading.
     """
@@ -213,7 +213,8 @@ def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> Ne
     weights = checksum if training is None else training.key
     parts = [weights, repr(network.module), repr(network.preprocessing), network.name, network.regime, repr(layers)]
     parts += [str(seed), network.device.type]
-    fitted = isinstance(network.module, PrincipalComponents)
+    own = OWN_NETWORKS.get(model.name)
+    fitted = own is not None and own.fit is not None and model.weights is None
     return NetworkRecord(
         model=model,
         seed=seed,

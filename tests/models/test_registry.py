@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from neural_data import InputError
-from neurocompare.models import pca
+from neurocompare.models import hebbian, pca
 from neurocompare.models.registry import OWN_NETWORKS, Network, Preprocessing, load_model
 from neurocompare.representations.model_rdms import compute_model_rdms
 
@@ -285,6 +285,7 @@ def test_half_precision_comes_only_on_request():
 @pytest.mark.parametrize("name", sorted(OWN_NETWORKS))
 def test_our_own_networks_process_images_of_the_size_they_name(name, monkeypatch):
     monkeypatch.setattr(pca, "TRAINING_IDENTITIES", 6)
+    monkeypatch.setattr(hebbian, "TRAINING_IDENTITIES", 1)
     network = load_model(name)
     images = np.random.default_rng(0).random((2, 3, *[network.preprocessing.size] * 2), dtype=np.float32)
     assert torch.isfinite(network.forward(images)).all()

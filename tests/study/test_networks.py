@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import sys
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -31,6 +32,15 @@ def test_components_are_fitted_once_and_travel(monkeypatch):
     assert (network.regime, network.seed, network.layer_names()) == ("fitted", 3, ["scores", "energy"])
     expected = fitted.module.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in network.module.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["low-level", "eccentricity", "hemispheres"])
+def test_networks_built_from_a_seed_travel_as_they_are(name):
+    study = Study.model_construct(models=[Model(name=name, seeds=[2])])
+    (record,) = identify_networks(study, "cpu")
+    images = np.random.default_rng(0).random((2, 3, 64, 64), dtype=np.float32)
+    assert torch.equal(loaded(record).forward(images), registry.load_model(name, seed=2).forward(images))
+    assert not torch.equal(loaded(record).forward(images), registry.load_model(name).forward(images))
 
 
 def test_seeds_that_give_the_same_weights_are_refused(tmp_path, monkeypatch):

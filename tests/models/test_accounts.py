@@ -1,0 +1,220 @@
+"""Networks of the rival accounts of the face patches: what each claims holds exactly, and seeds are animals."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+
+from neural_data import InputError
+from neurocompare.models import hebbian
+from neurocompare.models.accounts import ACCOUNTS, STAGES, find_account
+from neurocompare.models.eccentricity import Eccentricity, log_polar_places
+from neurocompare.models.equivariant import Equivariant, PairedConvolution
+from neurocompare.models.hebbian import learn_by_ojas_rule, learned_components, train_on_rendered_faces
+from neurocompare.models.hemispheres import Hemispheres
+from neurocompare.models.low_level import LowLevel
+from neurocompare.models.receptive_fields import SIDE, GaborCells, Windows
+from neurocompare.models.registry import load_model
+
+
+@pytest.fixture(autouse=True)
+def few_training_faces(monkeypatch):
+    monkeypatch.setattr(hebbian, "TRAINING_IDENTITIES", 1)
+
+
+@functools.cache
+def templates(seed: int):
+    return train_on_rendered_faces(seed)
+
+
+def noise(n: int = 3, seed: int = 0) -> torch.Tensor:
+    return torch.rand(n, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(seed)) - 0.5
+
+
+def responses(module: torch.nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Response of every named layer."""
+    found: dict[str, torch.Tensor] = {}
+    handles = [
+        module.get_submodule(name).register_forward_hook(lambda _m, _i, out, name=name: found.update({name: out}))
+        for name in module.layer_names
+    ]
+    with torch.inference_mode():
+        module(images)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def test_a_gabor_cell_has_the_amplitude_of_a_complex_gabor_function():
+    centre, wavelength, degrees = np.array([5.3, -7.1]), 9.0, 30.0
+    steps = np.arange(SIDE) - (SIDE - 1) / 2
+    x, y = steps[None, :] - centre[0], steps[:, None] - centre[1]
+    sd, angle = 0.56 * wavelength, np.deg2rad(degrees)
+    wave = np.exp(2j * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / wavelength)
+    gabor = np.exp(-0.5 * (x**2 + y**2) / sd**2) * wave * 2 / (2 * np.pi * sd**2)
+    images = noise()
+    expected = np.abs((images[:, 0].double().numpy() * gabor).sum(axis=(1, 2)))
+    cells = GaborCells(centre[None], np.array([wavelength]), np.array([degrees]))
+    np.testing.assert_allclose(cells(images)[:, 0].numpy(), expected, rtol=1e-4)
+
+
+def test_a_gabor_cell_answers_its_own_grating_with_its_contrast():
+    steps = torch.arange(SIDE) - (SIDE - 1) / 2
+    grating = 0.3 * torch.cos(2 * np.pi * steps / 8 + 0.4).expand(1, 1, SIDE, SIDE)
+    cells = GaborCells(np.zeros((2, 2)), np.array([8.0, 8.0]), np.array([0.0, 90.0]))
+    own, across = cells(grating)[0].tolist()
+    assert own == pytest.approx(0.3, rel=1e-3)
+    assert across < 0.003
+
+
+def test_a_window_gives_the_weighted_mean_and_without_an_end_the_mean():
+    images = noise()
+    windows = Windows(np.array([[4.0, -9.0], [0.0, 0.0]]), np.array([6.0, np.inf]))
+    steps = np.arange(SIDE) - (SIDE - 1) / 2
+    weights = np.exp(-0.5 * ((steps[None, :] - 4) ** 2 + (steps[:, None] + 9) ** 2) / 36)
+    expected = (images[:, 0].numpy() * weights).sum(axis=(1, 2)) / weights.sum()
+    found = windows(images)[:, 0].numpy()
+    np.testing.assert_allclose(found[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(found[:, 1], images.mean(dim=(1, 2, 3)).numpy(), atol=1e-6)
+
+
+def test_low_level_statistics_of_a_grating_are_known():
+    """Whole image: mean 0.1, standard deviation 0.2 / sqrt(2) of a grating of whole periods."""
+    grating = 0.1 + 0.2 * torch.sin(2 * torch.pi * (torch.arange(SIDE) + 0.5) / 8).expand(1, 1, SIDE, SIDE)
+    mean, contrast = responses(LowLevel(), grating)["whole"][0, :2].tolist()
+    assert mean == pytest.approx(0.1, abs=1e-6)
+    assert contrast == pytest.approx(0.2 / 2**0.5, abs=1e-6)
+
+
+def test_the_spectral_slope_grows_with_the_share_of_high_frequencies():
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE), indexing="ij"))
+    frequency[0, 0] = np.inf
+    white = np.fft.rfft2(rng.standard_normal((4, SIDE, SIDE)))
+    slopes = []
+    for exponent in (1.5, 0.5):
+        images = np.fft.irfft2(white / frequency**exponent, s=(SIDE, SIDE))
+        images *= 0.2 / images.std(axis=(1, 2), keepdims=True)
+        slopes.append(responses(LowLevel(), torch.tensor(images[:, None]).float())["whole"][:, -1].mean())
+    assert slopes[1] - slopes[0] == pytest.approx(1.0, abs=0.2)
+
+
+def test_log_polar_rings_are_equally_far_apart_on_the_cortex():
+    """The integral of 1 / (e + e2) between neighbouring rings is log(1 + 3 / 1) / 4 for four rings up to 3 degrees."""
+    places = log_polar_places(4, 6, e2_deg=1.0, most_deg=3.0)
+    rings = np.unique(np.hypot(*places.T).round(9))
+    np.testing.assert_allclose(np.diff(np.log(rings + 1)), np.log(4) / 4, atol=1e-8)
+    assert rings[0] == pytest.approx(np.expm1(np.log(4) / 8))
+    np.testing.assert_allclose(places[24:], places[:24] * [-1, 1])
+
+
+def test_only_the_last_stage_of_eccentricity_pools_across_the_vertical_meridian():
+    """Right places come first among the places and among the pooled fields."""
+    module = Eccentricity()
+    for stage, crosses in (("small", False), ("middle", False), ("crossing", True)):
+        weights = getattr(module, f"{stage}_weights")
+        torch.testing.assert_close(weights.sum(dim=0), torch.ones(weights.shape[1]))
+        n_places, n_fields = (length // 2 for length in weights.shape)
+        assert (weights[n_places:, :n_fields].sum() > 0) == crosses
+
+
+def test_fully_connected_hemispheres_answer_mirror_images_alike():
+    module, images = Hemispheres(), noise()
+    direct, mirrored = responses(module, images), responses(module, images.flip(-1))
+    for layer in ("commissural", "pooled"):
+        torch.testing.assert_close(direct[layer], mirrored[layer], atol=1e-7, rtol=1e-6)
+    one, two = direct["hemifields"].chunk(2, dim=1)
+    torch.testing.assert_close(torch.cat([two, one], dim=1), mirrored["hemifields"], atol=1e-7, rtol=1e-6)
+    assert (one - two).abs().mean() > 0.1 * one.mean()
+
+
+def test_paired_convolutions_are_equivariant_and_pooling_makes_them_invariant():
+    module, images = load_model("equivariant", seed=3).module, noise()
+    direct, mirrored = responses(module, images), responses(module, images.flip(-1))
+    for layer in ("conv1", "conv2", "conv3"):
+        swapped = torch.cat(direct[layer].flip(-1).chunk(2, dim=1)[::-1], dim=1)
+        torch.testing.assert_close(mirrored[layer], swapped, atol=1e-6, rtol=1e-5)
+        assert (direct[layer] - mirrored[layer]).abs().max() > 0.1 * direct[layer].max()
+    for layer in ("pooled", "full2", "scores"):
+        torch.testing.assert_close(direct[layer], mirrored[layer], atol=1e-6, rtol=1e-5)
+
+
+def test_without_pooling_equivariant_filters_do_not_make_invariant_responses():
+    module, images = load_model("equivariant-without-pooling", seed=3).module, noise()
+    direct, mirrored = (responses(module, shown)["full1"] for shown in (images, images.flip(-1)))
+    assert (direct - mirrored).abs().mean() > 0.1 * direct.mean()
+
+
+def test_a_filter_and_its_mirror_image_make_a_pair():
+    layer = PairedConvolution(0, 1, 5)
+    image = torch.zeros(1, 1, 16, 16)
+    image[0, 0, 8, 8] = 1.0
+    with torch.inference_mode():
+        first, second = layer(image)[0]
+        alone = torch.nn.functional.conv2d(image, layer.weight.flip(-1), padding=2).relu()
+    torch.testing.assert_close(second, torch.nn.functional.max_pool2d(alone, 2)[0, 0])
+    assert not torch.equal(first, second)
+
+
+def test_ojas_rule_converges_to_the_closed_form():
+    rng = np.random.default_rng(2)
+    axes = np.linalg.qr(rng.standard_normal((12, 3)))[0].T
+    frames = rng.standard_normal((40, 3)) @ np.diag([3.0, 1.8, 1.0]) @ axes
+    learned = learn_by_ojas_rule(frames, 2, n_rounds=200, rate=0.2, rng=rng)
+    expected = learned_components(frames, 2)
+    np.testing.assert_allclose((learned * expected).sum(axis=1), 1.0, atol=2e-3)
+    np.testing.assert_allclose(np.linalg.norm(learned, axis=1), 1.0, atol=1e-2)
+
+
+def test_components_of_turning_faces_are_even_or_odd_so_their_squares_are_mirror_symmetric():
+    module = templates(0)
+    maps = module.components.reshape(len(module.components), -1, 32, 32)
+    parity = ((maps * maps.flip(-1)).sum((2, 3)) / maps.square().sum((2, 3))).numpy()
+    np.testing.assert_allclose(np.abs(parity), 1.0, atol=1e-3)
+    assert (parity.min(axis=1) < 0).all()
+    assert (parity.max(axis=1) > 0).all()
+    images = noise()
+    direct, mirrored = responses(module, images), responses(module, images.flip(-1))
+    for layer in ("squares", "energies"):
+        torch.testing.assert_close(direct[layer], mirrored[layer], atol=1e-5, rtol=1e-3)
+    assert (direct["views"] - mirrored["views"]).abs().max() > 1e-3
+
+
+def test_a_stored_view_is_recognised_and_its_energy_is_that_of_its_subspace():
+    """In its own receptive field a training image has the product 1 with itself, and energy at most 1."""
+    module = templates(0)
+    faces = hebbian.face_views(1, [0.0, 45.0], size=SIDE, seed=hebbian.TRAINING_SEED)
+    found = responses(module, hebbian.GRAY_64(faces.images(SIDE)))
+    seen = found["views"].reshape(2, len(module.fields), hebbian.N_VIEWS)
+    np.testing.assert_allclose(seen[0, :, 4], 1.0, atol=1e-4)
+    np.testing.assert_allclose(seen[1, :, 6], 1.0, atol=1e-4)
+    assert seen.max() <= 1 + 1e-4
+    assert 0.9 < found["energies"].min() <= found["energies"].max() <= 1 + 1e-4
+
+
+@pytest.mark.parametrize("name", [name for name, account in ACCOUNTS.items() if account.varies])
+def test_a_seed_is_an_animal(name):
+    def weights(seed: int) -> torch.Tensor:
+        return torch.cat([value.flatten() for value in ACCOUNTS[name].load(seed).module.state_dict().values()])
+
+    first = weights(0)
+    assert torch.equal(first, weights(0))
+    assert not torch.allclose(first, weights(1))
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_stages_are_layers_in_their_order(name):
+    account = ACCOUNTS[name]
+    assert tuple(account.stages) == STAGES
+    layers = account.load(0).layer_names()
+    places = [layers.index(layer) for layer in account.stages.values()]
+    assert places == sorted(set(places))
+
+
+def test_an_unknown_account_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="did you mean 'hebbian'"):
+        find_account("hebian")
+    assert Equivariant().layer_names[3] == "pooled"

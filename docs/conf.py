@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import shutil
 import sys
 import tomllib
+from dataclasses import fields
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import GenericAlias
+from typing import get_args
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path.insert(0, str(ROOT))
 
+from neural_data.parametric import PARAMETER_SOURCES, PatchTuning  # noqa: E402
+from neural_data.simulation import SpikeNoise  # noqa: E402
+from neural_data.stages import STAGE_SOURCES, StageTuning  # noqa: E402
 from neurocompare import __version__  # noqa: E402
+from neurocompare.measures.declaration import Measure  # noqa: E402
 
 project = "neurocompare"
 author = "neurocompare maintainers"
@@ -141,14 +151,93 @@ def write_api_pages() -> None:
 
 
 def _module_directives(name: str) -> list[str]:
-    """A module and its public names. Aliases of types are data: autodoc would ask them for a signature."""
+    """A module and its public names.
+
+    Aliases of types are data: autodoc would ask them for a signature. Constants with a long value, functions or
+    paths in them are given by their names: autodoc would print all of it, and folders of this machine.
+    """
     module, written = import_module(name), ModuleAnalyzer.for_module(name).find_attr_docs()
-    aliases = [one for one in module.__all__ if isinstance(getattr(module, one), GenericAlias)]
+    documented = [one for one in module.__all__ if ("", one) in written]
+    aliases = [one for one in documented if isinstance(getattr(module, one), GenericAlias)]
+    shortened = [one for one in documented if one not in aliases and value_in_short(getattr(module, one)) is not None]
     lines = [f".. automodule:: {name}", "   :members:"]
-    lines += [f"   :exclude-members: {', '.join(['model_config', *aliases])}"]
+    lines += [f"   :exclude-members: {', '.join(['model_config', *aliases, *shortened])}"]
     for alias in aliases:
-        lines += ["", f".. py:data:: {name}.{alias}", "", *(f"   {line}" for line in written.get(("", alias), []))]
+        lines += ["", f".. py:data:: {name}.{alias}", "", *(f"   {line}" for line in written[("", alias)])]
+    for one in shortened:
+        value, words = value_in_short(getattr(module, one)), kinds_in_words(getattr(module, one))
+        option = f"   :annotation: = {value}" if value and not words else "   :no-value:"
+        lines += [
+            "",
+            f".. autodata:: {name}.{one}",
+            option,
+            "",
+            *(f"   - ``{k}``: {text}" for k, text in words.items()),
+        ]
+    lines += [line for one in module.__all__ for line in _measure_lines(getattr(module, one))]
     return [*lines, ""]
+
+
+def kinds_in_words(value: object) -> dict[str, str]:
+    """What a constant says of each of its kinds: a text, or the label of a record; empty if any says nothing."""
+    if isinstance(value, PurePath):
+        return {}
+    named = list(value.items()) if isinstance(value, dict) else [(_name_of(one), one) for one in value]
+    texts = {str(name): _words_of(one) for name, one in named}
+    return texts if all(texts.values()) else {}
+
+
+def _words_of(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    found = [getattr(value, name, "") for name in ("about", "label", "title", "meaning", "plural")]
+    return next((text for text in found if text and isinstance(text, str)), "")
+
+
+def _measure_lines(measure: object) -> list[str]:
+    """What a measure of studies takes and gives, from its record."""
+    if not isinstance(measure, Measure):
+        return []
+    lines = ["", ".. rubric:: In a study", "", f"{measure.about[:1].upper()}{measure.about[1:]}.", ""]
+    if measure.optional:
+        lines += [f"- Computed if a study has ``[outputs]`` ``{measure.key}``."]
+    else:
+        lines += ["- Computed whenever a study has what it takes."]
+    if measure.settings is not None:
+        lines += [f"- Settings: :class:`~{measure.settings.__module__}.{measure.settings.__qualname__}`."]
+    if measure.compute is not None:
+        wanted = [f"``{one}``" for one in inspect.signature(measure.compute).parameters if one != "settings"]
+        lines += [f"- Takes {', '.join(wanted)}; see :class:`~neurocompare.measures.declaration.Things`."]
+    for table in measure.all_tables:
+        columns = ", ".join(f"``{column}``" for column in table.names)
+        lines += [f"- Gives ``tables/{table.name}.csv``. {table.about} Columns: {columns}."]
+    for figure in measure.figures:
+        lines += [f"- Draws ``figures/{figure.name}``. {' '.join(figure.caption.split())}"]
+    return lines
+
+
+def value_in_short(value: object, *, width: int = 120) -> str | None:
+    """Names in a long constant, such as ``{'corr': …}``; empty for a path, None where ``repr`` is short."""
+    if isinstance(value, PurePath):
+        return ""
+    if isinstance(value, (BaseModel, type)) or (len(repr(value)) <= width and " at 0x" not in repr(value)):
+        return None
+    if isinstance(value, dict):
+        parts, ends = [f"{key!r}: …" for key in value], "{}"
+    elif isinstance(value, (tuple, list)):
+        parts, ends = [_name_of(one) for one in value], "()"
+    else:
+        return None
+    shown = [part for k, part in enumerate(parts) if len(", ".join(parts[: k + 1])) <= width]
+    rest = [] if len(shown) == len(parts) else [f"… {len(parts)} in all"]
+    return ends[0] + ", ".join([*shown, *rest]) + ends[1]
+
+
+def _name_of(value: object) -> str:
+    for attribute in ("name", "category", "__name__"):
+        if isinstance(getattr(value, attribute, None), str):
+            return getattr(value, attribute)
+    return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 def _room_page(about: str, modules: list[str]) -> str:
@@ -236,8 +325,41 @@ def _rewrite_source(_app: object, name: str, source: list[str]) -> None:
         source[0] = rewritten(source[0], path.parent, path.parent)
 
 
+def _describe_fields(_app: object, what: str, _name: str, thing: object, _options: object, lines: list[str]) -> None:
+    """Fields of sections of study files, and of simulated tunings, have their texts in declarations."""
+    if what == "class" and "Parameters" not in lines and (texts := texts_of_fields(thing)):
+        lines += ["", "Parameters", "----------"]
+        for name, text in texts.items():
+            lines += [name, f"    {text}"]
+
+
+def texts_of_fields(thing: type) -> dict[str, str]:
+    """Text of every field of a pydantic model, or of a class whose texts are a table of its module; else empty."""
+    if issubclass(thing, BaseModel):
+        return {name: one.description or _section_of(one) for name, one in thing.model_fields.items()}
+    sources = {PatchTuning: PARAMETER_SOURCES, SpikeNoise: PARAMETER_SOURCES, StageTuning: STAGE_SOURCES}.get(thing, {})
+    return {one.name: sources[one.name] for one in fields(thing)} if sources else {}
+
+
+def _section_of(field: FieldInfo) -> str:
+    """A field without a text of its own is a section, and its class has the texts."""
+    kinds = [one for one in (field.annotation, *get_args(field.annotation)) if isinstance(one, type)]
+    section = next(one for one in kinds if issubclass(one, BaseModel))
+    return f"A section, see :class:`~{section.__module__}.{section.__qualname__}`."
+
+
+def _warn_of_machine_paths(_app: object, name: str, _template: str, context: dict, _doctree: object) -> None:
+    """No page names a folder of the machine that builds the site."""
+    text = re.sub(r"<[^>]+>", "", context.get("body", ""))
+    found = re.search(rf"(?:{'|'.join(re.escape(str(one)) for one in (ROOT, Path.home()))})(?:/[\w.]+)+", text)
+    if found:
+        logging.getLogger(__name__).warning("%s names a folder of this machine: %s", name, found[0])
+
+
 def setup(app) -> None:
     """Pages are written before Sphinx looks for them."""
     write_api_pages()
     write_study_pages()
     app.connect("source-read", _rewrite_source)
+    app.connect("html-page-context", _warn_of_machine_paths)
+    app.connect("autodoc-process-docstring", _describe_fields, priority=400)  # before numpydoc reads the sections

@@ -26,6 +26,7 @@ class BinnedMeans:
     bins_ms : array of shape (n_bins, 2)
         Start and end of every bin, ms after stimulus onset.
     stimulus_ids, neuroid_ids : tuple of str
+        Names along the second and third axis of ``values``.
     """
 
     values: np.ndarray

@@ -52,6 +52,7 @@ class Decoded:
     pixels : array of shape (height, width) or (height, width, 3)
         uint8 or uint16 from 0 to the largest value of the type, or float32 in 0..1.
     n_frames : int
+        Images in the file, above 1 for an animation; ``pixels`` is the first.
     """
 
     pixels: np.ndarray
@@ -119,6 +120,7 @@ def decode_image(content: bytes, where: str) -> Decoded:
     Parameters
     ----------
     content : bytes
+        The file, byte by byte.
     where : str
         What messages call the image.
 

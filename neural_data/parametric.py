@@ -120,11 +120,13 @@ def parametric_rates(
     Parameters
     ----------
     stimuli : StimulusSet
+        What is shown: identities and views.
     tunings : mapping of region to PatchTuning
         All with the same ``face_space_dims``.
     counts : mapping of region to int
         Neurons, spread evenly over subjects.
     subjects : sequence of str
+        Animals.
     rng : numpy.random.Generator
         Source of the face space and the neurons.
 

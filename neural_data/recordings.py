@@ -483,6 +483,7 @@ def sums_by_stimulus(stimulus_ids: np.ndarray, values: np.ndarray) -> tuple[np.n
     Parameters
     ----------
     stimulus_ids : array of shape (n_presentations,)
+        The stimulus of each presentation.
     values : array of shape (n_presentations, n_columns)
         NaN where nothing was measured.
 

@@ -94,6 +94,7 @@ def resized(image: np.ndarray, how: Resizing) -> np.ndarray:
     image : array of shape (3, height, width), float32
         Values in 0..1.
     how : Resizing
+        Size, aspect and interpolation.
 
     Returns
     -------

@@ -45,6 +45,7 @@ def first_largest(values: np.ndarray, axis: int = -1, *, resolution: float = RES
     values : array
         NaN count as the smallest.
     axis : int
+        Axis along which numbers are compared.
     resolution : float
         Numbers within this share of the largest absolute value along the axis are equal.
 
@@ -66,7 +67,9 @@ def is_constant(values: np.ndarray, axis: int = -1, *, resolution: float = ROUND
     Parameters
     ----------
     values : array
+        Numbers of any shape.
     axis : int
+        Axis along which numbers are compared.
     resolution : float
         Largest spread that counts as constant, relative to the largest absolute value along the axis.
 

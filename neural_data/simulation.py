@@ -111,7 +111,7 @@ def simulate_rates(
 ) -> xr.DataArray:
     """Expected rates of simulated patches, without noise: the truth behind :func:`simulate_patches`.
 
-    Parameters are those of :func:`simulate_patches`.
+    Each parameter as in :func:`simulate_patches`.
 
     Returns
     -------
@@ -168,6 +168,7 @@ def simulate_again(
     stimuli : StimulusSet
         What was shown.
     regions : str or sequence of str
+        Patches of the recording to simulate anew.
     n_neurons : int
         Neurons in each region.
     rng : numpy.random.Generator

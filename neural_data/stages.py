@@ -174,14 +174,17 @@ def stage_rates(
     Parameters
     ----------
     stimuli : StimulusSet
+        What is shown: identities and views.
     region : str
         Label of the patch.
     tuning : StageTuning
+        Shares of view and identity, and tuning widths of the stage.
     n_neurons : int
         Spread evenly over subjects.
     coordinates : array of shape (n_identities, n_coordinates)
         From :func:`identity_coordinates`.
     subjects : sequence of str
+        Animals.
     rng : numpy.random.Generator
         Source of the neurons.
 
@@ -239,7 +242,9 @@ def draw_neurons(
     Parameters
     ----------
     region : str
+        Label of the patch.
     tuning : StageTuning or PatchTuning
+        Distributions that the parameters are drawn from.
     subjects : sequence of str
         Neurons are spread evenly over them.
     azimuths_deg : array of shape (n_neurons,)
@@ -247,6 +252,7 @@ def draw_neurons(
     shares : mapping of str to (mean, standard deviation)
         Parameters that vary over neurons, clipped to 0..1.
     rng : numpy.random.Generator
+        Source of the parameters.
 
     Returns
     -------

@@ -142,7 +142,9 @@ def expected_courses(rates: xr.DataArray, course: TimeCourse, bins_ms: np.ndarra
     rates : xarray.DataArray
         See :func:`simulate_over_time`.
     course : TimeCourse
+        Latency, rise and fall of the responses.
     bins_ms : array of shape (n_bins, 2)
+        Start and end of every bin, ms after stimulus onset.
 
     Raises
     ------

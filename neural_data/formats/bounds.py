@@ -53,6 +53,7 @@ def checked_file(path: str | Path, what: str = "file") -> Path:
     Parameters
     ----------
     path : str or Path
+        The file, as the user gave it.
     what : str
         What messages call the file: ``no such {what}``.
 
@@ -114,6 +115,7 @@ def visible_files(folder: str | Path, *, suffixes: Collection[str] | None = None
     Parameters
     ----------
     folder : str or Path
+        An existing folder.
     suffixes : collection of str or None
         File name extensions in lower case, such as ``.mat``; None lists all files.
     deep : bool
@@ -237,7 +239,9 @@ def read_member(archive: zipfile.ZipFile, name: str, where: str, *, largest: int
     Parameters
     ----------
     archive : zipfile.ZipFile
+        The zip, open for reading.
     name : str
+        Path of the member inside the zip.
     where : str
         What messages call the member.
     largest : int

@@ -62,6 +62,7 @@ class Cells:
     lines : array of shape (n_rows,), int
         Line of the file on which each row ends.
     delimiter : str
+        Character between the cells of a line.
     notes : tuple of str
         Assumptions made in reading, for the user.
     """
@@ -78,6 +79,7 @@ def read_cells(path: Path, what: str = "table", *, heads: bool | None = True) ->
     Parameters
     ----------
     path : Path
+        The text file.
     what : str
         What messages call it.
     heads : bool or None
@@ -146,7 +148,9 @@ def numbers_in(
     Parameters
     ----------
     cells : Cells
+        The table, from :func:`read_cells`.
     columns : sequence of str
+        Columns that hold numbers.
     path : Path
         For messages.
     decimal : {".", ","} or None

@@ -25,6 +25,7 @@ class Candidate:
     Parameters
     ----------
     path : Path
+        The file or folder.
     kind : {"folder", "matlab", "hdf5", "netcdf3", "parquet", "text"}
         Type of container, from the first bytes.
     names : tuple of str

@@ -37,6 +37,7 @@ def closed_hdf5(path: Path, *, what: str = "an HDF5 file") -> Iterator[h5py.File
     Parameters
     ----------
     path : Path
+        The file.
     what : str
         Type of file, for the message ``not readable as {what}``.
 

@@ -40,6 +40,7 @@ def read(path: Path, options: ReadOptions) -> xr.DataArray:
     Parameters
     ----------
     path : Path
+        The file.
     options : ReadOptions
         ``variables``: ``responses`` and ``stimulus_id`` are needed (``stimulus_id`` not where ``stimuli`` are given in
         the order of the rows); ``neuroid_id``, ``region``, ``subject``, ``repetition``, ``time_bin_start``,

@@ -36,7 +36,7 @@ BIN_COLUMNS = ("time_bin_start", "time_bin_end")
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Options of :func:`~neural_data.formats.files.read_recording`; None leaves the choice to the file."""
+    """Options of reading, each field as in :func:`~neural_data.formats.files.read_recording`."""
 
     stimulus: str | None = None
     window_ms: tuple[float, float] | None = None

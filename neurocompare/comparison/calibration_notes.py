@@ -26,6 +26,7 @@ def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.n
     factors : sequence of str
         What was resampled.
     variance : {"jackknife", "bootstrap"}
+        Where standard errors come from.
     sizes : mapping of str to integer array
         Units of each factor, by recording.
 

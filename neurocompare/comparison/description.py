@@ -205,7 +205,9 @@ def needed(reliability: float, n_units: int, target: float) -> float:
     reliability : float
         Reliability of the RDM of ``n_units`` neurons or repetitions.
     n_units : int
+        Neurons (or repetitions) that there are.
     target : float
+        Reliability that is wanted, between 0 and 1.
 
     Returns
     -------

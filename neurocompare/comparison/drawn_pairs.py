@@ -27,6 +27,7 @@ class Pairs:
     Parameters
     ----------
     n_stimuli : int
+        Stimuli of the RDMs.
     measured : integer array of shape (n_pairs,)
         Positions of the measured pairs in the whole upper triangle, ascending.
     clusters : integer array of shape (n_stimuli,) or None

@@ -89,9 +89,13 @@ class EncodingResult:
     penalties : array of shape (n_models, n_patches)
         Median penalty over folds and neurons.
     settings : Encoding
+        Settings of the regressions.
+    across : str
+        What is held out together, a name in :data:`ACROSS`.
     n_folds : int
         Folds there are.
     notes : tuple of str
+        What a reader of the scores must know, in sentences.
     """
 
     pooled: FitResult
@@ -142,6 +146,7 @@ def infer_encoding(
     recording : xarray.DataArray or mapping
         See ``patch_responses``; every neuron has a response to every stimulus.
     settings : Encoding
+        Settings of the regressions; None takes the defaults.
     resample : str, sequence of str or None
         As in ``infer_fits``, without subjects.
     joint : mapping of str to sequence of int, or None
@@ -209,6 +214,7 @@ def encode_patches(
     patches : sequence of PatchResponses
         Stimuli in the order of the model RDMs.
     factors : tuple of str
+        What is resampled: names in ``resampling.FACTORS``.
     sizes : (int, int)
         Draws and permutations.
     samples : sequence of int or None
@@ -279,7 +285,19 @@ def _mixtures(n_bands: int, n_random: int, rng: np.random.Generator) -> np.ndarr
 
 @dataclass(frozen=True)
 class Cell:
-    """Scores of one layer and patch: per neuron without each part (last row: all), draws, permutations, penalties."""
+    """Scores of one layer and patch: per neuron without each part (last row: all), draws, permutations, penalties.
+
+    Parameters
+    ----------
+    scores : array of shape (n_parts + 1, n_neurons)
+        Without each part of the stimuli; the last row is of all stimuli.
+    draws : array of shape (n_draws,)
+        Mean over the neurons, on draws of stimuli and neurons.
+    null : array of shape (n_permutations,) or None
+        Mean over the neurons, with permuted identities; None without permutations.
+    penalties : array of shape (n_neurons,)
+        Median penalty over folds.
+    """
 
     scores: np.ndarray
     draws: np.ndarray
@@ -396,7 +414,27 @@ def pooled_result(
     populations: list[ResampledPatch],
     confidence: float,
 ) -> EncodingResult:
-    """Result from the scores of every model (row) and patch (column), see :func:`infer_encoding`."""
+    """Result from the scores of every model (row) and patch (column), see :func:`infer_encoding`.
+
+    Parameters
+    ----------
+    cells : list of lists of Cell
+        Scores of every model, by patch.
+    models : pandas.DataFrame
+        Labels of the models.
+    settings : Encoding
+        Settings of the regressions.
+    across : str
+        What is held out together.
+    patterns : pandas.DataFrame
+        One row per stimulus.
+    design : Design
+        From :func:`design_of`.
+    populations : list of ResampledPatch
+        From :func:`neurons_of`, one a patch.
+    confidence : float
+        Nominal coverage of the intervals.
+    """
     tables = []
     for r, neurons in enumerate(populations):
         of_layers = [_means_of_parts(row[r].scores, neurons.kept) for row in cells]

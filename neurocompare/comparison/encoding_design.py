@@ -107,7 +107,9 @@ class Design:
     Parameters
     ----------
     folds : integer array of shape (n_stimuli,)
+        Fold of each stimulus.
     factors : tuple of str
+        What is resampled: names in ``resampling.FACTORS``.
     left_out : boolean array of shape (n_parts, n_stimuli)
         Stimuli left out with each part of the identities; no rows if they are not resampled.
     operator : array or None
@@ -116,6 +118,8 @@ class Design:
         Draws of identities; ones if they are not resampled.
     orders : integer array of shape (n_permutations, n_stimuli), or str
         Orders of the responses under permuted identities; or why there are none.
+    n_redrawn : dict of str to int
+        Draws of each factor that held too few different units, and were drawn again.
     """
 
     folds: np.ndarray
@@ -139,6 +143,7 @@ class ResampledPatch:
     Parameters
     ----------
     patch : PatchResponses
+        Responses of the neurons.
     scaled : array of shape (n_stimuli, n_neurons)
         Responses at unit variance.
     kept : array of shape (n_parts + 1, n_neurons)
@@ -146,7 +151,9 @@ class ResampledPatch:
     operators : list of array
         One jackknife operator; none if neurons are not resampled.
     counts : array of shape (n_draws, n_neurons)
+        How often each neuron was drawn.
     reliability : array of shape (n_pattern_parts + 1, n_neurons)
+        Reliability of each neuron, or its root, without each part of the identities; of all in the last row.
     """
 
     patch: PatchResponses
@@ -182,14 +189,17 @@ def design_of(
     Parameters
     ----------
     settings : Encoding
+        Settings of the regressions.
     across : str
         Name in :data:`ACROSS`.
     patterns : pandas.DataFrame
         One row per stimulus.
     factors : tuple of str
+        What is resampled: names in ``resampling.FACTORS``.
     sizes : (int, int)
         Draws, and permutations of identities; 0 permutations leave them out.
     rng : numpy.random.Generator
+        Source of folds, parts, draws and permutations.
 
     Raises
     ------
@@ -235,7 +245,21 @@ def _known(patterns: pd.DataFrame, name: str) -> pd.Series:
 def neurons_of(
     patch: PatchResponses, design: Design, n_draws: int, root: bool, rng: np.random.Generator
 ) -> ResampledPatch:
-    """Resampling of a patch's neurons; reliabilities are roots of them where the score asks for it."""
+    """Resampling of a patch's neurons; reliabilities are roots of them where the score asks for it.
+
+    Parameters
+    ----------
+    patch : PatchResponses
+        Responses of the neurons.
+    design : Design
+        What is held out, left out and drawn, from :func:`design_of`.
+    n_draws : int
+        Draws of the neurons.
+    root : bool
+        Whether the score of a true model is the root of the reliability.
+    rng : numpy.random.Generator
+        Source of parts, draws and halves of trials.
+    """
     n_neurons = patch.responses.shape[1]
     kept, operators, counts = np.ones((1, n_neurons)), [], np.ones((n_draws, n_neurons))
     for name in factors_along("neurons", design.factors):

@@ -66,6 +66,7 @@ def compare_with_animals(
     correction : {"bh", "holm", "none"}
         Over the layers, within an animal's patch.
     rng : numpy.random.Generator
+        Source of the random assignment of identities and neurons to the parts that are left out.
 
     Returns
     -------

@@ -34,6 +34,7 @@ def p_equal(difference: np.ndarray, se: np.ndarray, df: np.ndarray | float, marg
     Parameters
     ----------
     difference, se : arrays of one shape
+        Estimated differences, and their standard errors.
     df : array or float
         Degrees of freedom.
     margin : float
@@ -65,7 +66,9 @@ def conclusions(p: np.ndarray, p_within: np.ndarray, margin: float, confidence: 
     p, p_within : arrays of one shape
         Corrected p values of the difference against 0, and of :func:`p_equal`.
     margin : float
+        Smallest difference that matters, above 0.
     confidence : float
+        Coverage of intervals; tests are at 1 - ``confidence``.
 
     Returns
     -------

@@ -66,6 +66,7 @@ def ceilings_of_fits(
     Parameters
     ----------
     experiment : Experiment
+        The data, and what is resampled.
     model_rdms, neural_rdms, recording
         As in :func:`~neurocompare.comparison.inference.infer_fits`.
     recordings : pandas.DataFrame

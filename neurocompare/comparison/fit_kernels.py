@@ -93,6 +93,7 @@ def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.nd
     Parameters
     ----------
     kernel : Kernel
+        Made from all model and neural vectors.
     pairs : Pairs
         The pairs that the kernel was made with.
     counts : integer array of shape (n_draws, n_stimuli)
@@ -113,7 +114,17 @@ def fits_of_block(kernel: Kernel, pairs: Pairs, counts: np.ndarray, drawn: np.nd
 
 
 class ProductKernel:
-    """Cosine of the angle between weighted vectors: centred, whitened, both or neither."""
+    """Cosine of the angle between weighted vectors: centred, whitened, both or neither.
+
+    Parameters
+    ----------
+    models, recordings, pairs, device
+        See :class:`Kernel`.
+    centred : bool
+        Whether vectors lose their weighted means first: correlation.
+    whitened : bool
+        Whether pairs are whitened by their covariance under no effect (``corr_cov``, ``cosine_cov``).
+    """
 
     def __init__(
         self,
@@ -275,7 +286,9 @@ def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *,
     first, second : arrays of shape (n_rdms, n_pairs)
         Settled vectors.
     weights : array of shape (n_draws, n_pairs)
+        Weight of every pair in each draw.
     centred : bool
+        Whether vectors lose their weighted means first: correlation in place of cosine.
 
     Returns
     -------
@@ -293,7 +306,15 @@ def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *,
 def rank_kernel(
     models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, device: str | None, *, tie_free: bool
 ) -> Kernel:
-    """Spearman's rho, or rho-a where ``tie_free``: compiled for the processor, in torch for a device."""
+    """Spearman's rho, or rho-a where ``tie_free``: compiled for the processor, in torch for a device.
+
+    Parameters
+    ----------
+    models, recordings, pairs, device
+        See :class:`Kernel`.
+    tie_free : bool
+        Whether ties are not corrected for (rho-a).
+    """
     if device is not None:
         return _SortedRankKernel(models, recordings, pairs, device, tie_free)
 
@@ -308,7 +329,13 @@ def rank_kernel(
 
 
 def tau_kernel(models: np.ndarray, recordings: np.ndarray | None, pairs: Pairs, _device: str | None) -> Kernel:
-    """Kendall's tau-a, always on the processor."""
+    """Kendall's tau-a, always on the processor.
+
+    Parameters
+    ----------
+    models, recordings, pairs, _device
+        See :class:`Kernel`.
+    """
 
     def tau(*ranked: object) -> np.ndarray:
         from neurocompare.comparison.rank_kernels import tau_a_of_draws

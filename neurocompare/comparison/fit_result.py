@@ -58,6 +58,14 @@ class FitResult:
         Number of units of each factor: stimuli, identities, neurons, subjects.
     factors : tuple of str
         Resampled factors.
+    method, dissimilarity : str
+        How RDMs were compared, and the dissimilarity of the neural RDMs.
+    n_stimuli, n_identities : int, int or None
+        Stimuli of the RDMs, and identities among them; None if they are not known.
+    n_neurons : array of shape (n_recordings,)
+        Neurons of each recording; NaN if they are not known.
+    n_redrawn : dict of str to int
+        Draws of each factor that held too few different units, and were drawn again.
     ceilings : pandas.DataFrame or None
         Columns ``ceiling_lower, ceiling_upper, ceiling_lower_se``, one row per recording.
     ceilings_over : {"neurons", "subjects"}
@@ -71,6 +79,8 @@ class FitResult:
         Fits to recordings with identities permuted and views kept; or a text, why there are none.
     control : tuple of str
         Controls partialled out of models and recordings, see ``controls``.
+    confidence : float
+        Nominal coverage of the intervals.
     """
 
     models: pd.DataFrame
@@ -235,7 +245,12 @@ class FitResult:
     ) -> FitResult:
         """The same result for another statistic instead of fits, without ceilings and permutations of identities.
 
-        Arrays as in the class; ``models`` if the rows of the statistic are not the models.
+        Parameters
+        ----------
+        estimates, draws, deviations
+            As in the class.
+        models : pandas.DataFrame or None
+            Labels of the rows of the statistic, if they are not the models.
         """
         return replace(
             self,

@@ -68,6 +68,7 @@ def sentences(result: FitResult) -> list[str]:
     Parameters
     ----------
     result : FitResult
+        From ``infer_fits``.
 
     Returns
     -------

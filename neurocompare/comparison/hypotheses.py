@@ -48,6 +48,7 @@ def decide(
     Parameters
     ----------
     hypotheses : sequence of Hypothesis
+        In the order of the rows of the result.
     tables : mapping of str to pandas.DataFrame
         By table name, as in the hypotheses.
     correction : {"holm", "bh", "none"}

@@ -89,6 +89,7 @@ def mean_outcome(values: np.ndarray, *, null: float = 0.0, alpha: float = 0.05) 
     Parameters
     ----------
     values : array of shape (n_units,)
+        One value per independent unit, such as an exemplar.
     null, alpha : float
         Null value, and 1 - coverage of the interval.
 
@@ -143,6 +144,7 @@ def pearson_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.0
     Parameters
     ----------
     first, second : arrays of shape (n_units,)
+        Two values of each unit.
     alpha : float
         1 - coverage of the interval.
 
@@ -186,7 +188,9 @@ def peak_outcome(peak: np.ndarray, others: np.ndarray, *, alpha: float = 0.05) -
     Parameters
     ----------
     peak : array of shape (n_units,)
+        Values of the condition that should lie above.
     others : array of shape (n_units, n_conditions)
+        Values of the other conditions, of the same units.
     alpha : float
         1 - coverage of the interval.
 

@@ -128,11 +128,13 @@ def identity_null(
     statistic : callable
         From RDM vectors (n_rdms, n_pairs) to an array (n_statistics, n_rdms): of each RDM by itself.
     recordings : array of shape (n_recordings, n_pairs)
+        RDM vectors of the recordings.
     places : integer array of shape (n_identities, n_views)
         From :func:`identity_grid`.
     n_permutations : int
         Number of permutations; if fewer exist, all of them except the identity permutation.
     rng : numpy.random.Generator
+        Source of the permutations.
 
     Returns
     -------
@@ -161,6 +163,7 @@ def identity_orders(places: np.ndarray, n_permutations: int, *, rng: np.random.G
     n_permutations : int
         Number of permutations; if fewer exist, all of them except the identity permutation.
     rng : numpy.random.Generator
+        Source of the permutations.
     """
     n_identities = len(places)
     if math.factorial(n_identities) - 1 <= n_permutations:

@@ -250,6 +250,7 @@ def infer_experiment(
     models, recordings : pandas.DataFrame
         Labels of the rows and of the columns of the fits.
     uncertainty : Uncertainty
+        Variance, number of draws and permutations, and confidence.
     ceilings : Ceilings
         From ``fit_ceilings``.
     progress, rng
@@ -414,6 +415,7 @@ def jackknife_result(
     Parameters
     ----------
     experiment : Experiment
+        The data, and what is resampled.
     models, recordings : pandas.DataFrame
         Labels of the rows and of the columns of the statistic.
     statistic : callable or None

@@ -129,6 +129,7 @@ def profile_notes(result: FitResult) -> tuple[str, ...]:
     Parameters
     ----------
     result : FitResult
+        From ``infer_fits``.
 
     Returns
     -------
@@ -292,8 +293,16 @@ def cross_validated_best_layer(
 def deal_folds(identity: np.ndarray, n_folds: int, n_splits: int, rng: np.random.Generator) -> np.ndarray:
     """Fold of each stimulus in each split, (n_splits, n_stimuli); identities stay together, at least two per fold.
 
-    ``identity`` numbers the identities of the stimuli from 0. Fewer identities than ``2 * n_folds`` make fewer folds;
-    fewer than four are refused.
+    Parameters
+    ----------
+    identity : integer array of shape (n_stimuli,)
+        Identity of each stimulus, numbered from 0; fewer than four identities are refused.
+    n_folds : int
+        Folds of a split; fewer identities than twice as many make fewer folds.
+    n_splits : int
+        Random splits.
+    rng : numpy.random.Generator
+        Source of the splits.
     """
     n_identities = int(identity.max()) + 1
     n_folds = min(n_folds, n_identities // FEWEST_IDENTITIES_A_FOLD)

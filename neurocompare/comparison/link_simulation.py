@@ -116,6 +116,7 @@ def recover_layers(
     patterns : pandas.DataFrame
         One row per stimulus, indexed by ``stimulus_id``; columns ``identity`` and ``azimuth_deg`` where known.
     simulation : Simulation
+        Neurons, repetitions, noise and number of experiments.
     kinds : sequence of str
         Names in :data:`SIMULATED_LINKS`.
     links : sequence of str
@@ -123,6 +124,7 @@ def recover_layers(
     normalize : {"zscore", None}
         Of the units that are compared, as in ``compute_model_rdms``; neurons are made from z-scored units.
     rng : numpy.random.Generator
+        Source of neurons and noise.
 
     Returns
     -------

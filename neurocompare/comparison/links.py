@@ -305,6 +305,7 @@ def compare_links(
     Parameters
     ----------
     inputs : LinkInputs
+        Distances and RDMs of the layers, and for matching their units.
     recording : xarray.DataArray or mapping
         As in ``infer_encoding``; noise covariances need repeated trials.
     links : sequence of str

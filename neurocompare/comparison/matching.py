@@ -122,6 +122,7 @@ def match_units(units: np.ndarray, neurons: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     units, neurons : arrays of shape (n_stimuli, n_units) and (n_stimuli, n_neurons)
+        Responses to the same stimuli, in the same order.
 
     Returns
     -------

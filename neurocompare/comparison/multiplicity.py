@@ -24,6 +24,7 @@ def share_at_least(null: np.ndarray, observed: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     null : array of shape (n_draws, ...)
+        Values under the null hypothesis, one row per draw.
     observed : array of shape (...)
         Values equal but for rounding count as equal: a permutation can give the same RDM.
 
@@ -54,6 +55,7 @@ def adjust(
     Parameters
     ----------
     p : array of shape (n_tests,)
+        P values before correction.
     correction : {"bh", "holm", "max", "none"}
         ``max`` compares each statistic with the maximum of every draw, studentised over draws (single step).
     statistics : array of shape (n_tests,) or None

@@ -43,6 +43,7 @@ class PatchResponses:
     region, subject : str
         ``subject`` is empty if the neurons of all subjects are taken together.
     neuroid_ids : tuple of str
+        Names of the neurons.
     responses : array of shape (n_stimuli, n_neurons)
         Mean responses; every neuron varies over the stimuli.
     trials : array of shape (n_repetitions, n_stimuli, n_neurons) or None
@@ -205,6 +206,7 @@ def neuron_reliabilities(
     Parameters
     ----------
     patch : PatchResponses
+        Responses of the neurons, with single trials.
     weights : array of shape (n_draws, n_stimuli)
         How often each stimulus counts.
     folds : integer array of shape (n_stimuli,)
@@ -212,6 +214,7 @@ def neuron_reliabilities(
     n_splits : int
         Random splits of the trials, whose correlations are averaged.
     rng : numpy.random.Generator
+        Source of the splits.
 
     Returns
     -------

@@ -175,6 +175,7 @@ def simulate_readers(
     units : array of shape (n_stimuli, n_units)
         Activations of the layer.
     n_neurons : int
+        Neurons to simulate.
     noise : float
         Standard deviation of a mean response over that of the neurons' true responses to the stimuli (root mean square
         over neurons).

@@ -52,7 +52,9 @@ class Experiment:
     factors : tuple of str
         Resampled factors, that of stimuli first; see ``resampling.FACTORS``.
     models : array of shape (n_models, n_pairs)
+        RDM vectors of the models.
     recordings : array of shape (n_rdms, n_pairs)
+        RDM vectors of the recordings.
     groups : list of integer arrays
         Rows of ``recordings`` for each recording of the result: one RDM, or those of all subjects of a region.
     populations : list of arrays of shape (n_stimuli, n_neurons)
@@ -61,6 +63,7 @@ class Experiment:
         Unit of the stimuli's factor that each stimulus belongs to (its identity), numbered from 0; empty if stimuli
         are not resampled.
     n_stimuli : int
+        Stimuli of the RDMs.
     dissimilarity, method, within_identity, device : str
         As in ``inference.infer_fits``.
     patterns : pandas.DataFrame
@@ -133,7 +136,9 @@ def resample_fits(
     Parameters
     ----------
     experiment : Experiment
+        The data, and what is resampled.
     n_draws : int
+        Draws of each factor, and of all together.
     only_joint : bool
         With crossed factors, draw them only jointly, not each alone.
     rng : numpy.random.Generator
@@ -199,6 +204,7 @@ def jackknife_deviations(
     Parameters
     ----------
     experiment : Experiment
+        The data, and what is left out.
     statistic : callable or None
         Statistic to jackknife, from recordings (n_rdms, n_pairs) and counts (n_counts, n_stimuli) to an array
         (n_counts, n_statistics, n_rdms). None takes the fits of all models.
@@ -271,6 +277,7 @@ def crossed_deviations(
     groups : list of integer arrays
         Populations of each row of the result.
     factors : tuple of str
+        Names of the factors that were left out, that of stimuli first.
 
     Returns
     -------

@@ -60,7 +60,9 @@ def draw_halves(part: np.ndarray, n_splits: int, rng: np.random.Generator) -> Ha
     part : integer array of shape (n_neurons,)
         Part that each neuron belongs to, numbered from 0.
     n_splits : int
+        Random splits of the neurons.
     rng : numpy.random.Generator
+        Source of the splits.
     """
     n_parts = int(part.max()) + 1
     of_place = np.arange(n_parts) * 4 // n_parts
@@ -207,6 +209,7 @@ def reliability_z(
     Parameters
     ----------
     parts : PartRdms
+        RDMs of the neurons with and without each part.
     halves : Halves
         Of the same parts.
     method : str

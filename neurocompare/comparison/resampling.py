@@ -141,6 +141,7 @@ def draw_counts(n_units: int, n_draws: int, *, rng: np.random.Generator, fewest:
     Parameters
     ----------
     n_units, n_draws : int
+        Units that there are, which is also the size of a draw, and number of draws.
     rng : numpy.random.Generator
         Source of the draws.
     fewest : int
@@ -182,6 +183,7 @@ def draw_stimuli(
     codes : integer array of shape (n_stimuli,)
         Unit that each stimulus belongs to, numbered from 0.
     n_draws : int
+        Number of draws.
     rng : numpy.random.Generator
         Source of the draws.
 
@@ -202,6 +204,7 @@ def leave_out(n_units: int, n_parts: int, *, rng: np.random.Generator) -> tuple[
     Parameters
     ----------
     n_units : int
+        Units that there are.
     n_parts : int
         Parts to make, at most as many as units; see :meth:`Factor.parts`.
     rng : numpy.random.Generator

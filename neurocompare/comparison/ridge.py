@@ -185,7 +185,13 @@ def operator_of(outer: Sequence[OuterFold], chosen: Sequence[int] | np.ndarray) 
 
 
 def plain_scores(score: Score, responses: np.ndarray, predictions: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    """:func:`weighted_scores` with all stimuli weighted alike, (n_targets,); responses must be centred and scaled."""
+    """:func:`weighted_scores` with all stimuli weighted alike, (n_targets,); responses must be centred and scaled.
+
+    Parameters
+    ----------
+    score, responses, predictions, folds
+        As there.
+    """
     member = (folds == np.arange(int(folds.max()) + 1)[:, None]).astype(float)
     sizes = member.sum(axis=1)
     of_y, of_f = member @ responses, member @ predictions
@@ -205,9 +211,11 @@ def predict(outer: Sequence[OuterFold], chosen: np.ndarray, responses: np.ndarra
     Parameters
     ----------
     outer : sequence of OuterFold
+        The folds, each with its regressions.
     chosen : integer array of shape (n_folds, n_targets)
         Candidate of each fold and target.
     responses : array of shape (n_stimuli, n_targets)
+        Measured responses; those of a fold are not used for its predictions.
 
     Returns
     -------
@@ -265,7 +273,9 @@ def weighted_scores(
     Parameters
     ----------
     score : Score
+        One of :data:`SCORES`.
     responses, predictions : arrays of shape (n_stimuli, n_targets)
+        Measured responses, and held-out predictions of them.
     weights : array of shape (n_draws, n_stimuli)
         How often each stimulus counts.
     folds : integer array of shape (n_stimuli,)

@@ -193,6 +193,7 @@ def permutation_p(values: Float[np.ndarray, "units tests"], permutations: Permut
     values : array of shape (n_units, n_tests)
         Differences within seeds, or networks of the first regime and then those of the second.
     permutations : Permutations
+        From :func:`permutations_of`.
 
     Returns
     -------
@@ -211,6 +212,7 @@ def largest_p(values: Float[np.ndarray, "units tests"], permutations: Permutatio
     values : array of shape (n_units, n_tests)
         As in :func:`permutation_p`; a row is a whole profile and stays together.
     permutations : Permutations
+        From :func:`permutations_of`.
 
     Returns
     -------

@@ -51,6 +51,7 @@ class Code:
     Parameters
     ----------
     name : str
+        Name, as in tables and study files.
     levels : str
         Column of the stimuli whose values are told apart; ``view`` is azimuth and elevation together.
     across : str
@@ -266,6 +267,7 @@ def generalise_over_time(
     recording, stimuli, identity, resample, normalize, by_subject, n_permutations, rng
         As in :func:`infer_codes`; at least one permutation.
     code : str or Code
+        The code: a name in :data:`CODES`, or one's own.
 
     Returns
     -------

@@ -89,6 +89,7 @@ class TimeCourses:
     patches : pandas.DataFrame
         Columns ``region, subject``.
     bins_ms : array of shape (n_bins, 2)
+        Start and end of every bin, ms after stimulus onset.
     left_out : list of LeftOut
         One per patch; empty if only the errors of ``result`` are known, and then there are no onsets.
     operator : array or None
@@ -96,6 +97,7 @@ class TimeCourses:
     naming : tuple of str
         Columns of ``result.models`` that name the rows.
     notes : tuple of str
+        What a reader of the courses must know, in sentences.
     """
 
     result: FitResult
@@ -225,6 +227,7 @@ class TimeCourses:
         Parameters
         ----------
         fraction : float
+            Share of a course's peak at which it counts as begun, between 0 and 1.
 
         Returns
         -------

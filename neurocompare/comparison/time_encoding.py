@@ -56,6 +56,7 @@ def infer_encoding_by_time(
     confidence : float
         Nominal coverage of the intervals.
     rng : numpy.random.Generator
+        Source of folds, parts and permutations.
 
     Returns
     -------

@@ -103,6 +103,7 @@ def infer_fits_by_time(
     n_splits : int
         Random halves of the neurons for the reliability of each bin; 0 for none.
     rng : numpy.random.Generator
+        Source of parts, draws, permutations and halves.
 
     Returns
     -------

@@ -53,7 +53,9 @@ def studentised(observed: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.
     Parameters
     ----------
     observed : array of shape (...)
+        Statistics of the data.
     null : array of shape (n_permutations, ...)
+        The same statistics under permutations.
 
     Returns
     -------
@@ -74,6 +76,7 @@ def maximum_tests(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     observed : array of shape (n_layers, n_bins)
+        Scores of the data.
     null : array of shape (n_permutations, n_layers, n_bins)
         The same permutation in all layers and bins.
 
@@ -104,6 +107,7 @@ def cluster_tests(
     observed : array of shape (n_layers, n_bins)
         Layers in order of computation, bins in order of time.
     null : array of shape (n_permutations, n_layers, n_bins)
+        The same scores under permutations; each permutation is the same in all layers and bins.
     joined : boolean array of shape (n_layers,) or None
         Whether each layer neighbours the one before it (is the next of the same network); None: all do.
     cluster_p : float

@@ -42,6 +42,7 @@ def neuron_tuning(
     Parameters
     ----------
     population : Population
+        Responses of the neurons of one region.
     positions : integer array of shape (n_identities, n_views), or None
         Where each view of each identity stands in the responses; None where views are not known.
     azimuths_deg : array of shape (n_views,) or None

@@ -1,4 +1,10 @@
-"""Noise ceilings of the patches."""
+"""Noise ceilings of the patches.
+
+From the recording: the reliability of each patch's RDM over halves of its neurons (split half, Spearman-Brown), and
+beside it the best fit that a representation of the images can reach (``image_fit``). From given RDMs without neurons:
+leave-one-subject-out bounds of the mean fit (Nili et al. 2014). The root of the reliability bounds the fit of a true
+model (``comparison.ceilings``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Fits with views and same-identity pairs partialled out, within views, and within identities."""
+"""Fits with views and same-identity pairs partialled out, within views, and within identities.
+
+RDMs of all populations that are tuned to view share the mean of each pair of views, and the small distances within
+identities. A fit under these controls (``comparison.controls``) says what a layer and a patch share beyond that.
+Errors, tests and permutations of identities are those of the study's ``[comparison]``.
+"""
 
 from __future__ import annotations
 

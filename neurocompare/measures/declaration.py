@@ -69,7 +69,13 @@ class Patches:
 
 @dataclass(frozen=True)
 class LayerRdms:
-    """RDMs of the layers of one network, by their kind: a name of :data:`LAYER_RDMS`."""
+    """RDMs of the layers of one network, by their kind: a name of :data:`LAYER_RDMS`.
+
+    Parameters
+    ----------
+    by_kind : dict of str to rsatoolbox.rdm.RDMs
+        One entry a kind.
+    """
 
     by_kind: dict[str, RDMs]
 
@@ -260,6 +266,7 @@ class Summary:
     Parameters
     ----------
     table : Table
+        Name and columns of the summary.
     source : str
         Name of the table that is summarised.
     summarise : callable
@@ -303,6 +310,7 @@ class Explored:
     Parameters
     ----------
     name, caption : str
+        Name of the figure in the page, and the text below it.
     table : str
         Table whose numbers are drawn; without it there is no figure.
     panel : str
@@ -346,6 +354,7 @@ class Measure:
     summaries : tuple of Summary
         Further tables, computed from these after all networks are finished.
     figures : tuple of Drawing
+        Its figures, which are drawn from tables.
     shown : tuple of ReportTable
         Its tables in the report.
     explored : Explored or None

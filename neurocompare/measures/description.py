@@ -117,6 +117,7 @@ def draw_description(found: RecordingDescription) -> Figure:
     Parameters
     ----------
     found : RecordingDescription
+        From ``describe_recording``.
 
     Returns
     -------
@@ -138,6 +139,7 @@ def write_description(found: RecordingDescription, folder: Path, *, provenance: 
     Parameters
     ----------
     found : RecordingDescription
+        From ``describe_recording``.
     folder : pathlib.Path
         Exists.
     provenance : mapping

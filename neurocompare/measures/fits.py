@@ -150,7 +150,21 @@ def _can_be_filled(rows: pd.DataFrame) -> bool:
 def draw_patch(
     axes: Axes, rows: pd.DataFrame, axis: LayerAxis, looks: dict[tuple[str, str], Look], test: str
 ) -> Profiles:
-    """Fits to one patch: noise ceiling, profiles over layers, and filled points where the test is significant."""
+    """Fits to one patch: noise ceiling, profiles over layers, and filled points where the test is significant.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn on.
+    rows : pandas.DataFrame
+        Rows of ``tables/fits.csv`` of the patch.
+    axis : LayerAxis
+        Places of the layers, and their labels.
+    looks : dict of (model, regime) to Look
+        Colour, marker and line of the networks.
+    test : str
+        Column of the p value below 0.05 at which a point is filled.
+    """
     _ceiling_band(axes, rows)
     drawn = profiles_of(rows, "fit", axis=axis, looks=looks)
     drawn.draw(axes)
@@ -182,6 +196,7 @@ def draw_rdms(layer_rdms: RDMs, patches: Patches, fits: pd.DataFrame | None = No
         With the pattern descriptors ``identity`` and ``azimuth_deg``; shown as percentile ranks within each RDM.
         Of a network with several seeds, the first is shown.
     patches : Patches
+        RDMs of the patches.
     fits : pandas.DataFrame or None
         ``tables/fits.csv``: the layer that fits each patch best is among those shown, with the first and the last.
         None: evenly spaced layers.
@@ -257,7 +272,19 @@ def sorted_ranks(rdms: RDMs, position: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw_matrix(axes: Axes, ranks: np.ndarray, azimuths: np.ndarray, title: str) -> AxesImage:
-    """One RDM of percentile ranks, lines between views."""
+    """One RDM of percentile ranks, lines between views.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn on.
+    ranks : array of shape (n_stimuli, n_stimuli)
+        Percentile ranks of the dissimilarities.
+    azimuths : array of shape (n_stimuli,)
+        View of each stimulus, degrees, rising.
+    title : str
+        Title of the panel.
+    """
     axes.axis("on")
     image = axes.imshow(ranks, cmap="viridis", vmin=0, vmax=100, interpolation="nearest")
     views, starts, counts = np.unique(azimuths, return_index=True, return_counts=True)

@@ -1,4 +1,8 @@
-"""Tests of the hypotheses that a study declares, on its tables."""
+"""Tests of the hypotheses that a study declares, on its tables.
+
+Each claim of ``[[hypotheses]]`` selects rows of one table and is decided by a test of ``comparison.hypotheses``:
+estimate, interval, p corrected within its family, and a verdict: supported, not supported, opposite or undecided.
+"""
 
 from __future__ import annotations
 

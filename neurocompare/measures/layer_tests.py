@@ -1,4 +1,10 @@
-"""Best layers, differences between layers, and between the layer profiles of patches."""
+"""Best layers, differences between layers, and between the layer profiles of patches.
+
+From the fits of all layers: for each network and patch the best layer with a set of layers that contains it with the
+nominal confidence; the difference of every two layers, with a test of
+equality where ``equal_within`` is given; and for every two patches whether their profiles over layers differ
+(``comparison.layer_tests``).
+"""
 
 from __future__ import annotations
 

@@ -23,6 +23,7 @@ class Profile:
     Parameters
     ----------
     look : Look
+        Colour, marker and line of the networks.
     rows : pandas.DataFrame
         ``place, value, low, high`` of every layer: of the one network, or the mean over seeds with its 95 % t interval.
     seeds : list of pandas.DataFrame
@@ -36,7 +37,15 @@ class Profile:
 
 @dataclass(frozen=True)
 class Profiles:
-    """Profiles of all networks of a table, on one axis."""
+    """Profiles of all networks of a table, on one axis.
+
+    Parameters
+    ----------
+    axis : LayerAxis
+        Places of the layers, and their labels.
+    profiles : dict of (model, regime) to Profile
+        One entry a kind of network.
+    """
 
     axis: LayerAxis
     profiles: dict[tuple[str, str], Profile]

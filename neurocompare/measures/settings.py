@@ -26,7 +26,13 @@ class PathMark:
 
 @dataclass(frozen=True)
 class Quick:
-    """Marks a number that ``--quick`` reduces to at most this value."""
+    """Marks a number that ``--quick`` reduces to at most this value.
+
+    Parameters
+    ----------
+    most : int
+        The largest value of a quick run.
+    """
 
     most: int
 

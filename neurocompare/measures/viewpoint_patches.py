@@ -1,4 +1,9 @@
-"""Mirror-symmetric viewpoint tuning index of every patch, and the index corrected for noise."""
+"""Mirror-symmetric viewpoint tuning index of every patch, and the index corrected for noise.
+
+The index is that of layers (eLife 90256, eq. 1; ``representations.viewpoint``), of each exemplar's view RDM. Noise
+pulls it to 0, so the corrected one compares the RDM of one half of the neurons with the mirrored RDM of the other half
+(``comparison.recorded_index``).
+"""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ class Archive:
     Parameters
     ----------
     url : str
+        Where it is published.
     checksum : str
         ``md5:...`` or ``sha256:...``, as published by the data set's authors or torchvision.
     n_bytes : int
@@ -103,6 +104,7 @@ def fetch_archives(name: str, *, folder: str | Path | None = None, progress: Pro
     Parameters
     ----------
     name : {"cifar10", "svhn"}
+        The data set.
     folder : str, Path or None
         None: ``datasets`` in the cache folder.
     progress : callable or None
@@ -167,6 +169,7 @@ def read_archive(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray, tu
     Parameters
     ----------
     path : str or Path
+        The file or folder, as it was downloaded.
 
     Returns
     -------

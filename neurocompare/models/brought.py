@@ -70,7 +70,13 @@ def from_import_path(path: str) -> nn.Module:
 
 @dataclass(frozen=True)
 class NamedTransform:
-    """A transform of images named by an import path; its ``repr`` is the same in every run."""
+    """A transform of images named by an import path; its ``repr`` is the same in every run.
+
+    Parameters
+    ----------
+    path : str
+        ``package.module:callable``; the callable takes a ``PIL.Image.Image``.
+    """
 
     path: str
 

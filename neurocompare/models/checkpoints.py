@@ -368,6 +368,7 @@ def with_classes(module: nn.Module, n_classes: int, *, seed: int = 0, where: str
     module : torch.nn.Module
         Changed in place, unless it has ``n_classes`` outputs already.
     n_classes : int
+        Outputs that are wanted.
     seed : int
         Seed of the new layer's weights (He-uniform); its biases are zero.
     where : str

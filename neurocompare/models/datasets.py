@@ -38,9 +38,11 @@ class LabelledImages:
     Parameters
     ----------
     images : array of shape (n, 3, size, size), uint8
+        Red, green and blue, 0..255.
     labels : array of shape (n,), int64
         Positions in ``classes``.
     classes : tuple of str
+        Names of the classes.
     name : str
         Name of the set in tables.
     exemplars : array of shape (n,), or None
@@ -77,7 +79,13 @@ class LabelledImages:
 
 @dataclass(frozen=True)
 class Splits:
-    """Images for training, for validation during training, and for the test of the trained network."""
+    """Images for training, for validation during training, and for the test of the trained network.
+
+    Parameters
+    ----------
+    train, validation, test : LabelledImages
+        With the same classes; images of one exemplar stand in one of them.
+    """
 
     train: LabelledImages
     validation: LabelledImages
@@ -155,6 +163,7 @@ def split_dataset(data: LabelledImages, test: LabelledImages | None = None, *, s
     test : LabelledImages or None
         Must have the classes of ``data``.
     seed : int
+        Seed of the random splits.
 
     Returns
     -------
@@ -199,6 +208,7 @@ def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> Labelle
     Parameters
     ----------
     data : LabelledImages
+        Images and their labels, as they are without a regime.
     regime : str
         One of :data:`~neurocompare.models.regimes.REGIMES`. ``mirror-same``: a random half of each class is flipped
         left to right and keeps its labels. ``mirror-distinct``: the same half is flipped and gets new classes. Other

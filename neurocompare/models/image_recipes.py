@@ -26,6 +26,7 @@ class Found:
     Parameters
     ----------
     preprocessing : Preprocessing
+        How images are prepared for the network.
     source : str
         ``given``, ``of ...``, or text that begins with ``assumed``.
     """

@@ -75,6 +75,7 @@ class Call:
     """One tensor that one call of one module returned."""
 
     layer: Layer
+    """The module's name, and which of its outputs it is."""
     address: tuple[int, int, int]
     """Address, size and version of the tensor: equal if two modules return the same tensor."""
     sample: torch.Tensor
@@ -82,7 +83,9 @@ class Call:
     whole: tuple[int, ...]
     """Shape of the tensor, including the dimension of images."""
     rank: int = 0
+    """Of modules that return the same tensor, the one of lowest rank names the layer; set by ``layer_choice``."""
     unreadable: str = ""
+    """Why it cannot be a layer; empty if it can."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ class Inspection:
     staged : set
         Address, size and version of the tensors that were inputs of normalisations and activations.
     manner : Manner
+        How images must be presented to it.
     notes : tuple of str
         Unusual findings, for the log.
     """

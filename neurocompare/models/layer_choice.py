@@ -31,6 +31,7 @@ def choose_layers(module: nn.Module, seen: Inspection) -> tuple[list[Layer], lis
     Parameters
     ----------
     module : torch.nn.Module
+        The network.
     seen : Inspection
         Of that module.
 

@@ -20,6 +20,7 @@ def paper_names(module: nn.Module, layers: Sequence[Layer]) -> dict[str, str]:
     Parameters
     ----------
     module : torch.nn.Module
+        The network.
     layers : sequence of Layer
         Its main layers, in execution order.
     """

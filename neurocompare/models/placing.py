@@ -52,6 +52,7 @@ def placed(module: nn.Module, device: torch.device, precision: str | None, *, wh
     module : torch.nn.Module
         Changed in place, as ``module.to`` does.
     device : torch.device
+        Where it is to run.
     precision : str or None
         One of :data:`PRECISIONS`; None keeps the precision of every weight.
     where : str

@@ -77,6 +77,7 @@ def apply_start(module: nn.Module, start: str, seed: int) -> None:
     start : str
         One of :data:`STARTS`.
     seed : int
+        Seed of the weights.
 
     Raises
     ------

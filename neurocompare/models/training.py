@@ -69,7 +69,9 @@ class Recipe:
     epochs : int
         Passes over the training images.
     batch_size : int
+        Images per step.
     optimizer : {"sgd", "adam"}
+        ``sgd``: stochastic gradient descent with momentum. ``adam``: Kingma & Ba (2015).
     learning_rate : float
         Learning rate at the start (``halving``) or at the peak (``one-cycle``).
     schedule : {"halving", "one-cycle"}
@@ -144,6 +146,7 @@ class TrainedNetwork:
         Columns :data:`TRAINING_COLUMNS`, one row per epoch. Accuracies are shares (0..1); training accuracy is
         measured during the epoch, with dropout. ``test_accuracy`` is in the last row.
     n_classes : int
+        Outputs of the last layer.
     kept : dict of int to dict
         Weights after the epochs in ``keep_epochs``; epoch 0 is the random start.
     """
@@ -209,6 +212,7 @@ def train_network(
     splits : Splits
         Images of the network's input size.
     recipe : Recipe
+        Epochs, optimizer, learning rates and augmentation.
     seed : int
         Seed of the random start, the order of images, shifts and dropout.
     device : str

@@ -226,7 +226,21 @@ def is_leftmost(axes: Axes) -> bool:
 
 
 def panel_title(axes: Axes, text: str, *, bold: bool = False, points: float = 8.0, pad: float | None = None) -> None:
-    """Title of a panel, in lines that fit its width."""
+    """Title of a panel, in lines that fit its width.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        The panel.
+    text : str
+        The title.
+    bold : bool
+        Whether it is bold.
+    points : float
+        Size of the letters at printed size.
+    pad : float or None
+        Distance from the panel, points; None takes matplotlib's.
+    """
     width = max(10, int(width_inches(axes) * axes.get_position().width / (1.2 * LETTER_INCHES * points / 8)))
     lines = [textwrap.fill(_shortened(line, width), width) for line in text.split("\n")]
     axes.set_title("\n".join(lines), fontweight="bold" if bold else "normal", fontsize=points, pad=pad)
@@ -254,7 +268,19 @@ def share_scale(panels: Sequence[Axes]) -> None:
 def errorbar(
     axes: Axes, x: ArrayLike, y: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, *, marker: str = "o"
 ) -> None:
-    """Points with asymmetric intervals; without an interval, only the point."""
+    """Points with asymmetric intervals; without an interval, only the point.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn on.
+    x, y : array-like of shape (n_points,)
+        Places of the points.
+    low, high : array-like of shape (n_points,)
+        Ends of the intervals; NaN where there is none.
+    colour, marker : str
+        As matplotlib takes them.
+    """
     y, low, high = (np.asarray(values, dtype=float) for values in (y, low, high))
     lengths = np.nan_to_num(np.clip([y - low, high - y], 0, None))
     axes.errorbar(

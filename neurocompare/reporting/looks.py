@@ -257,9 +257,11 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[
     Parameters
     ----------
     axes : matplotlib.axes.Axes
+        What is drawn on.
     rows : pandas.DataFrame
         Columns ``place, value, low, high``.
     look : Look
+        Colour, marker and line of the network.
     seeds : sequence of pandas.DataFrame
         Columns ``place, value``, one per seed.
     """
@@ -280,7 +282,19 @@ def draw_profile(axes: Axes, rows: pd.DataFrame, look: Look, *, seeds: Sequence[
 
 
 def draw_patches(axes: Axes, places: Sequence[float], rows: pd.DataFrame, value: str) -> None:
-    """Values of patches with their intervals, side by side."""
+    """Values of patches with their intervals, side by side.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn on.
+    places : sequence of float
+        Where each patch stands on the horizontal axis.
+    rows : pandas.DataFrame
+        One row a patch: the value, ``ci_low`` and ``ci_high``.
+    value : str
+        Column of the value.
+    """
     errorbar(axes, places, rows[value], rows["ci_low"], rows["ci_high"], PATCH_GRAY, marker="D")
 
 

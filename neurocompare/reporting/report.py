@@ -35,7 +35,9 @@ class PageTable:
     name : str
         Name of its HTML element, and of the file that a reader downloads.
     caption : str
+        The text above it.
     rows : pandas.DataFrame
+        The table.
     columns : tuple of Column
         Columns shown, without empty ones.
     plain : bool
@@ -51,7 +53,15 @@ class PageTable:
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure of the page, in ``figures/NAME.svg`` of the run."""
+    """A figure of the page, in ``figures/NAME.svg`` of the run.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without extension.
+    caption : str
+        The text below it.
+    """
 
     name: str
     caption: str
@@ -64,9 +74,11 @@ class PagePlot:
     Parameters
     ----------
     name, caption : str
+        Name of its HTML element, and the text below it.
     panel : str
         What its panels are, as a label of their menu: ``Patch``.
     y_label : str
+        Label of the upright axis.
     rows : pandas.DataFrame
         Columns :data:`PLOT_COLUMNS`; ``x`` from 0 to 1. Points without a number are left out.
     """
@@ -88,7 +100,19 @@ class PagePlot:
 
 @dataclass(frozen=True)
 class PageSection:
-    """A section of the page: a title, a paragraph, figures, plots, tables."""
+    """A section of the page: a title, a paragraph, figures, plots, tables.
+
+    Parameters
+    ----------
+    title, intro : str
+        Heading, and the paragraph below it.
+    figures : sequence of PageFigure
+        Figures of the run.
+    tables : sequence of PageTable
+        Tables that a reader can sort, filter and download.
+    plots : sequence of PagePlot
+        Figures whose points a reader can ask.
+    """
 
     title: str
     intro: str = ""
@@ -119,6 +143,7 @@ class Page:
     lead : sequence of PageTable
         Tables at the top, below the sentences.
     sections : sequence of PageSection
+        What follows, in order.
     """
 
     provenance: Mapping[str, Any]
@@ -137,6 +162,7 @@ def write_page(page: Page, folder: Path) -> Path:
     Parameters
     ----------
     page : Page
+        What the report holds.
     folder : pathlib.Path
         Holds ``figures/``.
 

@@ -76,6 +76,7 @@ def ordered(table: pd.DataFrame, declared: Table) -> pd.DataFrame:
     table : pandas.DataFrame
         Rows to write.
     declared : Table
+        The table's name and columns.
 
     Returns
     -------

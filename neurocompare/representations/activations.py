@@ -274,7 +274,15 @@ def watched_layers(
 
 @dataclass(frozen=True)
 class Block:
-    """Units ``start`` to ``stop`` of a layer, whose responses to all stimuli are in memory together."""
+    """Units ``start`` to ``stop`` of a layer, whose responses to all stimuli are in memory together.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    start, stop : int
+        First unit of the flattened layer, and the one after the last.
+    """
 
     layer: Layer
     start: int
@@ -332,6 +340,7 @@ def held_blocks(
     network, stimuli, layers, mirrored, check_all
         See :func:`stream_responses`.
     presentation : Presentation
+        Images per forward pass, memory for the responses, and progress.
     only : sequence of Layer or None
         Those of the layers that are wanted here. They are cut into blocks as among all layers, so that their sums over
         units are equal to the last bit.
@@ -502,6 +511,7 @@ def images_at_once(network: Network, batch_size: int, *, copies: int = 1) -> int
     Parameters
     ----------
     network : Network
+        The network that they are presented to.
     batch_size : int
         At most so many.
     copies : int
@@ -580,7 +590,9 @@ def refuse_not_finite(network: Network, layer: Layer, responses: torch.Tensor, i
     network : Network
         Named in messages.
     layer : Layer
+        The layer, named in messages.
     responses : torch.Tensor of shape (n_copies, n_stimuli, n_units)
+        Responses of some units of the layer, of each copy of the stimuli.
     ids : sequence of str
         Ids of the stimuli.
 

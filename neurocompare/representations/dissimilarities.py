@@ -75,7 +75,13 @@ class Population:
 
 @dataclass(frozen=True)
 class RowsOfStimuli:
-    """Pairs laid out as the first ``n_rows`` stimuli by all of them, with any leading axes."""
+    """Pairs laid out as the first ``n_rows`` stimuli by all of them, with any leading axes.
+
+    Parameters
+    ----------
+    n_rows : int
+        Stimuli on the rows.
+    """
 
     n_rows: int
 

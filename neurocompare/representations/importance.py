@@ -113,6 +113,7 @@ def importance_maps(
     Parameters
     ----------
     network : Network
+        From ``load_model``.
     images : array of shape (n_images, 3, size, size), float32
         Values in 0..1, at the network's input size.
     layer : str
@@ -174,6 +175,17 @@ def foreground_mask(
     A pixel of an object with exactly that gray counts as background: masking does not change it. The foreground is
     dilated by ``dilation_px`` pixels of an image of 224 x 224 (rounded; at least one, unless 0), so that it includes
     both sides of edges; an image without foreground stays without.
+
+    Parameters
+    ----------
+    images : array of shape (n, channels, height, width)
+        Values in 0..1.
+    background : float
+        Its gray level.
+    tolerance : float
+        Pixels within this of the background in all channels belong to it.
+    dilation_px : float
+        Pixels of an image of 224 x 224 by which the foreground grows.
     """
     shown = np.abs(images - background).max(axis=1) > tolerance
     if not dilation_px > 0:
@@ -217,6 +229,7 @@ def keep_pixels(images: np.ndarray, kept: np.ndarray, *, background: float = BAC
     Parameters
     ----------
     images : array of shape (n_images, channels, height, width)
+        Values in 0..1.
     kept : boolean array of shape (n_images, height, width)
         The most important pixels for *insertion* images, the rest of the foreground for *deletion* images.
     background : float
@@ -237,6 +250,7 @@ def shuffle_pieces(
     Parameters
     ----------
     image : array of shape (channels, height, width)
+        Values in 0..1.
     kept : boolean array of shape (height, width)
         Pixels of the insertion image; pieces are connected through edges, not corners.
     background : float

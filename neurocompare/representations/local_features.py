@@ -109,6 +109,7 @@ def measure_local_features(
     percents : sequence of float
         Thresholds: percent of the foreground's pixels that are kept (*insertion*, *shuffle*) or grayed (*deletion*).
     conditions : sequence of {"insertion", "deletion", "shuffle"}
+        What is done to the most important pixels; see the module's docstring.
     n_masks : int
         RISE masks per image; each is one forward pass.
     n_maps : int

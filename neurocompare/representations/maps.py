@@ -47,7 +47,9 @@ def present(
     Parameters
     ----------
     network : Network
+        From ``load_model``.
     shown : ShownBatch
+        The images, in batches.
     layers : sequence of Layer
         From ``network.select``.
     receive : callable

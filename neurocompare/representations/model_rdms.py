@@ -73,7 +73,7 @@ _REFLECTION_ROUNDING = 32.0
 
 @dataclass(frozen=True)
 class RdmRequest:
-    """Options of RDMs to compute from one presentation of the stimuli; see :func:`compute_model_rdms`."""
+    """Options of RDMs to compute from one presentation of the stimuli; each field as in :func:`compute_model_rdms`."""
 
     dissimilarity: str = "correlation"
     normalize: str | None = "zscore"

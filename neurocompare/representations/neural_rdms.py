@@ -159,6 +159,7 @@ def populations(
     recording : xarray.DataArray
         See :func:`compute_neural_rdms`.
     request : PopulationRequest
+        Stimuli and subjects that are wanted, and what is done about missing responses.
     with_trials : bool
         Whether to include single responses besides the means.
 

@@ -40,6 +40,7 @@ class UnitStatistics:
     Parameters
     ----------
     n_units : int
+        Units of the layer.
     device : torch.device
         Device of the sums.
 
@@ -60,6 +61,7 @@ class UnitStatistics:
         Parameters
         ----------
         responses : torch.Tensor of shape (n_images, n_units_of_slice)
+            Responses of these units to the images of the batch.
         units : slice
             Which units these are.
         scratch : torch.Tensor of shape (n_rows, n_units_of_slice)

@@ -22,7 +22,13 @@ DESCRIPTORS = ("descriptors", "rdm_descriptors", "pattern_descriptors")
 
 
 class NamedRDMs(RDMs):
-    """rsatoolbox RDMs whose ``save`` accepts names in any script."""
+    """rsatoolbox RDMs whose ``save`` accepts names in any script.
+
+    Parameters
+    ----------
+    dissimilarities, dissimilarity_measure, descriptors, rdm_descriptors, pattern_descriptors
+        As ``rsatoolbox.rdm.RDMs`` takes them.
+    """
 
     def save(self, filename: str | Path, file_type: str = "hdf5", overwrite: bool = False) -> None:
         """Save to a file, as ``rsatoolbox.rdm.RDMs.save`` does, with descriptors in any script."""

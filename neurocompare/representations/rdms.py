@@ -208,6 +208,7 @@ def labelled_by(rdms: RDMs, descriptor: str) -> RDMs:
     Parameters
     ----------
     rdms : rsatoolbox.rdm.RDMs
+        RDMs with that descriptor; not changed.
     descriptor : str
         Its values become ``stimulus_id``.
 

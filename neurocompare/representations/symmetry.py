@@ -29,6 +29,7 @@ def weight_symmetry(weights: np.ndarray, transform: str = "left-right") -> np.nd
     Parameters
     ----------
     weights : array of shape (n_out, n_in, height, width)
+        Kernels, one row of n_in maps per output channel.
     transform : {"left-right", "up-down"}
         The flip.
 

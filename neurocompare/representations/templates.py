@@ -34,6 +34,7 @@ def template_rdms(
     azimuths_deg : sequence of float, of length n_stimuli
         Degrees, 0 frontal.
     identities : sequence of str, of length n_stimuli
+        Identity of each stimulus.
     elevations_deg : sequence of float, of length n_stimuli, or None
         Degrees; None puts all views on the horizon.
 

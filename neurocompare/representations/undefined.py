@@ -41,6 +41,7 @@ def explain_undefined(network: Network, stimuli: StimulusSet, layers: Sequence[L
     Parameters
     ----------
     network : Network
+        The network of the layers.
     stimuli : StimulusSet
         Stimuli of the RDMs.
     layers : sequence of Layer

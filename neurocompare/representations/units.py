@@ -131,7 +131,9 @@ def selective_units(
     Parameters
     ----------
     responses : array of shape (n_stimuli, n_units)
+        Responses of all units; images of one category may differ in view.
     categories : sequence of str, of length n_stimuli
+        Category of each stimulus.
     preferred : str
         The category.
     threshold : float

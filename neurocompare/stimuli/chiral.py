@@ -85,6 +85,7 @@ def chirality(shape: Shape, *, step_deg: float = 22.5, size: int = 32) -> float:
     Parameters
     ----------
     shape : Shape
+        Solid that may have a mirror plane.
     step_deg : float
         Step between views, which cover 360 degrees.
     size : int

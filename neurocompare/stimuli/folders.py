@@ -58,6 +58,7 @@ def render_set(
         Folder, created if it does not exist. A stopped rendering of the same set is continued; a complete one is read
         and returned.
     seed : int
+        Equal seeds give equal exemplars.
     size : int or None
         Height and width, pixels; None takes the default of ``kind``.
     n_exemplars : int or None
@@ -184,6 +185,7 @@ def contact_sheet(
     Parameters
     ----------
     stimuli : StimulusSet
+        The set, with its images.
     thumbnail : int
         Height and width of each picture, pixels.
     rows_per_category : int
@@ -220,6 +222,7 @@ def read_folder(folder: str | Path, pattern: str, *, category: str = "", name: s
     Parameters
     ----------
     folder : str or Path
+        Holds the images, in subfolders if the pattern has some.
     pattern : str
         Path of an image inside the folder, with fields in braces: ``"{category}/{identity}_{azimuth_deg}.png"``.
         ``identity``, ``azimuth_deg``, ``category``, ``elevation_deg`` and any other name may occur; without

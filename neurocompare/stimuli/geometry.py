@@ -74,8 +74,11 @@ def shape(vertices: np.ndarray, faces: np.ndarray, albedo: Albedo) -> Shape:
     Parameters
     ----------
     vertices : array of shape (n_vertices, 3)
+        Positions (x, y, z): x to the right, y up, z to the front.
     faces : integer array of shape (n_faces, 3)
+        Triangles, as rows of ``vertices``; counter-clockwise seen from outside.
     albedo : array of shape (n_vertices, 3), colour of shape (3,), or gray level
+        Share of light that the surface reflects, 0..1; of each vertex, or of all.
     """
     corners = vertices[faces]
     areas = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -176,6 +179,7 @@ def grid(points: np.ndarray, albedo: Albedo, *, wrap: bool = True) -> Shape:
     points : array of shape (n_rows, n_columns, 3)
         Rows from top to bottom and columns counter-clockwise seen from above make the normals point outwards.
     albedo : array of shape (n_rows, n_columns, 3), colour or gray level
+        Share of light that the surface reflects, 0..1; of each point, or of all.
     wrap : bool
         Whether the last column is joined with the first.
     """
@@ -197,6 +201,7 @@ def capped(points: np.ndarray, albedo: Albedo) -> Shape:
     points : array of shape (n_rings, n_points, 3)
         Rings as rows of :func:`grid`.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
     """
     top, bottom = points[0], points[-1]
     return joined(
@@ -224,6 +229,7 @@ def superquadric(
     centre, radii : sequence of 3 floats
         Centre, and half the extent along each axis.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
     roundness : (vertical, horizontal)
         1 is round, towards 0 square: (1, 1) an ellipsoid, (0.1, 1) a cylinder, (0.1, 0.1) a box.
     taper : float
@@ -249,7 +255,17 @@ def superquadric(
 
 
 def ellipsoid(centre: Numbers, radii: Numbers, albedo: Albedo, *, resolution: int = 32) -> Shape:
-    """Ellipsoid with its axes along x, y and z, see :func:`superquadric`."""
+    """Ellipsoid with its axes along x, y and z, see :func:`superquadric`.
+
+    Parameters
+    ----------
+    centre, radii : sequence of 3 floats
+        Centre, and half the extent along each axis.
+    albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
+    resolution : int
+        Points around the equator, a multiple of 4.
+    """
     return superquadric(centre, radii, albedo, resolution=resolution)
 
 
@@ -278,6 +294,7 @@ def lathe(
     profile : array of shape (n_rings, 2)
         Radius and height of each ring, from top to bottom; radius 0 at both ends closes the surface.
     albedo : colour, gray level or array of shape (n_rings, resolution, 3)
+        Share of light that the surface reflects, 0..1; of each point, or of all.
     resolution : int
         Points per ring, an even number; the first lies at the front (z > 0).
     section : array broadcastable to (n_rings, resolution)
@@ -303,8 +320,11 @@ def tube(
     Parameters
     ----------
     path : array of shape (n_points, 3)
+        Middle line, as positions (x, y, z).
     radii : float or array of shape (n_points,)
+        Half the width of the bar, of each point of the path, or of all.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
     resolution : int
         Points around the bar.
     flat : float
@@ -349,6 +369,7 @@ def hull(
     stations : array of shape (n_stations, 4)
         Rows ``z, half width, bottom, top`` with falling z; a width of 0 makes a pointed end.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
     roundness : (upper, lower)
         Shape of the upper and of the lower half of each section: 1 is an ellipse, towards 0 a rectangle.
     resolution : int
@@ -379,6 +400,9 @@ def plate(outline: np.ndarray, thickness: np.ndarray | float, albedo: Albedo, *,
     thickness : float or array of shape (n_sections,)
         Full thickness at the middle line.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
+    resolution : int
+        Points around a section.
 
     Returns
     -------
@@ -406,7 +430,9 @@ def prism(outline: np.ndarray, thickness: float, albedo: Albedo) -> Shape:
     outline : array of shape (n_points, 2)
         Positions (z, y), in the order z to y (clockwise as seen from +x).
     thickness : float
+        Extent along x.
     albedo : colour or gray level
+        Share of light that the surface reflects, 0..1.
     """
     ring = np.stack([np.zeros(len(outline)), outline[:, 1], outline[:, 0]], axis=-1)
     across = np.array([thickness / 2, 0.0, 0.0])
@@ -419,8 +445,11 @@ def spline(knots: Numbers, values: np.ndarray | Sequence, at: np.ndarray) -> np.
     Parameters
     ----------
     knots : sequence of shape (n_knots,), rising
+        Where the values are given.
     values : array of shape (n_knots,) or (n_knots, k)
+        Values at the knots, of one curve or of k.
     at : array of shape (n,)
+        Where the curve is wanted.
 
     Returns
     -------

@@ -31,6 +31,7 @@ def image_set(pixels: np.ndarray, *, categories: Sequence[str] | None = None, na
     Parameters
     ----------
     pixels : array of shape (n_images, height, width, 3) or (n_images, height, width), uint8
+        The images, in colour or gray.
     categories : sequence of str or None
         Class of each image.
     name : str
@@ -51,6 +52,7 @@ def noise_images(n_images: int, size: int = 224, *, colour: bool = True, rng: np
     Parameters
     ----------
     n_images : int
+        Number of images.
     size : int
         Height and width, pixels.
     colour : bool

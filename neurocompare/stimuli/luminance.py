@@ -127,6 +127,7 @@ def foreground_statistics(images: np.ndarray, foreground: np.ndarray) -> np.ndar
     images : array of shape (n, height, width) or (n, height, width, 3)
         uint8 (0..255), or float in 0..1.
     foreground : boolean array of shape (n, height, width)
+        Which pixels belong to the object.
 
     Returns
     -------

@@ -66,7 +66,9 @@ class Surface:
     Parameters
     ----------
     vertices : array of shape (n_vertices, 3)
+        Positions (x, y, z).
     faces : integer array of shape (n_faces, 3)
+        Triangles, as rows of ``vertices``.
     base : array of shape (n_vertices, 3)
         Linear colour, multiplied by the texture.
     uv : array of shape (n_vertices, 2)

@@ -45,6 +45,7 @@ def wound_outwards(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
     vertices : array of shape (n_vertices, 3)
         Within -1..1; vertices at the same position count as one.
     faces : integer array of shape (n_faces, 3)
+        Triangles, as rows of ``vertices``.
 
     Returns
     -------
@@ -253,6 +254,7 @@ def sampled(surface: Surface, uv: np.ndarray, texture: np.ndarray, base: np.ndar
     surface : Surface
         With the textures.
     uv, texture, base : arrays of shape (n_vertices, 2), (n_vertices,), (n_vertices, 3)
+        Texture coordinates, index of the texture and colour of each vertex, as in :class:`Surface`.
 
     Returns
     -------

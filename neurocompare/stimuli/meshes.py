@@ -136,9 +136,11 @@ def mesh_views(
     up, front : str
         As in :func:`read_mesh`, for all meshes.
     category : str
+        Category of all meshes.
     size : int
         Height and width of the images, pixels.
     luminance : {"match", "none"}
+        Whether all foregrounds get the same mean and standard deviation, or are unchanged.
     progress : callable or None
         Called with the number of images done and their total.
 

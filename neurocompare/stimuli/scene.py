@@ -127,6 +127,7 @@ def render_views(
     Parameters
     ----------
     shape : Shape
+        The object.
     azimuths_deg : sequence of n_views floats
         0 shows the front; below 0 the front points to the viewer's left.
     elevations_deg : float or sequence of n_views floats
@@ -136,6 +137,7 @@ def render_views(
     colour : bool
         Red, green and blue instead of gray.
     placement : Placement
+        Where the object stands in the image, and how large it is.
     use_symmetry : bool
         Compute one of two opposite views of a bilateral shape and mirror it. With False every view is computed, and
         opposite views are mirror images up to rounding.
@@ -183,7 +185,9 @@ class Scene:
         Centred on the middle of its extent, and scaled so that the largest of all views around it, at the given
         elevations, fills ``fill`` of the image.
     elevations_deg : collection of float
+        Heights of the camera in all views, for the scale.
     fill : float
+        Share of the image's width or height that the largest view takes.
     light_deg : float
         See :func:`render_views`.
     """
@@ -227,7 +231,21 @@ class Scene:
         offset: Sequence[float],
         factor: float,
     ) -> np.ndarray:
-        """One view, float32 of shape (size, size, channels + 1): brightness, and coverage last."""
+        """One view, float32 of shape (size, size, channels + 1): brightness, and coverage last.
+
+        Parameters
+        ----------
+        azimuth_deg, elevation_deg : float
+            The view.
+        size : int
+            Height and width, pixels.
+        colour : bool
+            Three channels instead of one.
+        offset : pair of float
+            Shift to the right and upwards, as a share of the image's width.
+        factor : float
+            Scale factor.
+        """
         camera = _camera(azimuth_deg, elevation_deg)
         lit = np.maximum(self.normals @ (camera.T @ self.light), 0.0)[:, None]
         light = np.minimum(self.ambient + self.diffuse * lit, 1.0)

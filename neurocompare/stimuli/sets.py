@@ -66,7 +66,21 @@ LUMINANCE_BY_IMAGE: dict[str, Callable[[Rendering], np.ndarray]] = {"match": _ma
 
 @dataclass(frozen=True)
 class ExemplarViews:
-    """Parameters for rendering one exemplar: its measures; every other array has one entry per view."""
+    """Parameters for rendering one exemplar: its measures; every other array has one entry per view.
+
+    Parameters
+    ----------
+    category, identity : str
+        Labels of the exemplar.
+    measures : array of shape (n_measures,)
+        Place of the exemplar in its category's family, see :class:`~neurocompare.stimuli.shapes.Family`.
+    azimuths_deg, elevations_deg : arrays of shape (n_views,)
+        Views, degrees.
+    offsets : array of shape (n_views, 2)
+        Shift of each view to the right and upwards, as a share of the image's width.
+    scales : array of shape (n_views,)
+        Scale factor of each view.
+    """
 
     category: str
     identity: str
@@ -181,6 +195,7 @@ class TrainingImages:
     kind : str
         One of :data:`TRAINING_SETS`.
     n : int
+        Number of images.
     """
 
     kind: str = "symmetric"
@@ -197,10 +212,13 @@ class SetPlan:
     Parameters
     ----------
     name : str
+        Name of the set in tables.
     exemplars : tuple of ExemplarViews
+        Every exemplar with its measures and views.
     size : int
         Height and width of the images, pixels.
     appearance : Appearance
+        Colour, luminance, hair, neck and light, the same for all images.
     """
 
     name: str
@@ -260,11 +278,13 @@ def face_views(
     Parameters
     ----------
     n_identities : int
+        Faces, each drawn from the space of face measures.
     azimuths_deg : sequence of float or None
         0 is frontal; below 0 the nose points to the viewer's left. None: -90 to 90 by 45.
     size : int
         Height and width, pixels.
     seed : int
+        Equal seeds give equal faces.
     colour : bool
         Red, green and blue instead of gray.
     luminance : {"match", "histogram", "none"}
@@ -401,15 +421,26 @@ def plan_set(
     training: TrainingImages = TO_TRAIN_ON,
     appearance: Appearance = AS_RENDERED,
 ) -> SetPlan:
-    """Plan of a set. Arguments are those of :func:`face_views`; None takes the default of ``kind``.
+    """Plan of a set; None takes the default of ``kind``.
 
     Parameters
     ----------
     kind : str
         One of :data:`SETS`.
+    seed : int
+        Equal seeds give equal exemplars.
+    size : int or None
+        Height and width of the images, pixels.
+    n_exemplars : int or None
+        Exemplars of each category.
+    azimuths_deg : sequence of float or None
+        Views of each exemplar, degrees; 0 is frontal.
+    categories : sequence of str or None
+        Categories of the set that are wanted.
     training : TrainingImages
         For ``kind="training"``.
     appearance : Appearance
+        Colour, luminance, hair, neck and light, the same for all images.
 
     Returns
     -------
@@ -526,6 +557,7 @@ def render_in_memory(plan: SetPlan, *, n_jobs: int = 1, progress: ImageProgress 
     Parameters
     ----------
     plan : SetPlan
+        From :func:`plan_set`.
     n_jobs : int
         Worker processes.
     progress : callable or None

@@ -29,6 +29,7 @@ class Family:
     Parameters
     ----------
     category : str
+        Name of the category.
     symmetry : str
         ``"left-right"``, ``"left-right, nearly front-back"``, ``"radial"`` or ``"none"``.
     n_measures : int
@@ -56,8 +57,11 @@ def draw_exemplars(family: Family, n: int, *, rng: np.random.Generator) -> np.nd
     Parameters
     ----------
     family : Family
+        The category.
     n : int
+        Number of exemplars.
     rng : numpy.random.Generator
+        Source of the measures.
 
     Returns
     -------

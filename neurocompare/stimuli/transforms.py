@@ -23,6 +23,7 @@ def mirror(images: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     images : array of shape (..., height, width)
+        Images, or maps of features.
 
     Returns
     -------
@@ -42,6 +43,7 @@ def rotate90(images: np.ndarray, turns: int = 1) -> np.ndarray:
     Parameters
     ----------
     images : array of shape (..., height, width)
+        Images, or maps of features.
     turns : int
         Quarter turns; below 0 clockwise.
 
@@ -58,6 +60,7 @@ def shift(images: np.ndarray, dx: int, dy: int = 0) -> np.ndarray:
     Parameters
     ----------
     images : array of shape (..., height, width)
+        Images, or maps of features.
     dx : int
         Pixels to the right; below 0 to the left.
     dy : int

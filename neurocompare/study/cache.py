@@ -152,7 +152,13 @@ def open_cache(folder: str | Path | None = None) -> Cache:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of finished steps; see :func:`open_cache`."""
+    """A folder of finished steps; see :func:`open_cache`.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds one file a step; need not exist.
+    """
 
     folder: Path
 
@@ -206,6 +212,19 @@ class Cache:
     def store(self, key: str, value: Result, *, kind: str, label: str, seconds: float, work: float) -> Result:
         """Store the result of a step, whole or not at all.
 
+        Parameters
+        ----------
+        key : str
+            Key of the step.
+        value : object
+            Its result.
+        kind, label : str
+            Kind of step, and its name for users.
+        seconds : float
+            Time that the step took.
+        work : float
+            Units of work, by which times of steps of one kind are compared.
+
         Returns
         -------
         object
@@ -218,7 +237,19 @@ class Cache:
         return unpack(content)
 
     def store_files(self, key: str, files: Mapping[str, bytes], *, kind: str, label: str, seconds: float) -> None:
-        """Store files by name, whole or not at all."""
+        """Store files by name, whole or not at all.
+
+        Parameters
+        ----------
+        key : str
+            Key of the step.
+        files : mapping of str to bytes
+            Content of each file.
+        kind, label : str
+            Kind of step, and its name for users.
+        seconds : float
+            Time that the step took.
+        """
         self._keep(key, files, kind=kind, label=label, seconds=seconds, work=1.0)
 
     def _keep(
@@ -234,6 +265,17 @@ class Cache:
         """Result of a step from the cache, else from ``make``, which is then stored.
 
         If another run is computing the same step, this one waits for it.
+
+        Parameters
+        ----------
+        key : str
+            Key of the step.
+        make : callable
+            Computes the result.
+        kind, label : str
+            Kind of step, and its name for users.
+        work : float
+            Units of work, by which times of steps of one kind are compared.
         """
         with self.lock(key):
             try:

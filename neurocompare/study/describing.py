@@ -38,6 +38,7 @@ def describe_to_folder(
     found : RecordingDescription
         Description of the recording.
     recording : xarray.DataArray
+        The recording that was described; its checksum goes into ``provenance.json``.
     out : str or pathlib.Path
         New, empty, or an earlier description, which is replaced.
     title : str

@@ -26,6 +26,7 @@ def without_absent(settings: Study) -> tuple[Study, tuple[str, ...]]:
     Parameters
     ----------
     settings : Study
+        The study, as it was read.
 
     Returns
     -------

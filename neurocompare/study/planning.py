@@ -108,7 +108,17 @@ class Step:
 
 
 class PlannedTraining(NamedTuple):
-    """Training of a network, and the steps that produce its weights."""
+    """Training of a network, and the steps that produce its weights.
+
+    Parameters
+    ----------
+    settings : Training
+        Training settings in the study file.
+    dataset : Step
+        The step that reads or renders the images.
+    training : Step
+        The step that trains.
+    """
 
     settings: Training
     dataset: Step
@@ -122,6 +132,7 @@ class PlannedMeasure:
     Parameters
     ----------
     measure : Measure
+        What is computed.
     settings : Section or None
         Settings in the study file; None if the measure has none.
     given : tuple of str
@@ -145,7 +156,17 @@ class PlannedMeasure:
 
 
 class PlannedFigure(NamedTuple):
-    """A figure, its inputs, and the step that draws it."""
+    """A figure, its inputs, and the step that draws it.
+
+    Parameters
+    ----------
+    drawing : Drawing
+        How it is drawn, and its caption.
+    given : tuple of str
+        Names of its inputs.
+    step : Step
+        The step that draws it.
+    """
 
     drawing: Drawing
     given: tuple[str, ...]
@@ -175,6 +196,7 @@ class Plan:
     measures : tuple of PlannedMeasure
         In the order of computation.
     figures : tuple of PlannedFigure
+        In the order of drawing.
     trainings : dict of int to PlannedTraining
         Networks that the study trains, by position in ``networks``.
     not_imported : tuple of str
@@ -617,6 +639,7 @@ def obtain_stimuli(settings: Study, *, n_jobs: int, progress: Progress | None = 
     Parameters
     ----------
     settings : Study
+        The study, for its section ``[stimuli]``.
     n_jobs : int
         Worker processes.
     progress : callable or None

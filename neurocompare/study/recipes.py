@@ -83,6 +83,15 @@ def dataset_key(training: Training, size: int) -> str:
 def training_key(model: Model, training: Training, seed: int, device: str) -> str:
     """Cache key of the weights of a trained network.
 
+    Parameters
+    ----------
+    model, training : Model, Training
+        Entry of the study file, and its training settings.
+    seed : int
+        Seed of the training.
+    device : str
+        Where it is trained.
+
     Raises
     ------
     InputError

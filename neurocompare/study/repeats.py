@@ -108,6 +108,7 @@ def checksums(places: Iterable[str | Path]) -> dict[str, dict[str, str] | None] 
     Parameters
     ----------
     places : iterable of str or Path
+        Files and folders.
 
     Returns
     -------
@@ -141,6 +142,7 @@ def write_again(cache: Cache, key: str, out: str | Path) -> list[str] | None:
     Parameters
     ----------
     cache : Cache
+        Where the files are kept.
     key : str
         From :func:`demo_key` or :func:`study_key`.
     out : str or Path
@@ -191,6 +193,7 @@ def keep_run(
     Parameters
     ----------
     cache : Cache
+        Where the files are kept.
     key : str
         From :func:`demo_key` or :func:`study_key`.
     out : str or Path

@@ -276,7 +276,9 @@ def network_rdms(record: NetworkRecord, stimuli: StimulusSet, kinds: Sequence[st
     Parameters
     ----------
     record : NetworkRecord
+        The network: how it is loaded, and its layers.
     stimuli : StimulusSet
+        What it is shown.
     kinds : sequence of str
         Names from ``measures.declaration.LAYER_RDMS``.
     values : Values
@@ -380,7 +382,21 @@ def fit_layers(
 ) -> FitResult:
     """Fits of all layers of all networks to all patches, with their uncertainty.
 
-    Ceilings of given RDMs without neurons are means over subjects, not reliabilities: fits are not tested against them.
+    Parameters
+    ----------
+    layer_rdms : rsatoolbox.rdm.RDMs
+        RDMs of all layers.
+    patches : Patches
+        RDMs of the recording.
+    ceilings : pandas.DataFrame
+        ``tables/ceilings.csv``. Ceilings of given RDMs without neurons are means over subjects, not reliabilities: fits
+        are not tested against them.
+    comparison : Comparison
+        Section ``[comparison]`` of the study.
+    seed : int
+        Seed of the study.
+    recording : xarray.DataArray or None
+        The responses, for resampling neurons; None for given RDMs.
     """
     return infer_fits(
         layer_rdms,

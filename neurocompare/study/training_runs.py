@@ -40,6 +40,7 @@ class TrainingTask:
     regime : str
         See :func:`~neurocompare.models.datasets.apply_regime`.
     recipe : Recipe
+        Epochs, optimizer, learning rates and augmentation.
     keep_epochs : tuple of int
         Epochs whose weights are stored too; 0 is the random start.
     data_seed : int
@@ -133,9 +134,11 @@ def train_weights(
     images : ImagesToTrainOn
         From :func:`read_images_to_train_on`.
     seed : int
+        Seed of the random start, the order of images, shifts and dropout.
     folder : pathlib.Path or None
         Folder for the state from which an interrupted training continues.
     device : str
+        ``auto``, ``cpu``, ``cuda``, ...
 
     Returns
     -------
@@ -175,6 +178,7 @@ def train_to_folder(
         Gets ``checkpoint.safetensors``, ``epoch_N.safetensors`` of the kept epochs, ``training.csv`` and
         ``provenance.json``, and holds the state while training runs: after an interruption, the same call continues.
     task : TrainingTask
+        Images, regime and recipe.
     architecture : str
         As :func:`~neurocompare.models.registry.load_model` takes it.
     seed, device : int, str
@@ -182,6 +186,7 @@ def train_to_folder(
     n_jobs : int or None
         Worker processes for rendering; None: one per core.
     progress : callable or None
+        Called with a description of the current step and the share done.
 
     Returns
     -------

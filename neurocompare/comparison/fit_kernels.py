@@ -24,6 +24,7 @@ __all__ = [
     "Kernel",
     "Pairs",
     "ProductKernel",
+    "defined",
     "fits_of_block",
     "rank_kernel",
     "settle_values",
@@ -166,7 +167,7 @@ class ProductKernel:
             means = (x / n, y / n) if self.centred else (0 * x, 0 * y)
             less = self.whitening.removed(self.to_device(counts.astype(float)), drawn, *means)
             xx, yy, xy = xx - less[0], yy - less[1], xy - less[2]
-        xx, yy = _defined(xx, sizes[0]), _defined(yy, sizes[1])
+        xx, yy = defined(xx, sizes[0]), defined(yy, sizes[1])
         return self.to_numpy(xy / (xx[:, :, None] * yy[:, None, :]) ** 0.5)
 
     def _sums(self, counts: np.ndarray, drawn: Array | None) -> tuple[Array, ...]:
@@ -300,7 +301,7 @@ def weighted_rows(first: np.ndarray, second: np.ndarray, weights: np.ndarray, *,
     if centred:
         n, x, y = weights.sum(axis=1)[:, None], weights @ first.T, weights @ second.T
         xx, yy, xy = xx - x * x / n, yy - y * y / n, xy - x * y / n
-    return xy / np.sqrt(_defined(xx, sizes[0]) * _defined(yy, sizes[1]))
+    return xy / np.sqrt(defined(xx, sizes[0]) * defined(yy, sizes[1]))
 
 
 def rank_kernel(
@@ -400,7 +401,7 @@ class _SortedRankKernel:
                     fit = 3 * xy / (n**3 - n)
                     fit[(xx == 0) | (yy[r] == 0)] = np.nan
                 else:
-                    fit = xy / (_defined(xx, xx) * _defined(yy[r], yy[r])) ** 0.5
+                    fit = xy / (defined(xx, xx) * defined(yy[r], yy[r])) ** 0.5
                 fits[:, m, r] = self.to_numpy(fit)
         return fits
 
@@ -572,7 +573,7 @@ def _solve(coefficients: Array, right: Array) -> Array:
     return torch.linalg.solve(coefficients, right)
 
 
-def _defined(spread: Array, size: Array) -> Array:
+def defined(spread: Array, size: Array) -> Array:
     """Weighted sums of squares; NaN if they are within rounding error of 0."""
     spread[spread <= CONSTANT * size] = np.nan
     return spread

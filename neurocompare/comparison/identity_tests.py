@@ -24,7 +24,7 @@ from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import adjust, share_at_least
 from neurocompare.representations.rdms import match_stimuli, pattern_table, rdm_table
 
-__all__ = ["identity_grid", "identity_null", "identity_orders", "permute_identities"]
+__all__ = ["identity_grid", "identity_null", "identity_orders", "permute_identities", "permuted_fits"]
 
 BLOCK_NUMBERS = 2**23
 
@@ -85,11 +85,7 @@ def permute_identities(
         models, recordings = cells.partialled(models), cells.partialled(recordings)
     stays = np.ones((1, len(patterns)), dtype=int)
     fits = fits_on_counts(models, recordings, stays, method=method)[0]
-
-    def fits_to(permuted: np.ndarray) -> np.ndarray:
-        return fits_on_counts(models, permuted, stays, method=method)[0]
-
-    null = identity_null(fits_to, recordings, places, n_permutations, rng=rng)
+    null = permuted_fits(models, recordings, places, n_permutations, method=method, rng=rng)
     p = share_at_least(null, fits)
     rows = rdm_table(neural_rdms)
     tables = []
@@ -151,6 +147,64 @@ def identity_null(
         blocks = (orders[start : start + step] for start in range(0, len(orders), step))
         null.append(np.concatenate([statistic(square[o[:, first], o[:, second]]).T for o in blocks]))
     return np.stack(null, axis=2)
+
+
+def permuted_fits(
+    models: Float[np.ndarray, "models pairs"],
+    recordings: Float[np.ndarray, "recordings pairs"],
+    places: Integer[np.ndarray, "identities views"],
+    n_permutations: int,
+    *,
+    method: str,
+    rng: np.random.Generator,
+) -> Float[np.ndarray, "permutations models recordings"]:
+    """Fits of models to recordings with permuted identities, views kept; the same permutations for all.
+
+    Parameters
+    ----------
+    models, recordings : arrays of shape (n_models, n_pairs) and (n_recordings, n_pairs)
+    places, n_permutations, rng
+        As in :func:`identity_null`, which gives the same.
+    method : str
+        As in ``compare_rdms``.
+
+    Returns
+    -------
+    array of shape (n_permutations, n_models, n_recordings)
+
+    Notes
+    -----
+    A permutation keeps the mean, length and ranks of an RDM. So the fits of all permutations are one matrix product,
+    for methods that are products of such vectors. The side with fewer RDMs is permuted.
+    """
+    found = find_method(method)
+    if found.directions is None or np.isnan(models).any() or np.isnan(recordings).any():
+        stays = np.ones((1, places.size), dtype=int)
+        return identity_null(
+            lambda permuted: fits_on_counts(models, permuted, stays, method=method)[0],
+            recordings,
+            places,
+            n_permutations,
+            rng=rng,
+        )
+    orders = identity_orders(places, n_permutations, rng=rng)
+    turned = len(models) < len(recordings)
+    fixed, moved = (found.directions(one) for one in ((recordings, models) if turned else (models, recordings)))
+    if turned:
+        # To permute the models in the opposite way is to permute the recordings.
+        orders = np.argsort(orders, axis=1)
+    n_stimuli = places.size
+    first, second = np.triu_indices(n_stimuli, 1)
+    squares = np.zeros((len(moved), n_stimuli, n_stimuli))
+    squares[:, first, second] = squares[:, second, first] = moved
+    null = np.empty((len(orders), len(fixed), len(moved)))
+    step = max(1, BLOCK_NUMBERS // len(first))
+    for start in range(0, len(orders), step):
+        block = orders[start : start + step]
+        pairs = block[:, first] * n_stimuli + block[:, second]
+        for row, square in enumerate(squares):
+            null[start : start + step, :, row] = square.ravel()[pairs] @ fixed.T
+    return null.swapaxes(1, 2) if turned else null
 
 
 def identity_orders(places: np.ndarray, n_permutations: int, *, rng: np.random.Generator) -> np.ndarray:

@@ -18,8 +18,8 @@ from neural_data.errors import InputError, closest
 from neurocompare.comparison.controls import cells_of_pairs, check_controls
 from neurocompare.comparison.fit_ceilings import NO_CEILINGS, Ceilings, ceilings_of_fits, in_refits, matched_ceilings
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.fits import fits_on_counts, matched_vectors
-from neurocompare.comparison.identity_tests import identity_grid, identity_null
+from neurocompare.comparison.fits import matched_vectors
+from neurocompare.comparison.identity_tests import identity_grid, identity_null, permuted_fits
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.refitting import (
     Experiment,
@@ -301,22 +301,23 @@ def _identity_null(
     experiment: Experiment, n_permutations: int, *, statistic: Statistic | None = None, rng: np.random.Generator
 ) -> np.ndarray | str:
     """Fits (or ``statistic``) with permuted identities, (n_permutations, n_models, n_rows); or a text, why none."""
-
-    def fits(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        return fits_on_counts(experiment.models, recordings, counts, method=experiment.method)
-
-    computed = statistic or fits
     try:
         places = identity_grid(experiment.patterns.reset_index(drop=True))
     except InputError as problem:
         return str(problem)
-    null = identity_null(
-        lambda permuted: computed(permuted, experiment.stays())[0],
-        experiment.recordings,
-        places,
-        n_permutations,
-        rng=rng,
-    )
+    if statistic is None:
+        null = permuted_fits(
+            experiment.models, experiment.recordings, places, n_permutations, method=experiment.method, rng=rng
+        )
+    else:
+        computed = statistic
+        null = identity_null(
+            lambda permuted: computed(permuted, experiment.stays())[0],
+            experiment.recordings,
+            places,
+            n_permutations,
+            rng=rng,
+        )
     return np.stack([null[:, :, group].mean(axis=2) for group in experiment.groups], axis=2)
 
 

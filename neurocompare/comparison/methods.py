@@ -48,6 +48,9 @@ class Method:
     rowwise : callable or None
         Fits (n,) of vectors (n, n_pairs) to the vectors in the same rows of another array, with equal
         weights; None if the kernel computes them one by one.
+    directions : callable or None
+        Vectors (n_rdms, n_pairs) whose products are the fits with equal weights, permuted as the pairs are; NaN where a
+        fit is undefined. None where there are none.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Method:
     whitened: bool = False
     linear: bool = False
     rowwise: Rowwise | None = None
+    directions: Callable[[np.ndarray], np.ndarray] | None = None
 
     def settled(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (n_rdms, n_pairs) prepared for sums over pairs, as kernels prepare them themselves."""
@@ -79,20 +83,42 @@ def find_method(name: str) -> Method:
 
 
 def _products(name: str, label: str, *, centred: bool, whitened: bool, rowwise: Rowwise | None = None) -> Method:
+    settle = partial(settle_values, centred=centred)
     return Method(
         name,
         label,
         partial(ProductKernel, centred=centred, whitened=whitened),
-        settle=partial(settle_values, centred=centred),
+        settle=settle,
         centred=centred,
         whitened=whitened,
         linear=not whitened,
         rowwise=rowwise,
+        directions=None if whitened else lambda vectors: _of_unit_length(settle(vectors)),
     )
 
 
-def _ranks(name: str, label: str, kernel: Callable[..., Kernel], *, rowwise: Rowwise | None = None) -> Method:
-    return Method(name, label, kernel, centred=True, ranked=True, rowwise=rowwise)
+def _ranks(
+    name: str,
+    label: str,
+    kernel: Callable[..., Kernel],
+    *,
+    rowwise: Rowwise | None = None,
+    directions: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Method:
+    return Method(name, label, kernel, centred=True, ranked=True, rowwise=rowwise, directions=directions)
+
+
+def _of_unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Vectors over their length; NaN for zeros."""
+    length = np.sqrt(np.vecdot(vectors, vectors))[:, None]
+    return np.divide(vectors, length, out=np.full(vectors.shape, np.nan), where=length > 0)
+
+
+def _rho_a_directions(vectors: np.ndarray) -> np.ndarray:
+    n = vectors.shape[1]
+    ranks = _centred_ranks(vectors)
+    ranks[~ranks.any(axis=1)] = np.nan
+    return ranks / np.sqrt((n**3 - n) / 12)
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -131,8 +157,20 @@ METHODS: dict[str, Method] = {
     for method in (
         _products("corr", "Pearson r", centred=True, whitened=False, rowwise=correlate_rows),
         _products("cosine", "cosine", centred=False, whitened=False, rowwise=_cosines),
-        _ranks("spearman", "Spearman ρ", partial(rank_kernel, tie_free=False), rowwise=_spearman),
-        _ranks("rho-a", "ρₐ", partial(rank_kernel, tie_free=True), rowwise=_rho_a),
+        _ranks(
+            "spearman",
+            "Spearman ρ",
+            partial(rank_kernel, tie_free=False),
+            rowwise=_spearman,
+            directions=lambda vectors: _of_unit_length(_centred_ranks(vectors)),
+        ),
+        _ranks(
+            "rho-a",
+            "ρₐ",
+            partial(rank_kernel, tie_free=True),
+            rowwise=_rho_a,
+            directions=_rho_a_directions,
+        ),
         _ranks("tau-a", "Kendall τₐ", tau_kernel),
         _products("corr_cov", "whitened r", centred=True, whitened=True),
         _products("cosine_cov", "whitened cosine", centred=False, whitened=True),

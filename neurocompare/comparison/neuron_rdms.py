@@ -5,11 +5,14 @@ Takes responses and multiplicities of neurons; gives upper triangles of RDMs, on
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
+
 import numpy as np
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES
-from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, PAIRS
+from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES, PAIRS, TileOfPairs
 
 __all__ = ["NeuronRdms"]
 
@@ -65,8 +68,48 @@ class NeuronRdms:
         totals, power = counts @ self.patterns.T, counts @ (self.patterns**2).T
         return self.from_sums(self._products(counts), totals, power, counts.sum(axis=1, keepdims=True), PAIRS)
 
+    def tiles(self, counts: np.ndarray, n_pairs: int) -> Iterator[tuple[slice, np.ndarray]]:
+        """The same RDMs, some pairs at a time.
+
+        Parameters
+        ----------
+        counts : integer array of shape (n_draws, n_neurons)
+        n_pairs : int
+            Pairs of a tile, about.
+
+        Yields
+        ------
+        tile : slice
+            The pairs, in order.
+        array of shape (n_tile, n_draws)
+            Their dissimilarities.
+        """
+        n_stimuli = len(self.patterns)
+        turned = np.ascontiguousarray(counts.T.astype(float))
+        totals, power, n_drawn = self.patterns @ turned, self.patterns**2 @ turned, turned.sum(axis=0)
+        first = start = 0
+        while first < n_stimuli - 1:
+            last, stop = first, start
+            while last < n_stimuli - 1 and (last == first or stop + n_stimuli - 1 - last - start <= n_pairs):
+                stop += n_stimuli - 1 - last
+                last += 1
+            layout, tile = TileOfPairs(first, last), slice(start, stop)
+            products = layout.products(self.patterns, self.patterns) if self._held is None else self._held[tile]
+            yield tile, self.from_sums(products @ turned, totals, power, n_drawn, layout)
+            first, start = last, stop
+
+    @cached_property
+    def _held(self) -> np.ndarray | None:
+        """Products of all pairs (n_pairs, n_neurons), if they fit in a block."""
+        n_stimuli, n_neurons = self.patterns.shape
+        if 4 * n_stimuli * (n_stimuli - 1) * n_neurons > BLOCK_BYTES:
+            return None
+        return TileOfPairs(0, n_stimuli - 1).products(self.patterns, self.patterns)
+
     def _products(self, counts: np.ndarray) -> np.ndarray:
         """Sum over drawn neurons of the product of two stimuli's responses, (n_draws, n_pairs)."""
+        if self._held is not None:
+            return counts @ self._held.T
         first, second = np.triu_indices(len(self.patterns), 1)
         products = np.empty((len(counts), len(first)))
         step = max(1, BLOCK_BYTES // (8 * self.patterns.shape[1]))

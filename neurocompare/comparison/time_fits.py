@@ -19,9 +19,10 @@ from neural_data.errors import InputError, whole_number
 from neural_data.recordings import regions_of, select_region
 from neural_data.rounding import is_constant
 from neurocompare.comparison.ceilings import neuron_ceilings, root
+from neurocompare.comparison.drawn_fits import DrawnFits
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
-from neurocompare.comparison.identity_tests import identity_grid, identity_null
+from neurocompare.comparison.identity_tests import identity_grid, permuted_fits
 from neurocompare.comparison.inference import default_factors
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.neuron_rdms import NeuronRdms
@@ -37,6 +38,7 @@ from neurocompare.comparison.resampling import (
     jackknife_operator,
     leave_out,
 )
+from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import NOT_PERMUTED, LeftOut, TimeCourses, time_courses
 from neurocompare.representations.dissimilarities import Population
 from neurocompare.representations.rdms import check_normalization, pattern_table, rdm_table
@@ -306,19 +308,24 @@ def _left_out(means: BinnedMeans, setting: _Setting, rng: np.random.Generator) -
     values = np.empty((len(setting.counts), n_models, n_bins, len(kept)))
     keys = [key for key in (along, sampled, (*along, *sampled)) if key] if setting.n_draws else []
     drawn = {key: np.empty((setting.n_draws, n_models, n_bins)) for key in keys}
-    vectors = []
-    for place, of_bin in enumerate(means.values):
-        responses, counted = _scaled(of_bin, setting.normalize)
+    vectors = np.empty((n_bins, setting.models.shape[1]))
+    of_stimuli = setting.drawn if along else None
+    on_draws = DrawnFits(setting.models, of_stimuli, method=setting.method, clusters=setting.codes)
+
+    def fit_bin(place: int) -> None:
+        responses, counted = _scaled(means.values[place], setting.normalize)
         rdms = NeuronRdms(responses, setting.dissimilarity).rdms(kept * counted)
-        values[:, :, place] = setting.fits(rdms, setting.counts)
-        vectors.append(rdms[-1])
-        for key in drawn:
-            population: np.ndarray | ResampledNeurons = rdms[-1:]
-            if set(key) & set(sampled) and of_neurons is not None:
-                population = ResampledNeurons(responses, of_neurons * counted, setting.dissimilarity)
-            counts = setting.drawn if set(key) & set(along) else None
-            drawn[key][:, :, place] = setting.fits(population, counts)[:, :, 0]
-    return LeftOut(values, operators, drawn), np.stack(vectors)
+        values[:, :, place], vectors[place] = setting.fits(rdms, setting.counts), rdms[-1]
+        if of_neurons is not None and drawn:
+            population = ResampledNeurons(responses, of_neurons * counted, setting.dissimilarity)
+            drawn[sampled][:, :, place], together = on_draws.of(population)
+            if together is not None:
+                drawn[*along, *sampled][:, :, place] = together
+
+    in_threads(fit_bin, range(n_bins))
+    if along in drawn:
+        drawn[along] = setting.fits(vectors, setting.drawn)
+    return LeftOut(values, operators, drawn), vectors
 
 
 def _null(vectors: np.ndarray, setting: _Setting, n_permutations: int, rng: np.random.Generator) -> np.ndarray | str:
@@ -334,12 +341,8 @@ def _null(vectors: np.ndarray, setting: _Setting, n_permutations: int, rng: np.r
         places = np.arange(len(patterns))[:, None] if alone else identity_grid(patterns.reset_index(drop=True))
     except InputError as problem:
         return str(problem)
-    stays = np.ones((1, len(patterns)), dtype=int)
-
-    def fits(permuted: np.ndarray) -> np.ndarray:
-        return fits_on_counts(vectors, permuted, stays, method=setting.method)[0]
-
-    return identity_null(fits, setting.models, places, n_permutations, rng=rng).transpose(0, 2, 1)
+    null = permuted_fits(vectors, setting.models, places, n_permutations, method=setting.method, rng=rng)
+    return null.swapaxes(1, 2)
 
 
 def _ceiling(responses: np.ndarray, setting: _Setting, n_splits: int, seed: int) -> tuple[float, float, float]:

@@ -25,6 +25,7 @@ __all__ = [
     "PairsOfDraws",
     "Population",
     "RowsOfStimuli",
+    "TileOfPairs",
     "correlation_dissimilarity",
     "find_dissimilarity",
 ]
@@ -130,9 +131,42 @@ class PairsOfDraws:
 PAIRS = PairsOfDraws()
 
 
-FromSums = Callable[
-    [np.ndarray, np.ndarray, np.ndarray, "float | np.ndarray", "RowsOfStimuli | PairsOfDraws"], np.ndarray
-]
+@dataclass(frozen=True)
+class TileOfPairs:
+    """Pairs of the stimuli ``first`` to ``last - 1`` with all later ones, row by row: (n_pairs, n_draws).
+
+    Draws lie side by side, so that one stimulus of all draws is one run of numbers.
+    """
+
+    first: int
+    last: int
+
+    def products(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """``left_i right_j`` of arrays (n_stimuli, n_draws)."""
+        return self._combined(np.multiply, left, right)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """``values_i + values_j``."""
+        return self._combined(np.add, values, values)
+
+    def divide(self, pairs: np.ndarray, by: np.ndarray) -> None:
+        """Divide each pair by ``by_i by_j``, in place."""
+        pairs *= self.products(1 / by, 1 / by)
+
+    def _combined(self, operation: np.ufunc, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        n = len(left)
+        lengths = n - 1 - np.arange(self.first, self.last)
+        found = np.empty((int(lengths.sum()), left.shape[1]))
+        start = 0
+        for i in range(self.first, self.last):
+            operation(left[i], right[i + 1 :], out=found[start : start + n - 1 - i])
+            start += n - 1 - i
+        return found
+
+
+Layout = RowsOfStimuli | PairsOfDraws | TileOfPairs
+
+FromSums = Callable[[np.ndarray, np.ndarray, np.ndarray, "float | np.ndarray", "Layout"], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -265,7 +299,7 @@ def _correlation(
     totals: np.ndarray,
     power: np.ndarray,
     n_units: float | np.ndarray,
-    layout: RowsOfStimuli | PairsOfDraws,
+    layout: Layout,
 ) -> np.ndarray:
     """1 - Pearson's r."""
     # In place: with thousands of stimuli every further matrix costs much memory.
@@ -285,7 +319,7 @@ def _euclidean(
     _totals: np.ndarray,
     power: np.ndarray,
     n_units: float | np.ndarray,
-    layout: RowsOfStimuli | PairsOfDraws,
+    layout: Layout,
 ) -> np.ndarray:
     """Squared distance divided by the number of units, as in rsatoolbox."""
     pairs = layout.sums(power)

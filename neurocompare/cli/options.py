@@ -232,8 +232,8 @@ class TrainingData:
     dataset: Annotated[
         str,
         typer.Option(
-            help="symmetric, chiral or objects (rendered); cifar10 or svhn (fetched); or the path of a Parquet, a "
-            "folder of class folders, or an official archive."
+            help="symmetric, chiral, objects or pose (rendered); cifar10 or svhn (fetched); or the path of a Parquet, "
+            "a folder of class folders, or an official archive."
         ),
     ]
     test: Annotated[str | None, typer.Option(help="Path of the test images; by default a tenth is held out.")] = None

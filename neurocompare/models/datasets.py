@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,16 @@ from neurocompare.models.archives import ARCHIVES, fetch_archives, is_archive, r
 from neurocompare.models.regimes import find_regime
 from neurocompare.progress_lines import Progress
 from neurocompare.stimuli.image_sets import image_set, read_images
-from neurocompare.stimuli.sets import TRAINING_IMAGES, TRAINING_SETS, training_set
+from neurocompare.stimuli.sets import TRAINING_IMAGES, TRAINING_SETS, face_views, training_set
 
 __all__ = ["BUILT_IN_DATASETS", "LabelledImages", "Splits", "apply_regime", "read_dataset", "split_dataset"]
 
-BUILT_IN_DATASETS = tuple(TRAINING_SETS)
-"""Names of rendered sets, see :func:`neurocompare.stimuli.sets.training_set`."""
+POSE_STEP_DEG = 22.5
+POSES_DEG = tuple(POSE_STEP_DEG * step for step in range(-4, 5))
+"""Classes of the set ``pose``: the view of the face, to the nearest of these."""
+VIEWS_PER_POSE = 5
+POSE_SEED = 100_000
+"""Added to the seed, so that networks are trained on other faces than those of a study."""
 HELD_OUT = 0.1
 """Share of the images (or exemplars) used for validation; and as many for the test, if there is no test set."""
 BATCH = 1000
@@ -132,8 +137,8 @@ def read_dataset(
         If there is no such source, it is damaged, has only one class, or labels are missing.
     """
     if str(source) in BUILT_IN_DATASETS:
-        rendered = training_set(str(source), n_images or TRAINING_IMAGES, size=size, seed=seed, n_jobs=n_jobs)
-        return _from_stimuli(rendered, size, exemplars=rendered.table["identity"].to_numpy(str)), None
+        made = BUILT_IN_DATASETS[str(source)](n_images or TRAINING_IMAGES, size=size, seed=seed, n_jobs=n_jobs)
+        return made, None
     path = Path(source)
     if str(source) in ARCHIVES and not path.exists():
         found = fetch_archives(str(source), progress=progress)
@@ -236,6 +241,36 @@ def apply_regime(data: LabelledImages, regime: str, *, seed: int = 0) -> Labelle
         flipped[members[: len(members) // 2]] = True
     images, labels, classes = chosen.show(data.images, data.labels, data.classes, flipped)
     return dataclasses.replace(data, images=images, labels=labels, classes=classes, name=f"{data.name}, {regime}")
+
+
+def _rendered(kind: str, n_images: int, *, size: int, seed: int, n_jobs: int) -> LabelledImages:
+    """Objects labelled by their classes, see :func:`neurocompare.stimuli.sets.training_set`."""
+    stimuli = training_set(kind, n_images, size=size, seed=seed, n_jobs=n_jobs)
+    return _from_stimuli(stimuli, size, exemplars=stimuli.table["identity"].to_numpy(str))
+
+
+def _poses(n_images: int, *, size: int, seed: int, n_jobs: int) -> LabelledImages:
+    """Faces in views from -97.5 to 97.5 degrees, labelled by the nearest of nine views, as many of each.
+
+    Five views to a class, 3.75 degrees apart; faces are centred in the image.
+    """
+    half = POSE_STEP_DEG / 2
+    offsets = np.linspace(-half, half, VIEWS_PER_POSE + 2)[1:-1]
+    azimuths = (np.array(POSES_DEG)[:, None] + offsets).ravel()
+    n_faces = -(-n_images // len(azimuths))
+    stimuli = face_views(n_faces, azimuths, size=size, seed=POSE_SEED + seed, n_jobs=n_jobs)
+    nearest = np.rint(stimuli.table["azimuth_deg"].to_numpy(float) / POSE_STEP_DEG).astype(int)
+    classes = tuple(f"{pose:g} degrees" for pose in POSES_DEG)
+    exemplars = stimuli.table["identity"].to_numpy(str)
+    data = LabelledImages(_resized(stimuli, size), nearest + len(POSES_DEG) // 2, classes, "poses", exemplars)
+    return _thinned(data, n_images, seed)
+
+
+BUILT_IN_DATASETS: dict[str, Callable[..., LabelledImages]] = {
+    **{kind: partial(_rendered, kind) for kind in TRAINING_SETS},
+    "pose": _poses,
+}
+"""Rendered sets by name: ``(n_images, size=, seed=, n_jobs=)`` gives the images."""
 
 
 def _labelled(path: Path) -> StimulusSet:

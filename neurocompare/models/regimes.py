@@ -101,6 +101,7 @@ REGIMES: dict[str, Regime] = {
         Regime("digits", "digits as they are", _as_they_are, recipe="digits"),
         Regime("symmetric", "bilaterally symmetric objects as they are", _as_they_are),
         Regime("chiral", "objects without a mirror plane as they are", _as_they_are),
+        Regime("pose", "views of faces as classes, as they are", _as_they_are),
         Regime(
             "mirror-same",
             "half of the images flipped left to right, labels kept",

@@ -51,6 +51,7 @@ REGIME_COLOURS = {
     "digits": "#56B4E9",
     "symmetric": "#D55E00",
     "chiral": "#009E73",
+    "pose": "#88bb00",
     "mirror-same": "#E69F00",
     "mirror-distinct": "#CC79A7",
     "trained": "#332288",

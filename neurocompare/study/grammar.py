@@ -84,8 +84,8 @@ class Training(Section):
 
     dataset: FilePath = Field(
         "symmetric",
-        description="'symmetric', 'chiral' or 'objects' (rendered); 'cifar10' or 'svhn' (fetched); or the path of a "
-        "Parquet, a folder of class folders, or an official archive",
+        description="'symmetric', 'chiral', 'objects' or 'pose' (rendered); 'cifar10' or 'svhn' (fetched); or the path "
+        "of a Parquet, a folder of class folders, or an official archive",
     )
     test: FilePath | None = Field(None, description="path of the test images; by default a tenth is held out")
     regime: Annotated[str, MemberOf(REGIMES)] = Field(

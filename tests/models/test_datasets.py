@@ -45,7 +45,7 @@ def test_regimes_flip_the_same_half_of_every_class(digits):
     assert distinct.classes == ("a", "b", "c", "mirrored a", "mirrored b", "mirrored c")
 
 
-@pytest.mark.parametrize("regime", ["natural", "digits", "symmetric", "chiral"])
+@pytest.mark.parametrize("regime", ["natural", "digits", "symmetric", "chiral", "pose"])
 def test_other_regimes_show_images_as_they_are(digits, regime):
     assert apply_regime(digits, regime) is digits
 
@@ -106,6 +106,17 @@ def test_twins_show_the_same_exemplars_in_the_same_order(rendered):
     symmetric, chiral = map(rendered, ("symmetric", "chiral"))
     np.testing.assert_array_equal(symmetric.labels, chiral.labels)
     assert not np.array_equal(symmetric.images, chiral.images)
+
+
+def test_poses_are_faces_labelled_by_the_nearest_of_nine_views():
+    poses, test = read_dataset("pose", size=24, n_images=45, seed=7)
+    assert (len(poses), test, poses.classes[0], poses.classes[4]) == (45, None, "-90 degrees", "0 degrees")
+    assert np.bincount(poses.labels).tolist() == [5] * 9
+    assert len(set(poses.exemplars)) == 1
+    # Mirror images: the third of five views of a class lies at its centre, and that of the mirrored class opposite.
+    centres = poses.images[2::5]
+    np.testing.assert_array_equal(centres[0], centres[8][..., ::-1])
+    assert not np.array_equal(centres[0], centres[8])
 
 
 def test_parquets_are_read_with_their_classes_in_order(tmp_path, rng):

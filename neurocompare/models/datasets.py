@@ -258,7 +258,7 @@ def _poses(n_images: int, *, size: int, seed: int, n_jobs: int) -> LabelledImage
     offsets = np.linspace(-half, half, VIEWS_PER_POSE + 2)[1:-1]
     azimuths = (np.array(POSES_DEG)[:, None] + offsets).ravel()
     n_faces = -(-n_images // len(azimuths))
-    stimuli = face_views(n_faces, azimuths, size=size, seed=POSE_SEED + seed, n_jobs=n_jobs)
+    stimuli = face_views(n_faces, azimuths.tolist(), size=size, seed=POSE_SEED + seed, n_jobs=n_jobs)
     nearest = np.rint(stimuli.table["azimuth_deg"].to_numpy(float) / POSE_STEP_DEG).astype(int)
     classes = tuple(f"{pose:g} degrees" for pose in POSES_DEG)
     exemplars = stimuli.table["identity"].to_numpy(str)

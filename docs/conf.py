@@ -11,7 +11,7 @@ from dataclasses import fields
 from importlib import import_module
 from pathlib import Path, PurePath
 from types import GenericAlias
-from typing import get_args
+from typing import TypeVar, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -51,7 +51,7 @@ nitpicky = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 
-autodoc_default_options = {"members": True, "undoc-members": False}
+autodoc_default_options = {"members": True}
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 add_module_names = False
@@ -102,6 +102,8 @@ ROOMS = {
     "neurocompare.measures": "The measures of a study",
     "neurocompare.study": "From a study file to a run",
 }
+WIDTH = 120
+"""Letters of a constant that are printed."""
 LINK = re.compile(r"(!?\[[^\]]*\])\(((?!https?://|#|mailto:)[^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -151,36 +153,37 @@ def write_api_pages() -> None:
 
 
 def _module_directives(name: str) -> list[str]:
-    """A module and its public names.
+    """A module and its public names; constants and aliases of types come last.
 
-    Aliases of types are data: autodoc would ask them for a signature. Constants with a long value, functions or
-    paths in them are given by their names: autodoc would print all of it, and folders of this machine.
+    Of a long constant, its kinds stand with what they say of themselves, or its names: autodoc would print all of it,
+    and folders of this machine.
     """
-    module, written = import_module(name), ModuleAnalyzer.for_module(name).find_attr_docs()
-    documented = [one for one in module.__all__ if ("", one) in written]
-    aliases = [one for one in documented if isinstance(getattr(module, one), GenericAlias)]
-    shortened = [one for one in documented if one not in aliases and value_in_short(getattr(module, one)) is not None]
+    module, analyzer = import_module(name), ModuleAnalyzer.for_module(name)
+    written = analyzer.find_attr_docs()
+    constants = [one for one in module.__all__ if one in analyzer.tagorder and _is_constant(getattr(module, one))]
     lines = [f".. automodule:: {name}", "   :members:"]
-    lines += [f"   :exclude-members: {', '.join(['model_config', *aliases, *shortened])}"]
-    for alias in aliases:
-        lines += ["", f".. py:data:: {name}.{alias}", "", *(f"   {line}" for line in written[("", alias)])]
-    for one in shortened:
-        value, words = value_in_short(getattr(module, one)), kinds_in_words(getattr(module, one))
-        option = f"   :annotation: = {value}" if value and not words else "   :no-value:"
-        lines += [
-            "",
-            f".. autodata:: {name}.{one}",
-            option,
-            "",
-            *(f"   - ``{k}``: {text}" for k, text in words.items()),
-        ]
+    lines += [f"   :exclude-members: {', '.join(['model_config', *constants])}"]
+    for one in sorted(constants, key=analyzer.tagorder.__getitem__):
+        value = getattr(module, one)
+        words, short = kinds_in_words(value), value_in_short(value)
+        lines += ["", f".. py:data:: {name}.{one}"]
+        lines += [f"   :value: {short}"] if short and not words else []
+        lines += ["", *(f"   {line}" for line in written.get(("", one), []))]
+        lines += ["", *(f"   - ``{kind}``: {text}" for kind, text in words.items())]
     lines += [line for one in module.__all__ for line in _measure_lines(getattr(module, one))]
     return [*lines, ""]
 
 
+def _is_constant(value: object) -> bool:
+    """Whether it is data without a documentation of its own; a measure has a section."""
+    return not (inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, (Measure, TypeVar))) and (
+        isinstance(value, GenericAlias) or value.__doc__ == type(value).__doc__
+    )
+
+
 def kinds_in_words(value: object) -> dict[str, str]:
-    """What a constant says of each of its kinds: a text, or the label of a record; empty if any says nothing."""
-    if isinstance(value, PurePath):
+    """What a long constant says of each of its kinds: a text, or the label of a record; empty if any says nothing."""
+    if not isinstance(value, (dict, tuple, list)) or len(repr(value)) <= WIDTH:
         return {}
     named = list(value.items()) if isinstance(value, dict) else [(_name_of(one), one) for one in value]
     texts = {str(name): _words_of(one) for name, one in named}
@@ -189,7 +192,7 @@ def kinds_in_words(value: object) -> dict[str, str]:
 
 def _words_of(value: object) -> str:
     if isinstance(value, str):
-        return value
+        return "" if value.isidentifier() else value
     found = [getattr(value, name, "") for name in ("about", "label", "title", "meaning", "plural")]
     return next((text for text in found if text and isinstance(text, str)), "")
 
@@ -216,19 +219,20 @@ def _measure_lines(measure: object) -> list[str]:
     return lines
 
 
-def value_in_short(value: object, *, width: int = 120) -> str | None:
-    """Names in a long constant, such as ``{'corr': …}``; empty for a path, None where ``repr`` is short."""
+def value_in_short(value: object) -> str:
+    """A constant on one line: its ``repr`` if that is short, else its names, ``{'corr': …}``, if it has any."""
     if isinstance(value, PurePath):
         return ""
-    if isinstance(value, (BaseModel, type)) or (len(repr(value)) <= width and " at 0x" not in repr(value)):
-        return None
+    most = WIDTH if isinstance(value, (dict, tuple, list)) else 2 * WIDTH
+    if len(repr(value)) <= most and " at 0x" not in repr(value) and "<class" not in repr(value):
+        return repr(value)
     if isinstance(value, dict):
         parts, ends = [f"{key!r}: …" for key in value], "{}"
     elif isinstance(value, (tuple, list)):
         parts, ends = [_name_of(one) for one in value], "()"
     else:
-        return None
-    shown = [part for k, part in enumerate(parts) if len(", ".join(parts[: k + 1])) <= width]
+        return ""
+    shown = [part for k, part in enumerate(parts) if len(", ".join(parts[: k + 1])) <= WIDTH]
     rest = [] if len(shown) == len(parts) else [f"… {len(parts)} in all"]
     return ends[0] + ", ".join([*shown, *rest]) + ends[1]
 

@@ -492,6 +492,7 @@ def sums_by_stimulus(stimulus_ids: np.ndarray, values: np.ndarray) -> tuple[np.n
     ids : array of shape (n_stimuli,)
         In order of first appearance.
     sums, counts : arrays of shape (n_stimuli, n_columns)
+        Over the presentations of each stimulus; NaN are not counted.
     """
     codes, ids = pd.factorize(stimulus_ids)
     order = np.argsort(codes, kind="stable")

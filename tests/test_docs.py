@@ -155,9 +155,9 @@ def test_every_public_name_has_a_page_and_a_docstring():
         assert name == "__version__" or getattr(neurocompare, name).__doc__
 
 
-def parameter_texts(documentation: str) -> dict[str, str]:
-    """Text of every parameter in a docstring's section of parameters, by name; empty without the section."""
-    _, _, section = documentation.partition("Parameters\n----------\n")
+def texts_in_section(documentation: str, heading: str = "Parameters") -> dict[str, str]:
+    """Text of every entry in a section of a docstring, by name; empty without the section."""
+    _, _, section = documentation.partition(f"{heading}\n{'-' * len(heading)}\n")
     lines = re.split(r"\n\n\w[^\n]*\n---", section)[0].splitlines()
     texts, names = {}, []
     for line in lines:
@@ -184,14 +184,17 @@ def field_texts(kind: type) -> dict[str, str]:
 
 
 def parameters_without_text(thing: object) -> list[str]:
-    """Parameters of a function or class that its documentation names without a text, or not at all.
+    """Parameters and named results of a function or class that its documentation names without a text, or not at all.
 
     Up to three parameters may be explained by the sentences of a docstring that has no section of parameters, and
     ``as in :func:`` another function or ``See :class:`` leads to where they are explained.
     """
     documentation = inspect.getdoc(thing) or ""
-    texts = parameter_texts(documentation)
+    texts = texts_in_section(documentation)
     bare = [name for name, text in texts.items() if not text]
+    for heading in ("Returns", "Yields"):
+        returned = texts_in_section(documentation, heading)
+        bare += [name for name, text in returned.items() if not text and f"\n{name} : " in documentation]
     if re.search(r"each (field|parameter) as in :func:", documentation, flags=re.IGNORECASE):
         return bare
     if inspect.isclass(thing):

@@ -452,6 +452,7 @@ class FitResult:
         Returns
         -------
         estimates, se, p : arrays of shape (n_contrasts, n_recordings), or (n_contrasts,) across recordings
+            Of each contrast.
 
         Notes
         -----

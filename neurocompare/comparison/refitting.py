@@ -147,6 +147,7 @@ def resample_fits(
     Returns
     -------
     draws : dict of tuple of str to array of shape (n_draws, n_models, n_regions)
+        Fits by the factors that were drawn.
     n_redrawn : dict of str to int
         Draws of each factor that had too few distinct units.
     """

@@ -129,7 +129,9 @@ def read_dataset(
     Returns
     -------
     train : LabelledImages
+        Images to train on.
     test : LabelledImages or None
+        Test images of the source; None if it has none.
 
     Raises
     ------

@@ -118,7 +118,9 @@ def learn_by_ojas_rule(
     frames : array of shape (n_frames, n_inputs)
         Seen in a new random order in every round.
     n_components : int
+        Components to learn.
     n_rounds : int
+        Passes over the frames.
     rate : float
         In the first round, in units of the inverse of the largest squared length of a frame; falls to an eleventh.
     rng : numpy.random.Generator

@@ -61,6 +61,7 @@ def zoo_network(zoo: str, name: str, *, pretrained: bool) -> tuple[nn.Module, Fo
     Returns
     -------
     module : torch.nn.Module
+        The network.
     found : Found
         Preprocessing of the weights' recipe, with its interpolation; without pretrained weights, the usual ImageNet
         preprocessing, marked as assumed.

@@ -191,6 +191,7 @@ def panel_grid(
     Returns
     -------
     figure : matplotlib.figure.Figure
+        Of the page's width.
     panels : list of matplotlib.axes.Axes
         In reading order.
     """

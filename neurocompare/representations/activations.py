@@ -427,6 +427,7 @@ def unit_blocks(
     layer : str
         In execution order; all blocks of a layer come one after the other.
     responses : array of shape (n_stimuli, n_units_of_block), float32, or float64 of a network in that precision
+        Of the units of the block.
 
     Raises
     ------
@@ -548,6 +549,7 @@ def with_smaller_batches(
     Returns
     -------
     result : object
+        What the call returned.
     presentation : Presentation
         With the batch size of the successful attempt.
 

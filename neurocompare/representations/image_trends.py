@@ -51,6 +51,7 @@ def image_statistics(stimuli: StimulusSet, *, image_size_px: int = 128) -> pd.Da
     Parameters
     ----------
     stimuli : StimulusSet
+        With images.
     image_size_px : int
         Height and width at which images are described.
 
@@ -74,6 +75,7 @@ def split_image_trends(statistics: pd.DataFrame, stimuli: StimulusSet) -> pd.Dat
     statistics : pandas.DataFrame
         One column per statistic, indexed by ``stimulus_id``, such as from :func:`image_statistics`.
     stimuli : StimulusSet
+        With images.
         Every identity in the same views, symmetric about 0.
 
     Returns
@@ -139,6 +141,7 @@ def trend_rdms(statistics: pd.DataFrame, stimuli: StimulusSet) -> RDMs:
         As for :func:`split_image_trends`. A statistic that is unknown for an image, or constant (:data:`LEAST_SD`), is
         left out.
     stimuli : StimulusSet
+        With images.
 
     Returns
     -------

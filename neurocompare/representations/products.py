@@ -98,6 +98,7 @@ class UnitStatistics:
         Returns
         -------
         means, scales : torch.Tensor of shape (n_units,)
+            Of each unit, by which it is z-scored.
         """
         shift = self.sums[0] / n_stimuli
         variances = (self.sums[1] / n_stimuli - shift**2).clamp(min=0.0)

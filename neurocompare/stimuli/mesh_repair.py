@@ -52,6 +52,7 @@ def wound_outwards(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray,
     faces : integer array of shape (n_faces, 3)
         Each closed surface encloses a positive volume. An open one is turned if it clearly faces its own middle.
     n_turned : int
+        Faces that were turned round.
     n_conflicts : int
         Edges whose two triangles cannot agree: the surface is one-sided (like a Moebius strip) or damaged there.
     """

@@ -534,6 +534,7 @@ def render_plan(
     position : int
         Of the exemplar.
     images : array of shape (n_views, size, size) or (n_views, size, size, 3), uint8
+        In the order of the plan.
 
     Raises
     ------

@@ -170,6 +170,7 @@ def background_mask(image: np.ndarray, *, tolerance: float = 0.02) -> tuple[np.n
     Returns
     -------
     mask : boolean array of shape (height, width)
+        True where a pixel belongs to the background.
     share : float
         Share of the border that has this colour; below one half there is no uniform background.
     """

@@ -79,6 +79,7 @@ def run_tasks(
     position : int
         Position of the task.
     result : object
+        What the task returned.
 
     Raises
     ------

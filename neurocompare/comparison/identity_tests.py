@@ -163,6 +163,7 @@ def permuted_fits(
     Parameters
     ----------
     models, recordings : arrays of shape (n_models, n_pairs) and (n_recordings, n_pairs)
+        RDM vectors, of all pairs of stimuli.
     places, n_permutations, rng
         As in :func:`identity_null`, which gives the same.
     method : str

@@ -74,6 +74,7 @@ class NeuronRdms:
         Parameters
         ----------
         counts : integer array of shape (n_draws, n_neurons)
+            How often each neuron counts in each draw.
         n_pairs : int
             Pairs of a tile, about.
 

@@ -25,6 +25,7 @@ def in_threads(function: Callable[[Item], Result], items: Iterable[Item]) -> lis
     function : callable
         Independent of the other items and of any random state.
     items : iterable
+        What the function is called with.
 
     Returns
     -------

@@ -7,11 +7,11 @@ import re
 import shutil
 import sys
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path, PurePath
 from types import GenericAlias
-from typing import TypeVar, get_args
+from typing import Annotated, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -166,9 +166,9 @@ def _module_directives(name: str) -> list[str]:
     for one in sorted(constants, key=analyzer.tagorder.__getitem__):
         value = getattr(module, one)
         words, short = kinds_in_words(value), value_in_short(value)
-        lines += ["", f".. py:data:: {name}.{one}"]
+        lines += ["", f".. py:data:: {one}", f"   :module: {name}"]
         lines += [f"   :value: {short}"] if short and not words else []
-        lines += ["", *(f"   {line}" for line in written.get(("", one), []))]
+        lines += ["", *(f"   {line}" for line in written.get(("", one), [_words_of(value) if not short else ""]))]
         lines += ["", *(f"   - ``{kind}``: {text}" for kind, text in words.items())]
     lines += [line for one in module.__all__ for line in _measure_lines(getattr(module, one))]
     return [*lines, ""]
@@ -221,7 +221,7 @@ def _measure_lines(measure: object) -> list[str]:
 
 def value_in_short(value: object) -> str:
     """A constant on one line: its ``repr`` if that is short, else its names, ``{'corr': …}``, if it has any."""
-    if isinstance(value, PurePath):
+    if isinstance(value, PurePath) or get_origin(value) is Annotated:
         return ""
     most = WIDTH if isinstance(value, (dict, tuple, list)) else 2 * WIDTH
     if len(repr(value)) <= most and " at 0x" not in repr(value) and "<class" not in repr(value):
@@ -334,7 +334,27 @@ def _describe_fields(_app: object, what: str, _name: str, thing: object, _option
     if what == "class" and "Parameters" not in lines and (texts := texts_of_fields(thing)):
         lines += ["", "Parameters", "----------"]
         for name, text in texts.items():
-            lines += [name, f"    {text}"]
+            begun = f"{text[:1].upper()}{text[1:]}" if text.split()[0].isalpha() else text
+            lines += [name, f"    {begun}"]
+
+
+def _skip_fields_by_number(_app: object, _what: str, _name: str, thing: object, skip: bool, _options: object) -> bool:
+    """Fields of a named tuple are described with its parameters, not by their places."""
+    return skip or str(getattr(thing, "__doc__", "")).startswith("Alias for field number")
+
+
+def _shorten_defaults(
+    _app: object, what: str, _name: str, thing: object, _options: object, _signature: str, _returned: str
+) -> tuple[str, None] | None:
+    """Long defaults of a class's fields, such as all settings of a section, are left out of its signature."""
+    if what != "class" or not (isinstance(thing, type) and (is_dataclass(thing) or issubclass(thing, BaseModel))):
+        return None
+    found = inspect.signature(thing)
+    plain = [one.replace(annotation=one.empty) for one in found.parameters.values()]
+    shorter = [one if len(repr(one.default)) <= WIDTH // 2 else one.replace(default=...) for one in plain]
+    if shorter == plain:
+        return None
+    return str(found.replace(parameters=shorter, return_annotation=found.empty)).replace("Ellipsis", "…"), None
 
 
 def texts_of_fields(thing: type) -> dict[str, str]:
@@ -366,4 +386,6 @@ def setup(app) -> None:
     write_study_pages()
     app.connect("source-read", _rewrite_source)
     app.connect("html-page-context", _warn_of_machine_paths)
+    app.connect("autodoc-skip-member", _skip_fields_by_number)
+    app.connect("autodoc-process-signature", _shorten_defaults)
     app.connect("autodoc-process-docstring", _describe_fields, priority=400)  # before numpydoc reads the sections

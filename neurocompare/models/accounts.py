@@ -10,13 +10,17 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from neural_data.errors import InputError, closest
+from neurocompare.models.efficientnet import weights_are_installed
 from neurocompare.models.registry import Network, load_model
 
 __all__ = ["ACCOUNTS", "STAGES", "Account", "find_account"]
 
 STAGES = ("ML", "AL", "AM")
+N_INVERSE_GRAPHICS = 2
+"""Networks of inverse graphics that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class Account:
         Layer of the network that stands for each of :data:`STAGES`.
     varies : bool
         Whether another seed gives another network; False where one set of weights ships.
+    n_animals : int or None
+        Number of different networks where several sets of weights ship: seeds beyond it start again from the first,
+        and the network's own ``seed`` says which it is. None: any number.
     """
 
     name: str
@@ -45,10 +52,11 @@ class Account:
     load: Callable[[int], Network]
     stages: Mapping[str, str]
     varies: bool = True
+    n_animals: int | None = None
 
 
 def find_account(name: str) -> Account:
-    """The account with this name.
+    """The account with this name, one of :data:`ACCOUNTS`.
 
     Raises
     ------
@@ -64,13 +72,35 @@ def _load(model: str, seed: int) -> Network:
     return load_model(model, seed=seed, device="cpu")
 
 
-def _pretrained(model: str, regime: str, seed: int) -> Network:
-    network = load_model(model, weights="pretrained", regime=regime, device="cpu")
-    return dataclasses.replace(network, seed=seed)
+def _pretrained(model: str, regimes: tuple[str, ...], seed: int) -> Network:
+    number = seed % len(regimes)
+    network = load_model(model, weights="pretrained", regime=regimes[number], device="cpu")
+    return dataclasses.replace(network, seed=number)
+
+
+def _shipped(model: str, *regimes: str) -> dict[str, Any]:
+    """Fields of an account whose weights come with the package or an extra, one set for each name of a regime."""
+    n = len(regimes)
+    return {"load": functools.partial(_pretrained, model, regimes), "varies": n > 1, "n_animals": n}
 
 
 def _stages(ml: str, al: str, am: str) -> dict[str, str]:
     return dict(zip(STAGES, (ml, al, am), strict=True))
+
+
+def _from_extras() -> list[Account]:
+    """Accounts whose weights are installed with an extra."""
+    if not weights_are_installed():
+        return []
+    return [
+        Account(
+            "discrimination-photographs",
+            "learning to tell photographs of a thousand categories apart, and then pooling over space",
+            "Farzmahdi et al. (2024); Tan & Le (2019)",
+            stages=_stages("head", "avgpool", "fc"),
+            **_shipped("efficientnet-lite0", "imagenet"),
+        )
+    ]
 
 
 ACCOUNTS: dict[str, Account] = {
@@ -108,9 +138,8 @@ ACCOUNTS: dict[str, Account] = {
             "discrimination",
             "learning to tell bilaterally symmetric categories apart, and then pooling over space",
             "Farzmahdi et al. (2024)",
-            functools.partial(_pretrained, "cnn-small", "symmetric"),
-            _stages("conv4", "fc1", "fc2"),
-            varies=False,
+            stages=_stages("conv4", "fc1", "fc2"),
+            **_shipped("cnn-small", "symmetric"),
         ),
         Account(
             "equivariant",
@@ -126,6 +155,14 @@ ACCOUNTS: dict[str, Account] = {
             functools.partial(_load, "equivariant-without-pooling"),
             _stages("conv3", "full1", "full2"),
         ),
+        Account(
+            "inverse-graphics",
+            "learning to report the view, the light, and the shape and albedo of faces",
+            "Yildirim et al. (2020)",
+            stages=_stages("conv4", "hidden", "latents"),
+            **_shipped("inverse-graphics", *(f"scenes-{k}" for k in range(N_INVERSE_GRAPHICS))),
+        ),
+        *_from_extras(),
     )
 }
 """Every account by its name. To add one, add its record here, and its network to ``OWN_NETWORKS``."""

@@ -18,6 +18,7 @@ from neurocompare.models.equivariant import Equivariant
 from neurocompare.models.gabor import GaborC1
 from neurocompare.models.hebbian import Hebbian, train_on_rendered_faces
 from neurocompare.models.hemispheres import Hemispheres
+from neurocompare.models.inverse_graphics import InverseGraphics
 from neurocompare.models.low_level import LowLevel
 from neurocompare.models.pca import PrincipalComponents, fit_to_rendered_faces
 from neurocompare.models.small_networks import CnnSmall, Pixels
@@ -128,6 +129,12 @@ OWN_NETWORKS: dict[str, OwnNetwork] = {
             "equivariant-without-pooling",
             "the same filters in mirrored pairs, with a fully connected layer instead of the pooling",
             functools.partial(Equivariant, pooled=False),
+        ),
+        OwnNetwork(
+            "inverse-graphics",
+            "four convolutions, a hidden layer and latents; pretrained to report what a face was rendered from",
+            InverseGraphics,
+            pretrained=functools.partial(shipped_checkpoint, "inverse-graphics"),
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from neural_data import InputError
-from neurocompare.models import hebbian
+from neurocompare.models import hebbian, inverse_graphics
 from neurocompare.models.accounts import ACCOUNTS, STAGES, find_account
 from neurocompare.models.eccentricity import Eccentricity, log_polar_places
 from neurocompare.models.equivariant import Equivariant, PairedConvolution
@@ -18,6 +19,9 @@ from neurocompare.models.hemispheres import Hemispheres
 from neurocompare.models.low_level import LowLevel
 from neurocompare.models.receptive_fields import SIDE, GaborCells, Windows
 from neurocompare.models.registry import load_model
+from neurocompare.stimuli.faces import face
+from neurocompare.stimuli.luminance import match_luminance
+from neurocompare.stimuli.scene import render_views
 
 
 @pytest.fixture(autouse=True)
@@ -149,7 +153,7 @@ def test_without_pooling_equivariant_filters_do_not_make_invariant_responses():
 
 
 def test_a_filter_and_its_mirror_image_make_a_pair():
-    layer = PairedConvolution(0, 1, 5)
+    layer = PairedConvolution(0, 1, 5).eval()
     image = torch.zeros(1, 1, 16, 16)
     image[0, 0, 8, 8] = 1.0
     with torch.inference_mode():
@@ -214,7 +218,63 @@ def test_stages_are_layers_in_their_order(name):
     assert places == sorted(set(places))
 
 
+def test_shipped_networks_say_which_they_are_when_seeds_start_again():
+    account = find_account("inverse-graphics")
+    assert [account.load(seed).seed for seed in range(3)] == [0, 1, 0]
+    assert account.n_animals == 2
+    assert not find_account("discrimination").varies
+
+
 def test_an_unknown_account_is_refused_with_the_nearest_name():
     with pytest.raises(InputError, match="did you mean 'hebbian'"):
         find_account("hebian")
     assert Equivariant().layer_names[3] == "pooled"
+
+
+@functools.cache
+def scenes():
+    return inverse_graphics.rendered_scenes(3, 5, seed=77)
+
+
+def test_scenes_are_what_their_latents_say():
+    """A face rendered again from its latents is the same; opposite azimuth and light give the mirror image."""
+    shown = scenes()
+    assert shown.images.shape == (15, SIDE, SIDE)
+    assert shown.latents.shape == (15, len(inverse_graphics.LATENTS))
+    azimuth, elevation, light = shown.latents[0, :3].astype(float) * [45, 8, 30]
+    for sign in (1, -1):
+        shape = face(shown.latents[0, 3:], detail=0.35)
+        rendering = render_views(shape, [sign * azimuth], [elevation], size=SIDE, light_deg=sign * light)
+        again = match_luminance(rendering, mean=0.5, sd=0.2)[0]
+        expected = shown.images[0] if sign == 1 else shown.images[0][:, ::-1]
+        assert np.abs(again.astype(int) - expected).mean() < 1.0
+        assert (np.abs(again.astype(int) - expected) > 3).mean() < 0.02
+
+
+def test_a_shipped_network_reports_the_scene_of_faces_that_it_has_not_seen():
+    network = load_model("inverse-graphics", weights="pretrained", regime="scenes-0")
+    table = inverse_graphics.reported(network.module, scenes()).set_index("latent")
+    assert table.loc["azimuth", "r"] > 0.95
+    mirrored = dataclasses.replace(scenes(), images=scenes().images[:, :, ::-1].copy())
+    turned = mirrored.latents * np.where(np.isin(inverse_graphics.LATENTS, ("azimuth", "light")), -1, 1)
+    table = inverse_graphics.reported(network.module, dataclasses.replace(mirrored, latents=turned))
+    assert table.set_index("latent").loc["azimuth", "r"] > 0.95
+
+
+def test_learning_to_invert_follows_the_latents(monkeypatch):
+    """A vertical bar whose place is the azimuth, which mirror images have with the other sign."""
+    monkeypatch.setattr(inverse_graphics, "CHANNELS", (2, 2, 4, 4))
+    monkeypatch.setattr(inverse_graphics, "LEARNING_RATE", 2e-2)
+    places = np.linspace(8, 55, 64).round().astype(int)
+    images = np.full((64, SIDE, SIDE), 128, dtype=np.uint8)
+    for image, place in zip(images, places, strict=True):
+        image[:, place - 4 : place + 5] = 255
+    latents = np.zeros((64, len(inverse_graphics.LATENTS)), dtype=np.float32)
+    latents[:, 0] = (places - 31.5) / 20
+    bars = inverse_graphics.Scenes(images, latents, np.arange(64))
+    module = inverse_graphics.learn_to_invert(bars, seed=0, n_epochs=30)
+    with torch.inference_mode():
+        found = module(torch.from_numpy(images)[:, None] / 255 - 0.5)[:, 0].numpy()
+    assert np.corrcoef(found, latents[:, 0])[0, 1] > 0.9
+    with pytest.raises(InputError, match="there are 9 images to train on; give at least 64"):
+        inverse_graphics.learn_to_invert(bars.take(np.arange(9)), seed=0, n_epochs=1)

@@ -28,7 +28,7 @@ WIDTH = 128
 
 
 class PairedConvolution(nn.Module):
-    """Convolution whose filters come in mirrored pairs, followed by ReLU and 2 x 2 max pooling.
+    """Convolution whose filters come in mirrored pairs, then batch normalisation, ReLU and 2 x 2 max pooling.
 
     Parameters
     ----------
@@ -42,24 +42,26 @@ class PairedConvolution(nn.Module):
     Notes
     -----
     For maps (f, g) of a pair and weights (a, b) the first map of the output is a * f + b * g and the second
-    flip(a) * g + flip(b) * f.
+    flip(a) * g + flip(b) * f. Both members of a pair are normalised by the same numbers; untrained, by none.
     """
 
     def __init__(self, n_in: int, n_out: int, size: int):
         super().__init__()
         self.lifts = n_in == 0
         self.weight = nn.Parameter(torch.empty(n_out, 1 if self.lifts else 2 * n_in, size, size))
-        self.bias = nn.Parameter(torch.zeros(n_out))
+        self.norm = nn.BatchNorm2d(n_out)
         nn.init.kaiming_uniform_(self.weight, nonlinearity="relu")
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps (n, 2 * n_out, height / 2, width / 2): the first of every pair, and then the second."""
         swapped = maps if self.lifts else torch.cat(maps.chunk(2, dim=1)[::-1], dim=1)
         pair = [
-            functional.conv2d(given, weight, self.bias, padding=weight.shape[-1] // 2)
+            functional.conv2d(given, weight, padding=weight.shape[-1] // 2)
             for given, weight in ((maps, self.weight), (swapped, self.weight.flip(-1)))
         ]
-        return functional.max_pool2d(torch.cat(pair, dim=1).relu(), 2)
+        # Stacked in height, a pair is one map to the normalisation.
+        first, second = self.norm(torch.cat(pair, dim=2)).relu().chunk(2, dim=2)
+        return functional.max_pool2d(torch.cat([first, second], dim=1), 2)
 
 
 class Equivariant(nn.Module):

@@ -391,10 +391,14 @@ def with_ids_of(recording: xr.DataArray, stimuli: StimulusSet) -> xr.DataArray:
     -------
     xarray.DataArray
         An id that differs from an id of the set only in folder, image extension or encoding of accents is replaced by
-        the set's. Nothing is replaced if ids agree already, or if two stimuli would get the same id.
+        the set's; if none does, so is the file name of an image of the set. Nothing is replaced if ids agree already,
+        or if two stimuli would get the same id.
     """
     recorded = list(dict.fromkeys(recording["stimulus_id"].values.tolist()))
     renamed = matched_ids(stimuli.ids, recorded)
+    if not renamed and "filename" in stimuli.table and stimuli.table["filename"].is_unique:
+        of_file = dict(zip(stimuli.table["filename"].astype(str), stimuli.ids, strict=True))
+        renamed = {old: of_file[name] for old, name in matched_ids(list(of_file), recorded).items()}
     if all(old == new for old, new in renamed.items()):
         return recording
     ids = [renamed.get(stimulus_id, stimulus_id) for stimulus_id in recording["stimulus_id"].values.tolist()]

@@ -515,6 +515,19 @@ def _checked_pixels(pixels: np.ndarray, n_stimuli: int) -> np.ndarray:
     return pixels.astype(np.float32, copy=False)
 
 
+def _refuse_words_for_angles(folder: Path, files: list[str], pattern: str) -> None:
+    """Raise if a pattern fits but for words where it has angles."""
+    for name in re.findall(r"\{(\w+_deg)\}", pattern):
+        words = dict.fromkeys(row["word"] for row in fields_of(files, pattern.replace(f"{{{name}}}", "{word}")))
+        if words:
+            spelled = ",".join(f"{word}=..." for word in list(words)[:3])
+            shown = ", ".join(list(words)[:5]) + (", ..." if len(words) > 5 else "")
+            raise InputError(
+                f"{folder}: where the pattern {pattern!r} has {name}, the names of images have {shown}; say how many "
+                f"degrees each word is: {{{name}:{spelled}}}"
+            )
+
+
 def _from_names(folder: Path, pattern: str) -> StimulusSet:
     """Stimulus set of a folder of images whose names follow a pattern."""
     checked_folder(folder, "folder of images")
@@ -522,6 +535,7 @@ def _from_names(folder: Path, pattern: str) -> StimulusSet:
     rows = fields_of(files, pattern)
     if not rows:
         found = ", ".join(files[:3]) + (f", ... ({len(files)} images)" if len(files) > 3 else "")
+        _refuse_words_for_angles(folder, files, pattern)
         raise InputError(
             f"{folder}: the pattern {pattern!r} matches none of its images ({found or 'there are none'}); write it as "
             "a path inside the folder, such as '{identity}_{azimuth_deg}.png'"

@@ -97,7 +97,10 @@ def read_stimulus_table(path: Path, columns: Mapping[str, str] | None = None) ->
     ``columns`` names columns by role: a role is the name of a column of stimulus sets.
     """
     if not exists(path):
-        raise InputError(f"{path}: no such file; give the path of the stimulus set's CSV")
+        raise InputError(
+            f"{path}: no such file; give the path of the stimulus set's CSV, or of a folder of images with "
+            "pattern='{identity}_{azimuth_deg}.png' (on the command line: neurocompare stimuli FOLDER --pattern ...)"
+        )
     cells = read_cells(path, "CSV of stimuli")
     if columns:
         cells = _with_roles(cells, columns, path)

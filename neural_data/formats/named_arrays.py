@@ -183,9 +183,14 @@ def _sides(
     if responses.ndim == 2 and len(fitting) == 1:
         return ("presentation", "neuroid") if fitting[0] == 0 else ("neuroid", "presentation")
     if responses.ndim == 3 and len(fitting) >= 1:
+        # Of the other two sides, repetitions or time bins are usually fewer than neurons; only a message says so.
+        fewer, more = sorted((side for side in range(3) if side != fitting[0]), key=lambda side: shape[side])
+        for_trials, for_bins = ["", "", ""], ["", "", ""]
+        for_trials[fitting[0]], for_trials[more], for_trials[fewer] = "stimulus", "neuroid", "repetition"
+        for_bins[fitting[0]], for_bins[more], for_bins[fewer] = "presentation", "neuroid", "time_bin"
         raise InputError(
-            f"{path}: {name} is {_times(shape)}; say what its sides are, such as '{name}[stimulus, neuroid, "
-            f"repetition]' or '{name}[presentation, neuroid, time_bin]'"
+            f"{path}: {name} is {_times(shape)}; say what its sides are, such as '{name}[{', '.join(for_trials)}]' or "
+            f"'{name}[{', '.join(for_bins)}]'"
         )
     raise InputError(f"{path}: {name} is {_times(shape)}, and stimulus_id has {n_stimuli} values; no side fits")
 

@@ -169,7 +169,10 @@ def _which_is_which(columns: Iterable[object], options: ReadOptions) -> str:
     if options.region is not None:
         needed = [name for name in needed if name != "region"]
     optional = [name for name in ("subject", "repetition") if name not in there]
-    return roles_in_words(needed, others, optional=optional if is_long else ())
+    said = roles_in_words(needed, others, optional=optional if is_long else ())
+    # Names in a language that is not guessed leave open what the table is.
+    open_roles = [] if is_long or len(there) > 12 else [name for name in LONG_COLUMNS[1:] if name not in there]
+    return f"{said}, and {', '.join(open_roles)} likewise if every row holds one response" if open_roles else said
 
 
 def _first_row(text: str, n_rows: int) -> list[str]:

@@ -498,8 +498,9 @@ def _groups(rows: pd.DataFrame, by_region: bool) -> list[np.ndarray]:
     missing = [name for name in ("region", "subject") if name not in rows.columns]
     if missing:
         raise InputError(
-            f"resampling subjects needs the RDM descriptors 'region' and 'subject'; the neural RDMs lack {missing}: "
-            "compute one neural RDM per subject"
+            f"resampling subjects needs the RDM descriptors 'region' and 'subject'; the neural RDMs lack {missing} and "
+            f"have {sorted(map(str, rows.columns))}: compute one neural RDM per subject, and name them, such as "
+            f"rdms.rdm_descriptors[{missing[0]!r}] = [...]"
         )
     groups = []
     for region, members in rows.groupby("region", sort=False):

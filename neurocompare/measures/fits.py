@@ -26,6 +26,7 @@ from neurocompare.measures.profiles import Profiles, explored_rows, intervals_te
 from neurocompare.reporting.drawing import (
     PAGE_INCHES,
     SMALL,
+    errorbar,
     is_leftmost,
     new_figure,
     note,
@@ -42,6 +43,7 @@ __all__ = [
     "FITS",
     "draw_fits",
     "draw_matrix",
+    "draw_models",
     "draw_patch",
     "draw_rdms",
     "fit_label",
@@ -172,6 +174,33 @@ def draw_patch(
     axis.label(axes)
     axes.axhline(0, color="black", linewidth=0.6)
     return drawn
+
+
+def draw_models(axes: Axes, rows: pd.DataFrame, looks: dict[tuple[str, str], Look], test: str) -> None:
+    """Fits of models without layers to one patch, side by side: noise ceiling, and a point with its interval each.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is drawn on.
+    rows : pandas.DataFrame
+        Rows of ``tables/fits.csv`` of the patch, one a model.
+    looks : dict of (model, regime) to Look
+        Colour of the models.
+    test : str
+        Column of the p value below 0.05 at which a point is filled.
+    """
+    _ceiling_band(axes, rows)
+    clear = rejects(rows[test].to_numpy(dtype=float), CONFIDENCE)
+    for place, (_, row) in enumerate(rows.iterrows()):
+        colour = looks[str(row["model"]), str(row["regime"])].colour
+        errorbar(axes, [place], [row["fit"]], [row["ci_low"]], [row["ci_high"]], colour)
+        if clear[place]:
+            axes.plot([place], [row["fit"]], "o", color=colour, markersize=4, zorder=4)
+    axes.set_xticks(range(len(rows)), rows["model"].astype(str), rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_xlim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel("model")
+    axes.axhline(0, color="black", linewidth=0.6)
 
 
 def fit_label(fits: pd.DataFrame) -> str:

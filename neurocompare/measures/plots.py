@@ -14,7 +14,7 @@ from rsatoolbox.rdm import RDMs
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
-from neurocompare.measures.fits import draw_matrix, draw_patch, fit_label, sorted_ranks
+from neurocompare.measures.fits import draw_matrix, draw_models, draw_patch, fit_label, sorted_ranks
 from neurocompare.measures.patch_names import patch_names
 from neurocompare.measures.profiles import Profiles, profiles_of, seeds_of
 from neurocompare.reporting.drawing import PAGE_INCHES, style
@@ -34,6 +34,8 @@ def plot_fits(
     fits: FitResult | pd.DataFrame, *, region: str | None = None, subject: str | None = None, ax: Axes | None = None
 ) -> Axes | np.ndarray:
     """Fit of every layer to each patch, with intervals, noise ceiling and the layers that may be the best.
+
+    Models without layers, such as RDMs of hypotheses, stand side by side.
 
     Parameters
     ----------
@@ -69,12 +71,17 @@ def plot_fits(
         )
     for rows in patches:
         _refuse_twice(rows)
+    without_layers = bool((chosen["layer"].fillna("").astype(str) == "").all())
     axis = layer_axis_of(chosen)
     looks = looks_of(chosen, axis=axis)
     test, _ = summary_test(chosen)
     with style():
         panels = [ax] if ax is not None else _new_panels(len(patches))
-        drawn = [draw_patch(axes, rows, axis, looks, test) for axes, rows in zip(panels, patches, strict=True)]
+        for axes, rows in zip(panels, patches, strict=True):
+            if without_layers:
+                draw_models(axes, rows, looks, test)
+            else:
+                drawn = draw_patch(axes, rows, axis, looks, test)
         ends = np.array([axes.get_ylim() for axes in panels])
         for axes, rows in zip(panels, patches, strict=True):
             axes.set_ylim(ends[:, 0].min(), ends[:, 1].max())
@@ -82,7 +89,8 @@ def plot_fits(
             if isinstance(fits, FitResult) and (seeds_of(rows) == 1).all():
                 _mark_best(axes, fits, axis.place(rows), looks)
         panels[0].set_ylabel(fit_label(chosen))
-        _legend(panels[0], drawn[0])
+        if not without_layers:
+            _legend(panels[0], drawn)
     return panels[0] if len(panels) == 1 else np.array(panels)
 
 

@@ -210,7 +210,7 @@ def looks_of(table: pd.DataFrame, *, axis: LayerAxis | None = None) -> dict[Kind
         beside = sum(look.across and look.colour == colour for look in looks.values())
         is_across = (model, regime) in across
         looks[model, regime] = Look(
-            f"{model}, {regime}",
+            ", ".join(part for part in (model, regime) if part),
             colour,
             MARKERS[number % len(MARKERS)],
             ACROSS[beside % len(ACROSS)] if is_across else LINES[number % len(LINES)],

@@ -50,6 +50,20 @@ def test_fits_to_a_patch_are_those_of_the_result_and_the_best_set_is_marked(resu
     assert axes.get_ylim()[0] < min(marked.get_ydata()) < min(axes.lines[0].get_ydata())
 
 
+def test_models_without_layers_stand_side_by_side_by_their_names(rng):
+    patterns, n_pairs = patterns_of(8, 3), 24 * 23 // 2
+    truth = rng.random(n_pairs)
+    models = rdms_of(np.stack([truth, rng.random(n_pairs)]), patterns, name=["true", "other"])
+    patches = rdms_of(np.stack([truth + rng.random(n_pairs)]), patterns, region=["IT"])
+    found = infer_fits(models, patches, resample="identity", n_draws=50, rng=rng)
+    axes = found.plot()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["true", "other"]
+    assert (axes.get_xlabel(), axes.get_legend()) == ("model", None)
+    open_points = [line for line in lines_with(axes, "o") if line.get_markerfacecolor() == "white"]
+    assert [line.get_xdata()[0] for line in open_points] == [0, 1]
+    np.testing.assert_allclose([line.get_ydata()[0] for line in open_points], found.estimates[:, 0])
+
+
 def test_several_patches_have_a_panel_each_on_one_scale(result):
     panels = result.plot()
     assert [axes.get_title() for axes in panels] == ["AL", "AM"]

@@ -96,6 +96,16 @@ def test_ids_match_with_or_without_ending_and_folder(wanted, found, expected):
     assert matched_ids(wanted, found) == expected
 
 
+def test_a_recording_may_name_stimuli_by_the_files_of_the_set(simulated, faces, tmp_path):
+    table = faces.table.assign(filename=[f"{k}/x.png" for k in range(len(faces))])
+    filed = StimulusSet(table, files=tmp_path)
+    of_id = dict(zip(filed.ids, filed.table["filename"], strict=True))
+    called = simulated.assign_coords(
+        stimulus_id=("presentation", [of_id[one] for one in simulated["stimulus_id"].values])
+    )
+    assert with_ids_of(called, filed)["stimulus_id"].values.tolist() == simulated["stimulus_id"].values.tolist()
+
+
 def test_a_recording_takes_the_ids_of_the_set(simulated, faces, tmp_path):
     called = simulated.assign_coords(
         stimulus_id=("presentation", [f"images/{i}.png" for i in simulated["stimulus_id"].values])

@@ -147,6 +147,7 @@ def test_folders_and_numbers_in_names(tmp_path):
     ("pattern", "message"),
     [
         ("{identity}-{azimuth_deg}.png", r"matches none of its images \(anna_L90.png, .* \(4 images\)\)"),
+        ("{identity}_{azimuth_deg}.png", r"names of images have .*L90.*how many degrees.*\{azimuth_deg:\w+=\.\.\.,"),
         ("*.png", "has no field"),
         ("{identity}_{azimuth_deg.png", "an unpaired brace"),
         ("{identity}_{identity}_{azimuth_deg}.png", "occurs twice"),

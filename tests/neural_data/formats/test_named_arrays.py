@@ -71,7 +71,7 @@ def test_structs_chars_and_numbers_are_labels(tmp_path):
 def test_repetitions_and_time_bins_are_sides_that_are_named(tmp_path):
     trials = np.random.default_rng(1).poisson(5, (6, 3, 4)).astype(float)
     path = as_matlab(tmp_path / "r.mat", x=trials, stim=STIM, low=np.array([0.0, 50, 100, 150]))
-    with pytest.raises(InputError, match=r"say what its sides are, such as 'x\[stimulus, neuroid, repetition\]'"):
+    with pytest.raises(InputError, match=r"say what its sides are, such as 'x\[stimulus, repetition, neuroid\]'"):
         read_recording(path, variables={"responses": "x", "stimulus_id": "stim"})
     repeated = read_recording(path, variables={"responses": "x[stimulus, repetition, neuroid]", "stimulus_id": "stim"})
     np.testing.assert_array_equal(repeated.values.reshape(6, 3, 4), trials)

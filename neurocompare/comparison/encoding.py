@@ -485,7 +485,7 @@ def pooled_result(
         settings=settings,
         across=across,
         n_folds=int(design.folds.max()) + 1,
-        notes=_notes(settings, populations, penalties, design),
+        notes=(*_notes(settings, populations, penalties, design), *_undefined(pooled)),
     )
 
 
@@ -514,6 +514,17 @@ def _neuron_table(
                 )
             )
     return pd.concat(frames, ignore_index=True)
+
+
+def _undefined(pooled: FitResult) -> list[str]:
+    """Which models predict no patch, and why."""
+    lacking = np.isnan(pooled.estimates).all(axis=1)
+    names = [" ".join(map(str, row)) for row in pooled.models[[n for n in LAYER if n in pooled.models]].to_numpy()]
+    return [
+        f"{name}: no read-outs, as it (or a layer that it joins) responds alike to all stimuli or is undefined"
+        for name, none in zip(names, lacking, strict=True)
+        if none
+    ]
 
 
 def _notes(

@@ -178,7 +178,13 @@ def flexible_fits(
 
 
 def held_out_fits(
-    models: np.ndarray, recordings: np.ndarray, counts: np.ndarray, train: np.ndarray, method: Method
+    models: np.ndarray,
+    recordings: np.ndarray,
+    counts: np.ndarray,
+    train: np.ndarray,
+    method: Method,
+    *,
+    without_weights: float = np.nan,
 ) -> np.ndarray:
     """Fits of non-negatively weighted sums of RDMs on the stimuli of each fold, weighted on the others.
 
@@ -192,11 +198,13 @@ def held_out_fits(
         1 outside each fold, 0 inside; from ``layer_tests.training_counts``.
     method : Method
         One that least squares maximises.
+    without_weights : float
+        Fit in a fold where models vary and yet all get weight 0.
 
     Returns
     -------
     array of shape (n_counts, n_recordings)
-        Mean over folds.
+        Mean over folds. NaN if all models, or the recording, are constant in a fold.
     """
     measured = np.flatnonzero(~np.isnan(recordings).any(axis=0))
     models, recordings = models[:, measured], recordings[:, measured]
@@ -213,7 +221,11 @@ def held_out_fits(
             )
             for kept in (train, 1 - train)
         )
-        fits[start : start + step] = tested.fits(fitted.best_weights()).reshape(len(block), len(train), -1)
+        weights = fitted.best_weights()
+        found = tested.fits(weights)
+        nothing = ~weights.any(axis=1) & (fitted.varies & tested.varies)[:, None] & (tested.squares > 0)
+        found = np.where(nothing, without_weights, found)
+        fits[start : start + step] = found.reshape(len(block), len(train), -1)
     return fits.mean(axis=1)
 
 
@@ -241,6 +253,11 @@ class _Moments:
             cross -= x[:, :, None] * y[:, None, :] / n[:, None, None]
             squares -= y**2 / n[:, None]
         self.gram, self.cross, self.squares = gram, cross, squares
+
+    @property
+    def varies(self) -> np.ndarray:
+        """Whether any model varies, (n_draws,)."""
+        return np.asarray(np.diagonal(self.gram, axis1=1, axis2=2).max(axis=1) > 0)
 
     def best_weights(self) -> np.ndarray:
         """Non-negative least squares, (n_draws, n_models, n_recordings)."""

@@ -1,8 +1,10 @@
 """Onsets of time courses: the time at which a curve rises through a share of its peak.
 
 Takes curves; gives latencies in ms. A latency at a share of the peak does not move with the number of neurons or of
-trials, while the first significant bin comes earlier the more there are. Intervals come from draws of identities and
-neurons (``time_courses``): a latency is no smooth function of the data, for which a jackknife's errors are too small.
+trials, while the first significant bin comes earlier the more there are. A latency is no smooth function of the data,
+for which a jackknife's errors are too small; how far a curve lies above or below the share of its peak is one. So the
+interval holds the times at which the curve may cross (:func:`crossing_interval`), and has no end on a side where the
+data set none.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from scipy import ndimage
 
 from neural_data.errors import InputError
 
-__all__ = ["FRACTION", "SMOOTHING_BINS", "rise_times"]
+__all__ = ["FRACTION", "SMOOTHING_BINS", "crossing_interval", "excess_weights", "rise_times"]
 
 FRACTION = 0.5
 """Share of the peak that a curve must rise through."""
@@ -71,3 +73,71 @@ def rise_times(
     rise = np.where(defined, after - before, 1.0)
     found = times[last] + (level - before) / rise * (times[last + 1] - times[last])
     return np.where(defined, found, np.nan).reshape(curves.shape[:-1])
+
+
+def excess_weights(
+    curves: np.ndarray, *, fraction: float = FRACTION, smoothing_bins: float = SMOOTHING_BINS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the bins of each curve whose sums are the smoothed curve less a share of its peak.
+
+    Parameters
+    ----------
+    curves : array of shape (..., n_bins)
+        Values that are 0 where there is nothing.
+    fraction, smoothing_bins : float
+        As in :func:`rise_times`.
+
+    Returns
+    -------
+    weights : array of shape (..., n_bins, n_bins)
+        Weights of all bins (last axis) for the excess in each bin.
+    peaks : integer array of shape (...)
+        Bin of the peak.
+    """
+    n_bins = curves.shape[-1]
+    smooth = np.eye(n_bins)
+    if smoothing_bins > 0:
+        smooth = ndimage.gaussian_filter1d(smooth, smoothing_bins, axis=0, mode="nearest")
+    peaks = np.asarray((np.nan_to_num(curves) @ smooth.T).argmax(axis=-1))
+    return smooth - fraction * smooth[peaks][..., None, :], peaks
+
+
+def crossing_interval(
+    onset: float, times_ms: np.ndarray, low: np.ndarray, high: np.ndarray, peak: int
+) -> tuple[float, float]:
+    """Times at which a curve may rise through the share of its peak for the last time.
+
+    Parameters
+    ----------
+    onset : float
+        The estimate.
+    times_ms : array of shape (n_bins,)
+        Centres of the bins.
+    low, high : arrays of shape (n_bins,)
+        Confidence limits of the curve less the share of its peak, in each bin.
+    peak : int
+        Bin of the peak.
+
+    Returns
+    -------
+    (float, float)
+        From the last time before the onset at which the curve is surely below the share, to the first after which it is
+        surely above it in every bin up to the peak; NaN for a side without such a time.
+
+    References
+    ----------
+    Fieller (1954), J R Stat Soc B 16:175, for intervals of ratios by inverting a test.
+    """
+    before = np.flatnonzero((times_ms < onset) & (high < 0))
+    earliest = min(_zero(times_ms, high, before[-1]), onset) if len(before) else np.nan
+    places = np.arange(len(times_ms))
+    unsure = np.flatnonzero((times_ms <= onset) | ((places <= peak) & (low <= 0)))
+    latest = max(_zero(times_ms, low, unsure[-1]), onset) if unsure[-1] < peak else np.nan
+    return earliest, latest
+
+
+def _zero(times: np.ndarray, values: np.ndarray, place: int) -> float:
+    """Where a line from one bin to the next is 0; the first bin if it is not."""
+    first, second = values[place], values[place + 1]
+    share = -first / (second - first) if first < 0 < second else 0.0
+    return float(times[place] + share * (times[place + 1] - times[place]))

@@ -31,9 +31,10 @@ from neurocompare.comparison.layer_tests import deal_folds, training_counts
 from neurocompare.comparison.responses import RecordingOrResponses
 from neurocompare.representations.rdms import LAYER, build_rdms, match_stimuli, pattern_table, rdm_table
 
-__all__ = ["PARTIAL_COLUMNS", "PARTITION_COLUMNS", "partial_fits", "partition_rdms", "partition_responses"]
+__all__ = ["MOST_SETS", "PARTIAL_COLUMNS", "PARTITION_COLUMNS", "partial_fits", "partition_rdms", "partition_responses"]
 
 MOST_SETS = 4
+"""Sets of layers among which variance is partitioned, at most."""
 PARTITION_COLUMNS = (
     *("partitioned", "region", "subject", "part", "kind", "explained", "se", "ci_low", "ci_high", "p", "non_negative"),
     *("resample", "n_stimuli", "n_neurons"),
@@ -145,7 +146,8 @@ def partition_rdms(
     pandas.DataFrame
         Columns :data:`PARTITION_COLUMNS`; for each patch one row of ``kind`` ``total`` (all sets), ``alone`` for each
         set (whatever it shares), ``unique`` for each set, and ``shared`` for each two or more. ``explained`` is the
-        signed square of the fit, on other identities, of the sum of RDMs whose non-negative weights fit best. Unique
+        signed square of the fit, on other identities, of the sum of RDMs whose non-negative weights fit best: 0
+        in folds in which all weights are 0, NaN if all RDMs of a set are constant in a fold. Unique
         and shared parts add up to the total; noise and suppression can make them negative. ``non_negative`` are the
         parts, all at least 0, that are closest to the explained variance of all subsets of the sets. ``p`` is
         two-sided.
@@ -174,7 +176,10 @@ def partition_rdms(
     train = training_counts(deal_folds(experiment.codes, n_folds, n_splits, rng))
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        fits = np.stack([held_out_fits(models, recordings, counts, train, measure) for models in scaled], axis=1)
+        fits = np.stack(
+            [held_out_fits(models, recordings, counts, train, measure, without_weights=0.0) for models in scaled],
+            axis=1,
+        )
         return fits * np.abs(fits)
 
     found = jackknife_result(
@@ -235,9 +240,9 @@ def _partition(
     ]
     explained = result.estimates[rows]
     parts = result.of_statistic(
-        weights @ explained,
-        np.einsum("pm,dmr->dpr", weights, result.draws[:, rows]),
-        {key: np.einsum("pm,dmr->dpr", weights, of[:, rows]) for key, of in result.deviations.items()},
+        _sums(weights, explained),
+        _sums(weights, result.draws[:, rows]),
+        {key: _sums(weights, of[:, rows]) for key, of in result.deviations.items()},
         models=pd.DataFrame(labels, columns=["kind", "part"]),
     )
     low, high = parts.ci
@@ -265,6 +270,13 @@ def _partition(
             )
         )
     return pd.concat(frames, ignore_index=True)[list(PARTITION_COLUMNS)]
+
+
+def _sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Weighted sums (..., n_parts, n_patches) of values (..., n_subsets, n_patches); those of weight 0 may be NaN."""
+    unknown = np.isnan(values)
+    lacking = (weights != 0).astype(float) @ unknown.astype(float) > 0
+    return np.where(lacking, np.nan, weights @ np.where(unknown, 0.0, values))
 
 
 def _label(recordings: pd.DataFrame, name: str, r: int) -> str:

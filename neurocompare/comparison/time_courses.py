@@ -16,7 +16,7 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.comparison.onsets import FRACTION, rise_times
+from neurocompare.comparison.onsets import FRACTION, crossing_interval, excess_weights, rise_times
 from neurocompare.comparison.refitting import bootstrap_deviations, crossed_deviations
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
 from neurocompare.representations.rdms import LAYER
@@ -49,7 +49,7 @@ ALPHA = 0.05
 """A curve has an onset if the maximum statistic rejects at this level somewhere."""
 NOT_PERMUTED = "no permutations were asked for"
 MOST_UNDEFINED = 0.05
-"""Share of draws without an onset above which there is no interval."""
+"""Share of draws without an onset above which there is no difference to other onsets."""
 
 
 @dataclass(frozen=True)
@@ -194,24 +194,34 @@ class TimeCourses:
         pandas.DataFrame
             One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. Empty, with a
             ``reason``, where the maximum statistic finds nothing at 5 %, or the curve does not rise within the bins.
+            One end of an interval is empty, with a ``reason``, where the bins set none. ``onset_se`` needs draws.
+
+        Notes
+        -----
+        The interval holds the times at which the smoothed curve is neither surely below nor surely above the share of
+        its peak, from parts of identities and neurons left out; see ``onsets.crossing_interval``.
         """
-        latencies, undefined = self._latencies(fraction)
-        low, high = latencies.ci
+        onsets = rise_times(self.values, self.times_ms, fraction=fraction)
+        se = self._latencies(fraction)[0].se if self._has_draws else np.full(onsets.shape, np.nan)
+        low, high, peaks = self._excess(fraction)
         p_max = self.tests()["p_max"]
         rows = []
         for row, patch in itertools.product(range(len(self.result.models)), range(len(self.patches))):
             curve = self.values[row, patch]
             peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
             smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
-            onset, reason = latencies.estimates[row, patch], ""
+            onset, reason, shown = onsets[row, patch], "", (np.nan,) * 4
             if smallest >= ALPHA:
                 reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
             elif not np.isfinite(onset):
                 reason = "the curve is above the share of its peak from the first bin on, or its peak is not above 0"
-            elif undefined[row, patch] > MOST_UNDEFINED:
-                reason = f"in {undefined[row, patch]:.0%} of draws the curve does not rise within the bins"
-            numbers = (onset, latencies.se[row, patch], low[row, patch], high[row, patch])
-            shown = (np.nan,) * 4 if reason else numbers
+            else:
+                ends = crossing_interval(
+                    onset, self.times_ms, low[row, patch], high[row, patch], int(peaks[row, patch])
+                )
+                shown = (onset, se[row, patch], *ends)
+                sides = [side for side, end in zip(("earlier", "later"), ends, strict=True) if np.isnan(end)]
+                reason = f"the bins set no {' and no '.join(sides)} limit" if sides else ""
             rows.append(
                 {name: self.result.models[name].iloc[row] for name in self.naming}
                 | {name: self.patches[name].iloc[patch] for name in ("region", "subject")}
@@ -220,6 +230,23 @@ class TimeCourses:
                 | {"fraction": fraction, "reason": reason}
             )
         return pd.DataFrame(rows)[[*self.naming, *ONSET_COLUMNS]]
+
+    def _excess(self, fraction: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Confidence limits (n_rows, n_patches, n_bins) of curves less a share of their peaks, and the peaks' bins."""
+        weights, peaks = excess_weights(self.values, fraction=fraction)
+
+        def summed(curves: np.ndarray) -> np.ndarray:
+            found = np.einsum("rpsb,...rpb->...rps", weights, curves.reshape(-1, *self.values.shape))
+            return np.asarray(found.reshape(curves.shape))
+
+        excess = self.result.of_statistic(
+            summed(self.result.estimates),
+            self.result.draws[:0],
+            {key: summed(found) for key, found in self.result.deviations.items()},
+        )
+        half = stats.t.ppf((1 + self.result.confidence) / 2, excess.df) * excess.se
+        low, high = ((excess.estimates + sign * half).reshape(self.values.shape) for sign in (-1, 1))
+        return low, high, peaks
 
     def onset_differences(self, fraction: float = FRACTION) -> pd.DataFrame:
         """Differences of onsets between rows within a patch, and between patches within a row.
@@ -241,9 +268,10 @@ class TimeCourses:
         Variances are those of draws of identities, of neurons and of both, combined as for fits (Schuett et al. 2023,
         eLife 82566).
         """
-        (latencies, _), known = self._latencies(fraction), self.onsets(fraction)
+        latencies, undefined = self._latencies(fraction)
+        known = self.onsets(fraction)["onset_ms"].notna().to_numpy().reshape(undefined.shape)
+        there = known & (undefined <= MOST_UNDEFINED)
         n_patches = len(self.patches)
-        there = (known["reason"] == "").to_numpy().reshape(-1, n_patches)
         rows = []
         cells = list(itertools.product(range(len(self.result.models)), range(n_patches)))
         for (a, first), (b, second) in itertools.combinations(cells, 2):
@@ -264,10 +292,14 @@ class TimeCourses:
         sides = [f"{name}_{side}" for side in (1, 2) for name in (*self.naming, "region", "subject")]
         return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
 
+    @property
+    def _has_draws(self) -> bool:
+        return bool(self.left_out) and all(one.drawn for one in self.left_out)
+
     def _latencies(self, fraction: float) -> tuple[FitResult, np.ndarray]:
         """Latencies (n_rows, n_patches) in place of the statistics, and the share of draws without one."""
-        if not self.left_out or not all(one.drawn for one in self.left_out):
-            raise InputError("intervals of onsets need draws of identities and neurons; give n_draws above 0")
+        if not self._has_draws:
+            raise InputError("differences of onsets need draws of identities and neurons; give n_draws above 0")
         drawn = {
             key: np.stack(
                 [rise_times(one.drawn[key], self.times_ms, fraction=fraction) for one in self.left_out], axis=2

@@ -46,7 +46,7 @@ MEANINGS = (
     Column("onset_se", "its standard error over identities and neurons", "ms", header="SE"),
     Column("peak_ms", "centre of the bin with the largest value", "ms", header="peak at"),
     Column("peak", "largest value"),
-    Column("reason", "why there is no onset"),
+    Column("reason", "why there is no onset, or no limit of its interval"),
     Column("fraction", "share of the peak"),
     Column("difference_ms", "first onset minus second", "ms", header="difference"),
     *(
@@ -209,8 +209,15 @@ def draw_time_codes(time_codes: pd.DataFrame, time_onsets: pd.DataFrame) -> Figu
                 found = curve["p_max"] < 0.05
                 axes.plot(times[found], np.full(int(found.sum()), -0.3 - 0.1 * place), "s", ms=2, color=colours[name])
                 for _, onset in time_onsets[(of_onsets == patch) & (time_onsets["code"] == name)].iterrows():
+                    if not np.isfinite(onset["onset_ms"]):
+                        continue
                     height = onset["fraction"] + 0.07 * place
-                    axes.plot([onset["ci_low"], onset["ci_high"]], [height, height], color=colours[name], linewidth=2)
+                    # A side on which the bins set no limit ends with them.
+                    ends = [
+                        end if np.isfinite(end) else edge
+                        for end, edge in ((onset["ci_low"], times.min()), (onset["ci_high"], times.max()))
+                    ]
+                    axes.plot(ends, [height, height], color=colours[name], linewidth=2)
                     axes.plot(onset["onset_ms"], height, "o", color=colours[name], ms=4)
             axes.axhline(0, color="black", linewidth=0.6)
             axes.set_ylim(-0.4 - 0.1 * len(names), 1.6)
@@ -309,7 +316,8 @@ TIME = Measure(
         "of different levels, which noise leaves at 0. Labels (identities, for fits) are permuted alike in all bins; p "
         "values are corrected by the maximum statistic (Nichols & Holmes 2002, Hum Brain Mapp 15:1) and by clusters "
         "(Maris & Oostenveld 2007, J Neurosci Methods 164:177). Clusters say nothing of when an effect begins "
-        "(Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335): onsets are times at a share of the peak, with "
-        "intervals from draws of identities and neurons."
+        "(Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335): onsets are times at a share of the peak; their "
+        "intervals hold the times at which the curve may cross it (Fieller 1954, J R Stat Soc B 16:175), those of "
+        "differences come from draws of identities and neurons."
     ],
 )

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import Field
+from pydantic import Field, field_validator
 from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neurocompare.comparison.fit_result import networks_of
-from neurocompare.comparison.partition import PARTITION_COLUMNS, partition_rdms, partition_responses
+from neurocompare.comparison.partition import MOST_SETS, PARTITION_COLUMNS, partition_rdms, partition_responses
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Measure, Measured, Patches, ReportTable
@@ -38,6 +39,20 @@ class Partition(Section):
         description="two to four sets of layers by name, each a list of layers or patterns; by default the first and "
         "the last layer of each network",
     )
+
+    @field_validator("sets")
+    @classmethod
+    def _sets_are_apart(cls, sets: dict[str, list[str]]) -> dict[str, list[str]]:
+        if sets and not 2 <= len(sets) <= MOST_SETS:
+            raise ValueError(f"variance is partitioned among two to {MOST_SETS} sets of layers; got {len(sets)}")
+        for (first, some), (second, others) in itertools.combinations(sets.items(), 2):
+            for one, other in itertools.product(some, others):
+                if fnmatch.fnmatchcase(one, other) or fnmatch.fnmatchcase(other, one):
+                    raise ValueError(
+                        f"the sets {first!r} and {second!r} overlap: {one!r} and {other!r} name the same layers; put "
+                        "each layer in one set"
+                    )
+        return sets
 
 
 def measure(
@@ -86,6 +101,7 @@ def measure(
     if not tables:
         raise InputError("outputs.partition needs a network with at least two layers, or sets of layers")
     table = pd.concat(tables, ignore_index=True)
+    notes = (*notes, *_undefined(table))
     return Measured({"partition": table[[*NETWORK, *PARTITION_COLUMNS]].assign(simulated=simulated)}, notes)
 
 
@@ -102,7 +118,23 @@ def _places(settings: Partition, layers: list[str]) -> dict[str, np.ndarray]:
                 f"{closest(patterns[0], layers)}"
             )
         found[name] = np.array(chosen)
+    for (first, some), (second, others) in itertools.combinations(found.items(), 2):
+        both = [layers[place] for place in np.intersect1d(some, others)]
+        if both:
+            raise InputError(
+                f"outputs.partition.sets: {', '.join(both)} in {first!r} and in {second!r}; put each layer in one set"
+            )
     return found
+
+
+def _undefined(table: pd.DataFrame) -> list[str]:
+    """Which sets of layers have no explained variance, and why."""
+    rows = table[table["kind"].isin(["total", "alone"]) & table["explained"].isna()]
+    return [
+        f"{' '.join(str(row[name]) for name in (*NETWORK, 'region', 'subject') if str(row[name]))}: variance of the "
+        f"{row['partitioned']} explained by {row['part']} is not known: its layers are constant over some identities"
+        for _, row in rows.iterrows()
+    ]
 
 
 PARTITION = Measure(

@@ -136,6 +136,11 @@ class TileOfPairs:
     """Pairs of the stimuli ``first`` to ``last - 1`` with all later ones, row by row: (n_pairs, n_draws).
 
     Draws lie side by side, so that one stimulus of all draws is one run of numbers.
+
+    Parameters
+    ----------
+    first, last : int
+        First stimulus whose pairs are laid out, and the one after the last.
     """
 
     first: int

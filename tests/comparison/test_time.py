@@ -16,7 +16,7 @@ from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.encoding import Encoding, infer_encoding
 from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.onsets import rise_times
+from neurocompare.comparison.onsets import crossing_interval, excess_weights, rise_times
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.time_codes import Code, _Labelled, generalise_over_time, infer_codes
 from neurocompare.comparison.time_encoding import infer_encoding_by_time
@@ -184,6 +184,45 @@ def test_a_curve_rises_through_half_of_its_peak_at_the_time_known_by_hand():
             rise_times(curves[:, : len(wrong)], wrong, **options)
 
 
+def test_an_onset_lies_where_its_curve_may_cross_the_share_of_the_peak():
+    times = np.arange(0.0, 70, 10)
+    excess = np.array([-2.0, -2, -1, 1, 2, 2, 1])
+    # Surely below until a quarter of the way from 10 to 20 ms; surely above from three quarters from 30 to 40 ms on.
+    half = np.array([0.5, 1.75, 1.25, 1.75, 1.75, 1, 1])
+    assert crossing_interval(25, times, excess - half, excess + half, 5) == pytest.approx((15, 37.5))
+    assert crossing_interval(25, times, excess - 0.0, excess + 0.0, 5) == (25, 25)
+    late = np.where(np.arange(7) == 4, 3, half)  # above at 40 ms, but perhaps not
+    assert crossing_interval(25, times, excess - late, excess + late, 5)[1] == pytest.approx(45)
+    wide = np.full(7, 5.0)
+    assert np.isnan(crossing_interval(25, times, excess - wide, excess + wide, 5)).all()
+    curve = np.array([[0.0, 1, 4, 2]])
+    weights, peaks = excess_weights(curve, fraction=0.25, smoothing_bins=0)
+    assert peaks.tolist() == [2]
+    np.testing.assert_allclose(weights[0] @ curve[0], curve[0] - 1)
+    # The excess of the curve that onsets are read from changes its sign there.
+    smooth = 1 / (1 + np.exp(-(np.arange(0, 100, 10) - 43) / 8))
+    weights, _ = excess_weights(smooth)
+    crossed = np.interp(0, weights @ smooth, np.arange(0, 100, 10))
+    assert crossed == pytest.approx(float(rise_times(smooth, np.arange(0, 100, 10))))
+
+
+def test_an_onset_without_an_earlier_limit_says_so():
+    rng = np.random.default_rng(2)
+    strength = np.array([0.45, 0.45, 0.6, 0.9, 1, 1])[:, None, None, None]
+    noise = 0.4 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, N_NEURONS))
+    found = infer_codes(
+        recorded(np.sqrt(strength) * rng.standard_normal((1, N_IDENTITIES, 1, N_NEURONS)) + noise),
+        "identity",
+        n_draws=0,
+        n_permutations=99,
+        rng=np.random.default_rng(0),
+    )
+    onset = found.onsets().iloc[0]
+    assert np.isfinite(onset["onset_ms"])
+    assert np.isnan(onset["ci_low"])
+    assert onset["reason"] == "the bins set no earlier limit"
+
+
 def test_clusters_are_joined_along_time_and_between_layers_of_one_network():
     rng = np.random.default_rng(0)
     null = rng.standard_normal((999, 3, 5))
@@ -346,8 +385,8 @@ def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
         rng=np.random.default_rng(0),
     )
     np.testing.assert_allclose(found.values[:, 0, 0], without.pooled.estimates[:, 0], atol=1e-12)
-    with pytest.raises(InputError, match="of onsets need draws"):
-        found.onsets()
+    with pytest.raises(InputError, match="differences of onsets need draws"):
+        found.onset_differences()
 
 
 def test_levels_of_whole_units_are_exchanged_together_though_pairs_are_within_something():

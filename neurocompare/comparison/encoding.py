@@ -519,7 +519,10 @@ def _neuron_table(
 def _undefined(pooled: FitResult) -> list[str]:
     """Which models predict no patch, and why."""
     lacking = np.isnan(pooled.estimates).all(axis=1)
-    names = [" ".join(map(str, row)) for row in pooled.models[[n for n in LAYER if n in pooled.models]].to_numpy()]
+    naming = [name for name in LAYER if name in pooled.models and name != "layer_index"]
+    names = [
+        ", ".join(str(one) for one in row if str(one) not in ("", "nan")) for row in pooled.models[naming].to_numpy()
+    ]
     return [
         f"{name}: no read-outs, as it (or a layer that it joins) responds alike to all stimuli or is undefined"
         for name, none in zip(names, lacking, strict=True)

@@ -204,7 +204,7 @@ def test_a_layer_without_units_is_undefined_and_the_others_stay(faces, rdms):
     result = infer_encoding(with_dead, {"AL": responses}, settings, rng=np.random.default_rng(1), **FEW)
     found = result.pooled
     assert [note for note in result.notes if "no read-outs" in note] == [
-        "dead: no read-outs, as it (or a layer that it joins) responds alike to all stimuli or is undefined"
+        "features, dead: no read-outs, as it (or a layer that it joins) responds alike to all stimuli or is undefined"
     ]
     alone = infer_encoding(rdms, {"AL": responses}, settings, rng=np.random.default_rng(1), **FEW).pooled
     assert np.isnan(found.estimates[3]).all()

@@ -63,7 +63,7 @@ def infer_encoding_by_time(
     TimeCourses
         Values are mean scores over the neurons of a patch; neurons that respond alike to all stimuli in a bin are left
         out of its mean. Corrected values are over what a true model is expected to reach given the trials. There are no
-        draws, and so no onsets.
+        draws, and so no differences of onsets.
 
     Raises
     ------

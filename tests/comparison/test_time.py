@@ -385,6 +385,14 @@ def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
         rng=np.random.default_rng(0),
     )
     np.testing.assert_allclose(found.values[:, 0, 0], without.pooled.estimates[:, 0], atol=1e-12)
+    onset = (
+        infer_encoding_by_time(distances, recording, settings, n_permutations=99, rng=np.random.default_rng(0))
+        .onsets()
+        .set_index("layer")
+        .loc["late"]
+    )
+    assert onset["ci_low"] < onset["onset_ms"] < onset["ci_high"]
+    assert 15 < onset["onset_ms"] < 35
     with pytest.raises(InputError, match="differences of onsets need draws"):
         found.onset_differences()
 

@@ -25,6 +25,7 @@ from neurocompare.measures.position import POSITION
 from neurocompare.measures.reflection import REFLECTION
 from neurocompare.measures.regime_contrasts import REGIME_CONTRASTS
 from neurocompare.measures.regimes import REGIMES_COMPARED
+from neurocompare.measures.rival_mechanisms import RIVAL_MECHANISMS
 from neurocompare.measures.templates import TEMPLATES
 from neurocompare.measures.training import TRAINING
 from neurocompare.measures.trajectories import TRAJECTORIES
@@ -39,7 +40,7 @@ MEASURES: dict[str, Measure] = {
     measure.key: measure
     for measure in (
         *(CEILINGS, REFLECTION, FITS, CONTROLLED_FITS, LAYER_TESTS, VIEWPOINT, VIEWPOINT_PATCHES, VIEWPOINT_VARIANTS),
-        *(ENCODING, LINKS_MEASURE, PARTITION, ANIMALS, LINK_RECOVERY, TIME),
+        *(ENCODING, LINKS_MEASURE, PARTITION, ANIMALS, LINK_RECOVERY, RIVAL_MECHANISMS, TIME),
         TEMPLATES,
         *(IMAGE_SYMMETRY, EQUIVARIANCE, KERNELS, UNITS, LOCAL_FEATURES, POSITION),
         *(TRAINING, TRAJECTORIES, REGIMES_COMPARED, REGIME_CONTRASTS, HYPOTHESES),

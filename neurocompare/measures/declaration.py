@@ -429,6 +429,12 @@ class Measure:
         return not self.needs.keys().isdisjoint(NETWORK_THINGS)
 
     @property
+    def of_stimuli(self) -> bool:
+        """Whether it needs stimuli, and neither networks nor a recording."""
+        required = {name for name, always in self.needs.items() if always}
+        return "stimuli" in required and required <= {"stimuli", *Values.names()}
+
+    @property
     def all_tables(self) -> tuple[Table, ...]:
         """Its tables and their summaries."""
         return (*self.tables, *(summary.table for summary in self.summaries))

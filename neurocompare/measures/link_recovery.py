@@ -19,8 +19,8 @@ from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Quick, Section, none_as_none
 from neurocompare.models.registry import Network
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.activations import unit_blocks
 from neurocompare.representations.rdms import NETWORK
+from neurocompare.representations.sampled_units import choose_units, sampled_units
 
 __all__ = ["LINK_RECOVERY", "LinkRecovery"]
 
@@ -64,7 +64,8 @@ def measure(
         return Measured({"link_recovery": pd.DataFrame(columns=[*labels, *RECOVERY_COLUMNS])}, (note,))
     rng = step_rng(seed, f"link recovery {' '.join(map(str, labels.values()))}")
     places = np.unique(np.linspace(0, len(layers) - 1, min(settings.n_layers, len(layers))).round().astype(int))
-    features = _units(network, stimuli, [layers[place] for place in places], settings.n_units, rng)
+    chosen = choose_units(network, [layers[place] for place in places], settings.n_units, rng=rng)
+    features = sampled_units(network, stimuli, chosen)
     found = recover_layers(
         features,
         stimuli.table,
@@ -80,22 +81,6 @@ def measure(
         rng=rng,
     )
     return Measured({"link_recovery": found.assign(**labels)[[*labels, *RECOVERY_COLUMNS]]})
-
-
-def _units(
-    network: Network, stimuli: StimulusSet, layers: list[str], n_units: int, rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Responses of random units of each layer, (n_stimuli, n_units)."""
-    sizes = {layer.name: layer.n_units for layer in network.select(layers)}
-    chosen = {name: np.sort(rng.choice(size, min(size, n_units), replace=False)) for name, size in sizes.items()}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in sizes}
-    start: dict[str, int] = dict.fromkeys(sizes, 0)
-    for name, responses in unit_blocks(network, stimuli, layers):
-        stop = start[name] + responses.shape[1]
-        here = chosen[name][(chosen[name] >= start[name]) & (chosen[name] < stop)]
-        parts[name].append(responses[:, here - start[name]].astype(float))
-        start[name] = stop
-    return {name: np.concatenate(of_layer, axis=1) for name, of_layer in parts.items()}
 
 
 def _summarise(recovery: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Image transforms: arrays of shape (n, channels, height, width) in, new arrays of that form out.
 
 Equivariance and invariance are measured under the reflections, rotations and shifts, which move pixels without
-interpolation. :class:`GrayBackground` and :class:`Shifted` are callables for ``StimulusSet.with_transform``: they
-process images independently, and their ``repr`` holds all of their parameters, so that checksums include them.
+interpolation. The classes are callables for ``StimulusSet.with_transform``: they process images independently, and
+their ``repr`` holds all of their parameters, so that checksums include them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from scipy import ndimage
 
 from neural_data.errors import InputError
 
-__all__ = ["GrayBackground", "Shifted", "background_mask", "flip_vertical", "mirror", "rotate90", "shift"]
+__all__ = [
+    "GrayBackground",
+    "HalfCovered",
+    "LitFromSide",
+    "SameContrast",
+    "Shifted",
+    "background_mask",
+    "flip_vertical",
+    "mirror",
+    "rotate90",
+    "shift",
+]
 
 
 def mirror(images: np.ndarray) -> np.ndarray:
@@ -107,6 +118,76 @@ class Shifted:
 
 
 @dataclass(frozen=True)
+class HalfCovered:
+    """Covers one half of every image with the median colour of its border.
+
+    Parameters
+    ----------
+    right : bool
+        Whether the right half is covered, else the left one. The central column of an odd width stays.
+    """
+
+    right: bool = True
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images of shape (n, channels, height, width), half covered."""
+        covered = images.copy()
+        half = images.shape[3] // 2
+        for image in covered:
+            part = image[:, :, images.shape[3] - half :] if self.right else image[:, :, :half]
+            part[...] = np.median(_border(image), axis=1)[:, None, None]
+        return covered
+
+
+@dataclass(frozen=True)
+class SameContrast:
+    """Gives every image the same mean luminance and the same standard deviation of its pixels.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Over the pixels of all channels; values that leave 0..1 are cut. An image of one colour gets ``mean``.
+    """
+
+    mean: float = 0.5
+    sd: float = 0.15
+
+    def __post_init__(self):
+        if not 0 < self.mean < 1 or not 0 < self.sd < 0.5:
+            raise ValueError(f"mean must lie between 0 and 1 and sd between 0 and 0.5; got {self.mean} and {self.sd}")
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images of shape (n, channels, height, width), rescaled."""
+        centred = images - images.mean(axis=(1, 2, 3), keepdims=True)
+        sd = centred.std(axis=(1, 2, 3), keepdims=True)
+        scaled = np.divide(centred, sd, out=np.zeros_like(centred), where=sd > 1e-6)
+        return np.clip(self.mean + self.sd * scaled, 0, 1).astype(images.dtype)
+
+
+@dataclass(frozen=True)
+class LitFromSide:
+    """Multiplies every image by a ramp of luminance from left to right, as a light from one side would.
+
+    Parameters
+    ----------
+    change : float
+        The right edge is ``1 + change`` times as bright as before, the left edge ``1 - change`` times; -1 to 1. Values
+        above 1 are cut.
+    """
+
+    change: float = 0.5
+
+    def __post_init__(self):
+        if not -1 <= self.change <= 1:
+            raise ValueError(f"change must lie between -1 and 1; got {self.change}")
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Images of shape (n, channels, height, width), brighter towards one side."""
+        ramp = 1 + self.change * np.linspace(-1, 1, images.shape[3])
+        return np.clip(images * ramp, 0, 1).astype(images.dtype)
+
+
+@dataclass(frozen=True)
 class GrayBackground:
     """Replaces the uniform background of an image, where it is connected with the border, by gray.
 
@@ -174,10 +255,15 @@ def background_mask(image: np.ndarray, *, tolerance: float = 0.02) -> tuple[np.n
     share : float
         Share of the border that has this colour; below one half there is no uniform background.
     """
-    border = np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)
+    border = _border(image)
     colour = np.median(border, axis=1)
     alike = np.abs(image - colour[:, None, None]).max(axis=0) <= tolerance
     regions, _ = ndimage.label(alike)
     rim = np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
     share = (np.abs(border - colour[:, None]).max(axis=0) <= tolerance).mean()
     return np.isin(regions, rim[rim > 0]), float(share)
+
+
+def _border(image: np.ndarray) -> np.ndarray:
+    """Pixels on the border of an image (channels, height, width), (channels, n_pixels)."""
+    return np.concatenate([image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]], axis=1)

@@ -404,8 +404,14 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _there_is_something_to_do(self) -> Study:
-        if not self.models and self.recording.kind in ("none", "simulated"):
-            raise ValueError("a study needs [[models]], or your own [recording] to describe; this one has neither")
+        of_stimuli = [measure.key for measure in MEASURES.values() if measure.optional and measure.of_stimuli]
+        if self.models or self.recording.kind not in ("none", "simulated"):
+            return self
+        if not any(getattr(self.outputs, key) for key in of_stimuli):
+            raise ValueError(
+                "a study needs [[models]], or your own [recording] to describe, or a measure of stimuli alone "
+                f"({', '.join(f'outputs.{key}' for key in of_stimuli)}); this one has none of them"
+            )
         return self
 
     @model_validator(mode="after")

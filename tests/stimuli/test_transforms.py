@@ -5,7 +5,17 @@ import pytest
 
 from neural_data import read_stimuli
 from neural_data.errors import InputError
-from neurocompare.stimuli.transforms import GrayBackground, Shifted, flip_vertical, mirror, rotate90, shift
+from neurocompare.stimuli.transforms import (
+    GrayBackground,
+    HalfCovered,
+    LitFromSide,
+    SameContrast,
+    Shifted,
+    flip_vertical,
+    mirror,
+    rotate90,
+    shift,
+)
 
 
 @pytest.fixture
@@ -116,3 +126,33 @@ def test_a_shifted_set_moves_by_a_share_of_its_size_and_repeats_the_edge():
     assert repr(Shifted(right=0.25)) == "Shifted(right=0.25, down=0.0)"
     with pytest.raises(ValueError, match="shares of the image"):
         Shifted(right=20)
+
+
+def test_a_half_is_covered_with_the_colour_of_the_border():
+    image = np.full((1, 3, 6, 5), 0.25, dtype=np.float32)
+    image[..., 2:4, 1:4] = 1.0
+    covered = HalfCovered()(image)
+    assert np.array_equal(covered[..., :3], image[..., :3])
+    assert (covered[..., 3:] == 0.25).all()
+    assert (HalfCovered(right=False)(image)[..., :2] == 0.25).all()
+    assert image[0, 0, 2, 3] == 1
+
+
+def test_contrast_is_the_same_in_all_images(images):
+    dim = np.concatenate([images * 0.1, np.full_like(images[:1], 0.3)])
+    same = SameContrast(mean=0.5, sd=0.1)(dim)
+    assert same.dtype == dim.dtype
+    np.testing.assert_allclose(same.mean(axis=(1, 2, 3)), 0.5, atol=1e-4)
+    np.testing.assert_allclose(same[:3].std(axis=(1, 2, 3)), 0.1, atol=1e-4)
+    assert same[3].std() == 0
+
+
+def test_light_from_one_side_is_a_ramp():
+    lit = LitFromSide(change=0.5)(np.full((1, 3, 2, 3), 0.4, dtype=np.float32))
+    np.testing.assert_allclose(lit[0, 0, 0], [0.2, 0.4, 0.6], rtol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: SameContrast(sd=0.0), lambda: LitFromSide(change=2)])
+def test_changes_of_images_out_of_range_are_refused(make):
+    with pytest.raises(ValueError, match="must lie between"):
+        make()

@@ -1,0 +1,492 @@
+"""Rival accounts of the face patches: whether an experiment tells them apart, and which one a recording supports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from pydantic import Field, field_validator
+
+from neural_data.errors import InputError
+from neural_data.simulation import KINDS, simulate_rates
+from neural_data.stimuli import StimulusSet
+from neurocompare.comparison.account_judgement import JUDGEMENT_COLUMNS, judge_halves, recorded_halves
+from neurocompare.comparison.account_profiles import Views, reference_rdms
+from neurocompare.comparison.account_recovery import (
+    SCORED_ON,
+    Animal,
+    Generator,
+    Plan,
+    Presentation,
+    Profiles,
+    Size,
+    animals_by_use,
+    mixed_accounts,
+    recover_accounts,
+    stages_of_several,
+    tell_pairs_apart,
+    unrelated_responses,
+)
+from neurocompare.comparison.account_verdicts import NONE, UNDECIDED
+from neurocompare.measures.columns import columns
+from neurocompare.measures.comparison import without_repeats
+from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
+from neurocompare.measures.randomness import step_rng
+from neurocompare.measures.settings import MemberOf, Quick, Section
+from neurocompare.models.accounts import ACCOUNTS, STAGES
+from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
+from neurocompare.reporting.tables import Column, Table
+from neurocompare.representations.account_units import units_of_animals
+from neurocompare.representations.rdms import view_order
+from neurocompare.stimuli.transforms import HalfCovered, LitFromSide, SameContrast, Shifted
+
+__all__ = ["EXPERIMENTS", "RIVAL_MECHANISMS", "Experiment", "RivalMechanisms", "draw_confusion", "draw_pairs"]
+
+REFERENCE_SEED = 1_000
+"""Seed of the animal whose RDMs are references; none of the simulated animals has it."""
+HARDEST = 10
+"""Pairs of accounts in the figure."""
+PROFILE_COLUMNS = ("account", "statistic", "mean", "sd", "n")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A kind of experiment that may tell accounts apart.
+
+    Parameters
+    ----------
+    name : str
+        Name in study files and tables.
+    label : str
+        What is shown, in words.
+    n_views : int or None
+        Number of views, evenly chosen among those of the stimuli; None: those of the settings.
+    change : callable or None
+        Images that are shown besides, made from the same images.
+    """
+
+    name: str
+    label: str
+    n_views: int | None = None
+    change: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        Experiment("as shown", "the images as they are"),
+        Experiment("three views", "both profiles and the frontal view alone", n_views=3),
+        Experiment("nine views", "nine views in place of five", n_views=9),
+        Experiment("shifted", "also shifted by 15 % of the width", change=Shifted(right=0.15)),
+        Experiment("half covered", "also with the right half covered", change=HalfCovered()),
+        Experiment("same contrast", "also with equal mean luminance and contrast in all views", change=SameContrast()),
+        Experiment("lit from the side", "also under a ramp of luminance", change=LitFromSide()),
+    )
+}
+"""Every kind of experiment by its name. To add one, add its record here."""
+
+
+class RivalMechanisms(Section):
+    """``[outputs.rival_mechanisms]``: rival accounts of the patches, told apart by simulated experiments."""
+
+    accounts: list[Annotated[str, MemberOf(ACCOUNTS)]] = Field(
+        list(ACCOUNTS), min_length=2, description="accounts that are told apart"
+    )
+    experiments: list[Annotated[str, MemberOf(EXPERIMENTS)]] = Field(
+        list(EXPERIMENTS), description="kinds of experiments by which pairs of accounts are told apart"
+    )
+    azimuths_deg: list[float] = Field([-90, -45, 0, 45, 90], min_length=3, description="views that are shown")
+    n_identities: list[Annotated[int, Field(ge=3)]] = Field(
+        [10, 25, 50], min_length=1, description="sizes of experiments; those beyond the stimuli are left out"
+    )
+    n_neurons: list[Annotated[int, Field(ge=4)]] = Field(
+        [50, 100, 200], min_length=1, description="neurons of a patch in these experiments"
+    )
+    n_repetitions: int = Field(10, ge=2, description="presentations of each stimulus")
+    n_animals: Annotated[int, Quick(4)] = Field(12, ge=4, description="animals of an account whose networks differ")
+    n_units: Annotated[int, Quick(200)] = Field(300, ge=10, description="random units of each stage that neurons read")
+    n_experiments: Annotated[int, Quick(20)] = Field(
+        60, ge=20, description="simulated experiments of each account to learn from"
+    )
+    n_held_out: Annotated[int, Quick(20)] = Field(40, ge=19, description="further ones to calibrate odds")
+    n_tested: Annotated[int, Quick(20)] = Field(50, ge=10, description="further ones that are judged")
+    pairs_identities: Annotated[int, Field(ge=3)] = Field(10, description="identities where pairs are told apart")
+    pairs_neurons: Annotated[int, Field(ge=4)] = Field(50, description="neurons a patch where pairs are told apart")
+    alpha: float = Field(0.05, gt=0, lt=1, description="an account is excluded below this share of its experiments")
+    certainty: float = Field(0.95, gt=0.5, lt=1, description="probability at which an account is named")
+
+    @field_validator("accounts", "experiments")
+    @classmethod
+    def _names_are_distinct(cls, names: list[str]) -> list[str]:
+        return without_repeats(names)
+
+
+def measure(
+    *,
+    settings: RivalMechanisms,
+    stimuli: StimulusSet,
+    seed: int,
+    recording: xr.DataArray | None = None,
+    simulated: bool = False,
+) -> Measured:
+    """Recovery of accounts from simulated experiments, what tells pairs apart, and the verdict on a recording."""
+    rng = step_rng(seed, "rival mechanisms")
+    base = stimuli.yaw_views(settings.azimuths_deg).decode()
+    views = _views(base)
+    sizes, notes = _sizes(settings, len(views.positions))
+    few = Size(min(settings.pairs_identities, len(views.positions)), settings.pairs_neurons)
+    shown, presentations, left_out = _presentations(settings, stimuli, base, views, few)
+    accounts: dict[str, Sequence[Animal]] = {}
+    references: dict[str, np.ndarray] = {}
+    for name in settings.accounts:
+        animals_of = partial(units_of_animals, ACCOUNTS[name], shown, n_units=settings.n_units, rng=rng)
+        accounts[name] = animals_of(n_animals=settings.n_animals)
+        (other,) = animals_of(n_animals=1, first_seed=REFERENCE_SEED)
+        references |= {f"{name} {stage}": units for stage, units in other.items()}
+    of_base = {name: [{s: u[: len(base)] for s, u in one.items()} for one in own] for name, own in accounts.items()}
+    rdms = reference_rdms({name: units[: len(base)] for name, units in references.items()})
+    plan = Plan(
+        n_learned=settings.n_experiments,
+        n_held_out=settings.n_held_out,
+        n_tested=settings.n_tested,
+        trials_in_half=settings.n_repetitions / 2,
+        alpha=settings.alpha,
+        certainty=settings.certainty,
+    )
+    threads = torch.get_num_threads()
+    recovered = recover_accounts(
+        of_base, views, rdms, sizes, plan, others=_others(of_base, base), n_threads=threads, rng=rng
+    )
+    judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS))
+    if recording is not None:
+        judged = judge_halves(recorded_halves(recording, base), of_base, views, rdms, plan, rng=rng)
+    return Measured(
+        {
+            "rival_recovery": recovered.recovery,
+            "rival_confusion": recovered.confusion,
+            "rival_pairs": tell_pairs_apart(accounts, presentations, references, few, plan, n_threads=threads, rng=rng),
+            "rival_profiles": _profile_table(recovered.learned),
+            "rival_verdicts": judged.assign(simulated=simulated),
+        },
+        (*notes, *left_out),
+    )
+
+
+def _sizes(settings: RivalMechanisms, n_identities: int) -> tuple[list[Size], list[str]]:
+    """Sizes of experiments that the stimuli allow, and what is left out."""
+    sizes = [Size(n, m) for n in settings.n_identities for m in settings.n_neurons if n <= n_identities]
+    if not sizes:
+        raise InputError(
+            f"every experiment has more identities than the stimuli ({n_identities}): give fewer in "
+            "outputs.rival_mechanisms.n_identities, or more stimuli"
+        )
+    beyond = [str(n) for n in settings.n_identities if n > n_identities]
+    if not beyond:
+        return sizes, []
+    return sizes, [
+        f"experiments of {' and '.join(beyond)} identities are left out: the stimuli have {n_identities} identities"
+    ]
+
+
+def _presentations(
+    settings: RivalMechanisms, stimuli: StimulusSet, base: StimulusSet, views: Views, size: Size
+) -> tuple[list[StimulusSet], dict[str, Presentation], list[str]]:
+    """All images that are shown, what each kind of experiment shows of them, and what cannot be shown."""
+    rows = views.rows(size.n_identities)
+    few = base.take(rows)
+    shown, found, left_out = [base], {}, []
+    for name in settings.experiments:
+        experiment, start = EXPERIMENTS[name], sum(map(len, shown))
+        if experiment.change is not None:
+            shown.append(few.with_transform(experiment.change))
+            found[name] = Presentation(rows, views.first(size.n_identities), start + np.arange(len(few)))
+        elif experiment.n_views is not None:
+            azimuths = _evenly(stimuli, experiment.n_views)
+            if azimuths is None:
+                left_out.append(f"pairs are not told apart by {experiment.label}: the stimuli do not have these views")
+                continue
+            shown.append(stimuli.select(identity=few.identities).yaw_views(azimuths).decode())
+            found[name] = Presentation(start + np.arange(len(shown[-1])), _views(shown[-1]))
+        else:
+            found[name] = Presentation(rows, views.first(size.n_identities))
+    return shown, found, left_out
+
+
+def _evenly(stimuli: StimulusSet, n_views: int) -> list[float] | None:
+    """So many views, evenly spaced from one profile to the other; None if the stimuli do not have them."""
+    there = np.unique(stimuli.yaw_views().table["azimuth_deg"])
+    wanted = np.linspace(there[0], there[-1], n_views)
+    nearest = np.array([there[np.abs(there - azimuth).argmin()] for azimuth in wanted])
+    return nearest.tolist() if np.abs(nearest - wanted).max() < 0.5 else None
+
+
+def _others(accounts: Mapping[str, Sequence[Animal]], base: StimulusSet) -> dict[str, Generator]:
+    """Generators that are no account, made of animals that were not learned from."""
+    tested = {name: animals_by_use(own)["tested"] for name, own in accounts.items()}
+    return {
+        "half of one account, half of another": mixed_accounts(tested),
+        "every patch of another account": stages_of_several(tested),
+        "unrelated to the images": unrelated_responses(STAGES, len(base)),
+    } | {f"simulated patches ({kind})": _simulated_patches(base, kind) for kind in KINDS}
+
+
+def _simulated_patches(base: StimulusSet, kind: str) -> Generator:
+    def rates(n_neurons: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        found = simulate_rates(base, STAGES, n_neurons, rng=rng, kind=kind)
+        return {stage: found.values[:, found["region"].values == stage] for stage in STAGES}
+
+    return rates
+
+
+def _views(stimuli: StimulusSet) -> Views:
+    _, positions = view_order(stimuli)
+    return Views(positions, stimuli.table["azimuth_deg"].to_numpy()[positions[0]])
+
+
+def _profile_table(learned: Mapping[str, Profiles]) -> pd.DataFrame:
+    rows = []
+    for account, profiles in learned.items():
+        means, sds = profiles.values.mean(axis=0), profiles.values.std(axis=0, ddof=1)
+        cells = zip(profiles.names, means, sds, strict=True)
+        rows += [(account, name, mean, sd, len(profiles.values)) for name, mean, sd in cells]
+    return pd.DataFrame(rows, columns=list(PROFILE_COLUMNS))
+
+
+TABLES = (
+    Table(
+        "rival_recovery",
+        "What is found in simulated experiments of one size that one generator made.",
+        columns(
+            *("n_identities", "n_neurons"),
+            Column("scored_on", "all statistics of a profile, those of tuning without fits, or the index alone"),
+            Column("truth", "account, or other generator, that made the experiments"),
+            Column("known", "whether it is one of the accounts that are told apart"),
+            Column("right", "share with the right verdict: the account, or 'none of these' for another generator"),
+            Column("right_low", "lower end of its 95 % interval (Wilson)"),
+            Column("right_high", "upper end of its 95 % interval"),
+            Column("wrong", "share with a wrong verdict: another account, or 'none of these' for an account"),
+            Column("wrong_low", "lower end of its 95 % interval (Wilson)"),
+            Column("wrong_high", "upper end of its 95 % interval"),
+            Column("undecided", "share without a verdict"),
+            Column("none", "share with the verdict 'none of these'"),
+            Column("certainty", "mean probability of the most likely account"),
+            Column("most_likely_right", "share in which the most likely account is the true one"),
+            Column("n", "experiments"),
+        ),
+    ),
+    Table(
+        "rival_confusion",
+        "Share of the experiments of one generator with one verdict.",
+        columns(
+            *("n_identities", "n_neurons"),
+            Column("scored_on", "all statistics of a profile, those of tuning without fits, or the index alone"),
+            Column("truth", "account, or other generator, that made the experiments"),
+            Column("known", "whether it is one of the accounts that are told apart"),
+            Column("found", "the verdict"),
+            Column("share", "of the experiments"),
+            Column("n", "experiments"),
+        ),
+    ),
+    Table(
+        "rival_pairs",
+        "How well one kind of experiment tells two accounts apart.",
+        columns(
+            Column("first", "one account"),
+            Column("second", "the other account"),
+            Column("experiment", "kind of experiment"),
+            Column("scored_on", "all statistics of a profile, those of tuning without fits, or the index alone"),
+            *("n_identities", "n_neurons"),
+            Column("told_apart", "share of experiments in which the more likely of the two is the true one"),
+            Column("low", "lower end of its 95 % interval (Wilson)"),
+            Column("high", "upper end of its 95 % interval"),
+            Column("n", "experiments"),
+        ),
+    ),
+    Table(
+        "rival_profiles",
+        "One statistic of the largest simulated experiments of one account.",
+        columns(
+            Column("account", "account that made the experiments"),
+            Column("statistic", "patch and statistic; correlations on Fisher's z"),
+            Column("mean", "over experiments"),
+            Column("sd", "over experiments"),
+            Column("n", "experiments"),
+        ),
+    ),
+    Table(
+        "rival_verdicts",
+        "What the recording supports.",
+        columns(
+            Column("scored_on", "all statistics of a profile, those of tuning without fits, or the index alone"),
+            Column("verdict", f"an account, '{UNDECIDED}' or '{NONE}'"),
+            Column("account", "account"),
+            Column("posterior", "probability, if one of the accounts made the recording, equally likely before"),
+            Column("p_typical", "share of its simulated experiments that are as far from it as the recording"),
+            Column("trials_in_half", "trials of the simulated experiments that are as reliable as half a recording"),
+            Column("n", "simulated experiments of each account"),
+            "simulated",
+        ),
+    ),
+)
+
+
+def draw_confusion(rival_confusion: pd.DataFrame) -> Figure:
+    """Verdicts on experiments of every generator, for one size in the middle of those simulated.
+
+    Parameters
+    ----------
+    rival_confusion : pandas.DataFrame
+        ``tables/rival_confusion.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    sizes = sorted(set(zip(rival_confusion["n_identities"], rival_confusion["n_neurons"], strict=True)))
+    n_identities, n_neurons = sizes[len(sizes) // 2]
+    here = rival_confusion[
+        (rival_confusion["n_identities"] == n_identities) & (rival_confusion["n_neurons"] == n_neurons)
+    ]
+    truths, found = list(dict.fromkeys(here["truth"])), list(dict.fromkeys(here["found"]))
+    with style():
+        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.24 * len(truths) + 1.2, sharey=True)
+        for axes, scored_on in zip(panels, SCORED_ON, strict=True):
+            grid = here[here["scored_on"] == scored_on].pivot(index="truth", columns="found", values="share")
+            grid = grid.loc[truths, found]
+            _share_cells(axes, grid)
+            axes.axhline(int(here.groupby("truth", sort=False)["known"].first().sum()) - 0.5, color="black", lw=0.8)
+            axes.axvline(len(found) - 2.5, color="black", lw=0.8)
+            axes.set_xlabel("verdict")
+            panel_title(axes, f"scored on {scored_on}")
+        panels[0].set_ylabel("made by")
+        note(
+            figure,
+            f"experiments of {n_identities} identities and {n_neurons} neurons a patch; below the line: generators "
+            f"that are no account; per cent of {here['n'].min()} experiments a row or more",
+        )
+    return figure
+
+
+def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
+    """The pairs that the index tells apart least, by kind of experiment.
+
+    Parameters
+    ----------
+    rival_pairs : pandas.DataFrame
+        ``tables/rival_pairs.csv``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    named = rival_pairs.assign(pair=rival_pairs["first"] + " / " + rival_pairs["second"])
+    kinds = list(dict.fromkeys(named["experiment"]))
+    by_index = named[named["scored_on"] == "index"].groupby("pair", sort=False)["told_apart"].min()
+    hardest = by_index.nsmallest(HARDEST).index.tolist()
+    with style():
+        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.24 * len(hardest) + 1.2, sharey=True)
+        for axes, scored_on in zip(panels, SCORED_ON, strict=True):
+            own = named[named["scored_on"] == scored_on]
+            _share_cells(axes, own.pivot(index="pair", columns="experiment", values="told_apart").loc[hardest, kinds])
+            panel_title(axes, f"scored on {scored_on}")
+        panels[0].set_ylabel("told apart")
+        first = rival_pairs.iloc[0]
+        note(
+            figure,
+            f"share of experiments in which the more likely of two accounts is the true one (chance: 50 %); "
+            f"{first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each",
+        )
+    return figure
+
+
+def _share_cells(axes: Axes, grid: pd.DataFrame) -> None:
+    """Shares as shades with their per cent, rows and columns named."""
+    shares = grid.to_numpy(dtype=float)
+    axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        if share > 0:
+            colour = "white" if share > 0.5 else "black"
+            axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=7, color=colour)
+    axes.set_xticks(range(grid.shape[1]), grid.columns, rotation=60, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(grid.shape[0]), grid.index)
+    axes.grid(visible=False)
+
+
+def _summary(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    recovery = tables["rival_recovery"]
+    sentences = []
+    for scored_on in SCORED_ON:
+        own = recovery[recovery["scored_on"] == scored_on]
+        size = own.loc[(own["n_identities"] - 25).abs().add((own["n_neurons"] - 100).abs()).idxmin()]
+        here = own[(own["n_identities"] == size["n_identities"]) & (own["n_neurons"] == size["n_neurons"])]
+        known, unknown = here[here["known"]], here[~here["known"]]
+        worst = known.loc[known["right"].idxmin()]
+        sentence = (
+            f"Scored on {scored_on}, experiments of {size['n_identities']} identities and {size['n_neurons']} neurons "
+            f"a patch find the account that made them in {known['right'].mean():.0%} ({worst['truth']} least: "
+            f"{worst['right']:.0%})"
+        )
+        if len(unknown):
+            worst = unknown.loc[unknown["wrong"].idxmax()]
+            sentence += (
+                f"; of those that no account made, {unknown['wrong'].mean():.0%} are given to one (most of "
+                f"'{worst['truth']}': {worst['wrong']:.0%})"
+            )
+        sentences.append(sentence + ".")
+    verdicts = tables["rival_verdicts"]
+    for scored_on, rows in verdicts.groupby("scored_on", sort=False):
+        first = rows.iloc[0]
+        sentences.append(
+            f"The recording, scored on {scored_on}: {first['verdict']} (most likely of the accounts: "
+            f"{first['account']}, probability {first['posterior']:.2f}, p {first['p_typical']:.2f})."
+        )
+    return sentences
+
+
+RIVAL_MECHANISMS = Measure(
+    key="rival_mechanisms",
+    title="Rival mechanisms",
+    about="rival accounts of the patches: whether experiments tell them apart, and which one a recording supports",
+    settings=RivalMechanisms,
+    compute=measure,
+    of_views=True,
+    work=lambda settings, _n_stimuli: (
+        len(settings.accounts)
+        * (settings.n_experiments + settings.n_held_out + settings.n_tested)
+        * (len(settings.n_identities) * len(settings.n_neurons) + len(settings.experiments))
+    ),
+    seconds=0.02,
+    tables=TABLES,
+    figures=(
+        Drawing("rival_confusion", draw_confusion, "Verdicts on simulated experiments whose maker is known."),
+        Drawing("rival_pairs", draw_pairs, "Which experiment tells the hardest pairs of accounts apart."),
+    ),
+    shown=(
+        ReportTable(
+            "rival_verdicts",
+            "What the recording supports.",
+            columns=tuple(TABLES[-1].columns[:5]),
+        ),
+        ReportTable(
+            "rival_recovery",
+            "Share of simulated experiments with the right and with a wrong verdict; accounts: "
+            + "; ".join(f"{account.name}: {account.label}" for account in ACCOUNTS.values())
+            + ".",
+        ),
+    ),
+    summary=lambda tables, _study: _summary(tables),
+    methods=lambda _tables, _study: [
+        "Rival accounts are networks with a stage for each patch. Neurons of simulated experiments read random units "
+        "of one. Profiles (variance shares, even and odd, index, generalisation, fits to RDMs of another animal of "
+        "each account) are judged by a synthetic likelihood (Wood 2010, Nature 466:1102) with calibrated odds, and by "
+        "a conformal p that excludes an account. Experiments that are judged come from animals not learned from."
+    ],
+)

@@ -1,0 +1,55 @@
+"""Rival accounts of the patches, asked for in a study file."""
+
+from __future__ import annotations
+
+import pytest
+
+from neural_data import InputError
+from neurocompare import run_study
+from neurocompare.comparison.account_verdicts import NONE, UNDECIDED
+from neurocompare.study.grammar import load_study
+
+ACCOUNTS = ["equivariant", "equivariant-without-pooling"]
+STUDY = {
+    "seed": 1,
+    "stimuli": {"source": "faces", "n_identities": 3, "azimuths_deg": [-90, -45, 0, 45, 90], "size": 32},
+    "recording": {"regions": ["ML", "AL"], "n_neurons": 12, "n_repetitions": 4},
+    "outputs": {
+        "rival_mechanisms": {
+            "accounts": ACCOUNTS,
+            "experiments": ["as shown", "three views", "nine views", "shifted"],
+            "n_identities": [3, 5],
+            "n_neurons": [10],
+            "n_animals": 4,
+            "n_units": 20,
+            "n_experiments": 20,
+            "n_held_out": 19,
+            "n_tested": 10,
+        }
+    },
+}
+
+
+def test_a_study_of_rival_accounts_needs_no_models(tmp_path):
+    run = run_study(STUDY, out=tmp_path / "run")
+    recovery = run.tables["rival_recovery"]
+    assert set(recovery["n_identities"]) == {3}  # five are more than there are
+    assert recovery[recovery["known"]]["truth"].drop_duplicates().tolist() == ACCOUNTS
+    assert {"unrelated to the images", "simulated patches (image)"} <= set(recovery[~recovery["known"]]["truth"])
+    assert set(run.tables["rival_pairs"]["experiment"]) == {"as shown", "three views", "shifted"}
+    verdicts = run.tables["rival_verdicts"]
+    assert verdicts["simulated"].all()
+    assert set(verdicts["verdict"]) <= {*ACCOUNTS, NONE, UNDECIDED}
+    page = (run.out / "report.html").read_text()
+    assert "Experiments of 5 identities are left out" in page
+    assert "the stimuli do not have these views" in page
+    assert {"rival_confusion.png", "rival_pairs.png"} <= {path.name for path in (run.out / "figures").iterdir()}
+
+
+def test_what_no_experiment_allows_is_refused(tmp_path):
+    few = {"outputs.rival_mechanisms.n_identities": [10, 25]}
+    with pytest.raises(InputError, match="more identities than the stimuli"):
+        run_study(STUDY, out=tmp_path / "run", overrides=few)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match=r"a measure of stimuli alone \(.*outputs\.rival_mechanisms"):
+        load_study({"stimuli": STUDY["stimuli"], "recording": {"source": "none"}})

@@ -278,22 +278,15 @@ def animals_by_use(animals: Sequence[Animal]) -> dict[str, Sequence[Animal]]:
     Parameters
     ----------
     animals : sequence
-        One, which serves for all, or at least four.
+        With fewer than four, all serve for every use.
 
     Returns
     -------
     dict of str to sequence
         By the names of :data:`USES`.
-
-    Raises
-    ------
-    InputError
-        With two or three animals.
     """
-    if len(animals) == 1:
-        return dict.fromkeys(USES, animals)
     if len(animals) < 4:
-        raise InputError(f"an account with several animals needs at least four of them; there are {len(animals)}")
+        return dict.fromkeys(USES, animals)
     first, second = len(animals) // 2, len(animals) - len(animals) // 4
     return dict(zip(USES, (animals[:first], animals[first:second], animals[second:]), strict=True))
 

@@ -30,7 +30,7 @@ def units_of_animals(
     shown : sequence of StimulusSet
         Presented to every animal; the same units are read in all.
     n_animals : int
-        Of an account whose networks differ with their seed; any other has one animal.
+        At most as many as the account has.
     n_units : int
         Units of each stage, at most.
     first_seed : int
@@ -49,7 +49,8 @@ def units_of_animals(
         If a network cannot be loaded, or a response is not finite.
     """
     animals: list[Mapping[str, np.ndarray]] = []
-    for seed in range(first_seed, first_seed + (n_animals if account.varies else 1)):
+    n_there = n_animals if account.n_animals is None else min(n_animals, account.n_animals)
+    for seed in range(first_seed, first_seed + n_there):
         network = account.load(seed)
         chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
         parts = [sampled_units(network, stimuli, chosen) for stimuli in shown]

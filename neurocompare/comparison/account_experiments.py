@@ -56,7 +56,9 @@ def neuron_rates(
     n_neurons : int
         In each patch.
     neurons : Neurons
+        Ranges of what is not known about them.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Returns
     -------
@@ -104,6 +106,7 @@ def half_means(
         Presentations of each stimulus in one half; a fraction stands for trials that are noisier, or less noisy, than
         these.
     rng : numpy.random.Generator
+        Source of all random numbers.
     noise : SpikeNoise
         Spikes are Poisson with a gain that varies from trial to trial, as in ``neural_data.draw_trials``. A sum of
         trials is drawn at once: a sum of gamma variables is a gamma variable, a sum of Poisson variables a Poisson one.

@@ -97,11 +97,13 @@ def judge_halves(
     accounts : mapping of str to sequence of mapping of stage to array of shape (n_stimuli, n_units)
         Units of the animals of each account.
     views : Views
+        Where the views of each identity stand among the stimuli.
     references : mapping of str to array of shape (n_stimuli, n_stimuli)
         RDMs that patches are compared with.
     plan : Plan
         Its number of trials is not used.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Returns
     -------

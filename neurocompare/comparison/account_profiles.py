@@ -57,6 +57,7 @@ class Views:
     Parameters
     ----------
     positions : integer array of shape (n_identities, n_views)
+        Positions among the stimuli.
     azimuths_deg : array of shape (n_views,)
         Rising, symmetric about 0.
 
@@ -100,6 +101,7 @@ def profile_of(
     patches : mapping of str to array of shape (n_experiments, 2, n_stimuli, n_neurons)
         Mean responses in two halves of the trials, by the name of the patch.
     views : Views
+        Where the views of each identity stand among the stimuli.
     references : mapping of str to array of shape (n_stimuli, n_stimuli)
         RDMs that every patch is compared with, by name, from :func:`reference_rdms`.
 
@@ -115,16 +117,20 @@ def profile_of(
     view_of = np.full(n_stimuli, -1)
     view_of[views.positions] = np.arange(len(views.azimuths_deg))
     pairs = {"": slice(None), " within views": view_of[upper[0]] == view_of[upper[1]]}
+    units = {
+        where: _unit(np.stack([matrix[upper][kept] for matrix in references.values()]))
+        for where, kept in pairs.items()
+        if references
+    }
     profile: dict[str, np.ndarray] = {}
     vectors = {}
     for patch, halves in patches.items():
         profile |= {f"{patch}: {name}": value for name, value in population_profile(halves, views).items()}
         scores, varying = _scored(halves)
         vectors[patch] = _rdms(scores.mean(axis=1), varying)[:, *upper]
-        for where, kept in pairs.items():
-            for name, matrix in references.items():
-                fit = correlate_rows(vectors[patch][:, kept], matrix[upper][kept][None])
-                profile[f"{patch}: fit of {name}{where}"] = _z(fit)
+        for where, named in units.items():
+            fits = _z(_unit(vectors[patch][:, pairs[where]]) @ named.T)
+            profile |= {f"{patch}: fit of {name}{where}": fits[:, k] for k, name in enumerate(references)}
     names = list(patches)
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
@@ -142,6 +148,7 @@ def population_profile(
     halves : array of shape (n_experiments, 2, n_stimuli, n_neurons)
         Mean responses in two halves of the trials.
     views : Views
+        Where the views of each identity stand among the stimuli.
 
     Returns
     -------
@@ -227,6 +234,7 @@ def reference_rdms(units: Mapping[str, Float[np.ndarray, "stimuli units"]]) -> d
     Parameters
     ----------
     units : mapping of str to array of shape (n_stimuli, n_units)
+        Responses, by the name of the RDM.
 
     Returns
     -------
@@ -263,6 +271,14 @@ def _rdms(patterns: np.ndarray, varying: np.ndarray) -> np.ndarray:
     sizes = np.sqrt((centred**2).sum(axis=2, keepdims=True))
     unit = np.divide(centred, sizes, out=np.full_like(centred, np.nan), where=sizes > RESOLUTION)
     return 1 - unit @ unit.transpose(0, 2, 1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, n_pairs) centred and of length 1, so that their products are Pearson's r; NaN if constant."""
+    centred = vectors - vectors.mean(axis=1, keepdims=True)
+    lengths = np.sqrt((centred**2).sum(axis=1, keepdims=True))
+    varying = lengths > RESOLUTION * np.abs(vectors).max(axis=1, keepdims=True)
+    return np.divide(centred, lengths, out=np.full_like(centred, np.nan), where=varying)
 
 
 def _parts(cells: np.ndarray) -> dict[str, np.ndarray]:

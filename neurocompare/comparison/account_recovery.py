@@ -107,6 +107,7 @@ class Profiles:
     names : tuple of str
         Statistics.
     values : array of shape (n_experiments, n_statistics)
+        Of every experiment.
     """
 
     names: tuple[str, ...]
@@ -160,6 +161,7 @@ class Presentation:
     Parameters
     ----------
     rows : integer array of shape (n_stimuli,)
+        Of the stimuli that are shown.
     views : Views
         Of these stimuli, by their position among ``rows``.
     changed : integer array of shape (n_stimuli,), or None
@@ -250,12 +252,15 @@ def experiments(
     Parameters
     ----------
     generator : callable
+        Expected rates of one experiment, see :data:`Generator`.
     n_neurons : int
         Of each patch.
     n_experiments : int
+        How many.
     trials_in_half : float
         See :func:`~.account_experiments.half_means`.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Yields
     ------
@@ -315,11 +320,13 @@ def recover_accounts(
     sizes : sequence of Size
         Smaller experiments are parts of the largest.
     plan : Plan
+        How experiments are simulated and judged.
     others : mapping of str to callable
         Generators that are no account.
     n_threads : int
         Threads that simulate; the numbers do not depend on it.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Returns
     -------
@@ -395,11 +402,13 @@ def tell_pairs_apart(
     references : mapping of str to array of shape (n_rows, n_units)
         Units whose RDMs patches are compared with.
     size : Size
+        Identities and neurons of an experiment.
     plan : Plan
         Half as many experiments are learned from and tested.
     n_threads : int
         Threads that simulate; the numbers do not depend on it.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Returns
     -------

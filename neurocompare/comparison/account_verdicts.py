@@ -71,6 +71,7 @@ class Likelihood:
     kept : boolean array of shape (n_statistics,)
         Statistics that vary.
     means : array of shape (n_accounts, n_kept)
+        Of the experiments of each account.
     root : array of shape (n_kept, n_kept)
         Inverse Cholesky factor of the covariance.
     """
@@ -91,7 +92,9 @@ class Court:
     Parameters
     ----------
     names : tuple of str
+        Of the accounts.
     likelihood : Likelihood
+        What tells them apart.
     temperature : float
         Divides log likelihoods.
     roots : array of shape (n_accounts, n_kept, n_kept)
@@ -220,6 +223,7 @@ def synthetic_likelihood(learned: Mapping[str, np.ndarray]) -> Likelihood:
     Parameters
     ----------
     learned : mapping of str to array of shape (n_experiments, n_statistics)
+        Profiles of the experiments of each account.
 
     Returns
     -------

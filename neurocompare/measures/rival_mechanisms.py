@@ -41,7 +41,7 @@ from neurocompare.measures.comparison import without_repeats
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Quick, Section
-from neurocompare.models.accounts import ACCOUNTS, STAGES
+from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.account_units import units_of_animals
@@ -98,7 +98,7 @@ class RivalMechanisms(Section):
     """``[outputs.rival_mechanisms]``: rival accounts of the patches, told apart by simulated experiments."""
 
     accounts: list[Annotated[str, MemberOf(ACCOUNTS)]] = Field(
-        list(ACCOUNTS), min_length=2, description="accounts that are told apart"
+        list(BUILT_IN_ACCOUNTS), min_length=2, description="accounts that are told apart"
     )
     experiments: list[Annotated[str, MemberOf(EXPERIMENTS)]] = Field(
         list(EXPERIMENTS), description="kinds of experiments by which pairs of accounts are told apart"
@@ -111,7 +111,7 @@ class RivalMechanisms(Section):
         [50, 100, 200], min_length=1, description="neurons of a patch in these experiments"
     )
     n_repetitions: int = Field(10, ge=2, description="presentations of each stimulus")
-    n_animals: Annotated[int, Quick(4)] = Field(12, ge=4, description="animals of an account whose networks differ")
+    n_animals: Annotated[int, Quick(4)] = Field(24, ge=4, description="animals of an account whose networks differ")
     n_units: Annotated[int, Quick(200)] = Field(300, ge=10, description="random units of each stage that neurons read")
     n_experiments: Annotated[int, Quick(20)] = Field(
         60, ge=20, description="simulated experiments of each account to learn from"

@@ -27,6 +27,7 @@ def units_of_animals(
     Parameters
     ----------
     account : Account
+        Whose stages are read.
     shown : sequence of StimulusSet
         Presented to every animal; the same units are read in all.
     n_animals : int

@@ -21,10 +21,13 @@ def choose_units(
     Parameters
     ----------
     network : Network
+        Whose layers are read.
     layers : sequence of str
         Names of layers.
     n_units : int
+        Of each layer, at most.
     rng : numpy.random.Generator
+        Source of all random numbers.
 
     Returns
     -------
@@ -41,6 +44,7 @@ def sampled_units(network: Network, stimuli: StimulusSet, chosen: dict[str, np.n
     Parameters
     ----------
     network : Network
+        Whose layers are read.
     stimuli : StimulusSet
         Presented at the network's input size.
     chosen : dict of str to integer array

@@ -23,6 +23,8 @@ GRAY_64 = Preprocessing(size=SIDE, mean=(0.5,), sd=(1.0,), channels="gray")
 """Preprocessing of these networks: gray, with the uniform gray background at 0."""
 WAVELENGTHS_PER_SD = 0.56
 """Standard deviation of a Gabor cell's Gaussian over its wavelength: a bandwidth of one octave."""
+WIDEST = 1e6
+"""Standard deviation, pixels, of a window that weighs the whole image equally: the weights of networks are finite."""
 
 
 class GaborCells(nn.Module):
@@ -88,7 +90,7 @@ class Windows(nn.Module):
     def __init__(self, centres: np.ndarray, sds: np.ndarray):
         super().__init__()
         self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32))
-        self.register_buffer("sds", torch.tensor(sds, dtype=torch.float32))
+        self.register_buffer("sds", torch.tensor(np.minimum(sds, WIDEST), dtype=torch.float32))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Weighted means (n_images, channels, n_windows) of maps (n_images, channels, height, width)."""

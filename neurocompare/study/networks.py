@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -229,7 +229,7 @@ def _identified(model: Model, seed: int, device: str, cache: Cache | None) -> Ne
         preprocessing_source=network.preprocessing_source,
         notes=_notes_on(network),
         training=training,
-        weights=safetensors.torch.save(network.module.state_dict()) if fitted else None,
+        weights=_packed(network.module.state_dict()) if fitted else None,
         inspected=inspected,
     )
 
@@ -304,3 +304,8 @@ def _code_of(homes: Iterable[str]) -> list[str]:
         elif file is not None:
             found.add(f"{home} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}")
     return sorted(found)
+
+
+def _packed(weights: Mapping[str, torch.Tensor]) -> bytes:
+    """Weights as bytes; those that are views of others (transposed, say) are copied."""
+    return safetensors.torch.save({name: value.contiguous() for name, value in weights.items()})

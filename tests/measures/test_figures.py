@@ -10,9 +10,13 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
+from neurocompare.comparison.account_recovery import SCORED_ON
+from neurocompare.comparison.account_verdicts import NONE, UNDECIDED
 from neurocompare.measures import MEASURES
 from neurocompare.measures.declaration import Patches, needs_of
 from neurocompare.measures.profiles import profiles_of
+from neurocompare.measures.rival_mechanisms import EXPERIMENTS
+from neurocompare.models.accounts import BUILT_IN_ACCOUNTS
 from neurocompare.reporting.drawing import SMALL, lay_out, quantity_name, style
 from neurocompare.reporting.looks import (
     OTHER_COLOURS,
@@ -85,9 +89,13 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
         "shift_right_px": (0, 15),
         "shift_down_px": (0, 15),
         "code": ("identity", "view"),
+        "scored_on": tuple(SCORED_ON),
+        "truth": (*BUILT_IN_ACCOUNTS, "half of one account, half of another"),
+        "found": (*BUILT_IN_ACCOUNTS, UNDECIDED, NONE),
+        "experiment": tuple(EXPERIMENTS),
         "time_start_ms": (0.0, 20.0, 40.0),
     }
-    if name == "local_features_summary" or name == "importance":
+    if name in ("local_features_summary", "importance", "rival_confusion", "rival_pairs"):
         n_layers = 1
     rows = []
     pairs = list(itertools.combinations([regime for _, regime in kinds], 2)) or [("a", "b")]
@@ -109,6 +117,10 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
                 value = texts[column]
             elif column == "simulated":
                 value = True
+            elif column == "known":
+                value = table["truth"].isin(BUILT_IN_ACCOUNTS)
+            elif name.startswith("rival") and column in ("n_identities", "n_neurons"):
+                value = 25
             elif column == "image_size_px":
                 value = 227.0
             elif column == "time_end_ms":

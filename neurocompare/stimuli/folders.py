@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 from neural_data import StimulusSet, read_stimuli
 from neural_data.errors import InputError
@@ -34,6 +34,9 @@ from neurocompare.stimuli.sets import (
 )
 
 __all__ = ["contact_sheet", "read_folder", "render_set"]
+
+NAMES_PX, AZIMUTHS_PX, TEXT_PX = 84, 18, 11
+"""Of a contact sheet: width of the names at its left, height of the azimuths above, size of both."""
 
 
 def render_set(
@@ -180,7 +183,7 @@ def _write(path: Path, content: bytes) -> None:
 def contact_sheet(
     stimuli: StimulusSet, *, thumbnail: int = 72, rows_per_category: int = 4, columns: int = 9
 ) -> Image.Image:
-    """Overview of a set: identities as rows, views as columns.
+    """Overview of a set: identities as rows, views as columns, azimuths above.
 
     Parameters
     ----------
@@ -196,6 +199,7 @@ def contact_sheet(
     Returns
     -------
     PIL.Image.Image
+        A column whose views differ in azimuth between rows has no azimuth above it.
     """
     table = stimuli.table.assign(place=np.arange(len(stimuli)))
     rows = []
@@ -205,14 +209,24 @@ def contact_sheet(
             shown = np.linspace(0, len(own) - 1, min(columns, len(own))).round().astype(int)
             rows.append((identity, own["place"].to_numpy()[shown]))
     widest = max(len(places) for _, places in rows)
-    margin = 84
-    sheet = Image.new("RGB", (margin + widest * thumbnail, len(rows) * thumbnail), "white")
+    size = (NAMES_PX + widest * thumbnail, AZIMUTHS_PX + len(rows) * thumbnail)
+    sheet, font = Image.new("RGB", size, "white"), ImageFont.load_default(size=TEXT_PX)
     draw, whole = ImageDraw.Draw(sheet), Resizing((thumbnail, thumbnail), aspect="pad")
+    azimuths = table["azimuth_deg"].to_numpy()
+    for c in range(widest):
+        above = np.unique([azimuths[places[c]] for _, places in rows if c < len(places)])
+        if len(above) == 1:
+            middle = NAMES_PX + (c + 0.5) * thumbnail
+            draw.text((middle, AZIMUTHS_PX / 2), f"{above[0]:g}\N{DEGREE SIGN}", fill="black", font=font, anchor="mm")
     for r, (identity, places) in enumerate(rows):
-        draw.text((4, r * thumbnail + thumbnail // 2 - 6), str(identity)[:13], fill="black")
+        name = str(identity)
+        while draw.textlength(name, font=font) > NAMES_PX - 8:
+            name = name[:-1]
+        top = AZIMUTHS_PX + r * thumbnail
+        draw.text((4, top + thumbnail / 2), name, fill="black", font=font, anchor="lm")
         for c, image in enumerate(stimuli.take(places).images(whole)):
             picture = Image.fromarray(np.rint(image.transpose(1, 2, 0) * 255).astype(np.uint8))
-            sheet.paste(picture, (margin + c * thumbnail, r * thumbnail))
+            sheet.paste(picture, (NAMES_PX + c * thumbnail, top))
     return sheet
 
 

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ from PIL import Image
 from neural_data import read_stimuli
 from neural_data.errors import InputError
 from neurocompare.stimuli import folders
-from neurocompare.stimuli.folders import contact_sheet, read_folder, render_set
+from neurocompare.stimuli.folders import AZIMUTHS_PX, NAMES_PX, contact_sheet, read_folder, render_set
 from neurocompare.stimuli.sets import face_views
 
 
@@ -37,7 +38,7 @@ def test_a_rendered_folder_is_a_stimulus_set_with_the_pixels_of_the_one_liner(re
     provenance = json.loads((rendered / "provenance.json").read_text())
     assert (provenance["kind"], provenance["seed"], provenance["n_images"]) == ("faces", 3, 10)
     with Image.open(rendered / "contact_sheet.png") as sheet:
-        assert sheet.size == (84 + 5 * 72, 2 * 72)
+        assert sheet.size == (NAMES_PX + 5 * 72, AZIMUTHS_PX + 2 * 72)
 
 
 def test_workers_do_not_change_a_byte(rendered, tmp_path):
@@ -113,7 +114,13 @@ def test_a_training_set_is_rendered_with_its_jitter(tmp_path):
 
 def test_a_contact_sheet_shows_identities_as_rows(faces):
     sheet = contact_sheet(faces, thumbnail=20, rows_per_category=3, columns=2)
-    assert sheet.size == (84 + 2 * 20, 3 * 20)
+    assert sheet.size == (NAMES_PX + 2 * 20, AZIMUTHS_PX + 3 * 20)
+    above = np.asarray(sheet.convert("L"))[:AZIMUTHS_PX]
+    assert all((above[:, left : left + 20] < 128).any() for left in (NAMES_PX, NAMES_PX + 20))
+    assert (above[:, :NAMES_PX] == 255).all()
+    turned = faces.table.assign(azimuth_deg=np.arange(len(faces), dtype=float))
+    sheet = contact_sheet(dataclasses.replace(faces, table=turned), thumbnail=20, rows_per_category=3, columns=2)
+    assert (np.asarray(sheet)[:AZIMUTHS_PX] == 255).all()
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ import numpy as np
 
 from neural_data.axes import Float
 from neural_data.errors import InputError
-from neural_data.rounding import RESOLUTION, is_constant
+from neural_data.rounding import RESOLUTION, difference, is_constant
+from neurocompare.comparison.fit_kernels import settle_values
+from neurocompare.comparison.methods import of_unit_length
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.rdms import zscore_units
@@ -118,7 +120,7 @@ def profile_of(
     view_of[views.positions] = np.arange(len(views.azimuths_deg))
     pairs = {"": slice(None), " within views": view_of[upper[0]] == view_of[upper[1]]}
     units = {
-        where: _unit(np.stack([matrix[upper][kept] for matrix in references.values()]))
+        where: _directions(np.stack([matrix[upper][kept] for matrix in references.values()]))
         for where, kept in pairs.items()
         if references
     }
@@ -129,7 +131,7 @@ def profile_of(
         scores, varying = _scored(halves)
         vectors[patch] = _rdms(scores.mean(axis=1), varying)[:, *upper]
         for where, named in units.items():
-            fits = _z(_unit(vectors[patch][:, pairs[where]]) @ named.T)
+            fits = _z(_directions(vectors[patch][:, pairs[where]]) @ named.T)
             profile |= {f"{patch}: fit of {name}{where}": fits[:, k] for k, name in enumerate(references)}
     names = list(patches)
     for place, first in enumerate(names):
@@ -161,12 +163,13 @@ def population_profile(
     parts = _parts(cells)
     covariances = {name: (part[:, 0] * part[:, 1]).sum(axis=(1, 2)) for name, part in parts.items()}
     total = np.sum([found.sum(axis=1) for found in covariances.values()], axis=0)
-    of_view = [covariances[f"view {side} share"] for side in ("even", "odd")]
-    even = _ratio(of_view[0], of_view[0] + of_view[1]).clip(0, 1)
+    of_view = covariances["view even share"] + covariances["view odd share"]
+    # Scores have variance 1: less than this is rounding.
+    tuned = of_view > RESOLUTION * both.shape[1]
+    even = _ratio(covariances["view even share"] * tuned, of_view).clip(0, 1)
     azimuths = views.azimuths_deg - views.azimuths_deg.mean()
     tuning = (parts["view even share"] + parts["view odd share"])[:, :, 0].mean(axis=1).transpose(0, 2, 1)
-    side = _defined(correlate_rows(tuning, np.abs(azimuths)))
-    side_on = _defined(correlate_rows(tuning, azimuths))
+    side, side_on = (_defined(correlate_rows(tuning, shape)) * tuned for shape in (np.abs(azimuths), azimuths))
     mean_views = both[:, views.positions].mean(axis=1)
     spread = mean_views.std(axis=1, keepdims=True)
     differing = varying & (spread[:, 0] > RESOLUTION)
@@ -270,15 +273,12 @@ def _rdms(patterns: np.ndarray, varying: np.ndarray) -> np.ndarray:
     centred = (patterns - (patterns * kept).sum(axis=2, keepdims=True) / n_neurons) * kept
     sizes = np.sqrt((centred**2).sum(axis=2, keepdims=True))
     unit = np.divide(centred, sizes, out=np.full_like(centred, np.nan), where=sizes > RESOLUTION)
-    return 1 - unit @ unit.transpose(0, 2, 1)
+    return difference(np.array(1.0), unit @ unit.transpose(0, 2, 1))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (n, n_pairs) centred and of length 1, so that their products are Pearson's r; NaN if constant."""
-    centred = vectors - vectors.mean(axis=1, keepdims=True)
-    lengths = np.sqrt((centred**2).sum(axis=1, keepdims=True))
-    varying = lengths > RESOLUTION * np.abs(vectors).max(axis=1, keepdims=True)
-    return np.divide(centred, lengths, out=np.full_like(centred, np.nan), where=varying)
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n, n_pairs) whose products are Pearson's r; NaN for constant ones."""
+    return of_unit_length(settle_values(vectors, centred=True))
 
 
 def _parts(cells: np.ndarray) -> dict[str, np.ndarray]:

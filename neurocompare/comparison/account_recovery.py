@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,9 +29,11 @@ from neurocompare.comparison.account_verdicts import (
     NONE,
     UNDECIDED,
     Court,
+    check_level,
     make_court,
     synthetic_likelihood,
 )
+from neurocompare.comparison.threads import in_threads
 
 __all__ = [
     "CONFUSION_COLUMNS",
@@ -136,6 +137,11 @@ class Plan:
         Presentations of each stimulus in each half of the trials, see :func:`~.account_experiments.half_means`.
     alpha, certainty : float
         See :meth:`~.account_verdicts.Court.judge`.
+
+    Raises
+    ------
+    InputError
+        If so few experiments are held out that no account can be excluded at ``alpha``.
     """
 
     n_learned: int = 100
@@ -144,6 +150,9 @@ class Plan:
     trials_in_half: float = 5.0
     alpha: float = 0.05
     certainty: float = 0.95
+
+    def __post_init__(self):
+        check_level(self.alpha, self.n_held_out)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -304,7 +313,6 @@ def recover_accounts(
     plan: Plan = AS_USUAL,
     *,
     others: Mapping[str, Generator],
-    n_threads: int = 1,
     rng: np.random.Generator,
 ) -> Recovered:
     """What is found in experiments that each account made, and in experiments that none of them made.
@@ -323,8 +331,6 @@ def recover_accounts(
         How experiments are simulated and judged.
     others : mapping of str to callable
         Generators that are no account.
-    n_threads : int
-        Threads that simulate; the numbers do not depend on it.
     rng : numpy.random.Generator
         Source of all random numbers.
 
@@ -341,7 +347,7 @@ def recover_accounts(
     Raises
     ------
     InputError
-        If a size has more identities than the stimuli, or an account too few experiments or animals.
+        If a size has more identities than the stimuli, an account too few experiments, or no unit of a patch varies.
     """
     generators = {
         (use, name): of_account(own)
@@ -349,13 +355,12 @@ def recover_accounts(
         for use, own in animals_by_use(animals).items()
     } | {("tested", name): generator for name, generator in others.items()}
     made: dict[str, dict[str, dict[Size, Profiles]]] = {use: {} for use in USES}
-    with ThreadPoolExecutor(n_threads) as pool:
-        coming = [
-            pool.submit(_profiles, generator, views, references, sizes, plan, use, own_rng)
-            for ((use, _), generator), own_rng in zip(generators.items(), rng.spawn(len(generators)), strict=True)
-        ]
-        for (use, name), future in zip(generators, coming, strict=True):
-            made[use][name] = future.result()
+    jobs = [
+        (generator, views, references, sizes, plan, use, own_rng)
+        for ((use, _), generator), own_rng in zip(generators.items(), rng.spawn(len(generators)), strict=True)
+    ]
+    for (use, name), by_size in zip(generators, in_threads(lambda job: _profiles(*job), jobs), strict=True):
+        made[use][name] = by_size
     courts = {
         (size, scored_on): make_court(
             *({name: profiles[size].scored_on(scored_on) for name, profiles in made[use].items()} for use in USES[:2])
@@ -388,7 +393,6 @@ def tell_pairs_apart(
     size: Size,
     plan: Plan = AS_USUAL,
     *,
-    n_threads: int = 1,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """How well each kind of experiment tells each pair of accounts apart.
@@ -405,8 +409,6 @@ def tell_pairs_apart(
         Identities and neurons of an experiment.
     plan : Plan
         Half as many experiments are learned from and tested.
-    n_threads : int
-        Threads that simulate; the numbers do not depend on it.
     rng : numpy.random.Generator
         Source of all random numbers.
 
@@ -419,7 +421,7 @@ def tell_pairs_apart(
     Raises
     ------
     InputError
-        If an account has too few experiments or animals.
+        If no unit of a patch varies, or fewer than two units of a reference do.
     """
     rows = []
     counts = {"learned": max(FEWEST_EXPERIMENTS, plan.n_learned // 2), "tested": max(1, plan.n_tested // 2)}
@@ -427,16 +429,12 @@ def tell_pairs_apart(
         rdms = reference_rdms({name: units[shown.rows] for name, units in references.items()})
         made: dict[str, dict[str, Profiles]] = {use: {} for use in counts}
         wanted = [(use, name) for use in counts for name in accounts]
-        with ThreadPoolExecutor(n_threads) as pool:
-            coming = [
-                pool.submit(
-                    _profiles_with_change,
-                    *(animals_by_use(accounts[name])[use], shown, rdms, size.n_neurons, counts[use], plan, own_rng),
-                )
-                for (use, name), own_rng in zip(wanted, rng.spawn(len(wanted)), strict=True)
-            ]
-            for (use, name), future in zip(wanted, coming, strict=True):
-                made[use][name] = future.result()
+        jobs = [
+            (animals_by_use(accounts[name])[use], shown, rdms, size.n_neurons, counts[use], plan, own_rng)
+            for (use, name), own_rng in zip(wanted, rng.spawn(len(wanted)), strict=True)
+        ]
+        for (use, name), own in zip(wanted, in_threads(lambda job: _profiles_with_change(*job), jobs), strict=True):
+            made[use][name] = own
         for scored_on in SCORED_ON:
             values = {
                 use: {name: profiles.scored_on(scored_on) for name, profiles in of_use.items()}

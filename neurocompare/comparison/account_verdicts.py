@@ -25,6 +25,7 @@ __all__ = [
     "Court",
     "Likelihood",
     "Verdict",
+    "check_level",
     "make_court",
     "synthetic_likelihood",
 ]
@@ -132,7 +133,7 @@ class Court:
         profiles : array of shape (n_experiments, n_statistics)
             Statistics in the order of the simulated ones.
         alpha : float
-            An account is excluded where fewer of its own experiments are as far from it as this one.
+            An account is excluded where at most this share of its own experiments are as far from it as this one.
         certainty : float
             Probability that names an account; below it the experiment is undecided.
 
@@ -141,14 +142,20 @@ class Court:
         list of Verdict
             :data:`NONE` where every account is excluded; :data:`UNDECIDED` where the most likely account is excluded
             but others are not, or is less than ``certainty`` likely; else its name.
+
+        Raises
+        ------
+        InputError
+            If so few experiments were held out that no p can be as small as ``alpha``.
         """
+        check_level(alpha, min(map(len, self.distances)))
         odds, typical = self.posterior(profiles), self.p_typical(profiles)
         verdicts = []
         for probabilities, p in zip(odds, typical, strict=True):
             best = int(probabilities.argmax())
-            if (p < alpha).all():
+            if (p <= alpha).all():
                 found = NONE
-            elif probabilities[best] >= certainty and p[best] >= alpha:
+            elif probabilities[best] >= certainty and p[best] > alpha:
                 found = self.names[best]
             else:
                 found = UNDECIDED
@@ -160,6 +167,28 @@ class Court:
                 )
             )
         return verdicts
+
+
+def check_level(alpha: float, n_held_out: int) -> None:
+    """Refuse a level that no account could be excluded at.
+
+    Parameters
+    ----------
+    alpha : float
+        Level of the conformal p.
+    n_held_out : int
+        Experiments that it is ranked among: it is at least 1 / (n_held_out + 1).
+
+    Raises
+    ------
+    InputError
+        If it cannot be as small as ``alpha``.
+    """
+    if not 1 / (n_held_out + 1) <= alpha < 1:
+        raise InputError(
+            f"with {n_held_out} experiments held out no account can be excluded at {alpha:g}: hold out more, or give a "
+            "larger level below 1"
+        )
 
 
 def make_court(

@@ -18,7 +18,7 @@ from neurocompare.comparison.drawn_pairs import Pairs
 from neurocompare.comparison.fit_kernels import Kernel, ProductKernel, rank_kernel, settle_values, tau_kernel
 from neurocompare.representations.correlation import correlate_rows
 
-__all__ = ["METHODS", "Method", "find_method"]
+__all__ = ["METHODS", "Method", "find_method", "of_unit_length"]
 
 Rowwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -93,7 +93,7 @@ def _products(name: str, label: str, *, centred: bool, whitened: bool, rowwise: 
         whitened=whitened,
         linear=not whitened,
         rowwise=rowwise,
-        directions=None if whitened else lambda vectors: _of_unit_length(settle(vectors)),
+        directions=None if whitened else lambda vectors: of_unit_length(settle(vectors)),
     )
 
 
@@ -108,8 +108,8 @@ def _ranks(
     return Method(name, label, kernel, centred=True, ranked=True, rowwise=rowwise, directions=directions)
 
 
-def _of_unit_length(vectors: np.ndarray) -> np.ndarray:
-    """Vectors over their length; NaN for zeros."""
+def of_unit_length(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (n_rdms, n_pairs) over their length; NaN for zeros."""
     length = np.sqrt(np.vecdot(vectors, vectors))[:, None]
     return np.divide(vectors, length, out=np.full(vectors.shape, np.nan), where=length > 0)
 
@@ -162,7 +162,7 @@ METHODS: dict[str, Method] = {
             "Spearman ρ",
             partial(rank_kernel, tie_free=False),
             rowwise=_spearman,
-            directions=lambda vectors: _of_unit_length(_centred_ranks(vectors)),
+            directions=lambda vectors: of_unit_length(_centred_ranks(vectors)),
         ),
         _ranks(
             "rho-a",

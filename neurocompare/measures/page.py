@@ -104,7 +104,8 @@ def _shown(
 ) -> Iterator[tuple[Measure, ReportTable]]:
     for measure in there:
         for shown in measure.shown:
-            if shown.lead is lead and (shown.rows is not None or shown.name in tables):
+            has_rows = shown.rows is not None or len(tables.get(shown.name, ())) > 0
+            if shown.lead is lead and has_rows:
                 yield measure, shown
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -139,6 +138,14 @@ def measure(
 ) -> Measured:
     """Recovery of accounts from simulated experiments, what tells pairs apart, and the verdict on a recording."""
     rng = step_rng(seed, "rival mechanisms")
+    plan = Plan(
+        n_learned=settings.n_experiments,
+        n_held_out=settings.n_held_out,
+        n_tested=settings.n_tested,
+        trials_in_half=settings.n_repetitions / 2,
+        alpha=settings.alpha,
+        certainty=settings.certainty,
+    )
     base = stimuli.yaw_views(settings.azimuths_deg).decode()
     views = _views(base)
     sizes, notes = _sizes(settings, len(views.positions))
@@ -153,18 +160,7 @@ def measure(
         references |= {f"{name} {stage}": units for stage, units in other.items()}
     of_base = {name: [{s: u[: len(base)] for s, u in one.items()} for one in own] for name, own in accounts.items()}
     rdms = reference_rdms({name: units[: len(base)] for name, units in references.items()})
-    plan = Plan(
-        n_learned=settings.n_experiments,
-        n_held_out=settings.n_held_out,
-        n_tested=settings.n_tested,
-        trials_in_half=settings.n_repetitions / 2,
-        alpha=settings.alpha,
-        certainty=settings.certainty,
-    )
-    threads = torch.get_num_threads()
-    recovered = recover_accounts(
-        of_base, views, rdms, sizes, plan, others=_others(of_base, base), n_threads=threads, rng=rng
-    )
+    recovered = recover_accounts(of_base, views, rdms, sizes, plan, others=_others(of_base, base), rng=rng)
     judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS))
     if recording is not None:
         judged = judge_halves(recorded_halves(recording, base), of_base, views, rdms, plan, rng=rng)
@@ -172,7 +168,7 @@ def measure(
         {
             "rival_recovery": recovered.recovery,
             "rival_confusion": recovered.confusion,
-            "rival_pairs": tell_pairs_apart(accounts, presentations, references, few, plan, n_threads=threads, rng=rng),
+            "rival_pairs": tell_pairs_apart(accounts, presentations, references, few, plan, rng=rng),
             "rival_profiles": _profile_table(recovered.learned),
             "rival_verdicts": judged.assign(simulated=simulated),
         },

@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from neural_data.errors import InputError, closest
 from neurocompare.models.registry import Network, load_model
 
-__all__ = ["ACCOUNTS", "BUILT_IN_ACCOUNTS", "STAGES", "Account", "find_account"]
+__all__ = ["ACCOUNTS", "BUILT_IN_ACCOUNTS", "STAGES", "Account"]
 
 STAGES = ("ML", "AL", "AM")
 N_INVERSE_GRAPHICS = 2
@@ -38,8 +37,6 @@ class Account:
         ``load(seed)`` gives the network; another seed draws another animal (parameters, filters or training faces).
     stages : mapping of str to str
         Layer of the network that stands for each of :data:`STAGES`.
-    varies : bool
-        Whether another seed gives another network; False where one set of weights ships.
     n_animals : int or None
         Number of different networks where several sets of weights ship: seeds beyond it start again from the first,
         and the network's own ``seed`` says which it is. None: any number.
@@ -52,22 +49,8 @@ class Account:
     source: str
     load: Callable[[int], Network]
     stages: Mapping[str, str]
-    varies: bool = True
     n_animals: int | None = None
     extra: str | None = None
-
-
-def find_account(name: str) -> Account:
-    """The account with this name, one of :data:`ACCOUNTS`.
-
-    Raises
-    ------
-    InputError
-        If there is none; the closest known name is suggested.
-    """
-    if name not in ACCOUNTS:
-        raise InputError(f"no account of the face patches is called {name!r}: {closest(name, ACCOUNTS)}")
-    return ACCOUNTS[name]
 
 
 def _load(model: str, seed: int) -> Network:
@@ -83,7 +66,7 @@ def _pretrained(model: str, regimes: tuple[str, ...], seed: int) -> Network:
 def _shipped(model: str, *regimes: str) -> dict[str, Any]:
     """Fields of an account whose weights come with the package or an extra, one set for each name of a regime."""
     n = len(regimes)
-    return {"load": functools.partial(_pretrained, model, regimes), "varies": n > 1, "n_animals": n}
+    return {"load": functools.partial(_pretrained, model, regimes), "n_animals": n}
 
 
 def _stages(ml: str, al: str, am: str) -> dict[str, str]:

@@ -72,6 +72,7 @@ def test_tuning_to_identities_alone_generalises_over_all_views(rng):
     assert found["generalisation over views"] == pytest.approx(1)
     assert found["generalisation to the mirror view"] == pytest.approx(1)
     assert found["index"] == 0  # views do not differ
+    assert found["even neurons"] == found["side preference"] == found["left-right sd"] == 0
 
 
 def test_the_index_is_that_of_the_package_and_neurons_without_variance_do_not_count(rng):
@@ -160,6 +161,15 @@ def test_verdicts_name_accounts_decline_between_them_and_refuse_what_none_made(r
     near = make_court(gaussian_accounts(rng, 100, apart=0.5), gaussian_accounts(rng, 100, apart=0.5))
     found = [verdict.found for verdict in near.judge(gaussian_accounts(rng, 100, apart=0.5)["a"])]
     assert found.count(UNDECIDED) > 80
+
+
+def test_a_level_at_which_nothing_could_be_excluded_is_refused(rng):
+    with pytest.raises(InputError, match=r"with 60 experiments held out no account can be excluded at 0\.01"):
+        Plan(alpha=0.01)
+    court = make_court(gaussian_accounts(rng, 30), gaussian_accounts(rng, 19))
+    assert court.judge(np.full((1, 5), 20.0), alpha=0.05)[0].found == NONE  # the smallest p is 1 / 20
+    with pytest.raises(InputError, match="hold out more"):
+        court.judge(np.full((1, 5), 20.0), alpha=0.04)
 
 
 def test_odds_are_as_often_right_as_they_say(rng):

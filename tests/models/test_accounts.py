@@ -12,10 +12,10 @@ import torch
 
 from neural_data import InputError
 from neurocompare.models import efficientnet, hebbian, inverse_graphics
-from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES, find_account
+from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES
 from neurocompare.models.eccentricity import Eccentricity, log_polar_places
 from neurocompare.models.efficientnet import PACKAGE
-from neurocompare.models.equivariant import Equivariant, PairedConvolution
+from neurocompare.models.equivariant import PairedConvolution
 from neurocompare.models.hebbian import learn_by_ojas_rule, learned_components, train_on_rendered_faces
 from neurocompare.models.hemispheres import Hemispheres
 from neurocompare.models.low_level import LowLevel
@@ -206,7 +206,7 @@ def test_a_stored_view_is_recognised_and_its_energy_is_that_of_its_subspace():
     assert 0.9 < found["energies"].min() <= found["energies"].max() <= 1 + 1e-4
 
 
-@pytest.mark.parametrize("name", [name for name, account in ACCOUNTS.items() if account.varies])
+@pytest.mark.parametrize("name", [name for name, account in ACCOUNTS.items() if account.n_animals != 1])
 def test_a_seed_is_an_animal(name):
     def weights(seed: int) -> torch.Tensor:
         return torch.cat([value.flatten() for value in ACCOUNTS[name].load(seed).module.state_dict().values()])
@@ -228,23 +228,17 @@ def test_stages_are_layers_in_their_order(name):
 
 
 def test_shipped_networks_say_which_they_are_when_seeds_start_again():
-    account = find_account("inverse-graphics")
+    account = ACCOUNTS["inverse-graphics"]
     assert [account.load(seed).seed for seed in range(3)] == [0, 1, 0]
     assert account.n_animals == 2
-    assert not find_account("discrimination").varies
+    assert ACCOUNTS["discrimination"].n_animals == 1
 
 
 def test_an_account_whose_extra_is_not_installed_is_refused_by_its_name(monkeypatch):
     assert set(ACCOUNTS) - set(BUILT_IN_ACCOUNTS) == {"discrimination-photographs"}
     monkeypatch.setattr(efficientnet, "PACKAGE", "a_package_that_is_not_there")
     with pytest.raises(InputError, match="come with the extra 'imagenet'"):
-        find_account("discrimination-photographs").load(0)
-
-
-def test_an_unknown_account_is_refused_with_the_nearest_name():
-    with pytest.raises(InputError, match="did you mean 'hebbian'"):
-        find_account("hebian")
-    assert Equivariant().layer_names[3] == "pooled"
+        ACCOUNTS["discrimination-photographs"].load(0)
 
 
 @functools.cache

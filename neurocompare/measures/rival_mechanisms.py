@@ -440,10 +440,14 @@ def _summary(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     verdicts = tables["rival_verdicts"]
     for scored_on, rows in verdicts.groupby("scored_on", sort=False):
         first = rows.iloc[0]
-        sentences.append(
-            f"The recording, scored on {scored_on}: {first['verdict']} (most likely of the accounts: "
-            f"{first['account']}, probability {first['posterior']:.2f}, p {first['p_typical']:.2f})."
-        )
+        if first["verdict"] == NONE:
+            found = (
+                f"none of these accounts makes such an experiment (the least unlike is {first['account']}; "
+                f"{first['p_typical']:.0%} of its own are as far from it)"
+            )
+        else:
+            found = f"{first['verdict']} (most likely: {first['account']}, probability {first['posterior']:.2f})"
+        sentences.append(f"The recording, scored on {scored_on}: {found}.")
     return sentences
 
 

@@ -2,6 +2,7 @@
 
 An account names the network that embodies it and which of its layers stand for which patch. The layers are fixed by
 what the account claims, before any result. Loading with another seed gives another animal of the same account.
+:meth:`Account.trained_on_one_side` gives the same account after training without mirror images.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from neural_data.errors import InputError
+from neurocompare.models.hebbian import train_on_rendered_faces
 from neurocompare.models.registry import Network, load_model
 
 __all__ = ["ACCOUNTS", "BUILT_IN_ACCOUNTS", "STAGES", "Account"]
@@ -42,6 +45,12 @@ class Account:
         and the network's own ``seed`` says which it is. None: any number.
     extra : str or None
         Extra of the package with which its weights are installed; loading without it is refused. None: none.
+    learns : bool
+        Whether training makes its responses. If not, they follow from filters and connections alone.
+    one_sided : mapping of str to object, or None
+        ``load`` and ``n_animals`` of the account after training that never showed both an image and its mirror image
+        (frontal views of symmetric faces, which are their own, apart). None: there is no such network, or the account
+        does not learn.
     """
 
     name: str
@@ -51,10 +60,43 @@ class Account:
     stages: Mapping[str, str]
     n_animals: int | None = None
     extra: str | None = None
+    learns: bool = True
+    one_sided: Mapping[str, Any] | None = None
+
+    @property
+    def has_one_sided(self) -> bool:
+        """Whether :meth:`trained_on_one_side` gives an account."""
+        return self.one_sided is not None or not self.learns
+
+    def trained_on_one_side(self) -> Account:
+        """The same account after training that never showed both an image and its mirror image.
+
+        Returns
+        -------
+        Account
+            Of the same name and stages, with ``load`` and ``n_animals`` of its own. An account that does not learn
+            gives itself.
+
+        Raises
+        ------
+        InputError
+            If there is no such network (``has_one_sided``).
+        """
+        if not self.learns:
+            return self
+        if self.one_sided is None:
+            having = ", ".join(name for name, account in ACCOUNTS.items() if account.has_one_sided)
+            raise InputError(f"account {self.name!r} has no network trained on one side; those that have: {having}")
+        return dataclasses.replace(self, **self.one_sided, one_sided=None)
 
 
 def _load(model: str, seed: int) -> Network:
     return load_model(model, seed=seed, device="cpu")
+
+
+def _templates_of_one_side(seed: int) -> Network:
+    module = train_on_rendered_faces(seed, both_sides=False)
+    return load_model(module, name="hebbian", regime="one-sided", seed=seed, device="cpu")
 
 
 def _pretrained(model: str, regimes: tuple[str, ...], seed: int) -> Network:
@@ -82,6 +124,7 @@ ACCOUNTS: dict[str, Account] = {
             "Revsine et al. (2024)",
             functools.partial(_load, "low-level"),
             _stages("eighths", "halves", "whole"),
+            learns=False,
         ),
         Account(
             "eccentricity",
@@ -89,6 +132,7 @@ ACCOUNTS: dict[str, Account] = {
             "Schwartz (1977); Freeman & Simoncelli (2011)",
             functools.partial(_load, "eccentricity"),
             _stages("small", "middle", "crossing"),
+            learns=False,
         ),
         Account(
             "hemispheres",
@@ -96,6 +140,7 @@ ACCOUNTS: dict[str, Account] = {
             "Corballis & Beale (1976)",
             functools.partial(_load, "hemispheres"),
             _stages("hemifields", "commissural", "pooled"),
+            learns=False,
         ),
         Account(
             "hebbian",
@@ -103,12 +148,14 @@ ACCOUNTS: dict[str, Account] = {
             "Leibo et al. (2017)",
             functools.partial(_load, "hebbian"),
             _stages("views", "squares", "energies"),
+            one_sided={"load": _templates_of_one_side, "n_animals": None},
         ),
         Account(
             "discrimination",
             "learning to tell bilaterally symmetric categories apart, and then pooling over space",
             "Farzmahdi et al. (2024)",
             stages=_stages("conv4", "fc1", "fc2"),
+            one_sided=_shipped("cnn-small", "chiral"),
             **_shipped("cnn-small", "symmetric"),
         ),
         Account(
@@ -117,6 +164,7 @@ ACCOUNTS: dict[str, Account] = {
             "Cohen & Welling (2016); Farzmahdi et al. (2024)",
             functools.partial(_load, "equivariant"),
             _stages("conv3", "pooled", "full2"),
+            learns=False,
         ),
         Account(
             "equivariant-without-pooling",
@@ -124,6 +172,7 @@ ACCOUNTS: dict[str, Account] = {
             "Farzmahdi et al. (2024)",
             functools.partial(_load, "equivariant-without-pooling"),
             _stages("conv3", "full1", "full2"),
+            learns=False,
         ),
         Account(
             "inverse-graphics",

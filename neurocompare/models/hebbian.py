@@ -49,6 +49,8 @@ class Hebbian(nn.Module):
     ----------
     n_templates : int
         Training faces times receptive fields.
+    n_views : int
+        Views of each template; components are seven ninths of them, rounded.
 
     Notes
     -----
@@ -64,11 +66,12 @@ class Hebbian(nn.Module):
     stored: torch.Tensor
     components: torch.Tensor
 
-    def __init__(self, n_templates: int = TRAINING_IDENTITIES * len(FIELD_SDS)):
+    def __init__(self, n_templates: int = TRAINING_IDENTITIES * len(FIELD_SDS), n_views: int = N_VIEWS):
         super().__init__()
         self.register_buffer("fields", torch.ones(n_templates, N_PIXELS))
-        self.register_buffer("stored", torch.zeros(n_templates, N_VIEWS, N_PIXELS))
-        self.register_buffer("components", torch.zeros(n_templates, N_COMPONENTS, N_PIXELS))
+        self.register_buffer("stored", torch.zeros(n_templates, n_views, N_PIXELS))
+        n_components = round(N_COMPONENTS * n_views / N_VIEWS)
+        self.register_buffer("components", torch.zeros(n_templates, n_components, N_PIXELS))
         self.views = nn.Identity()
         self.squares = nn.Identity()
         self.energies = nn.Identity()
@@ -145,15 +148,28 @@ def learn_by_ojas_rule(
     return _with_sign(weights)
 
 
-def train_on_rendered_faces(seed: int) -> Hebbian:
+def train_on_rendered_faces(seed: int, *, both_sides: bool = True) -> Hebbian:
     """Templates of 16 rendered faces in nine views, seen through three receptive fields; never the faces of a study.
 
-    The seed draws the faces, and the sizes (15 %) and heights (4 pixels) of the receptive fields. Weights are the
-    closed form of Oja's rule (:func:`learned_components`).
+    Weights are the closed form of Oja's rule (:func:`learned_components`).
+
+    Parameters
+    ----------
+    seed : int
+        Draws the faces, and the sizes (15 %) and heights (4 pixels) of the receptive fields.
+    both_sides : bool
+        Whether faces turn from profile to profile. If not, they turn from frontal to the right profile: five of the
+        nine views, without the mirror images of the others, and four components.
+
+    Returns
+    -------
+    Hebbian
     """
     rng = np.random.default_rng([seed, 4])
     frames = _turning_faces(TRAINING_IDENTITIES, seed)
-    module = Hebbian(len(frames) * len(FIELD_SDS))
+    if not both_sides:
+        frames = frames[:, N_VIEWS // 2 :]
+    module = Hebbian(len(frames) * len(FIELD_SDS), frames.shape[1])
     steps = (np.arange(SIDE // SHRUNK) - (SIDE / SHRUNK - 1) / 2) * SHRUNK
     for k in range(len(module.fields)):
         seen_by, field_sd = frames[k // len(FIELD_SDS)], jittered(np.array(FIELD_SDS[k % len(FIELD_SDS)]), _JITTER, rng)
@@ -163,7 +179,7 @@ def train_on_rendered_faces(seed: int) -> Hebbian:
         stored = shown / np.linalg.norm(shown, axis=1, keepdims=True)
         module.fields[k] = torch.from_numpy(field)
         module.stored[k] = torch.from_numpy(stored * field)
-        module.components[k] = torch.from_numpy(learned_components(shown, N_COMPONENTS) * field)
+        module.components[k] = torch.from_numpy(learned_components(shown, module.components.shape[1]) * field)
     return module
 
 

@@ -32,8 +32,8 @@ def few_training_faces(monkeypatch):
 
 
 @functools.cache
-def templates(seed: int):
-    return train_on_rendered_faces(seed)
+def templates(seed: int, *, both_sides: bool = True):
+    return train_on_rendered_faces(seed, both_sides=both_sides)
 
 
 def noise(n: int = 3, seed: int = 0) -> torch.Tensor:
@@ -180,10 +180,15 @@ def test_ojas_rule_converges_to_the_closed_form():
     np.testing.assert_allclose(np.linalg.norm(learned, axis=1), 1.0, atol=1e-2)
 
 
+def parity_of_components(module: hebbian.Hebbian) -> np.ndarray:
+    """Product of each component with its mirror image, over its own squared length: 1 if even, -1 if odd."""
+    maps = module.components.reshape(len(module.components), -1, 32, 32)
+    return ((maps * maps.flip(-1)).sum((2, 3)) / maps.square().sum((2, 3))).numpy()
+
+
 def test_components_of_turning_faces_are_even_or_odd_so_their_squares_are_mirror_symmetric():
     module = templates(0)
-    maps = module.components.reshape(len(module.components), -1, 32, 32)
-    parity = ((maps * maps.flip(-1)).sum((2, 3)) / maps.square().sum((2, 3))).numpy()
+    parity = parity_of_components(module)
     np.testing.assert_allclose(np.abs(parity), 1.0, atol=1e-3)
     assert (parity.min(axis=1) < 0).all()
     assert (parity.max(axis=1) > 0).all()
@@ -192,6 +197,23 @@ def test_components_of_turning_faces_are_even_or_odd_so_their_squares_are_mirror
     for layer in ("squares", "energies"):
         torch.testing.assert_close(direct[layer], mirrored[layer], atol=1e-5, rtol=1e-3)
     assert (direct["views"] - mirrored["views"]).abs().max() > 1e-3
+
+
+def test_components_of_faces_that_turn_to_one_side_are_neither_even_nor_odd():
+    """No face that looks to the right is the mirror image of another, so their subspace is not that of the left."""
+    module = templates(0, both_sides=False)
+    assert module.stored.shape[1:] == (5, hebbian.N_PIXELS)
+    assert module.components.shape[1:] == (4, hebbian.N_PIXELS)
+    assert (np.abs(parity_of_components(module)) < 0.95).any(axis=1).all()
+    torch.testing.assert_close(module.fields, templates(0).fields)
+    torch.testing.assert_close(module.stored, templates(0).stored[:, 4:])
+    right, left = (
+        responses(module, hebbian.GRAY_64(faces.images(SIDE)))["energies"]
+        for faces in (
+            hebbian.face_views(1, [sign * 45.0, sign * 90.0], size=SIDE, seed=hebbian.TRAINING_SEED) for sign in (1, -1)
+        )
+    )
+    assert (right > left + 0.2).all()
 
 
 def test_a_stored_view_is_recognised_and_its_energy_is_that_of_its_subspace():
@@ -225,6 +247,34 @@ def test_stages_are_layers_in_their_order(name):
     layers = account.load(0).module.layer_names
     places = [layers.index(layer) for layer in account.stages.values()]
     assert places == sorted(set(places))
+
+
+def test_an_account_that_does_not_learn_is_its_own_after_training_on_one_side():
+    wired = {name for name, account in ACCOUNTS.items() if not account.learns}
+    assert wired == {"low-level", "eccentricity", "hemispheres", "equivariant", "equivariant-without-pooling"}
+    for name in wired:
+        assert ACCOUNTS[name].has_one_sided
+        assert ACCOUNTS[name].trained_on_one_side() is ACCOUNTS[name]
+
+
+@pytest.mark.parametrize("name", [name for name, one in ACCOUNTS.items() if one.learns and one.has_one_sided])
+def test_an_account_that_learns_is_another_after_training_on_one_side(name):
+    both, one = ACCOUNTS[name], ACCOUNTS[name].trained_on_one_side()
+    assert (one.name, one.label, one.stages) == (both.name, both.label, both.stages)
+    network = one.load(0)
+    assert set(one.stages.values()) <= set(network.module.layer_names)
+    assert network.regime != both.load(0).regime
+    seen = [responses(loaded.module, loaded.example(2))[one.stages["AM"]] for loaded in (network, both.load(0))]
+    assert not torch.allclose(*seen)
+    again = one.load(1)
+    assert again.seed == (0 if one.n_animals == 1 else 1)
+
+
+def test_an_account_without_a_network_trained_on_one_side_is_refused():
+    account = ACCOUNTS["discrimination-photographs"]
+    assert not account.has_one_sided
+    with pytest.raises(InputError, match="'discrimination-photographs' has no network trained on one side; those that"):
+        account.trained_on_one_side()
 
 
 def test_shipped_networks_say_which_they_are_when_seeds_start_again():

@@ -4,22 +4,36 @@ Takes curves; gives latencies in ms. A latency at a share of the peak does not m
 trials, while the first significant bin comes earlier the more there are. A latency is no smooth function of the data,
 for which a jackknife's errors are too small; how far a curve lies above or below the share of its peak is one. So the
 interval holds the times at which the curve may cross (:func:`crossing_interval`), and has no end on a side where the
-data set none.
+data set none. Differences of onsets get theirs from the two intervals (:class:`OnsetPair`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from neural_data.errors import InputError
 
-__all__ = ["FRACTION", "SMOOTHING_BINS", "crossing_interval", "excess_weights", "rise_times"]
+__all__ = [
+    "FRACTION",
+    "SMOOTHING_BINS",
+    "Crossings",
+    "OnsetPair",
+    "crossing_interval",
+    "excess_weights",
+    "rise_times",
+]
 
 FRACTION = 0.5
 """Share of the peak that a curve must rise through."""
 SMOOTHING_BINS = 1.0
 """Standard deviation of the Gaussian that curves are smoothed with first, in bins."""
+LARGEST_QUANTILE, HALVINGS = 50.0, 40
+"""Student's t up to which an interval of a difference is widened until it holds 0, and steps of the search."""
+SAME = 1e-9
+"""Share of a bin's step below which two onsets differ by rounding."""
 
 
 def rise_times(
@@ -141,3 +155,122 @@ def _zero(times: np.ndarray, values: np.ndarray, place: int) -> float:
     first, second = values[place], values[place + 1]
     share = -first / (second - first) if first < 0 < second else 0.0
     return float(times[place] + share * (times[place + 1] - times[place]))
+
+
+@dataclass(frozen=True)
+class Crossings:
+    """Curves less a share of their peaks, with errors: what intervals of onsets are made of.
+
+    Parameters
+    ----------
+    onsets : array of shape (n_rows, n_patches)
+        Times at which the curves cross the shares of their peaks; NaN without one.
+    times_ms : array of shape (n_bins,)
+        Centres of the bins.
+    excess, se : arrays of shape (n_rows, n_patches, n_bins)
+        Curves less the shares of their peaks, and standard errors.
+    df : array of shape (n_patches,)
+        Degrees of freedom.
+    peaks : integer array of shape (n_rows, n_patches)
+        Bins of the peaks.
+    deviations : dict of tuple of str to array of shape (n_refits, n_rows, n_patches x n_bins)
+        Of ``excess``, as in ``FitResult``.
+    """
+
+    onsets: np.ndarray
+    times_ms: np.ndarray
+    excess: np.ndarray
+    se: np.ndarray
+    df: np.ndarray
+    peaks: np.ndarray
+    deviations: dict[tuple[str, ...], np.ndarray]
+
+    def quantile(self, confidence: float) -> np.ndarray:
+        """Student's t of intervals with this confidence, (n_rows, n_patches)."""
+        return np.broadcast_to(stats.t.ppf((1 + confidence) / 2, self.df), self.onsets.shape)
+
+    def interval(self, row: int, patch: int, quantile: float) -> tuple[float, float]:
+        """Interval of one onset, see :func:`crossing_interval`; limits of the curve at this quantile."""
+        excess, half = self.excess[row, patch], quantile * self.se[row, patch]
+        onset = float(self.onsets[row, patch])
+        return crossing_interval(onset, self.times_ms, excess - half, excess + half, int(self.peaks[row, patch]))
+
+    def at_onsets(self, curves: np.ndarray) -> np.ndarray:
+        """Values of curves (..., n_rows, n_patches, n_bins) at the onsets, between bins by lines; 0 without one."""
+        known = np.isfinite(self.onsets)
+        times = np.where(known, self.onsets, self.times_ms[0])
+        before = np.clip(np.searchsorted(self.times_ms, times, side="right") - 1, 0, len(self.times_ms) - 2)
+        share = (times - self.times_ms[before]) / np.diff(self.times_ms)[before]
+        weights = np.zeros((*self.onsets.shape, len(self.times_ms)))
+        np.put_along_axis(weights, before[..., None], (1 - share)[..., None], axis=-1)
+        np.put_along_axis(weights, before[..., None] + 1, share[..., None], axis=-1)
+        return np.where(known, (curves * weights).sum(axis=-1), 0.0)
+
+
+@dataclass(frozen=True)
+class OnsetPair:
+    """Two onsets, and how far apart they are.
+
+    Parameters
+    ----------
+    crossings : Crossings
+        The curves.
+    first, second : (int, int)
+        Row and patch of each.
+    correlation : float
+        Of the two onsets over experiments.
+    confidence : float
+        Nominal coverage of the interval.
+    """
+
+    crossings: Crossings
+    first: tuple[int, int]
+    second: tuple[int, int]
+    correlation: float
+    confidence: float = 0.95
+
+    @property
+    def difference(self) -> float:
+        """First minus second, ms."""
+        return float(self.crossings.onsets[self.first] - self.crossings.onsets[self.second])
+
+    @property
+    def df(self) -> float:
+        """Degrees of freedom, the smaller ones of the two patches."""
+        return float(min(self.crossings.df[self.first[1]], self.crossings.df[self.second[1]]))
+
+    def interval(self) -> tuple[float, float]:
+        """Interval of the difference; NaN for a side on which an onset has no limit.
+
+        References
+        ----------
+        Zou & Donner (2008), Stat Med 27:1693, for intervals of differences out of those of the parts.
+        """
+        return self._at(float(stats.t.ppf((1 + self.confidence) / 2, self.df)))
+
+    def p(self) -> float:
+        """Two-sided p of no difference: 1 less the confidence of the interval that ends at 0."""
+        if abs(self.difference) <= SAME * (self.crossings.times_ms[1] - self.crossings.times_ms[0]):
+            return 1.0
+        side = 0 if self.difference > 0 else 1
+        beyond, reaches = 0.0, LARGEST_QUANTILE
+        for _ in range(HALVINGS):
+            middle = (beyond + reaches) / 2
+            end = self._at(middle)[side]
+            excluded = end > 0 if side == 0 else end < 0
+            beyond, reaches = (middle, reaches) if excluded else (beyond, middle)
+        return float(2 * stats.t.sf(beyond, self.df))
+
+    def _at(self, quantile: float) -> tuple[float, float]:
+        ends = []
+        for (row, patch), side in ((self.first, 0), (self.second, 1)):
+            low, high = self.crossings.interval(row, patch, quantile)
+            onset = float(self.crossings.onsets[row, patch])
+            ends.append((onset - low, high - onset) if side == 0 else (high - onset, onset - low))
+        down, up = (
+            np.sqrt(max(one**2 + other**2 - 2 * self.correlation * one * other, 0.0))
+            if np.isfinite(one) and np.isfinite(other)
+            else np.nan
+            for one, other in zip(*ends, strict=True)
+        )
+        return self.difference - down, self.difference + up

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.comparison.onsets import FRACTION, crossing_interval, excess_weights, rise_times
+from neurocompare.comparison.onsets import FRACTION, Crossings, OnsetPair, excess_weights, rise_times
 from neurocompare.comparison.refitting import bootstrap_deviations, crossed_deviations
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
 from neurocompare.representations.rdms import LAYER
@@ -48,8 +47,6 @@ ONSET_PAIR_COLUMNS = ("difference_ms", "se", "ci_low", "ci_high", "p", "fraction
 ALPHA = 0.05
 """A curve has an onset if the maximum statistic rejects at this level somewhere."""
 NOT_PERMUTED = "no permutations were asked for"
-MOST_UNDEFINED = 0.05
-"""Share of draws without an onset above which there is no difference to other onsets."""
 
 
 @dataclass(frozen=True)
@@ -201,24 +198,22 @@ class TimeCourses:
         The interval holds the times at which the smoothed curve is neither surely below nor surely above the share of
         its peak, from parts of identities and neurons left out; see ``onsets.crossing_interval``.
         """
-        onsets = rise_times(self.values, self.times_ms, fraction=fraction)
-        se = self._latencies(fraction)[0].se if self._has_draws else np.full(onsets.shape, np.nan)
-        low, high, peaks = self._excess(fraction)
+        crossings = self._crossings(fraction)
+        se = self._latencies(fraction).se if self._has_draws else np.full(crossings.onsets.shape, np.nan)
+        quantile = crossings.quantile(self.result.confidence)
         p_max = self.tests()["p_max"]
         rows = []
         for row, patch in itertools.product(range(len(self.result.models)), range(len(self.patches))):
             curve = self.values[row, patch]
             peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
             smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
-            onset, reason, shown = onsets[row, patch], "", (np.nan,) * 4
+            onset, reason, shown = crossings.onsets[row, patch], "", (np.nan,) * 4
             if smallest >= ALPHA:
                 reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
             elif not np.isfinite(onset):
                 reason = "the curve is above the share of its peak from the first bin on, or its peak is not above 0"
             else:
-                ends = crossing_interval(
-                    onset, self.times_ms, low[row, patch], high[row, patch], int(peaks[row, patch])
-                )
+                ends = crossings.interval(row, patch, quantile[row, patch])
                 shown = (onset, se[row, patch], *ends)
                 sides = [side for side, end in zip(("earlier", "later"), ends, strict=True) if np.isnan(end)]
                 reason = f"the bins set no {' and no '.join(sides)} limit" if sides else ""
@@ -230,23 +225,6 @@ class TimeCourses:
                 | {"fraction": fraction, "reason": reason}
             )
         return pd.DataFrame(rows)[[*self.naming, *ONSET_COLUMNS]]
-
-    def _excess(self, fraction: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Confidence limits (n_rows, n_patches, n_bins) of curves less a share of their peaks, and the peaks' bins."""
-        weights, peaks = excess_weights(self.values, fraction=fraction)
-
-        def summed(curves: np.ndarray) -> np.ndarray:
-            found = np.einsum("rpsb,...rpb->...rps", weights, curves.reshape(-1, *self.values.shape))
-            return np.asarray(found.reshape(curves.shape))
-
-        excess = self.result.of_statistic(
-            summed(self.result.estimates),
-            self.result.draws[:0],
-            {key: summed(found) for key, found in self.result.deviations.items()},
-        )
-        half = stats.t.ppf((1 + self.result.confidence) / 2, excess.df) * excess.se
-        low, high = ((excess.estimates + sign * half).reshape(self.values.shape) for sign in (-1, 1))
-        return low, high, peaks
 
     def onset_differences(self, fraction: float = FRACTION) -> pd.DataFrame:
         """Differences of onsets between rows within a patch, and between patches within a row.
@@ -262,62 +240,107 @@ class TimeCourses:
             One row per pair of curves that both have an onset: the columns that name them, with ``_1`` and ``_2``;
             ``region_1, subject_1, region_2, subject_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p``
             two-sided). Identities are shared by all curves, neurons by those of one patch, and the errors with them.
+            One end of an interval is empty where an onset lacks the limit that it needs. ``se`` needs draws.
 
         Notes
         -----
-        Variances are those of draws of identities, of neurons and of both, combined as for fits (Schuett et al. 2023,
-        eLife 82566).
+        The interval combines those of the two onsets, which need not be symmetric, with the correlation of the two
+        (Zou & Donner 2008, Stat Med 27:1693): that of the curves' distances from the shares of their peaks, at the
+        onsets, when identities and neurons are left out. ``p`` is one minus the confidence of the interval that ends
+        at 0.
         """
-        latencies, undefined = self._latencies(fraction)
-        known = self.onsets(fraction)["onset_ms"].notna().to_numpy().reshape(undefined.shape)
-        there = known & (undefined <= MOST_UNDEFINED)
-        n_patches = len(self.patches)
+        crossings = self._crossings(fraction)
+        known = self.onsets(fraction)["onset_ms"].notna().to_numpy().reshape(crossings.onsets.shape)
+        latencies = self._latencies(fraction) if self._has_draws else None
+        of_excess = self._excess_at_onsets(crossings)
         rows = []
-        cells = list(itertools.product(range(len(self.result.models)), range(n_patches)))
-        for (a, first), (b, second) in itertools.combinations(cells, 2):
-            if (a != b and first != second) or not (there[a, first] and there[b, second]):
+        for (a, first), (b, second) in itertools.combinations(zip(*np.nonzero(known), strict=True), 2):
+            if a != b and first != second:
                 continue
-            weights = np.zeros((1, *latencies.estimates.shape))
+            weights = np.zeros((1, *known.shape))
             weights[0, a, first], weights[0, b, second] = 1.0, -1.0
-            estimate, se, p = (float(one[0]) for one in latencies.contrasts(weights))
-            half = stats.t.ppf((1 + self.result.confidence) / 2, latencies.df.min()) * se
+            pair = OnsetPair(
+                crossings, (a, first), (b, second), _correlation(of_excess, weights), self.result.confidence
+            )
+            se = np.nan if latencies is None else float(latencies.contrasts(weights)[1][0])
+            low, high = pair.interval()
             rows.append(
                 {f"{name}_1": self.result.models[name].iloc[a] for name in self.naming}
                 | {f"{name}_1": self.patches[name].iloc[first] for name in ("region", "subject")}
                 | {f"{name}_2": self.result.models[name].iloc[b] for name in self.naming}
                 | {f"{name}_2": self.patches[name].iloc[second] for name in ("region", "subject")}
-                | {"difference_ms": estimate, "se": se, "ci_low": estimate - half, "ci_high": estimate + half}
-                | {"p": p, "fraction": fraction}
+                | {"difference_ms": pair.difference, "se": se, "ci_low": low, "ci_high": high}
+                | {"p": pair.p(), "fraction": fraction}
             )
         sides = [f"{name}_{side}" for side in (1, 2) for name in (*self.naming, "region", "subject")]
         return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+
+    def _crossings(self, fraction: float) -> Crossings:
+        """Curves less a share of their peaks, with errors."""
+        weights, peaks = excess_weights(self.values, fraction=fraction)
+
+        def summed(curves: np.ndarray) -> np.ndarray:
+            found = np.einsum("rpsb,...rpb->...rps", weights, curves.reshape(-1, *self.values.shape))
+            return np.asarray(found.reshape(curves.shape))
+
+        excess = self.result.of_statistic(
+            summed(self.result.estimates),
+            self.result.draws[:0],
+            {key: summed(found) for key, found in self.result.deviations.items()},
+        )
+        shape = self.values.shape
+        return Crossings(
+            onsets=rise_times(self.values, self.times_ms, fraction=fraction),
+            times_ms=self.times_ms,
+            excess=excess.estimates.reshape(shape),
+            se=excess.se.reshape(shape),
+            df=excess.df.reshape(shape[1:])[:, 0],
+            peaks=peaks,
+            deviations=excess.deviations,
+        )
+
+    def _excess_at_onsets(self, crossings: Crossings) -> FitResult:
+        """What curves are above the shares of their peaks at their onsets (0), with its deviations."""
+        deviations = {
+            key: crossings.at_onsets(found.reshape(len(found), *self.values.shape))
+            for key, found in crossings.deviations.items()
+        }
+        zero = np.zeros(crossings.onsets.shape)
+        return self._of_patches(self.result.of_statistic(zero, np.empty((0, *zero.shape)), deviations))
 
     @property
     def _has_draws(self) -> bool:
         return bool(self.left_out) and all(one.drawn for one in self.left_out)
 
-    def _latencies(self, fraction: float) -> tuple[FitResult, np.ndarray]:
-        """Latencies (n_rows, n_patches) in place of the statistics, and the share of draws without one."""
-        if not self._has_draws:
-            raise InputError("differences of onsets need draws of identities and neurons; give n_draws above 0")
+    def _latencies(self, fraction: float) -> FitResult:
+        """Latencies (n_rows, n_patches) in place of the statistics, with deviations of draws."""
         drawn = {
             key: np.stack(
                 [rise_times(one.drawn[key], self.times_ms, fraction=fraction) for one in self.left_out], axis=2
             )
             for key in self.left_out[0].drawn
         }
-        n_bins = len(self.bins_ms)
         estimates = rise_times(self.values, self.times_ms, fraction=fraction)
         joint = drawn[max(drawn, key=len)]
         found = self.result.of_statistic(estimates, joint, bootstrap_deviations(drawn))
-        latencies = replace(
-            found,
-            variance="bootstrap",
+        return replace(self._of_patches(found), variance="bootstrap")
+
+    def _of_patches(self, result: FitResult) -> FitResult:
+        """A result with one recording per patch, of a statistic of whole curves."""
+        n_bins = len(self.bins_ms)
+        return replace(
+            result,
             recordings=self.patches,
             sizes={name: sizes[::n_bins] for name, sizes in self.result.sizes.items()},
             n_neurons=self.result.n_neurons[::n_bins],
         )
-        return latencies, np.isnan(joint).mean(axis=0)
+
+
+def _correlation(result: FitResult, weights: np.ndarray) -> float:
+    """Correlation of two statistics, at places with weights 1 and -1; 0 where one does not vary."""
+    sd = result.se
+    _, se, _ = result.contrasts(np.divide(weights, sd, out=np.zeros_like(weights), where=sd > 0))
+    return float(np.clip(1 - se[0] ** 2 / 2, -1.0, 1.0)) if (sd[weights[0] != 0] > 0).all() else 0.0
 
 
 def time_courses(

@@ -318,6 +318,6 @@ TIME = Measure(
         "(Maris & Oostenveld 2007, J Neurosci Methods 164:177). Clusters say nothing of when an effect begins "
         "(Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335): onsets are times at a share of the peak; their "
         "intervals hold the times at which the curve may cross it (Fieller 1954, J R Stat Soc B 16:175), those of "
-        "differences come from draws of identities and neurons."
+        "differences combine the intervals of both onsets with their correlation (Zou & Donner 2008, Stat Med 27:1693)."
     ],
 )

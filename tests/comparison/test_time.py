@@ -16,7 +16,7 @@ from neurocompare.comparison.ceilings import neuron_ceilings
 from neurocompare.comparison.encoding import Encoding, infer_encoding
 from neurocompare.comparison.identity_tests import permute_identities
 from neurocompare.comparison.inference import infer_fits
-from neurocompare.comparison.onsets import crossing_interval, excess_weights, rise_times
+from neurocompare.comparison.onsets import Crossings, OnsetPair, crossing_interval, excess_weights, rise_times
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.time_codes import Code, _Labelled, generalise_over_time, infer_codes
 from neurocompare.comparison.time_encoding import infer_encoding_by_time
@@ -206,6 +206,71 @@ def test_an_onset_lies_where_its_curve_may_cross_the_share_of_the_peak():
     assert crossed == pytest.approx(float(rise_times(smooth, np.arange(0, 100, 10))))
 
 
+def straight(onsets, slopes, errors):
+    """Curves that rise in a line through their share at the onset, with one error in all bins."""
+    times = np.arange(0.0, 110, 10)
+    excess = np.array(slopes)[:, None, None] * (times - np.array(onsets)[:, None, None])
+    return Crossings(
+        onsets=np.array(onsets)[:, None],
+        times_ms=times,
+        excess=excess,
+        se=np.broadcast_to(np.array(errors)[:, None, None], excess.shape),
+        df=np.array([12.0]),
+        peaks=np.full((len(onsets), 1), 10),
+        deviations={},
+    )
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, -0.5])
+def test_the_difference_of_two_straight_rises_has_the_interval_of_a_difference_of_means(correlation):
+    from scipy import stats
+
+    pair = OnsetPair(straight([52.0, 43.0], [0.5, 2.0], [1.0, 6.0]), (0, 0), (1, 0), correlation)
+    errors = np.array([1.0 / 0.5, 6.0 / 2.0])
+    se = np.sqrt((errors**2).sum() - 2 * correlation * errors.prod())
+    half = stats.t.ppf(0.975, 12) * se
+    assert pair.interval() == pytest.approx((9 - half, 9 + half))
+    assert pair.p() == pytest.approx(2 * stats.t.sf(9 / se, 12))
+    turned = OnsetPair(pair.crossings, (1, 0), (0, 0), correlation)
+    assert turned.interval() == pytest.approx((-9 - half, -9 + half))
+    assert turned.p() == pytest.approx(pair.p())
+
+
+def test_a_difference_ends_where_the_limits_of_both_onsets_let_it():
+    # The second onset has no later limit, so the difference has no lower one; it may be 0 at any level.
+    pair = OnsetPair(straight([70.0, 40.0], [1.0, 1.0], [1.0, 40.0]), (0, 0), (1, 0), 0.0)
+    low, high = pair.crossings.interval(1, 0, 2.2)
+    assert np.isnan(low)
+    assert np.isnan(high)
+    assert np.isnan(pair.interval()).all()
+    same = OnsetPair(straight([50.0, 50.0 + 1e-13], [1.0, 1.0], [1.0, 1.0]), (0, 0), (1, 0), 1.0)
+    assert same.p() == 1.0
+
+
+def test_onsets_that_are_one_and_the_same_differ_by_nothing(switching):
+    found = infer_codes(
+        switching[0],
+        ["identity", Code("again", "identity", "view")],
+        n_draws=20,
+        n_permutations=99,
+        rng=np.random.default_rng(0),
+    )
+    row = found.onset_differences().iloc[0]
+    np.testing.assert_allclose(row[["difference_ms", "se"]].astype(float), 0, atol=1e-6)
+    assert row["p"] == 1.0
+    # Fully correlated: what is left is the difference between the earlier and the later side of the onset's interval.
+    own = found.onsets().iloc[0]
+    sides = own["onset_ms"] - own["ci_low"], own["ci_high"] - own["onset_ms"]
+    assert row["ci_high"] == pytest.approx(abs(sides[0] - sides[1]), abs=1e-5)
+    assert row["ci_high"] < min(sides) / 2
+
+
+def test_a_curve_is_read_between_bins_at_its_onset():
+    crossings = straight([52.0, np.nan, 100.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
+    curves = np.broadcast_to(crossings.times_ms**2, (2, 3, 1, 11))
+    np.testing.assert_allclose(crossings.at_onsets(curves)[1, :, 0], [0.8 * 2500 + 0.2 * 3600, 0, 10_000])
+
+
 def test_an_onset_without_an_earlier_limit_says_so():
     rng = np.random.default_rng(2)
     strength = np.array([0.45, 0.45, 0.6, 0.9, 1, 1])[:, None, None, None]
@@ -393,8 +458,6 @@ def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
     )
     assert onset["ci_low"] < onset["onset_ms"] < onset["ci_high"]
     assert 15 < onset["onset_ms"] < 35
-    with pytest.raises(InputError, match="differences of onsets need draws"):
-        found.onset_differences()
 
 
 def test_levels_of_whole_units_are_exchanged_together_though_pairs_are_within_something():

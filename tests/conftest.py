@@ -78,8 +78,12 @@ def noise_faces(n_identities: int) -> StimulusSet:
 @pytest.fixture
 def small_study(faces, tmp_path):
     """Study file: noise faces, two layers of an untrained network, a simulated recording."""
-    write_stimuli(faces, tmp_path / "set")
-    path = tmp_path / "study.toml"
+    return write_small_study(faces, tmp_path)
+
+
+def write_small_study(faces: StimulusSet, folder: Path) -> Path:
+    write_stimuli(faces, folder / "set")
+    path = folder / "study.toml"
     path.write_text(
         """\
 seed = 3

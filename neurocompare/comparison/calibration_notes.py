@@ -1,6 +1,7 @@
 """Notes from the calibration study on the accuracy of a result's intervals and tests.
 
-The numbers are those of ``analyses/calibration/calibration.csv``: 95 % intervals, simulated recordings.
+The numbers of :func:`regime_notes` are those of ``analyses/calibration/calibration.csv``: 95 % intervals, simulated
+recordings. The other notes are those of contrasts of training regimes.
 """
 
 from __future__ import annotations
@@ -11,11 +12,39 @@ import numpy as np
 
 from neurocompare.comparison.resampling import factors_along
 
-__all__ = ["regime_notes"]
+__all__ = ["CROSSED_NOTE", "EXEMPLARS_NOTE", "INTERACTION_NOTE", "SKEWED_NOTE", "UNEVEN_NOTE", "regime_notes"]
 
 FEW_IDENTITIES = 10
 FEW_SUBJECTS = 4
 MANY_NEURONS = 100
+SKEWED_NOTE = (
+    "tests of fewer than 20 seeds rest on networks that scatter about their mean like a normal distribution: where one "
+    "regime's are skewed, or fall into two groups, an absent difference was found in 8 to 10 % and in 12 to 25 % of "
+    "simulated contrasts of three to ten seeds instead of 5 %; where the difference varies over exemplars as much as "
+    "over seeds, the crossed analysis found it in 4 to 7 % and in 5 to 7 % (analyses/calibration/seeds.csv); look at "
+    "every seed"
+)
+EXEMPLARS_NOTE = (
+    "t tests over seeds are about these exemplars: where the difference varies over exemplars as much as over seeds, "
+    "they found one that other exemplars do not have in 8, 15 and 24 % of simulated contrasts of 5, 10 and 20 seeds "
+    "(skewed seeds: 13, 24 and 35 %; analyses/calibration/seeds.csv); method='mixed' is about new exemplars too (4 to "
+    "6 %)"
+)
+CROSSED_NOTE = (
+    "networks of two regimes are taken as independent: where those of one seed are alike (correlation 0.5), the "
+    "crossed analysis of five seeds found an absent difference in 0.3 to 2.5 % instead of 5 % "
+    "(analyses/regime_contrasts/calibration.csv); paired=True finds more"
+)
+INTERACTION_NOTE = (
+    "the interaction with the layer is too cautious with few seeds: F with Greenhouse and Geisser's correction found "
+    "an absent one of 8 layers in 2 % of simulated experiments of five pairs of networks and in 3 % of five against "
+    "five, and permuted profiles of five pairs found none, instead of 5 % (ten seeds: 4 to 5 %; "
+    "analyses/regime_contrasts/calibration.csv)"
+)
+UNEVEN_NOTE = (
+    "the networks of one regime scatter more than twice as much as the other's somewhere: a permutation of networks "
+    "then rejects too often (8 % instead of 5 % at five seeds and spreads of 1 to 4), the t tests do not (5 to 6 %)"
+)
 
 
 def regime_notes(factors: Sequence[str], variance: str, sizes: Mapping[str, np.ndarray]) -> list[str]:

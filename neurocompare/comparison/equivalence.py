@@ -1,6 +1,7 @@
-"""Whether a layer is no further from a patch than the same patch of another animal is.
+"""Whether a layer is as close to a patch as can be expected: as another animal is, or as a true model would be.
 
-Takes RDMs of layers and a recording of several animals; gives a table. The tests are in ``equivalence_tests``.
+Takes RDMs of layers and a recording of several animals, or fits with noise ceilings; gives tables. The tests are in
+``equivalence_tests``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from rsatoolbox.rdm import RDMs
 from scipy import stats
 
 from neural_data.errors import InputError
-from neurocompare.comparison.equivalence_tests import check_margin, one_sided
+from neurocompare.comparison.equivalence_tests import check_margin, one_sided, with_equality
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.inference import Comparison, default_factors, jackknife_result, make_experiment
 from neurocompare.comparison.multiplicity import adjust, rejects
@@ -24,7 +25,7 @@ from neurocompare.representations.dissimilarities import DISSIMILARITIES, find_d
 from neurocompare.representations.kernels import DISTANCES
 from neurocompare.representations.rdms import LAYER, build_rdms, concat_rdms, pattern_table, rdm_table
 
-__all__ = ["ANIMAL_COLUMNS", "compare_with_animals"]
+__all__ = ["ANIMAL_COLUMNS", "CEILING_EQUALITY_COLUMNS", "compare_with_animals", "compare_with_ceilings"]
 
 ANIMAL_COLUMNS = (
     *(*LAYER, "region", "subject", "other_subjects", "fit", "fit_of_animals", "difference", "se", "df"),
@@ -32,6 +33,33 @@ ANIMAL_COLUMNS = (
     *("n_neurons", "n_neurons_of_others"),
 )
 ANOTHER_ANIMAL = "another animal"
+CEILING_EQUALITY_COLUMNS = ("margin", "p_equal_ceiling", "ceiling_conclusion")
+
+
+def compare_with_ceilings(result: FitResult, margin: float | None) -> pd.DataFrame:
+    """Whether fits equal their noise ceilings, the roots of the reliabilities, within a margin.
+
+    Parameters
+    ----------
+    result : FitResult
+        Fits with ceilings over neurons (without, nothing is decided).
+    margin : float or None
+        Smallest difference that matters; None leaves the columns empty.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns :data:`CEILING_EQUALITY_COLUMNS`, rows as in ``FitResult.to_frame``: ``p_equal_ceiling``, of two
+        one-sided tests of the fit minus its ceiling, with the errors of both, and the conclusion that follows from it
+        and from ``p_ceiling``: ``different``, ``equal within 0.05``, ``different by less than 0.05`` or ``undecided``;
+        none is corrected over layers.
+    """
+    below = result.below_ceiling
+    df = np.tile(np.asarray(below.df, dtype=float), len(below.models))
+    numbers = {"difference": below.estimates, "se": below.se, "p": below.p_two_sided, "df": df}
+    table = pd.DataFrame({name: values.ravel() for name, values in numbers.items()})
+    tested = with_equality(table, margin, confidence=result.confidence)[["margin", "p_equal", "conclusion"]]
+    return tested.set_axis(CEILING_EQUALITY_COLUMNS, axis=1)
 
 
 def compare_with_animals(

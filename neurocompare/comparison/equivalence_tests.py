@@ -1,18 +1,77 @@
 """Tests of equality: whether differences are smaller than the smallest difference that matters.
 
 A test that does not reject says nothing of equality. Two one-sided tests do: a difference is within a margin where it
-is significantly above minus the margin and below the margin. Takes and gives arrays.
+is significantly above minus the margin and below the margin. Takes and gives arrays, and tables of
+differences.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError
-from neurocompare.comparison.multiplicity import rejects
+from neurocompare.comparison.multiplicity import adjust, rejects
 
-__all__ = ["check_margin", "conclusions", "one_sided", "p_equal"]
+__all__ = ["EQUALITY_COLUMNS", "check_margin", "conclusions", "one_sided", "p_equal", "with_equality"]
+
+EQUALITY_COLUMNS = ("margin", "p_equal", "p_equal_adjusted", "conclusion")
+"""What :func:`with_equality` adds to a table of differences."""
+
+
+def with_equality(
+    table: pd.DataFrame,
+    margin: float | None,
+    *,
+    estimate: str = "difference",
+    p: str = "p",
+    correction: str = "none",
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """A table of differences with what says whether they are smaller than the smallest one that matters.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One row per difference: its estimate, ``se``, ``df``, and its p against 0.
+    margin : float or None
+        Smallest difference that matters, above 0. None: the columns that are added are empty.
+    estimate, p : str
+        Columns of the estimated differences, and of their corrected p values.
+    correction : {"bh", "holm", "max", "none"}
+        How ``p`` was corrected over the rows. The tests of equality are corrected alike; by Holm in place of ``max``.
+    confidence : float
+        Coverage of intervals; tests are at 1 - ``confidence``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The table and :data:`EQUALITY_COLUMNS`: ``margin``; ``p_equal``, of two one-sided t tests;
+        ``p_equal_adjusted``; and the ``conclusion``, see :func:`conclusions`.
+
+    Raises
+    ------
+    InputError
+        If the margin is not above 0.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"difference": [0.01, 0.2], "se": 0.01, "df": 30, "p": [0.3, 1e-9]})
+    >>> with_equality(table, 0.05)["conclusion"].tolist()
+    ['equal within 0.05', 'different']
+    """
+    if margin is None:
+        return table.assign(margin=np.nan, p_equal=np.nan, p_equal_adjusted=np.nan, conclusion="")
+    difference, se, df, apart = (table[name].to_numpy(dtype=float) for name in (estimate, "se", "df", p))
+    within = p_equal(difference, se, df, margin)
+    adjusted = adjust(within, "holm" if correction == "max" else correction)
+    return table.assign(
+        margin=margin,
+        p_equal=within,
+        p_equal_adjusted=adjusted,
+        conclusion=conclusions(apart, adjusted, margin, confidence),
+    )
 
 
 def check_margin(margin: float) -> float:

@@ -17,7 +17,7 @@ from scipy import stats
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, first_largest
 from neurocompare.comparison.calibration_notes import regime_notes
-from neurocompare.comparison.equivalence_tests import conclusions, p_equal
+from neurocompare.comparison.equivalence_tests import with_equality
 from neurocompare.comparison.fit_text import RECORDING_COLUMNS, html_text, summary_text
 from neurocompare.comparison.multiplicity import adjust, rejects, share_at_least
 from neurocompare.comparison.resampling import FACTORS, factors_along
@@ -491,9 +491,9 @@ class FitResult:
         -------
         pandas.DataFrame
             Columns ``region, subject``, the models' descriptors with ``_1`` and ``_2``, ``difference`` (first minus
-            second), ``se, ci_low, ci_high, p, p_adjusted, correction``; with a margin also ``margin, p_equal`` (two
+            second), ``se, df, ci_low, ci_high, p, p_adjusted, correction``; with a margin also ``margin, p_equal`` (two
             one-sided tests), ``p_equal_adjusted`` (over the pairs; Holm where p is adjusted by ``max``) and
-            ``conclusion``, see ``equivalence.conclusions``.
+            ``conclusion``, see ``equivalence_tests.with_equality``.
         """
         first, second = np.triu_indices(len(self.models), 1)
         frames = []
@@ -515,6 +515,7 @@ class FitResult:
                 frame.assign(
                     difference=difference,
                     se=se,
+                    df=self.df[r],
                     ci_low=difference - half,
                     ci_high=difference + half,
                     p=p,
@@ -523,13 +524,8 @@ class FitResult:
                 )
             )
             if margin is not None:
-                within = p_equal(difference, se, self.df[r], margin)
-                adjusted = adjust(within, "holm" if correction == "max" else correction)
-                frames[-1] = frames[-1].assign(
-                    margin=margin,
-                    p_equal=within,
-                    p_equal_adjusted=adjusted,
-                    conclusion=conclusions(frames[-1]["p_adjusted"].to_numpy(), adjusted, margin, self.confidence),
+                frames[-1] = with_equality(
+                    frames[-1], margin, p="p_adjusted", correction=correction, confidence=self.confidence
                 )
         return pd.concat(frames, ignore_index=True)
 

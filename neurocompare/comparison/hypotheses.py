@@ -17,6 +17,7 @@ import pandas as pd
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import difference
+from neurocompare.comparison.equivalence_tests import p_equal
 from neurocompare.comparison.hypothesis import ALLOWED_CORRECTIONS, Hypothesis
 from neurocompare.comparison.hypothesis_tests import (
     Outcome,
@@ -24,6 +25,7 @@ from neurocompare.comparison.hypothesis_tests import (
     ordering_outcome,
     peak_outcome,
     pearson_outcome,
+    rank_sum_equality,
     rank_sum_outcome,
     t_outcome,
     trend_outcome,
@@ -217,6 +219,9 @@ def _outcome(hypothesis: Hypothesis, table: pd.DataFrame) -> Outcome:
             samples = [_values(hypothesis, table, part).dropna().to_numpy() for part in hypothesis.selections]
             test = rank_sum_outcome if hypothesis.test == "rank-sum" else mean_outcome
             outcome = test(*samples, null=null, alpha=level)
+            if hypothesis.test == "rank-sum" and hypothesis.direction == "equivalent":
+                p = rank_sum_equality(samples[0], samples[1], hypothesis.equivalence, null=null)
+                return dataclasses.replace(outcome, p=p)
         case _:
             values = _joined(hypothesis, table).to_numpy()
             match hypothesis.test:
@@ -240,9 +245,8 @@ def _equivalence(outcome: Outcome, hypothesis: Hypothesis) -> Outcome:
     if np.isnan(outcome.se):
         return outcome
     effect = outcome.estimate - hypothesis.null
-    nearer = t_outcome(hypothesis.equivalence - abs(effect), outcome.se, outcome.df)
-    p = nearer.p / 2 if nearer.estimate > 0 else 1 - nearer.p / 2
-    return dataclasses.replace(outcome, statistic=nearer.statistic, p=p)
+    p = float(p_equal(np.asarray(effect), np.asarray(outcome.se), outcome.df, hypothesis.equivalence))
+    return dataclasses.replace(outcome, statistic=(hypothesis.equivalence - abs(effect)) / outcome.se, p=p)
 
 
 def _signed(outcome: Outcome, sign: float) -> Outcome:

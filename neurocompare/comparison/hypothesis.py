@@ -25,7 +25,8 @@ TESTS = {
     "interval": (1, 1),
 }
 """Tests, with the smallest and largest number of selections of each."""
-WITH_STANDARD_ERROR = ("mean", "paired", "contrast", "tabulated")
+OF_EQUALITY = ("mean", "paired", "rank-sum", "contrast", "tabulated")
+"""Tests that can show an effect to lie within a margin."""
 OF_ONE_ROW = ("tabulated", "interval")
 _OF_DEPTHS = 'test = "interval", low = "depth_low", high = "depth_high", p = "p_depth", reason = "depth_reason"'
 FROM_DRAWS = {"depth_difference": _OF_DEPTHS, "depth_se": _OF_DEPTHS}
@@ -183,8 +184,8 @@ class Hypothesis(BaseModel):
                         f"column {column!r} comes from draws, which are not normal: a test with its standard deviation "
                         f"finds differences between layers chosen by noise; use {FROM_DRAWS[column]}"
                     )
-        if self.direction == "equivalent" and (self.margin is None or self.test not in WITH_STANDARD_ERROR):
-            return f"direction 'equivalent' needs a margin and one of the tests {', '.join(WITH_STANDARD_ERROR)}"
+        if self.direction == "equivalent" and (self.margin is None or self.test not in OF_EQUALITY):
+            return f"direction 'equivalent' needs a margin and one of the tests {', '.join(OF_EQUALITY)}"
         if self.null and self.test in ("correlation", "ordering", "trend", "peak", "interval"):
             return f"test {self.test!r} is against 0; leave null out"
         return ""

@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from neural_data.rounding import RESOLUTION, difference, is_constant, merge_ties
+from neurocompare.comparison.equivalence_tests import check_margin
 
 __all__ = [
     "Outcome",
@@ -20,6 +21,7 @@ __all__ = [
     "ordering_outcome",
     "peak_outcome",
     "pearson_outcome",
+    "rank_sum_equality",
     "rank_sum_outcome",
     "t_outcome",
     "trend_outcome",
@@ -136,6 +138,32 @@ def rank_sum_outcome(first: np.ndarray, second: np.ndarray, *, null: float = 0.0
     place = int(np.floor(len(differences) / 2 - stats.norm.ppf(1 - alpha / 2) * spread))
     low, high = (differences[place - 1], differences[-place]) if place >= 1 else (np.nan, np.nan)
     return Outcome(estimate, float(low), float(high), float(test.statistic), p=float(test.pvalue), n=n)
+
+
+def rank_sum_equality(first: np.ndarray, second: np.ndarray, margin: float, *, null: float = 0.0) -> float:
+    """P of two one-sided rank-sum tests: small where the shift lies within a margin of the null value.
+
+    Parameters
+    ----------
+    first, second : arrays of shape (n_first,) and (n_second,)
+        Values of two sets of units.
+    margin : float
+        Smallest deviation from the null value that matters, above 0.
+    null : float
+        Shift around which the margin lies.
+
+    Returns
+    -------
+    float
+        The larger of the two p values (Mann-Whitney; Schuirmann 1987); NaN with fewer than two units in a set.
+    """
+    if min(len(first), len(second)) < 2:
+        return np.nan
+    p = []
+    for bound, alternative in ((null - check_margin(margin), "greater"), (null + margin, "less")):
+        merged = merge_ties(np.concatenate([first - bound, second]))
+        p.append(stats.mannwhitneyu(*np.split(merged, [len(first)]), alternative=alternative).pvalue)
+    return float(max(p))
 
 
 def pearson_outcome(first: np.ndarray, second: np.ndarray, *, alpha: float = 0.05) -> Outcome:

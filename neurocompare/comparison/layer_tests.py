@@ -16,6 +16,7 @@ from scipy import stats
 
 from neural_data.errors import InputError
 from neural_data.rounding import ROUNDING, first_largest
+from neurocompare.comparison.equivalence_tests import with_equality
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.fits import fits_on_counts
 from neurocompare.comparison.inference import (
@@ -46,7 +47,9 @@ INTERACTION_NOTE = (
 )
 
 
-def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None) -> pd.DataFrame:
+def compare_layer_profiles(
+    result: FitResult, *, per_ceiling: bool | None = None, margin: float | None = None
+) -> pd.DataFrame:
     """Whether the profile of fits over a network's layers differs between recordings, and where it peaks.
 
     Parameters
@@ -58,19 +61,22 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
         Two patches with the same geometry then have parallel profiles whatever their reliabilities, while uncorrected
         profiles differ with reliability. None does so if the result has ceilings; if not, it compares uncorrected
         profiles and logs a warning.
+    margin : float or None
+        Smallest difference of slopes that matters: tests whether slopes are equal within it, too.
 
     Returns
     -------
     pandas.DataFrame
         One row per network and pair of recordings: ``slope_difference``, the change of fit from the first to the last
-        layer in the first recording minus that in the second (least squares over relative depth), with ``ci_low,
-        ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of the two profiles after removing the mean
-        profile and the mean difference, with ``p_interaction`` from draws (with ``per_ceiling``, it takes the roots of
-        the reliabilities as fixed; without, it is too cautious, see :func:`profile_notes`). ``depth_difference``, the
-        first recording's best layer's relative depth minus the second's, with its standard deviation ``depth_se``, the
-        interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these are empty, and
-        ``depth_reason`` says why, if no layer fits one of the two better than with permuted identities. ``p_adjusted``
-        (Holm, over the rows) for the slopes.
+        layer in the first recording minus that in the second (least squares over relative depth), with ``se, df,
+        ci_low, ci_high, p``, and ``per_ceiling``; ``interaction``, the mean square of the two profiles after removing
+        the mean profile and the mean difference, with ``p_interaction`` from draws (with ``per_ceiling``, it takes the
+        roots of the reliabilities as fixed; without, it is too cautious, see :func:`profile_notes`).
+        ``depth_difference``, the first recording's best layer's relative depth minus the second's, with its standard
+        deviation ``depth_se``, the interval ``depth_low, depth_high`` and the two-sided ``p_depth`` over draws; these
+        are empty, and ``depth_reason`` says why, if no layer fits one of the two better than with permuted identities.
+        ``p_adjusted`` (Holm, over the rows) for the slopes, and ``margin, p_equal, p_equal_adjusted, conclusion``, see
+        ``equivalence_tests.with_equality`` (empty without a margin).
 
     Raises
     ------
@@ -108,6 +114,8 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
                 | _labels(result.recordings.iloc[b], result.recordings.columns, "_2")
                 | {
                     "slope_difference": estimate,
+                    "se": se,
+                    "df": float(result.df.min()),
                     "ci_low": estimate - half,
                     "ci_high": estimate + half,
                     "p": p,
@@ -120,7 +128,10 @@ def compare_layer_profiles(result: FitResult, *, per_ceiling: bool | None = None
     if not rows:
         raise InputError("comparing profiles needs a network with at least two layers; these models have one each")
     table = pd.DataFrame(rows)
-    return table.assign(p_adjusted=adjust(table["p"].to_numpy(), "holm"))
+    table = table.assign(p_adjusted=adjust(table["p"].to_numpy(), "holm"))
+    return with_equality(
+        table, margin, estimate="slope_difference", p="p_adjusted", correction="holm", confidence=result.confidence
+    )
 
 
 def profile_notes(result: FitResult) -> tuple[str, ...]:

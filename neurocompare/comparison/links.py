@@ -37,7 +37,17 @@ from neurocompare.representations.rdms import (
     rdm_table,
 )
 
-__all__ = ["LINKS", "LINK_BEST_COLUMNS", "LINK_COLUMNS", "Link", "LinkInputs", "compare_links", "links_best"]
+__all__ = [
+    "LINKS",
+    "LINK_BEST_COLUMNS",
+    "LINK_COLUMNS",
+    "Link",
+    "LinkInputs",
+    "compare_links",
+    "link_results",
+    "link_rows",
+    "links_best",
+]
 
 LINK_COLUMNS = (
     *("link", *LAYER, "region", "subject", "similarity", "se", "ci_low", "ci_high", "in_best_set"),
@@ -340,6 +350,50 @@ def compare_links(
     Numbers of different links have different scales and noise ceilings: compare which layers and networks they favour,
     not their sizes.
     """
+    results, notes = link_results(
+        inputs,
+        recording,
+        links,
+        resample=resample,
+        by_subject=by_subject,
+        normalize=normalize,
+        confidence=confidence,
+        rng=rng,
+    )
+    return link_rows(results), notes
+
+
+def link_results(
+    inputs: LinkInputs,
+    recording: xr.DataArray | Mapping,
+    links: Sequence[str] = tuple(LINKS),
+    *,
+    resample: str | Sequence[str] | None = None,
+    by_subject: bool = False,
+    normalize: str | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> tuple[list[tuple[str, FitResult]], tuple[str, ...]]:
+    """Similarity of every layer to every patch by several links, with all that can be asked of fits.
+
+    Parameters
+    ----------
+    inputs, recording, links, resample, by_subject, normalize, confidence, rng
+        As in :func:`compare_links`.
+
+    Returns
+    -------
+    results : list of (str, FitResult)
+        Name of the link and its similarities, one for each patch and link: differences between layers, for instance,
+        by ``FitResult.pairwise``. There are no draws.
+    notes : tuple of str
+        Links that could not be computed, and why.
+
+    Raises
+    ------
+    InputError
+        If a link is unknown, or RDMs and recording do not match.
+    """
     for name in links:
         if name not in LINKS:
             raise InputError(f"there is no link {name!r}: {closest(name, LINKS)}")
@@ -352,7 +406,7 @@ def compare_links(
     ids = [str(one) for one in inputs.distances.pattern_descriptors["stimulus_id"]]
     # One seed for all links: they leave out the same parts of the identities and of the neurons.
     seed = int(rng.integers(2**63))
-    frames, notes = [], []
+    results, notes = [], []
     for patch in patch_responses(recording, ids, by_subject=by_subject):
         for name in links:
             link = LINKS[name]
@@ -361,10 +415,26 @@ def compare_links(
                 notes.append(f"{patch.name}: no {link.label}: {missing}")
                 continue
             setting = _Setting(patch, inputs, factors, normalize, confidence)
-            frames.append(_rows(name, link.compare(setting, np.random.default_rng(seed))))
-    if not frames:
+            results.append((name, link.compare(setting, np.random.default_rng(seed))))
+    if not results:
         raise InputError(f"none of the links can be computed: {'; '.join(notes)}")
-    return pd.concat(frames, ignore_index=True), tuple(notes)
+    return results, tuple(notes)
+
+
+def link_rows(results: Sequence[tuple[str, FitResult]]) -> pd.DataFrame:
+    """Table of results.
+
+    Parameters
+    ----------
+    results : sequence of (str, FitResult)
+        From :func:`link_results`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns :data:`LINK_COLUMNS`, see :func:`compare_links`.
+    """
+    return pd.concat([_rows(name, result) for name, result in results], ignore_index=True)
 
 
 def _shared(inputs: LinkInputs) -> list[str]:

@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 from neural_data.errors import InputError
 from neurocompare.comparison.encoding import Encoding, infer_encoding
+from neurocompare.comparison.equivalence_tests import with_equality
 from neurocompare.comparison.fit_kernels import Pairs
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.flexible import flexible_method, held_out_fits, scaled_rdms
@@ -37,9 +38,12 @@ MOST_SETS = 4
 """Sets of layers among which variance is partitioned, at most."""
 PARTITION_COLUMNS = (
     *("partitioned", "region", "subject", "part", "kind", "explained", "se", "ci_low", "ci_high", "p", "non_negative"),
-    *("resample", "n_stimuli", "n_neurons"),
+    *("margin", "p_equal", "conclusion", "resample", "n_stimuli", "n_neurons"),
 )
-PARTIAL_COLUMNS = (*LAYER, "region", "subject", "nuisance", "partial_fit", "fit", "se", "ci_low", "ci_high", "p_zero")
+PARTIAL_COLUMNS = (
+    *(*LAYER, "region", "subject", "nuisance", "partial_fit", "fit", "se", "ci_low", "ci_high", "p_zero"),
+    "p_zero_adjusted",
+)
 RESPONSES = Encoding(score="r2")
 RANK_TOLERANCE = 1e-10
 """Share of the largest singular value of the nuisance RDMs below which one is rounding."""
@@ -52,6 +56,7 @@ def partition_responses(
     settings: Encoding = RESPONSES,
     *,
     resample: str | Sequence[str] | None = None,
+    margin: float | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -65,6 +70,8 @@ def partition_responses(
         Two to four sets of layers by name: positions in ``model_rdms``, none in two sets.
     settings : Encoding
         With ``score="r2"``.
+    margin : float or None
+        As in :func:`partition_rdms`.
 
     Returns
     -------
@@ -116,7 +123,7 @@ def partition_responses(
     rows = [
         joined[f"subset {number}"] if len(places) > 1 else place_of[places[0]] for number, places in enumerate(members)
     ]
-    return _partition(found, np.array(rows), subsets, names, "responses")
+    return _partition(found, np.array(rows), subsets, names, "responses", margin)
 
 
 def partition_rdms(
@@ -129,6 +136,7 @@ def partition_rdms(
     n_folds: int = 5,
     n_splits: int = 2,
     method: str = "corr",
+    margin: float | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -140,6 +148,8 @@ def partition_rdms(
         As in ``flexible_fits``.
     sets : mapping of str to sequence of int
         Two to four sets by name: positions in ``model_rdms``, none in two sets.
+    margin : float or None
+        Smallest part of the variance that matters: tests whether parts equal 0 within it, too.
 
     Returns
     -------
@@ -150,7 +160,8 @@ def partition_rdms(
         in folds in which all weights are 0, NaN if all RDMs of a set are constant in a fold. Unique
         and shared parts add up to the total; noise and suppression can make them negative. ``non_negative`` are the
         parts, all at least 0, that are closest to the explained variance of all subsets of the sets. ``p`` is
-        two-sided.
+        two-sided, not corrected; ``margin, p_equal, conclusion`` are those of ``equivalence_tests.with_equality``,
+        empty without a margin.
 
     Raises
     ------
@@ -190,7 +201,7 @@ def partition_rdms(
         confidence=confidence,
         rng=rng,
     )
-    return _partition(found, np.arange(len(subsets)), subsets, names, "RDM")
+    return _partition(found, np.arange(len(subsets)), subsets, names, "RDM", margin)
 
 
 def _checked_sets(sets: Mapping[str, Sequence[int] | np.ndarray], n_rdms: int) -> list[str]:
@@ -227,7 +238,12 @@ def _part_weights(subsets: list[tuple[int, ...]]) -> np.ndarray:
 
 
 def _partition(
-    result: FitResult, rows: np.ndarray, subsets: list[tuple[int, ...]], names: list[str], partitioned: str
+    result: FitResult,
+    rows: np.ndarray,
+    subsets: list[tuple[int, ...]],
+    names: list[str],
+    partitioned: str,
+    margin: float | None,
 ) -> pd.DataFrame:
     """Table of parts, from the explained variance of all subsets in the given rows of a result."""
     n = len(subsets)
@@ -260,6 +276,7 @@ def _partition(
                 subject=_label(result.recordings, "subject", r),
                 explained=parts.estimates[:, r],
                 se=parts.se[:, r],
+                df=parts.df[r],
                 ci_low=low[:, r],
                 ci_high=high[:, r],
                 p=parts.p_two_sided[:, r],
@@ -269,7 +286,10 @@ def _partition(
                 n_neurons=result.n_neurons[r],
             )
         )
-    return pd.concat(frames, ignore_index=True)[list(PARTITION_COLUMNS)]
+    table = with_equality(
+        pd.concat(frames, ignore_index=True), margin, estimate="explained", confidence=result.confidence
+    )
+    return table[list(PARTITION_COLUMNS)]
 
 
 def _sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:

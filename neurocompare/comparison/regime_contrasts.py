@@ -18,7 +18,15 @@ import pandas as pd
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import RESOLUTION, difference
+from neurocompare.comparison.calibration_notes import (
+    CROSSED_NOTE,
+    EXEMPLARS_NOTE,
+    INTERACTION_NOTE,
+    SKEWED_NOTE,
+    UNEVEN_NOTE,
+)
 from neurocompare.comparison.crossed_anova import crossed_outcome
+from neurocompare.comparison.equivalence_tests import EQUALITY_COLUMNS, check_margin, with_equality
 from neurocompare.comparison.hypothesis_tests import Outcome, mean_outcome
 from neurocompare.comparison.multiplicity import CORRECTIONS, adjust
 from neurocompare.comparison.seed_tests import (
@@ -43,9 +51,9 @@ log = logging.getLogger(__name__)
 
 KEY_COLUMNS = ("model", "region", "subject", "category", "epoch")
 REGIME_CONTRAST_COLUMNS = (
-    *("measure", *KEY_COLUMNS, "layer", "layer_index", "first", "second", "estimate", "ci_low", "ci_high"),
+    *("measure", *KEY_COLUMNS, "layer", "layer_index", "first", "second", "estimate", "se", "ci_low", "ci_high"),
     *("effect_size", "statistic", "df", "p", "p_adjusted", "p_permutation", "n_first", "n_second", "n_exemplars"),
-    "method",
+    *("method", *EQUALITY_COLUMNS),
 )
 """Columns of ``tables/regime_contrasts.csv``: one row per pair of regimes and layer."""
 REGIME_INTERACTION_COLUMNS = (
@@ -60,36 +68,8 @@ CROSSED = "crossed analysis of variance, seeds and exemplars random"
 FEW_SEEDS = 20
 UNEVEN_SPREAD = 2.0
 Deal = Callable[[int, int], Permutations]
-SKEWED_NOTE = (
-    "tests of fewer than 20 seeds rest on networks that scatter about their mean like a normal distribution: where one "
-    "regime's are skewed, or fall into two groups, an absent difference was found in 8 to 10 % and in 12 to 25 % of "
-    "simulated contrasts of three to ten seeds instead of 5 %; where the difference varies over exemplars as much as "
-    "over seeds, the crossed analysis found it in 4 to 7 % and in 5 to 7 % (analyses/calibration/seeds.csv); look at "
-    "every seed"
-)
-EXEMPLARS_NOTE = (
-    "t tests over seeds are about these exemplars: where the difference varies over exemplars as much as over seeds, "
-    "they found one that other exemplars do not have in 8, 15 and 24 % of simulated contrasts of 5, 10 and 20 seeds "
-    "(skewed seeds: 13, 24 and 35 %; analyses/calibration/seeds.csv); method='mixed' is about new exemplars too (4 to "
-    "6 %)"
-)
-CROSSED_NOTE = (
-    "networks of two regimes are taken as independent: where those of one seed are alike (correlation 0.5), the "
-    "crossed analysis of five seeds found an absent difference in 0.3 to 2.5 % instead of 5 % "
-    "(analyses/regime_contrasts/calibration.csv); paired=True finds more"
-)
-INTERACTION_NOTE = (
-    "the interaction with the layer is too cautious with few seeds: F with Greenhouse and Geisser's correction found "
-    "an absent one of 8 layers in 2 % of simulated experiments of five pairs of networks and in 3 % of five against "
-    "five, and permuted profiles of five pairs found none, instead of 5 % (ten seeds: 4 to 5 %; "
-    "analyses/regime_contrasts/calibration.csv)"
-)
 FEW_PROFILES = 10
 """Networks of a regime from which on the interaction keeps its level."""
-UNEVEN_NOTE = (
-    "the networks of one regime scatter more than twice as much as the other's somewhere: a permutation of networks "
-    "then rejects too often (8 % instead of 5 % at five seeds and spreads of 1 to 4), the t tests do not (5 to 6 %)"
-)
 INTERACTION = {True: "F of regime x layer within seeds", False: "F of regime x layer between networks"}
 
 
@@ -115,6 +95,9 @@ class ContrastPlan:
         Coverage of intervals.
     n_permutations : int
         All permutations are used up to this number; above, this many random ones.
+    margin : float or None
+        Smallest difference that matters, in the unit of the measured quantity: tests whether regimes are equal within
+        it, too.
 
     Notes
     -----
@@ -146,8 +129,11 @@ class ContrastPlan:
     correction: str = "holm"
     confidence: float = 0.95
     n_permutations: int = 50_000
+    margin: float | None = None
 
     def __post_init__(self):
+        if self.margin is not None:
+            check_margin(self.margin)
         if self.method not in CONTRAST_METHODS:
             raise InputError(
                 f"there is no method {self.method!r} of regime contrasts: {closest(self.method, CONTRAST_METHODS)}"
@@ -241,9 +227,10 @@ def contrast_regimes(
         averaged within a network; interval, ``statistic``, ``df`` and two-sided ``p`` of what ``method`` says;
         ``p_permutation``, exact over seeds; ``effect_size``, Hedges' g (paired: mean difference over the standard
         deviation of differences; else over the pooled one); networks ``n_first, n_second`` and ``n_exemplars`` that
-        they rest on. ``interactions``: whether the difference depends on the layer, F and p with Greenhouse and
-        Geisser's correction, and by permutation of seeds' whole profiles; ``p_adjusted`` over its rows (Holm, where the
-        correction is ``max``).
+        they rest on; with a margin, ``margin, p_equal, p_equal_adjusted, conclusion``, see
+        ``equivalence_tests.with_equality``, from the same test over seeds (empty without). ``interactions``: whether
+        the difference depends on the layer, F and p with Greenhouse and Geisser's correction, and by permutation of
+        seeds' whole profiles; ``p_adjusted`` over its rows (Holm, where the correction is ``max``).
 
     Raises
     ------
@@ -279,6 +266,10 @@ def contrast_regimes(
     found = pd.DataFrame(contrasts)
     if plan.correction != "max":
         found["p_adjusted"] = adjust(found["p"].to_numpy(dtype=float), plan.correction)
+    correction, level = plan.correction, plan.confidence
+    found = with_equality(
+        found, plan.margin, estimate="estimate", p="p_adjusted", correction=correction, confidence=level
+    )
     crossed = pd.DataFrame(interactions, columns=list(REGIME_INTERACTION_COLUMNS))
     within_pair = "holm" if plan.correction == "max" else plan.correction
     crossed["p_adjusted"] = adjust(crossed["p"].to_numpy(dtype=float), within_pair)
@@ -454,6 +445,7 @@ def _row(pair: _Pair, paired: bool, plan: ContrastPlan, remarks: _Remarks, deal:
         p_permutation = permutation_p(units, deal(len(first), len(second)))[0]
     return {
         "estimate": outcome.estimate,
+        "se": outcome.se,
         "ci_low": outcome.ci_low,
         "ci_high": outcome.ci_high,
         "effect_size": hedges_g(units[:, 0]) if paired else hedges_g(first, second),

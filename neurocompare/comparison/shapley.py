@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError
+from neurocompare.comparison.equivalence_tests import with_equality
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.representations.decomposition import shapley_components
 from neurocompare.representations.rdms import LAYER
@@ -22,11 +23,11 @@ PARTS = ("invariant", "sensitive", "whole")
 
 REFLECTION_COLUMNS = (
     *(*LAYER, "region", "subject", "component", "resample", "n_draws"),
-    *("shapley", "se", "df", "ci_low", "ci_high", "statistic", "p"),
+    *("shapley", "se", "df", "ci_low", "ci_high", "statistic", "p", "margin", "p_equal", "conclusion"),
 )
 
 
-def shapley_of_fits(result: FitResult) -> pd.DataFrame:
+def shapley_of_fits(result: FitResult, *, margin: float | None = None) -> pd.DataFrame:
     """Shapley values of the reflection components of every layer's fit to every recording.
 
     Parameters
@@ -34,13 +35,17 @@ def shapley_of_fits(result: FitResult) -> pd.DataFrame:
     result : FitResult
         From ``infer_fits`` on model RDMs with the descriptor ``part`` (``whole, invariant, sensitive``, as
         ``compute_model_rdms(..., part=...)`` makes them), all three for every layer.
+    margin : float or None
+        Smallest contribution, and difference of two, that matters: tests whether they equal 0 within it, too.
 
     Returns
     -------
     pandas.DataFrame
         Columns ``REFLECTION_COLUMNS``: three rows per layer and recording, with ``component`` ``invariant``,
         ``sensitive`` (the two add up to the fit of the whole) and ``difference`` (invariant minus sensitive). ``p`` is
-        two-sided against 0. A part whose RDM is constant counts as a fit of 0 without uncertainty.
+        two-sided against 0, not corrected; with a margin, ``margin, p_equal, conclusion``, see
+        ``equivalence_tests.with_equality`` (empty without). A part whose RDM is constant counts as a fit of 0 without
+        uncertainty.
 
     Raises
     ------
@@ -69,7 +74,7 @@ def shapley_of_fits(result: FitResult) -> pd.DataFrame:
             {factors: a * first + b * second for factors, (first, second) in deviations.items()},
             models=layers,
         )
-        frames.append(_rows(component).assign(component=name))
+        frames.append(_rows(component, margin).assign(component=name))
     return pd.concat(frames, ignore_index=True).reindex(columns=list(REFLECTION_COLUMNS))
 
 
@@ -95,7 +100,7 @@ def _positions(models: pd.DataFrame) -> tuple[dict[str, np.ndarray], pd.DataFram
     return positions, layers
 
 
-def _rows(component: FitResult) -> pd.DataFrame:
+def _rows(component: FitResult, margin: float | None) -> pd.DataFrame:
     """One row per layer and recording of one component."""
     n_layers, n_recordings = component.estimates.shape
     layer, recording = np.divmod(np.arange(n_layers * n_recordings), n_recordings)
@@ -104,7 +109,7 @@ def _rows(component: FitResult) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = np.where(se > 0, component.estimates / se, np.nan)
     regions = component.recordings.reindex(columns=["region", "subject"])
-    return pd.concat(
+    table = pd.concat(
         [
             component.models.iloc[layer].reset_index(drop=True),
             regions.iloc[recording].reset_index(drop=True),
@@ -121,3 +126,4 @@ def _rows(component: FitResult) -> pd.DataFrame:
         statistic=statistic.ravel(),
         p=(2 * stats.t.sf(np.abs(statistic), component.df)).ravel(),
     )
+    return with_equality(table, margin, estimate="shapley", confidence=component.confidence)

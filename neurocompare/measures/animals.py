@@ -18,11 +18,15 @@ from neurocompare.representations.rdms import NETWORK
 
 __all__ = ["ANIMALS", "Animals"]
 
+USUAL_MARGIN = 0.05
+
 
 class Animals(Section):
     """``[outputs.animals]``: layers beside the same patch of other animals."""
 
-    margin: float = Field(0.05, gt=0, description="smallest difference of fit that matters")
+    margin: float | None = Field(
+        None, gt=0, description="smallest difference of fit that matters; comparison.equal_within by default, else 0.05"
+    )
 
 
 def measure(
@@ -42,7 +46,7 @@ def measure(
     table = compare_with_animals(
         layer_rdms,
         recording,
-        margin=settings.margin,
+        margin=settings.margin or comparison.equal_within or USUAL_MARGIN,
         dissimilarity=dissimilarity,
         normalize=normalize,
         method=method,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field, field_validator
@@ -14,7 +15,7 @@ from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.settings import MemberOf, Quick, Section
 from neurocompare.representations.dissimilarities import MODEL_DISSIMILARITIES
 
-__all__ = ["INFERENCE", "Comparison", "InferenceOptions", "without_repeats"]
+__all__ = ["INFERENCE", "Comparison", "InferenceOptions", "equality_methods", "without_repeats"]
 
 FactorName = Annotated[str, MemberOf(FACTORS)]
 
@@ -25,6 +26,17 @@ def without_repeats(names: Any) -> Any:
         if count > 1:
             raise ValueError(f"{name!r} is listed {count} times; list it once")
     return names
+
+
+def equality_methods(study: Mapping[str, Any]) -> list[str]:
+    """Methods sentence on tests of equality; none where the study names no smallest difference that matters."""
+    margin = study["comparison"]["equal_within"]
+    if margin is None:
+        return []
+    return [
+        f"Differences are called equal to 0 within {margin:g} by two one-sided t tests (Schuirmann 1987, J "
+        "Pharmacokinet Biopharm 15:657), corrected as the tests of these differences against 0 are."
+    ]
 
 
 class InferenceOptions(TypedDict):
@@ -77,8 +89,8 @@ class Comparison(Section):
     equal_within: float | None = Field(
         None,
         gt=0,
-        description="smallest difference of two fits that matters: two layers can then be equal within it, not only "
-        "not different",
+        description="smallest difference that matters, of two fits, indices, predictions or similarities, or of a part "
+        "of a fit or of variance from 0: two layers or regimes can then be equal within it, not only not different",
     )
 
     @field_validator("resample", "control")

@@ -14,12 +14,14 @@ from rsatoolbox.rdm import RDMs
 
 from neurocompare.comparison.encoding import ACROSS, ENCODING_COLUMNS, Encoding as EncodingOptions, infer_encoding
 from neurocompare.comparison.encoding_design import usual_question
+from neurocompare.comparison.equivalence import CEILING_EQUALITY_COLUMNS, compare_with_ceilings
 from neurocompare.comparison.fit_result import networks_of
 from neurocompare.comparison.ridge import SCORES
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.comparison import Comparison, without_repeats
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.fits import sampled_text
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
 from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.randomness import step_rng
@@ -46,6 +48,11 @@ NEURON_COLUMNS = (
     Column("corrected_prediction", "noise-corrected score: over its expectation of a true model"),
     "penalty",
 )
+SCORES_DIFFERENCE = {
+    "difference": Column("difference", "score of the first layer minus that of the second"),
+    "layer_1": Column("layer_1", "layer whose score is the minuend"),
+    "layer_2": Column("layer_2", "layer whose score is subtracted"),
+}
 
 
 class Encoding(Section):
@@ -83,7 +90,7 @@ def measure(
 ) -> Measured:
     """Predictions of every layer for every patch and neuron, for each question."""
     resample, notes = without_subjects(comparison)
-    tables, neurons = [], []
+    tables, neurons, pairs = [], [], []
     for across in settings.across or _questions(distance_rdms):
         found = infer_encoding(
             distance_rdms,
@@ -97,16 +104,13 @@ def measure(
             n_permutations=settings.n_permutations,
             rng=step_rng(seed, f"encoding across {across}"),
         )
-        tables.append(found.to_frame())
+        tables.append(found.to_frame().join(compare_with_ceilings(found.pooled, comparison.equal_within)))
         neurons.append(found.neurons.assign(across=across))
+        pairs.append(layer_pairs(found.pooled, comparison.equal_within).assign(across=across))
         notes = (*notes, *(f"Encoding across {across}: {one}" for one in found.notes))
-    return Measured(
-        {
-            "encoding": pd.concat(tables, ignore_index=True).assign(simulated=simulated),
-            "encoding_neurons": pd.concat(neurons, ignore_index=True).assign(simulated=simulated),
-        },
-        notes,
-    )
+    made = {"encoding": tables, "encoding_neurons": neurons, "encoding_pairs": pairs}
+    joined = {name: pd.concat(parts, ignore_index=True).assign(simulated=simulated) for name, parts in made.items()}
+    return Measured(joined, notes)
 
 
 def _questions(rdms: RDMs) -> list[str]:
@@ -181,9 +185,17 @@ ENCODING = Measure(
         Table(
             "encoding",
             "How well one layer predicts the neurons of one patch.",
-            columns(*(PREDICTION if name == "prediction" else name for name in ENCODING_COLUMNS), "simulated"),
+            columns(
+                *(PREDICTION if name == "prediction" else name for name in ENCODING_COLUMNS),
+                *(*CEILING_EQUALITY_COLUMNS, "simulated"),
+            ),
         ),
         Table("encoding_neurons", "How well one layer predicts one neuron.", columns(*NEURON_COLUMNS, "simulated")),
+        Table(
+            "encoding_pairs",
+            "Difference of the predictions of two layers of one network for one patch.",
+            columns("across", *(SCORES_DIFFERENCE.get(name, name) for name in LAYER_PAIR_COLUMNS), "simulated"),
+        ),
     ),
     figures=(
         Drawing(
@@ -201,7 +213,7 @@ ENCODING = Measure(
             columns=(
                 *(*NETWORK, "layer", "region", "across"),
                 *(PREDICTION, "ci_low", "ci_high", "p_identity_adjusted", "ceiling", "corrected_prediction"),
-                *("corrected_low", "corrected_high", "penalty"),
+                *("corrected_low", "corrected_high", "ceiling_conclusion", "penalty"),
             ),
             rows=lambda tables: by_patch(tables["encoding"]),
         ),

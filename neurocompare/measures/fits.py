@@ -13,12 +13,14 @@ from matplotlib.image import AxesImage
 from rsatoolbox.rdm import RDMs
 from scipy.stats import rankdata
 
+from neurocompare.comparison.equivalence import CEILING_EQUALITY_COLUMNS, compare_with_ceilings
 from neurocompare.comparison.fit_result import FIT_COLUMNS, FitResult, networks_of
 from neurocompare.comparison.fit_text import summary_test
 from neurocompare.comparison.methods import find_method
 from neurocompare.comparison.multiplicity import CONFIDENCE, rejects
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.measures.columns import columns
+from neurocompare.measures.comparison import Comparison, equality_methods
 from neurocompare.measures.declaration import Drawing, Explored, Measure, Measured, Patches, ReportTable
 from neurocompare.measures.fit_summary import best_layers, fit_sentences, lead_rows
 from neurocompare.measures.patch_names import by_patch, patch_names
@@ -58,9 +60,12 @@ RDM_COLUMNS = 5
 COMPONENTS = ("shapley_invariant", "shapley_sensitive")
 
 
-def measure(*, fit_result: FitResult, simulated: bool, components: pd.DataFrame | None = None) -> Measured:
+def measure(
+    *, fit_result: FitResult, comparison: Comparison, simulated: bool, components: pd.DataFrame | None = None
+) -> Measured:
     """Fits with their uncertainty, and the contributions of the reflection components, if these were computed."""
-    table = fit_result.to_frame().assign(in_best_set=_in_best_sets(fit_result).ravel(), simulated=simulated)
+    table = fit_result.to_frame().join(compare_with_ceilings(fit_result, comparison.equal_within))
+    table = table.assign(in_best_set=_in_best_sets(fit_result).ravel(), simulated=simulated)
     if components is not None:
         keys = [*NETWORK, "layer", "region", "subject"]
         values = components.pivot(index=keys, columns="component", values="shapley").add_prefix("shapley_")
@@ -361,6 +366,7 @@ def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> li
         "p (identities) is one-sided, from permutations of the identities of the patch with views kept; p (fit > 0) is "
         "one-sided against 0, which any two populations that are tuned to view exceed. Both are adjusted over layers "
         "within a patch (Benjamini and Hochberg 1995).",
+        *equality_methods(study),
     ]
 
 
@@ -383,7 +389,11 @@ FITS = Measure(
     compute=measure,
     work=lambda _settings, _n_stimuli: 1,
     tables=(
-        Table("fits", "Fit of one layer to one patch.", columns(*FIT_COLUMNS, "in_best_set", *COMPONENTS, "simulated")),
+        Table(
+            "fits",
+            "Fit of one layer to one patch.",
+            columns(*FIT_COLUMNS, *CEILING_EQUALITY_COLUMNS, "in_best_set", *COMPONENTS, "simulated"),
+        ),
     ),
     figures=(
         Drawing(
@@ -426,7 +436,7 @@ FITS = Measure(
                 *(*NETWORK, "layer", "region", "fit", "se", "ci_low", "ci_high", "p_identity", "p_identity_adjusted"),
                 *("p_zero", "p_zero_adjusted"),
                 *("ceiling_lower", "ceiling_upper", "corrected_fit", "corrected_low", "corrected_high"),
-                *(*COMPONENTS, "n_neurons"),
+                *("ceiling_conclusion", *COMPONENTS, "n_neurons"),
             ),
             rows=lambda tables: by_patch(tables["fits"]),
         ),

@@ -1,21 +1,19 @@
 """Best layers, differences between layers, and between the layer profiles of patches.
 
 From the fits of all layers: for each network and patch the best layer with a set of layers that contains it with the
-nominal confidence; the difference of every two layers, with a test of
-equality where ``equal_within`` is given; and for every two patches whether their profiles over layers differ
-(``comparison.layer_tests``).
+nominal confidence; the difference of every two layers; and for every two patches whether their profiles over layers
+differ (``comparison.layer_tests``). Differences have tests of equality where ``equal_within`` is given.
 """
 
 from __future__ import annotations
 
-import numpy as np
-import pandas as pd
-
+from neurocompare.comparison.equivalence_tests import EQUALITY_COLUMNS
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.layer_tests import compare_layer_profiles, profile_notes
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK
@@ -26,29 +24,11 @@ __all__ = ["LAYER_TESTS"]
 def measure(*, fit_result: FitResult, simulated: bool, comparison: Comparison | None = None) -> Measured:
     """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
     margin = None if comparison is None else comparison.equal_within
-    tables = {"best_layers": fit_result.best_layer(), "layer_pairs": _layer_pairs(fit_result, margin)}
+    tables = {"best_layers": fit_result.best_layer(), "layer_pairs": layer_pairs(fit_result, margin)}
     if len(fit_result.recordings) > 1:
-        tables["patch_pairs"] = compare_layer_profiles(fit_result)
+        tables["patch_pairs"] = compare_layer_profiles(fit_result, margin=margin)
     marked = {name: table.assign(simulated=simulated) for name, table in tables.items()}
     return Measured(marked, profile_notes(fit_result))
-
-
-def _layer_pairs(result: FitResult, margin: float | None) -> pd.DataFrame:
-    """Differences of fit between every two layers of a network, in both orders; with a margin, tests of equality."""
-    pairs = result.pairwise("none", margin=margin)  # recording by recording
-    if margin is None:
-        pairs = pairs.assign(margin=np.nan, p_equal=np.nan, conclusion="")
-    pairs = pairs.assign(df=np.repeat(result.df, len(pairs) // len(result.recordings)))
-    names = [name for name in NETWORK if f"{name}_1" in pairs]
-    same = np.logical_and.reduce([pairs[f"{name}_1"] == pairs[f"{name}_2"] for name in names])
-    pairs = pairs[same].rename(columns={f"{name}_1": name for name in names})
-    swapped = pairs.rename(columns={"layer_1": "layer_2", "layer_2": "layer_1"}).assign(
-        difference=-pairs["difference"], ci_low=-pairs["ci_high"], ci_high=-pairs["ci_low"]
-    )
-    wanted = [*names, "region", "subject", "layer_1", "layer_2", "difference", "se", "df", "ci_low", "ci_high", "p"]
-    wanted += ["margin", "p_equal", "conclusion"]
-    both = pd.concat([pairs, swapped], ignore_index=True)
-    return both[[name for name in wanted if name in both]]
 
 
 LAYER_TESTS = Measure(
@@ -70,26 +50,15 @@ LAYER_TESTS = Measure(
         Table(
             "layer_pairs",
             "Difference of the fits of two layers of one network to one patch.",
-            columns(
-                *(*NETWORK, "region", "subject", "layer_1", "layer_2"),
-                *("difference", "se", "df", "ci_low", "ci_high", "p", "margin", "p_equal", "conclusion", "simulated"),
-            ),
+            columns(*LAYER_PAIR_COLUMNS, "simulated"),
         ),
         Table(
             "patch_pairs",
             "Whether two patches are fitted alike by the layers of one network.",
             columns(
                 *(*NETWORK, "region_1", "subject_1", "region_2", "subject_2"),
-                *(
-                    "slope_difference",
-                    "ci_low",
-                    "ci_high",
-                    "p",
-                    "p_adjusted",
-                    "per_ceiling",
-                    "interaction",
-                    "p_interaction",
-                ),
+                *("slope_difference", "se", "df", "ci_low", "ci_high", "p", "p_adjusted", *EQUALITY_COLUMNS),
+                *("per_ceiling", "interaction", "p_interaction"),
                 *("depth_difference", "depth_se", "depth_low", "depth_high", "p_depth", "depth_reason", "n_layers"),
                 "simulated",
             ),
@@ -113,7 +82,7 @@ LAYER_TESTS = Measure(
             "layer fits beyond permuted identities.",
             columns=(
                 *(*NETWORK, "region_1", "subject_1", "region_2", "subject_2"),
-                *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "p_interaction"),
+                *("slope_difference", "ci_low", "ci_high", "p", "p_adjusted", "conclusion", "p_interaction"),
                 *("depth_difference", "depth_low", "depth_high", "p_depth", "depth_reason"),
             ),
         ),

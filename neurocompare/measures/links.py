@@ -15,23 +15,30 @@ from neurocompare.comparison.links import (
     LINK_COLUMNS,
     LINKS,
     LinkInputs,
-    compare_links,
+    link_results,
+    link_rows,
     links_best,
 )
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison, without_repeats
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.resampling import without_subjects
 from neurocompare.measures.settings import MemberOf, Section
-from neurocompare.reporting.tables import Table
+from neurocompare.reporting.tables import Column, Table
 from neurocompare.representations.rdms import NETWORK, rdm_table
 
 __all__ = ["LINKS_MEASURE", "Links"]
 
 OF_RDMS = tuple(name for name, link in LINKS.items() if name != "matching")
 """Links that need no more than the RDMs of layers, which all networks have in bounded memory."""
+SIMILARITY_DIFFERENCE = {
+    "difference": Column("difference", "similarity of the first layer minus that of the second"),
+    "layer_1": Column("layer_1", "layer whose similarity is the minuend"),
+    "layer_2": Column("layer_2", "layer whose similarity is subtracted"),
+}
 
 
 class Links(Section):
@@ -63,10 +70,12 @@ def measure(
     # RDMs that the user brought have no distances.
     n_own = len(rdm_table(distance_rdms))
     inputs = LinkInputs(distances=distance_rdms, rdms=layer_rdms.subset("index", np.arange(n_own)))
-    table, missing = compare_links(
+    results, missing = link_results(
         inputs, recording, settings.links, resample=resample, normalize=normalize, rng=step_rng(seed, "links")
     )
-    tables = {"links": table, "links_best": links_best(table)}
+    table = link_rows(results)
+    pairs = [layer_pairs(result, comparison.equal_within).assign(link=name) for name, result in results]
+    tables = {"links": table, "links_best": links_best(table), "link_pairs": pd.concat(pairs, ignore_index=True)}
     return Measured({name: found.assign(simulated=simulated) for name, found in tables.items()}, (*notes, *missing))
 
 
@@ -96,6 +105,11 @@ LINKS_MEASURE = Measure(
             "links_best",
             "The layer of one network that one link finds most similar to one patch.",
             columns(*LINK_BEST_COLUMNS, "simulated"),
+        ),
+        Table(
+            "link_pairs",
+            "Difference of the similarities of two layers of one network and one patch by one link.",
+            columns("link", *(SIMILARITY_DIFFERENCE.get(name, name) for name in LAYER_PAIR_COLUMNS), "simulated"),
         ),
     ),
     shown=(

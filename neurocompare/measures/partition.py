@@ -80,6 +80,7 @@ def measure(
             recording,
             sets,
             resample=resample,
+            margin=comparison.equal_within,
             rng=step_rng(seed, f"partition of responses {name_of}"),
         )
         parts = [of_responses]
@@ -94,6 +95,7 @@ def measure(
                     sets,
                     recording=recording if "neuron" in factors else None,
                     resample=factors,
+                    margin=comparison.equal_within,
                     rng=step_rng(seed, f"partition of RDMs {name_of}"),
                 )
             )
@@ -165,7 +167,7 @@ PARTITION = Measure(
             "(total), of each alone, of each beyond the others (unique), and what several explain alike (shared).",
             columns=(
                 *(*NETWORK, "region", "partitioned", "kind", "part", "explained", "ci_low", "ci_high"),
-                "non_negative",
+                *("non_negative", "conclusion"),
             ),
             rows=lambda tables: by_patch(tables["partition"]),
         ),

@@ -49,7 +49,8 @@ def measure(
         rng=step_rng(seed, "reflection parts"),
         **comparison.inference(),
     )
-    return Measured({"components": shapley_of_fits(result).assign(simulated=simulated)}, (INTERVAL_NOTE,))
+    components = shapley_of_fits(result, margin=comparison.equal_within)
+    return Measured({"components": components.assign(simulated=simulated)}, (INTERVAL_NOTE,))
 
 
 def draw_components(components: pd.DataFrame) -> Figure:
@@ -103,7 +104,7 @@ REFLECTION = Measure(
         Table(
             "components",
             "What one reflection component of a layer adds to its fit to one patch.",
-            columns(*REFLECTION_COLUMNS[:-1], P, "simulated"),
+            columns(*(P if name == "p" else name for name in REFLECTION_COLUMNS), "simulated"),
         ),
     ),
     figures=(
@@ -119,7 +120,7 @@ REFLECTION = Measure(
             "components",
             "Share of every fit that each part adds, and their difference (invariant minus sensitive); p is two-sided "
             "against 0 and not corrected.",
-            columns=(*NETWORK, "layer", "region", "component", "shapley", "ci_low", "ci_high", P),
+            columns=(*NETWORK, "layer", "region", "component", "shapley", "ci_low", "ci_high", P, "conclusion"),
             rows=lambda tables: by_patch(tables["components"]),
         ),
     ),

@@ -20,6 +20,7 @@ from neurocompare.comparison.regime_contrasts import (
     contrast_regimes,
 )
 from neurocompare.measures.columns import LAYER, columns
+from neurocompare.measures.comparison import Comparison, equality_methods
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, ReportTable
 from neurocompare.measures.fits import COMPONENTS
 from neurocompare.measures.patch_names import patch_names
@@ -65,13 +66,14 @@ def measure(
     *,
     settings: RegimeContrasts,
     viewpoint: pd.DataFrame,
+    comparison: Comparison,
     seed: int,
     fits: pd.DataFrame | None = None,
     equivariance: pd.DataFrame | None = None,
 ) -> Measured:
     """Contrasts of the study's regimes in every measured quantity, and notes on them."""
     pairs = None if settings.pairs is None else [(first, second) for first, second in settings.pairs]
-    plan = ContrastPlan(method=settings.method, correction=settings.correction)
+    plan = ContrastPlan(method=settings.method, correction=settings.correction, margin=comparison.equal_within)
     found, notes = [], []
     for quantity, value, table in _quantities(viewpoint, fits, equivariance):
         if pairs is not None:
@@ -179,7 +181,7 @@ def _panels(contrasts: pd.DataFrame) -> list[str]:
     ]
 
 
-def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> list[str]:
+def _methods(tables: Mapping[str, pd.DataFrame], study: Mapping[str, Any]) -> list[str]:
     """Methods sentence on how regimes were contrasted."""
     contrasts = tables["regime_contrasts"]
     methods = [str(method) for method in contrasts["method"].dropna().unique()]
@@ -191,7 +193,7 @@ def _methods(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) -> l
         text += "; effect sizes are Hedges' g (Hedges 1981)"
     if contrasts["p_permutation"].notna().any():
         text += "; permutation p values exchange the regimes of seeds (Ernst 2004, Stat Sci 19:676)"
-    return [text + "."]
+    return [text + ".", *equality_methods(study)]
 
 
 REGIME_CONTRASTS = Measure(
@@ -230,7 +232,7 @@ REGIME_CONTRASTS = Measure(
             "that may lie above 0.05.",
             columns=(
                 *("measure", "model", "region", "category", "layer", "first", OTHER, DIFFERENCE, "ci_low", "ci_high"),
-                *("effect_size", "p", "p_adjusted", "p_permutation", "n_first", "n_second", TEST),
+                *("effect_size", "p", "p_adjusted", "p_permutation", "conclusion", "n_first", "n_second", TEST),
             ),
         ),
         ReportTable(

@@ -190,7 +190,7 @@ def write_page(page: Page, folder: Path) -> Path:
 def _rows(table: PageTable) -> dict[str, list]:
     """Headers and cells of the non-empty columns; each cell as text and as full-precision number."""
     there = table.rows
-    kept = [column for column in table.columns if column.name in there and there[column.name].notna().any()]
+    kept = [column for column in table.columns if column.name in there and _says_something(there[column.name])]
     names = [column.name for column in kept]
     cells = [
         [(_cell(name, value), _number(value)) for name, value in zip(names, row, strict=True)]
@@ -198,6 +198,10 @@ def _rows(table: PageTable) -> dict[str, list]:
     ]
     headers = [(column.shown, column.name, pd.api.types.is_numeric_dtype(there[column.name])) for column in kept]
     return {"headers": headers, "rows": cells}
+
+
+def _says_something(values: pd.Series) -> bool:
+    return bool((values.notna() & (values.astype(object) != "")).any())
 
 
 def _number(value: Cell) -> str:

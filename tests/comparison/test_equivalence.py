@@ -5,13 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from statsmodels.stats.weightstats import DescrStatsW
+from scipy import stats
+from statsmodels.stats.weightstats import DescrStatsW, ttost_ind, ttost_paired
 
 from neural_data.errors import InputError
 from neural_data.recordings import make_recording
-from neurocompare.comparison.equivalence import ANIMAL_COLUMNS, compare_with_animals
-from neurocompare.comparison.equivalence_tests import conclusions, p_equal
+from neurocompare.comparison.equivalence import (
+    ANIMAL_COLUMNS,
+    CEILING_EQUALITY_COLUMNS,
+    compare_with_animals,
+    compare_with_ceilings,
+)
+from neurocompare.comparison.equivalence_tests import conclusions, p_equal, with_equality
 from neurocompare.comparison.inference import infer_fits
+from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from tests.comparison.test_layer_tests import network, recorded, views_of
 
@@ -37,6 +45,39 @@ def test_conclusions_name_the_margin():
     assert np.isnan(p_equal(np.zeros(1), np.zeros(1), 5, 0.1)).all()
 
 
+def differences(**changed):
+    return pd.DataFrame({"difference": [0.01, 0.2, 0.0], "se": 0.01, "df": 30, "p": [0.3, 1e-9, 0.99]} | changed)
+
+
+def test_a_table_says_what_is_equal_and_without_a_margin_nothing():
+    table = with_equality(differences(), 0.05, correction="holm")
+    assert table["conclusion"].tolist() == ["equal within 0.05", "different", "equal within 0.05"]
+    # Holm by hand: the smallest of three p times 3, the next times 2.
+    p = table["p_equal"].to_numpy()
+    assert table["p_equal_adjusted"].tolist() == pytest.approx([2 * p[0], p[1], 3 * p[2]])
+    np.testing.assert_array_equal(
+        with_equality(differences(), 0.05, correction="max")["p_equal_adjusted"], table["p_equal_adjusted"]
+    )
+    empty = with_equality(differences(), None)
+    assert empty[["margin", "p_equal", "p_equal_adjusted"]].isna().all(axis=None)
+    assert (empty["conclusion"] == "").all()
+
+
+def test_equality_at_the_margin_is_found_in_five_percent(rng):
+    """A difference that is exactly the margin is the null of the test: p is uniform there."""
+    values = rng.normal(0.5, 1.0, (20_000, 25))
+    p = p_equal(values.mean(axis=1), values.std(axis=1, ddof=1) / 5, 24, 0.5)
+    # Three standard errors of a share of 5 % of 20,000 are 0.5 %.
+    assert abs((p < 0.05).mean() - 0.05) < 0.005
+    beyond = p_equal(values.mean(axis=1) + 0.5, values.std(axis=1, ddof=1) / 5, 24, 0.5)
+    assert (beyond < 0.05).mean() < 0.001
+
+
+def test_half_a_p_at_the_margin_and_none_far_inside():
+    assert p_equal(np.array(0.05), np.array(0.01), 10, 0.05) == pytest.approx(0.5)
+    assert p_equal(np.array(0.0), np.array(1e-6), 10, 0.05) < 1e-12
+
+
 def test_pairs_of_layers_can_be_equal(rng):
     patterns = views_of(10)
     base = rng.standard_normal((30, 60)) + 2 * np.repeat(rng.standard_normal((10, 60)), 3, axis=0)
@@ -48,6 +89,56 @@ def test_pairs_of_layers_can_be_equal(rng):
     assert table.loc[("layer0", "layer1"), "conclusion"].endswith("0.05")
     assert table.loc[("layer0", "layer2"), "conclusion"] == "different"
     np.testing.assert_allclose(table["p_equal"], p_equal(table["difference"], table["se"], result.df[0], 0.05))
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_regimes_that_are_equal_within_a_margin_are_those_of_statsmodels(rng, paired):
+    natural, mirrored = rng.normal(0.30, 0.01, 6), rng.normal(0.30, 0.02, 6)
+    rows = [
+        {"regime": regime, "seed": seed, "layer": "fc1", "index": value}
+        for regime, values in (("natural", natural), ("mirror-same", mirrored))
+        for seed, value in enumerate(values)
+    ]
+    plan = ContrastPlan(paired=paired, correction="none", margin=0.05)
+    row = contrast_regimes(pd.DataFrame(rows), value="index", plan=plan, rng=rng).contrasts.iloc[0]
+    if paired:
+        expected = ttost_paired(natural, mirrored, -0.05, 0.05)[0]
+    else:
+        expected = ttost_ind(natural, mirrored, -0.05, 0.05, usevar="unequal")[0]
+    assert row["p_equal"] == pytest.approx(expected)
+    assert row["margin"] == 0.05
+    half = stats.t.ppf(0.975, row["df"]) * row["se"]
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((row["estimate"] - half, row["estimate"] + half))
+    assert row["conclusion"].endswith("0.05")
+    with pytest.raises(InputError, match="above 0"):
+        ContrastPlan(margin=0.0)
+
+
+def test_slopes_parts_and_ceilings_have_the_same_tests(rng):
+    patterns = views_of(10)
+    base = [np.repeat(rng.standard_normal((10, 60)), 3, axis=0) + rng.standard_normal((30, 60)) for _ in range(3)]
+    responses, neural = recorded(base, patterns, {"AL": 0, "AM": 2}, rng)
+    result = infer_fits(network(base, patterns), neural, recording=responses, n_draws=50, rng=rng)
+    slopes = compare_layer_profiles(result, margin=0.3).iloc[0]
+    expected = p_equal(slopes["slope_difference"], slopes["se"], slopes["df"], 0.3)
+    assert slopes["p_equal"] == pytest.approx(expected)
+    assert slopes["ci_high"] - slopes["slope_difference"] == pytest.approx(
+        stats.t.ppf(0.975, slopes["df"]) * slopes["se"]
+    )
+    ceilings = compare_with_ceilings(result, 0.2)
+    assert tuple(ceilings.columns) == CEILING_EQUALITY_COLUMNS
+    frame = result.to_frame()
+    below = frame["fit"] - frame["ceiling_upper"]
+    order = np.tile(result.df, 3)
+    expected = p_equal(below.to_numpy(), result.below_ceiling.se.ravel(), order, 0.2)
+    np.testing.assert_allclose(ceilings["p_equal_ceiling"], expected)
+    # The layer that each patch reads reaches its ceiling; a layer of other units does not.
+    said = frame.assign(said=ceilings["ceiling_conclusion"]).set_index(["layer", "region"])["said"]
+    assert said["layer2", "AL"] == "different"
+    assert said["layer0", "AL"] != "different"
+    bare = infer_fits(network(base, patterns), neural, ceilings=None, n_draws=50, n_permutations=10, rng=rng)
+    assert (compare_with_ceilings(bare, 0.2)["ceiling_conclusion"] == "undecided").all()
+    assert (compare_with_ceilings(bare, None)["ceiling_conclusion"] == "").all()
 
 
 @pytest.fixture(scope="module")

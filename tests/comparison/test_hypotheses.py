@@ -176,6 +176,32 @@ def test_equivalence_is_the_larger_of_two_one_sided_tests(viewpoint):
     assert decided(changed(claim, margin=0.001), viewpoint)["verdict"] == "undecided"
 
 
+def test_equal_regimes_of_different_seeds_are_two_one_sided_rank_sum_tests(viewpoint):
+    claim = changed(
+        JUMP,
+        where={"category": "flower", "layer": "fc1"},
+        selections=({"regime": "natural"}, {"regime": "untrained"}),
+        test="rank-sum",
+        direction="equivalent",
+        margin=0.15,
+    )
+    rows = viewpoint[(viewpoint["category"] == "flower") & (viewpoint["layer"] == "fc1")]
+    first, second = (
+        rows[rows["regime"] == regime].groupby("identity")["index"].mean().to_numpy()
+        for regime in ("natural", "untrained")
+    )
+    oracle = max(
+        stats.mannwhitneyu(first + 0.15, second, alternative="greater").pvalue,
+        stats.mannwhitneyu(first - 0.15, second, alternative="less").pvalue,
+    )
+    row = decided(claim, viewpoint)
+    assert row["p"] == pytest.approx(oracle)
+    assert row["verdict"] == "supported"
+    assert decided(changed(claim, margin=0.001), viewpoint)["verdict"] == "undecided"
+    faces = changed(claim, where={"category": "face", "layer": "fc1"})
+    assert decided(faces, viewpoint)["verdict"] == "opposite"
+
+
 def test_each_category_and_layer_is_corrected_by_the_false_discovery_rate(viewpoint):
     trained = changed(
         JUMP,
@@ -277,7 +303,7 @@ def test_hypotheses_are_read_from_the_tables_of_a_study_file():
             'comes from draws.*use test = "interval", low = "depth_low"',
         ),
         ({"test": "tabulated", "selections": [{}], "se": "depth_se"}, "'depth_se' comes from draws"),
-        ({"direction": "equivalent", "margin": 0.1, "test": "rank-sum"}, "'equivalent' needs a margin and one of"),
+        ({"direction": "equivalent", "margin": 0.1, "test": "correlation"}, "'equivalent' needs a margin and one of"),
         ({"unit": []}, "needs unit"),
         ({"margin": -1}, "margin\n.*greater than 0"),
         ({"alpha": 0.7}, "alpha\n.*less than 0.5"),

@@ -200,7 +200,7 @@ def test_regimes_are_drawn_where_one_model_has_several():
 
 def test_methods_say_what_was_run():
     def methods(key, table):
-        return MEASURES[key].methods({key: table}, {})
+        return MEASURES[key].methods({key: table}, {"comparison": {"equal_within": None}})
 
     (trained,) = methods("training", training_table())
     assert "4 networks were trained for 3 epochs, on 2 random starts a regime" in trained

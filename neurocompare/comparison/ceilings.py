@@ -22,7 +22,7 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.controls import cells_of_pairs
 from neurocompare.comparison.fits import fits_of_rows
 from neurocompare.comparison.methods import METHODS, find_method
-from neurocompare.comparison.reliability import neuron_reliability, spearman_brown
+from neurocompare.comparison.reliability import Reliability, neuron_reliability, spearman_brown
 from neurocompare.representations.dissimilarities import Population, find_dissimilarity
 from neurocompare.representations.neural_rdms import (
     EVERY_REGION,
@@ -154,7 +154,7 @@ def neuron_ceilings(
     cells = cells_of_pairs(control, patterns)
     rows = []
     for group in groups:
-        lower, low, high, se = (np.nan,) * 4
+        found = Reliability(np.nan, np.nan, 0)
         if group.responses.shape[1] >= FEWEST_NEURONS:
             found = neuron_reliability(
                 group,
@@ -166,18 +166,10 @@ def neuron_ceilings(
                 with_se=METHODS[method].rowwise is not None,
                 rng=rng,
             )
-            lower, (low, high) = found.value, found.interval(confidence)
-            se = found.value_se
         rows.append(
             _about(group)
+            | ceiling_of(found, confidence)
             | {
-                "ceiling_lower": lower,
-                "ceiling_lower_se": se,
-                "ceiling_lower_low": low,
-                "ceiling_lower_high": high,
-                "ceiling_upper": root(lower),
-                "ceiling_upper_low": root(max(low, 0.0)),
-                "ceiling_upper_high": root(high),
                 "method": method,
                 "dissimilarity": dissimilarity,
                 "n_splits": n_splits,
@@ -185,6 +177,28 @@ def neuron_ceilings(
             }
         )
     return pd.DataFrame(rows)
+
+
+def ceiling_of(found: Reliability, confidence: float = 0.95) -> dict[str, float]:
+    """Columns of :func:`neuron_ceilings` that come from a reliability: ``ceiling_lower, ceiling_lower_se`` and on.
+
+    Parameters
+    ----------
+    found : Reliability
+        Of one population.
+    confidence : float
+        Nominal coverage of the intervals.
+    """
+    low, high = found.interval(confidence)
+    return {
+        "ceiling_lower": found.value,
+        "ceiling_lower_se": found.value_se,
+        "ceiling_lower_low": low,
+        "ceiling_lower_high": high,
+        "ceiling_upper": root(found.value),
+        "ceiling_upper_low": root(max(low, 0.0)),
+        "ceiling_upper_high": root(high),
+    }
 
 
 def root(reliability: float) -> float:

@@ -42,6 +42,7 @@ from neurocompare.comparison.ridge import (
     predict_without,
     weighted_scores,
 )
+from neurocompare.comparison.time_sampling import STIMULI, seed_of, source_of
 from neurocompare.representations.kernels import kernels_of_rdms, scaled_kernels
 from neurocompare.representations.rdms import LAYER, pattern_table, rdm_table
 
@@ -202,6 +203,7 @@ def encode_patches(
     *,
     joint: Mapping[str, Sequence[int] | np.ndarray] | None = None,
     samples: Sequence[int] | None = None,
+    seed: int | None = None,
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> EncodingResult:
@@ -218,8 +220,10 @@ def encode_patches(
     sizes : (int, int)
         Draws and permutations.
     samples : sequence of int or None
-        Sample of neurons that each patch is of: patches of one sample (time bins) leave out and draw the same neurons.
-        None: each is a sample of its own.
+        Sample of neurons that each patch is of, numbered from 0: patches of one sample (time bins) leave out and draw
+        the same neurons. None: each is a sample of its own.
+    seed : int or None
+        Of what is left out and drawn, see ``time_sampling``, for patches with ``samples``; None takes it from ``rng``.
     """
     patterns = pattern_table(model_rdms)
     n_draws, n_permutations = sizes
@@ -228,14 +232,16 @@ def encode_patches(
     across = settings.across or usual_question(model_rdms)
     kernels = scaled_kernels(kernels_of_rdms(model_rdms, what="model RDMs"))
     models, bands = _models_and_bands(rdm_table(model_rdms), joint or {})
-    design = design_of(settings, across, patterns.reset_index(), factors, (n_draws, n_permutations), rng)
+    units = None if seed is None else source_of(seed, STIMULI)
+    sizes = (n_draws, n_permutations)
+    design = design_of(settings, across, patterns.reset_index(), factors, sizes, rng, units=units)
     root = find_score(settings.score).root
     if samples is None:
         populations = [neurons_of(patch, design, n_draws, root, rng) for patch in patches]
     else:
-        seeds = {sample: int(rng.integers(2**63)) for sample in dict.fromkeys(samples)}
+        shared = seed_of(rng) if seed is None else seed
         populations = [
-            neurons_of(patch, design, n_draws, root, np.random.default_rng(seeds[sample]))
+            neurons_of(patch, design, n_draws, root, source_of(shared, sample + 1))
             for patch, sample in zip(patches, samples, strict=True)
         ]
     mixtures = [_mixtures(len(of_model), settings.n_mixtures, rng) for of_model in bands]

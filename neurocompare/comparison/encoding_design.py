@@ -183,6 +183,8 @@ def design_of(
     factors: tuple[str, ...],
     sizes: tuple[int, int],
     rng: np.random.Generator,
+    *,
+    units: np.random.Generator | None = None,
 ) -> Design:
     """What is held out, left out, drawn and permuted.
 
@@ -200,6 +202,8 @@ def design_of(
         Draws, and permutations of identities; 0 permutations leave them out.
     rng : numpy.random.Generator
         Source of folds, parts, draws and permutations.
+    units : numpy.random.Generator or None
+        Source of parts and draws instead.
 
     Raises
     ------
@@ -224,9 +228,10 @@ def design_of(
         n_levels = int(codes.max()) + 1
         if n_levels < factor.fewest:
             raise InputError(f"resampling {factor.plural} needs at least {factor.fewest} of them; there are {n_levels}")
-        kept, shares = leave_out(n_levels, factor.parts(n_levels), rng=rng)
+        source = rng if units is None else units
+        kept, shares = leave_out(n_levels, factor.parts(n_levels), rng=source)
         left_out, operator = kept[:, codes] == 0, jackknife_operator(shares)
-        counts, redrawn[name] = draw_stimuli(factor, codes, n_draws, rng=rng)
+        counts, redrawn[name] = draw_stimuli(factor, codes, n_draws, rng=source)
     orders: np.ndarray | str = "identities were not permuted"
     try:
         if n_permutations:

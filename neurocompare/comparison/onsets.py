@@ -9,6 +9,7 @@ data set none. Differences of onsets get theirs from the two intervals (:class:`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "OnsetPair",
     "crossing_interval",
     "excess_weights",
+    "joined_crossings",
     "rise_times",
 ]
 
@@ -205,6 +207,26 @@ class Crossings:
         np.put_along_axis(weights, before[..., None], (1 - share)[..., None], axis=-1)
         np.put_along_axis(weights, before[..., None] + 1, share[..., None], axis=-1)
         return np.where(known, (curves * weights).sum(axis=-1), 0.0)
+
+
+def joined_crossings(several: Sequence[Crossings]) -> Crossings:
+    """The curves of several analyses of the same patches and bins, one after another.
+
+    Parameters
+    ----------
+    several : sequence of Crossings
+        With the same parts left out.
+    """
+    first = several[0]
+    return Crossings(
+        onsets=np.concatenate([one.onsets for one in several]),
+        times_ms=first.times_ms,
+        excess=np.concatenate([one.excess for one in several]),
+        se=np.concatenate([one.se for one in several]),
+        df=first.df,
+        peaks=np.concatenate([one.peaks for one in several]),
+        deviations={key: np.concatenate([one.deviations[key] for one in several], axis=1) for key in first.deviations},
+    )
 
 
 @dataclass(frozen=True)

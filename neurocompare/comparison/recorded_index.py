@@ -32,7 +32,7 @@ from neurocompare.representations.neural_rdms import EVERY_REGION, PopulationReq
 from neurocompare.representations.rdms import view_order, zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
 
-__all__ = ["corrected_indices", "mean_of_defined"]
+__all__ = ["corrected_indices", "corrected_without", "mean_of_defined"]
 
 
 @dataclass(frozen=True)
@@ -157,6 +157,27 @@ def corrected_indices(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def corrected_without(views: np.ndarray, orders: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Corrected index of one population on some of the exemplars.
+
+    Parameters
+    ----------
+    views : array of shape (n_exemplars, n_views, n_neurons)
+        Responses, z-scored over all stimuli; views in order of azimuth.
+    orders : integer array of shape (n_splits, n_used)
+        Positions of neurons; the first and the second part of an order are the halves.
+    kept : integer array of shape (n_sets, n_exemplars)
+        0 for the exemplars that are left out of a set.
+
+    Returns
+    -------
+    array of shape (n_sets,)
+        NaN where the halves share nothing.
+    """
+    whole = _estimate(views, orders)
+    return np.array([whole.corrected(chosen) for chosen in np.asarray(kept) > 0])
 
 
 def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:

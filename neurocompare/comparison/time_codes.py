@@ -23,16 +23,9 @@ from neurocompare.comparison.controls import view_codes
 from neurocompare.comparison.drawn_pairs import Pairs
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES
 from neurocompare.comparison.fit_result import FitResult
-from neurocompare.comparison.resampling import (
-    FACTORS,
-    check_factors,
-    cluster_codes,
-    draw_counts,
-    factors_along,
-    jackknife_operator,
-    leave_out,
-)
+from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
 from neurocompare.comparison.time_courses import ALPHA, NOT_PERMUTED, LeftOut, TimeCourses, time_courses
+from neurocompare.comparison.time_sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.comparison.time_tests import maximum_tests
 from neurocompare.representations.rdms import check_normalization
 
@@ -140,27 +133,30 @@ class _Labelled:
 
 @dataclass(frozen=True)
 class _Patch:
-    """Scaled responses (n_bins, n_stimuli, n_neurons) of one patch, and what is left out of its neurons."""
+    """Scaled responses (n_bins, n_stimuli, n_neurons) of one patch, and what is left out and drawn of its neurons."""
 
     region: str
     subject: str
     responses: np.ndarray
     kept: np.ndarray
     operators: list[np.ndarray]
+    drawn: np.ndarray
     n_constant: int
 
 
 @dataclass(frozen=True)
 class _Experiment:
-    """What all codes and patches share: pairs, what is left out, and the labels."""
+    """What all codes and patches share: pairs, what is left out and drawn (stimuli), and the labels."""
 
     pairs: Pairs
     weights: np.ndarray
     operator: np.ndarray | None
+    drawn: np.ndarray | None
     codes: list[_Labelled]
     factors: tuple[str, ...]
-    units: np.ndarray | None
     n_units: int
+    n_draws: int
+    seed: int
 
 
 def infer_codes(
@@ -228,10 +224,9 @@ def infer_codes(
     for number, name in ((n_draws, "n_draws"), (n_permutations, "n_permutations")):
         whole_number(number, name, fewest=0)
     table = _labels_of(recording, stimuli)
-    experiment = _experiment(table, _named(codes), identity, resample, rng)
-    patches = _patches(recording, list(table.index), experiment.factors, normalize, by_subject, rng)
-    of_units = None if experiment.units is None else draw_counts(experiment.n_units, n_draws, rng=rng, fewest=2)[0]
-    left_out = [_left_out(patch, experiment, of_units, n_draws, rng) for patch in patches]
+    experiment = _experiment(table, _named(codes), identity, resample, n_draws, seed_of(rng))
+    patches = _patches(recording, list(table.index), experiment, normalize, by_subject)
+    left_out = [_left_out(patch, experiment) for patch in patches]
     null: np.ndarray | str = NOT_PERMUTED
     if n_permutations:
         null = np.stack([_null(patches, one, experiment, n_permutations, rng) for one in experiment.codes], axis=1)
@@ -244,7 +239,14 @@ def infer_codes(
     result = _result(models, patches, experiment, table, identity, null, confidence)
     rows = pd.DataFrame([{"region": patch.region, "subject": patch.subject} for patch in patches])
     return time_courses(
-        result, rows, time_bins_of(recording), left_out, experiment.operator, naming=CODE_NAMING, notes=_notes(patches)
+        result,
+        rows,
+        time_bins_of(recording),
+        left_out,
+        experiment.operator,
+        naming=CODE_NAMING,
+        seed=experiment.seed,
+        notes=_notes(patches),
     )
 
 
@@ -290,13 +292,13 @@ def generalise_over_time(
     check_normalization(normalize)
     whole_number(n_permutations, "n_permutations")
     table = _labels_of(recording, stimuli)
-    experiment = _experiment(table, _named([code]), identity, resample, rng)
+    experiment = _experiment(table, _named([code]), identity, resample, 0, seed_of(rng))
     one = experiment.codes[0]
     times = time_bins_of(recording).mean(axis=1)
     first, second = np.indices((len(times), len(times)))
     frames = []
     ends = experiment.pairs.ends
-    patches = _patches(recording, list(table.index), experiment.factors, normalize, by_subject, rng)
+    patches = _patches(recording, list(table.index), experiment, normalize, by_subject)
     orders = one.permuted(n_permutations, rng)
     for patch in patches:
         weights = one.contrast(experiment.weights, one.levels[None], ends)
@@ -390,7 +392,12 @@ def _column(table: pd.DataFrame, name: str, what: str) -> np.ndarray:
 
 
 def _experiment(
-    table: pd.DataFrame, codes: list[Code], identity: str, resample: str | Sequence[str], rng: np.random.Generator
+    table: pd.DataFrame,
+    codes: list[Code],
+    identity: str,
+    resample: str | Sequence[str],
+    n_draws: int,
+    seed: int,
 ) -> _Experiment:
     factors = check_factors(resample)
     if set(factors) - set(RESAMPLED):
@@ -408,18 +415,15 @@ def _experiment(
                 raise InputError(f"the code {code.name!r} needs at least two different values of {what!r}; all are one")
         labelled.append(of_code)
     n_stimuli = len(table)
-    units, operator, n_units = None, None, 0
+    units, operator, drawn, n_units = None, None, None, 0
     counts = np.ones((1, n_stimuli), dtype=int)
     if factors_along("stimuli", factors):
         units = _column(table, identity, "resampling identities")
         n_units = int(units.max()) + 1
-        factor = FACTORS["identity"]
-        if n_units < factor.fewest:
-            raise InputError(f"resampling identities needs at least {factor.fewest} of them; there are {n_units}")
-        kept, shares = leave_out(n_units, factor.parts(n_units), rng=rng)
-        counts, operator = np.concatenate([kept[:, units], counts]), jackknife_operator(shares)
+        sampled = sample("identity", n_units, n_draws, rng=source_of(seed, STIMULI))
+        counts, operator, drawn = sampled.kept[:, units], sampled.operator, sampled.drawn[:, units]
     pairs = Pairs(n_stimuli, np.arange(n_stimuli * (n_stimuli - 1) // 2), units)
-    experiment = _Experiment(pairs, pairs.weights(counts), operator, labelled, factors, units, n_units)
+    experiment = _Experiment(pairs, pairs.weights(counts), operator, drawn, labelled, factors, n_units, n_draws, seed)
     for one in labelled:
         weights = one.contrast(experiment.weights, one.levels[None], pairs.ends)
         if np.isnan(weights).any():
@@ -435,29 +439,27 @@ def _experiment(
 def _patches(
     recording: xr.DataArray,
     ids: list[str],
-    factors: tuple[str, ...],
+    experiment: _Experiment,
     normalize: str | None,
     by_subject: bool,
-    rng: np.random.Generator,
 ) -> list[_Patch]:
-    found = []
+    found: list[_Patch] = []
     for region in regions_of(recording):
         of_region = select_region(recording, region)
         subjects = dict.fromkeys(of_region["subject"].values.tolist()) if by_subject else [""]
         for subject in subjects:
             neurons = of_region if not by_subject else select_region(recording, region, subject=subject or None)
-            found.append(_patch(neurons, ids, region, subject, factors, normalize, rng))
+            found.append(_patch(neurons, ids, (region, subject), normalize, experiment, len(found) + 1))
     return found
 
 
 def _patch(
     neurons: xr.DataArray,
     ids: list[str],
-    region: str,
-    subject: str,
-    factors: tuple[str, ...],
+    name: tuple[str, str],
     normalize: str | None,
-    rng: np.random.Generator,
+    experiment: _Experiment,
+    place: int,
 ) -> _Patch:
     means = binned_means(neurons, ids).values
     spread = means.reshape(-1, means.shape[2]).std(axis=0)
@@ -465,7 +467,7 @@ def _patch(
     fewest = FACTORS["neuron"].fewest
     if varies.sum() < fewest:
         raise InputError(
-            f"{region} {subject}".strip() + f" has {int(varies.sum())} neuron(s) whose responses vary; codes over time "
+            " ".join(name).strip() + f" has {int(varies.sum())} neuron(s) whose responses vary; codes over time "
             f"need at least {fewest}"
         )
     means = means[:, :, varies]
@@ -473,32 +475,29 @@ def _patch(
     if normalize == "zscore":
         means = means / spread[varies]
     n_neurons = means.shape[2]
-    kept, operators = np.ones((1, n_neurons)), []
-    if factors_along("neurons", factors):
-        left, shares = leave_out(n_neurons, FACTORS["neuron"].parts(n_neurons), rng=rng)
-        kept, operators = np.concatenate([left, kept]), [jackknife_operator(shares)]
-    return _Patch(region, subject, means, kept, operators, int((~varies).sum()))
+    kept, operators, drawn = np.ones((1, n_neurons)), [], np.ones((experiment.n_draws, n_neurons))
+    for factor in factors_along("neurons", experiment.factors):
+        sampled = sample(factor, n_neurons, experiment.n_draws, rng=source_of(experiment.seed, place))
+        kept, operators, drawn = sampled.kept, [sampled.operator], sampled.drawn
+    return _Patch(*name, means, kept, operators, drawn, int((~varies).sum()))
 
 
-def _left_out(
-    patch: _Patch, experiment: _Experiment, of_units: np.ndarray | None, n_draws: int, rng: np.random.Generator
-) -> LeftOut:
-    """Strengths of all codes with parts left out, and on draws of units (n_draws, n_units) and of neurons."""
+def _left_out(patch: _Patch, experiment: _Experiment) -> LeftOut:
+    """Strengths of all codes with parts left out, and on draws."""
     of_neurons = _of_neurons(patch, experiment, experiment.weights)
     values = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
     drawn: dict[tuple[str, ...], np.ndarray] = {}
-    if not n_draws:
+    if not experiment.n_draws:
         return LeftOut(values, patch.operators)
     along, sampled = (factors_along(axis, experiment.factors) for axis in ("stimuli", "neurons"))
-    neurons = np.ones((n_draws, patch.responses.shape[2]))
+    n_neurons = patch.drawn.shape[1]
     if sampled:
-        neurons = draw_counts(neurons.shape[1], n_draws, rng=rng, fewest=FACTORS["neuron"].fewest_distinct)[0]
-        drawn[sampled] = np.einsum("rtk,dk->drt", of_neurons[-1], neurons) / neurons.shape[1]
-    if of_units is not None and experiment.units is not None:
-        on_draws = _of_neurons(patch, experiment, experiment.pairs.weights(of_units[:, experiment.units]))
+        drawn[sampled] = np.einsum("rtk,dk->drt", of_neurons[-1], patch.drawn) / n_neurons
+    if experiment.drawn is not None:
+        on_draws = _of_neurons(patch, experiment, experiment.pairs.weights(experiment.drawn))
         drawn[along] = on_draws.mean(axis=3)
         if sampled:
-            drawn[*along, *sampled] = np.einsum("drtk,dk->drt", on_draws, neurons) / neurons.shape[1]
+            drawn[*along, *sampled] = np.einsum("drtk,dk->drt", on_draws, patch.drawn) / n_neurons
     return LeftOut(values, patch.operators, drawn)
 
 

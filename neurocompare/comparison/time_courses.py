@@ -7,20 +7,29 @@ Takes statistics with parts of identities and neurons left out, the same parts i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from neural_data.errors import InputError
 from neurocompare.comparison.fit_result import FitResult, networks_of
-from neurocompare.comparison.onsets import FRACTION, Crossings, OnsetPair, excess_weights, rise_times
+from neurocompare.comparison.onsets import FRACTION, Crossings, OnsetPair, excess_weights, joined_crossings, rise_times
 from neurocompare.comparison.refitting import bootstrap_deviations, crossed_deviations
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
 from neurocompare.representations.rdms import LAYER
 
-__all__ = ["ONSET_COLUMNS", "ONSET_PAIR_COLUMNS", "TIME_COLUMNS", "LeftOut", "TimeCourses", "time_courses"]
+__all__ = [
+    "ONSET_COLUMNS",
+    "ONSET_PAIR_COLUMNS",
+    "TIME_COLUMNS",
+    "LeftOut",
+    "TimeCourses",
+    "compare_onsets",
+    "time_courses",
+]
 
 TIME_COLUMNS = (
     *("region", "subject", "time_start_ms", "time_end_ms", "value", "se", "ci_low", "ci_high"),
@@ -95,6 +104,11 @@ class TimeCourses:
         Columns of ``result.models`` that name the rows.
     notes : tuple of str
         What a reader of the courses must know, in sentences.
+    seed : int or None
+        Of what is left out and drawn, from ``time_sampling.seed_of``; None if it is not known.
+    level : float
+        Value of a curve where there is nothing; onsets are at a share of the way from here to the peak. Curves without
+        permutations are tested against it if it is not 0.
     """
 
     result: FitResult
@@ -104,6 +118,8 @@ class TimeCourses:
     operator: np.ndarray | None
     naming: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    seed: int | None = None
+    level: float = 0.0
 
     @property
     def times_ms(self) -> np.ndarray:
@@ -124,11 +140,16 @@ class TimeCourses:
         """P values, each (n_rows, n_patches, n_bins): ``p_permutation, p_max, p_cluster``; NaN without permutations.
 
         ``p_permutation`` is of one bin by itself. ``p_max`` and ``p_cluster`` hold over all bins and layers of one
-        patch; codes are tested one by one. See ``time_tests`` for what clusters do not say.
+        patch; codes are tested one by one. See ``time_tests`` for what clusters do not say. Curves with a ``level``
+        other than 0 and no permutations have a t test against it, Bonferroni-corrected over bins, as ``p_max``.
         """
         null, values = self._null(), self.values
         found = {name: np.full(values.shape, np.nan) for name in ("p_permutation", "p_max", "p_cluster")}
         if null is None:
+            if self.level:
+                above = (self.result.estimates - self.level) / self.result.se
+                p = stats.t.sf(above, self.result.df).reshape(values.shape)
+                found["p_max"] = np.minimum(p * values.shape[2], 1.0)
             return found
         found["p_permutation"] = self.result.p_identity.reshape(values.shape)
         for rows, joined in self._families():
@@ -178,6 +199,16 @@ class TimeCourses:
         )
         return frame[[*self.naming, *TIME_COLUMNS]]
 
+    def ceilings(self) -> pd.DataFrame:
+        """Noise ceiling of every patch in every bin: ``region, subject, time_start_ms, time_end_ms``, then ceilings.
+
+        Empty without ceilings. Columns of fits are those of ``ceilings.neuron_ceilings``, with intervals over neurons.
+        """
+        about = self.result.recordings
+        if self.result.ceilings is None:
+            return about.iloc[:0]
+        return pd.concat([about, self.result.ceilings.reset_index(drop=True)], axis=1)
+
     def onsets(self, fraction: float = FRACTION) -> pd.DataFrame:
         """When each curve rises through a share of its peak, with an interval.
 
@@ -199,7 +230,8 @@ class TimeCourses:
         its peak, from parts of identities and neurons left out; see ``onsets.crossing_interval``.
         """
         crossings = self._crossings(fraction)
-        se = self._latencies(fraction).se if self._has_draws else np.full(crossings.onsets.shape, np.nan)
+        latencies = _latencies([self], fraction)
+        se = np.full(crossings.onsets.shape, np.nan) if latencies is None else latencies.se
         quantile = crossings.quantile(self.result.confidence)
         p_max = self.tests()["p_max"]
         rows = []
@@ -211,7 +243,10 @@ class TimeCourses:
             if smallest >= ALPHA:
                 reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
             elif not np.isfinite(onset):
-                reason = "the curve is above the share of its peak from the first bin on, or its peak is not above 0"
+                reason = (
+                    "the curve is above the share of its peak from the first bin on, or its peak is not above "
+                    f"{self.level:.3g}"
+                )
             else:
                 ends = crossings.interval(row, patch, quantile[row, patch])
                 shown = (onset, se[row, patch], *ends)
@@ -237,43 +272,9 @@ class TimeCourses:
         Returns
         -------
         pandas.DataFrame
-            One row per pair of curves that both have an onset: the columns that name them, with ``_1`` and ``_2``;
-            ``region_1, subject_1, region_2, subject_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p``
-            two-sided). Identities are shared by all curves, neurons by those of one patch, and the errors with them.
-            One end of an interval is empty where an onset lacks the limit that it needs. ``se`` needs draws.
-
-        Notes
-        -----
-        The interval combines those of the two onsets, which need not be symmetric, with the correlation of the two
-        (Zou & Donner 2008, Stat Med 27:1693): that of the curves' distances from the shares of their peaks, at the
-        onsets, when identities and neurons are left out. ``p`` is one minus the confidence of the interval that ends
-        at 0.
+            As from :func:`compare_onsets`, without ``readout_1`` and ``readout_2``.
         """
-        crossings = self._crossings(fraction)
-        known = self.onsets(fraction)["onset_ms"].notna().to_numpy().reshape(crossings.onsets.shape)
-        latencies = self._latencies(fraction) if self._has_draws else None
-        of_excess = self._excess_at_onsets(crossings)
-        rows = []
-        for (a, first), (b, second) in itertools.combinations(zip(*np.nonzero(known), strict=True), 2):
-            if a != b and first != second:
-                continue
-            weights = np.zeros((1, *known.shape))
-            weights[0, a, first], weights[0, b, second] = 1.0, -1.0
-            pair = OnsetPair(
-                crossings, (a, first), (b, second), _correlation(of_excess, weights), self.result.confidence
-            )
-            se = np.nan if latencies is None else float(latencies.contrasts(weights)[1][0])
-            low, high = pair.interval()
-            rows.append(
-                {f"{name}_1": self.result.models[name].iloc[a] for name in self.naming}
-                | {f"{name}_1": self.patches[name].iloc[first] for name in ("region", "subject")}
-                | {f"{name}_2": self.result.models[name].iloc[b] for name in self.naming}
-                | {f"{name}_2": self.patches[name].iloc[second] for name in ("region", "subject")}
-                | {"difference_ms": pair.difference, "se": se, "ci_low": low, "ci_high": high}
-                | {"p": pair.p(), "fraction": fraction}
-            )
-        sides = [f"{name}_{side}" for side in (1, 2) for name in (*self.naming, "region", "subject")]
-        return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+        return compare_onsets({"": self}, fraction).drop(columns=["readout_1", "readout_2"])
 
     def _crossings(self, fraction: float) -> Crossings:
         """Curves less a share of their peaks, with errors."""
@@ -284,13 +285,13 @@ class TimeCourses:
             return np.asarray(found.reshape(curves.shape))
 
         excess = self.result.of_statistic(
-            summed(self.result.estimates),
+            summed(self.result.estimates - self.level),
             self.result.draws[:0],
             {key: summed(found) for key, found in self.result.deviations.items()},
         )
         shape = self.values.shape
         return Crossings(
-            onsets=rise_times(self.values, self.times_ms, fraction=fraction),
+            onsets=rise_times(self.values - self.level, self.times_ms, fraction=fraction),
             times_ms=self.times_ms,
             excess=excess.estimates.reshape(shape),
             se=excess.se.reshape(shape),
@@ -299,31 +300,17 @@ class TimeCourses:
             deviations=excess.deviations,
         )
 
-    def _excess_at_onsets(self, crossings: Crossings) -> FitResult:
-        """What curves are above the shares of their peaks at their onsets (0), with its deviations."""
-        deviations = {
-            key: crossings.at_onsets(found.reshape(len(found), *self.values.shape))
-            for key, found in crossings.deviations.items()
-        }
-        zero = np.zeros(crossings.onsets.shape)
-        return self._of_patches(self.result.of_statistic(zero, np.empty((0, *zero.shape)), deviations))
-
-    @property
-    def _has_draws(self) -> bool:
-        return bool(self.left_out) and all(one.drawn for one in self.left_out)
-
-    def _latencies(self, fraction: float) -> FitResult:
-        """Latencies (n_rows, n_patches) in place of the statistics, with deviations of draws."""
-        drawn = {
+    def _drawn_onsets(self, fraction: float) -> dict[tuple[str, ...], np.ndarray]:
+        """Onsets on draws (n_draws, n_rows, n_patches), by what is drawn; empty without draws."""
+        if not self.left_out or not all(one.drawn for one in self.left_out):
+            return {}
+        return {
             key: np.stack(
-                [rise_times(one.drawn[key], self.times_ms, fraction=fraction) for one in self.left_out], axis=2
+                [rise_times(one.drawn[key] - self.level, self.times_ms, fraction=fraction) for one in self.left_out],
+                axis=2,
             )
             for key in self.left_out[0].drawn
         }
-        estimates = rise_times(self.values, self.times_ms, fraction=fraction)
-        joint = drawn[max(drawn, key=len)]
-        found = self.result.of_statistic(estimates, joint, bootstrap_deviations(drawn))
-        return replace(self._of_patches(found), variance="bootstrap")
 
     def _of_patches(self, result: FitResult) -> FitResult:
         """A result with one recording per patch, of a statistic of whole curves."""
@@ -334,6 +321,128 @@ class TimeCourses:
             sizes={name: sizes[::n_bins] for name, sizes in self.result.sizes.items()},
             n_neurons=self.result.n_neurons[::n_bins],
         )
+
+
+def compare_onsets(courses: Mapping[str, TimeCourses], fraction: float = FRACTION) -> pd.DataFrame:
+    """Differences of onsets between the curves of several analyses of one recording.
+
+    Parameters
+    ----------
+    courses : mapping of str to TimeCourses
+        By the name of what the curves are (codes, fits, ...): the same patches and bins, made with generators in equal
+        states, so that the same identities and neurons are left out.
+    fraction : float
+        Share of a course's peak at which it counts as begun, between 0 and 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per pair of curves of one patch, and per pair of patches of one curve, that both have an onset:
+        ``readout`` (the name in ``courses``), the columns that name the curves, ``region`` and ``subject``, with ``_1``
+        and ``_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p`` two-sided, of this pair alone).
+        Identities are shared by all curves, neurons by those of one patch, and the errors with them. One end of an
+        interval is empty where an onset lacks the limit that it needs. ``se`` needs draws, as many in both.
+
+    Raises
+    ------
+    InputError
+        If patches, bins, or what is left out differ.
+
+    Notes
+    -----
+    The interval combines those of the two onsets, which need not be symmetric, with the correlation of the two (Zou &
+    Donner 2008, Stat Med 27:1693): that of the curves' distances from the shares of their peaks, at the onsets, when
+    identities and neurons are left out. ``p`` is one minus the confidence of the interval that ends at 0.
+    """
+    several = list(courses.values())
+    _check_comparable(courses)
+    first = several[0]
+    naming = list(dict.fromkeys(name for one in several for name in one.naming))
+    labels = [
+        {"readout": readout} | {name: one.result.models[name].iloc[row] for name in one.naming}
+        for readout, one in courses.items()
+        for row in range(len(one.result.models))
+    ]
+    crossings = joined_crossings([one._crossings(fraction) for one in several])
+    known = np.concatenate(
+        [one.onsets(fraction)["onset_ms"].notna().to_numpy().reshape(one.values.shape[:2]) for one in several]
+    )
+    latencies, of_excess = _latencies(several, fraction), _excess_at_onsets(first, crossings)
+    rows = []
+    for one, other in itertools.combinations(zip(*np.nonzero(known), strict=True), 2):
+        if one[0] != other[0] and one[1] != other[1]:
+            continue
+        weights = np.zeros((1, *known.shape))
+        weights[0][one], weights[0][other] = 1.0, -1.0
+        pair = OnsetPair(crossings, one, other, _correlation(of_excess, weights), first.result.confidence)
+        low, high = pair.interval()
+        se = np.nan if latencies is None else float(latencies.contrasts(weights)[1][0])
+        rows.append(
+            {
+                f"{name}_{side}": value
+                for side, (row, patch) in enumerate((one, other), 1)
+                for name, value in (labels[row] | dict(first.patches.iloc[patch])).items()
+            }
+            | {"difference_ms": pair.difference, "se": se, "ci_low": low, "ci_high": high}
+            | {"p": pair.p(), "fraction": fraction}
+        )
+    sides = [f"{name}_{side}" for side in (1, 2) for name in ("readout", *naming, "region", "subject")]
+    return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+
+
+def _check_comparable(courses: Mapping[str, TimeCourses]) -> None:
+    (name, first), *others = courses.items()
+    for other, one in others:
+        same = (
+            one.seed == first.seed
+            and one.seed is not None
+            and np.array_equal(one.bins_ms, first.bins_ms)
+            and one.patches.equals(first.patches)
+            and one.result.factors == first.result.factors
+            and all(np.array_equal(one.result.sizes[key], sizes) for key, sizes in first.result.sizes.items())
+        )
+        if not same:
+            raise InputError(
+                f"onsets of {name} and {other} cannot be compared: they need the same patches, bins, identities and "
+                f"neurons, resampled alike (here {'+'.join(first.result.factors)} and {'+'.join(one.result.factors)}), "
+                "and generators in equal states, so that the same ones are left out"
+            )
+
+
+def _excess_at_onsets(courses: TimeCourses, crossings: Crossings) -> FitResult:
+    """What curves are above the shares of their peaks at their onsets (0), with its deviations."""
+    shape = crossings.excess.shape
+    deviations = {
+        key: crossings.at_onsets(found.reshape(len(found), *shape)) for key, found in crossings.deviations.items()
+    }
+    zero = np.zeros(shape[:2])
+    return courses._of_patches(courses.result.of_statistic(zero, np.empty((0, *zero.shape)), deviations))
+
+
+def _latencies(several: Sequence[TimeCourses], fraction: float) -> FitResult | None:
+    """Onsets (n_rows, n_patches) in place of the statistics, with deviations of draws.
+
+    NaN for courses without draws; None without any, or if the numbers of draws differ.
+    """
+    of_each = [one._drawn_onsets(fraction) for one in several]
+    shapes = {len(found) for of_one in of_each for found in of_one.values()}
+    if len(shapes) != 1:
+        return None
+    n_draws, keys = shapes.pop(), next(list(of_one) for of_one in of_each if of_one)
+    drawn = {
+        key: np.concatenate(
+            [
+                of_one.get(key, np.full((n_draws, *one.values.shape[:2]), np.nan))
+                for one, of_one in zip(several, of_each, strict=True)
+            ],
+            axis=1,
+        )
+        for key in keys
+    }
+    onsets = np.concatenate([rise_times(one.values - one.level, one.times_ms, fraction=fraction) for one in several])
+    first = several[0]
+    found = first.result.of_statistic(onsets, drawn[max(drawn, key=len)], bootstrap_deviations(drawn))
+    return replace(first._of_patches(found), variance="bootstrap")
 
 
 def _correlation(result: FitResult, weights: np.ndarray) -> float:
@@ -352,6 +461,8 @@ def time_courses(
     *,
     naming: tuple[str, ...] | None = None,
     notes: tuple[str, ...] = (),
+    seed: int | None = None,
+    level: float = 0.0,
 ) -> TimeCourses:
     """Time courses from statistics with parts left out.
 
@@ -361,7 +472,7 @@ def time_courses(
         Everything but ``estimates``, ``deviations`` and ``recordings``, which are filled in here. ``ceilings`` and
         ``identity_null`` have one recording per patch and bin, patches first; ``sizes`` and ``n_neurons`` one per
         patch.
-    patches, bins_ms, left_out, operator, notes
+    patches, bins_ms, left_out, operator, notes, seed, level
         As in :class:`TimeCourses`.
     naming : tuple of str or None
         Columns of the models that name the rows; None: those of layers.
@@ -395,5 +506,5 @@ def time_courses(
         sizes={name: np.repeat(sizes, n_bins) for name, sizes in result.sizes.items()},
         n_neurons=np.repeat(result.n_neurons, n_bins),
     )
-    named = naming or tuple(name for name in LAYER if name in result.models)
-    return TimeCourses(filled, patches, bins_ms, list(left_out), operator, named, notes)
+    named = naming if naming is not None else tuple(name for name in LAYER if name in result.models)
+    return TimeCourses(filled, patches, bins_ms, list(left_out), operator, named, notes, seed, level)

@@ -23,6 +23,7 @@ from neurocompare.comparison.encoding_design import Encoding, factors_or_usual
 from neurocompare.comparison.patch_responses import PatchResponses
 from neurocompare.comparison.time_courses import TimeCourses
 from neurocompare.comparison.time_fits import patches_of
+from neurocompare.comparison.time_sampling import seed_of
 from neurocompare.representations.neural_rdms import trials_of
 from neurocompare.representations.rdms import LAYER
 
@@ -63,14 +64,14 @@ def infer_encoding_by_time(
     TimeCourses
         Values are mean scores over the neurons of a patch; neurons that respond alike to all stimuli in a bin are left
         out of its mean. Corrected values are over what a true model is expected to reach given the trials. There are no
-        draws, and so no differences of onsets.
+        draws, and so no standard errors of onsets; these have intervals.
 
     Raises
     ------
     InputError
         If there are no time bins, or as in ``infer_encoding``.
     """
-    bins_ms = time_bins_of(recording)
+    bins_ms, seed = time_bins_of(recording), seed_of(rng)
     ids = [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
     factors = factors_or_usual(resample, model_rdms, recording)
     regions = list(patches_of(recording, ids))  # refuses missing responses and small patches
@@ -87,6 +88,7 @@ def infer_encoding_by_time(
         factors,
         (2, n_permutations),
         samples=samples,
+        seed=seed,
         confidence=confidence,
         rng=rng,
     )
@@ -97,7 +99,7 @@ def infer_encoding_by_time(
     )
     result = replace(found.pooled, recordings=recordings)
     naming = tuple(name for name in LAYER if name in result.models)
-    return TimeCourses(result, rows, bins_ms, [], None, naming, found.notes)
+    return TimeCourses(result, rows, bins_ms, [], None, naming, found.notes, seed)
 
 
 def _patch_of_bin(neurons: xr.DataArray, place: int, ids: list[str], region: str) -> PatchResponses:

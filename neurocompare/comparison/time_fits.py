@@ -18,7 +18,7 @@ from neural_data.binned import BinnedMeans, binned_means, one_bin, time_bins_of
 from neural_data.errors import InputError, whole_number
 from neural_data.recordings import regions_of, select_region
 from neural_data.rounding import is_constant
-from neurocompare.comparison.ceilings import neuron_ceilings, root
+from neurocompare.comparison.ceilings import ceiling_of, neuron_ceilings
 from neurocompare.comparison.drawn_fits import DrawnFits
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.fits import ResampledNeurons, fits_on_counts
@@ -32,14 +32,11 @@ from neurocompare.comparison.resampling import (
     FACTORS,
     check_factors,
     cluster_codes,
-    draw_counts,
-    draw_stimuli,
     factors_along,
-    jackknife_operator,
-    leave_out,
 )
 from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import NOT_PERMUTED, LeftOut, TimeCourses, time_courses
+from neurocompare.comparison.time_sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.representations.dissimilarities import Population
 from neurocompare.representations.rdms import check_normalization, pattern_table, rdm_table
 
@@ -58,6 +55,7 @@ class _Setting:
     operator: np.ndarray | None
     drawn: np.ndarray | None
     n_draws: int
+    seed: int
     n_redrawn: dict[str, int]
     dissimilarity: str
     normalize: str | None
@@ -122,16 +120,17 @@ def infer_fits_by_time(
     for number, name in ((n_draws, "n_draws"), (n_permutations, "n_permutations"), (n_splits, "n_splits")):
         whole_number(number, name, fewest=0)
     bins_ms = time_bins_of(recording)
-    setting = _setting(model_rdms, recording, (dissimilarity, normalize, method), resample, n_draws, rng)
+    setting = _setting(model_rdms, recording, (dissimilarity, normalize, method), resample, n_draws, seed_of(rng))
     ids = [str(one) for one in model_rdms.pattern_descriptors["stimulus_id"]]
     patches = patches_of(recording, ids, by_subject=by_subject)
     left_out, vectors, ceilings = [], [], []
-    for means in patches.values():
-        one, rdms = _left_out(means, setting, rng)
+    for place, means in enumerate(patches.values(), 1):
+        one, rdms = _left_out(means, setting, source_of(setting.seed, place))
         left_out.append(one)
         vectors.append(rdms)
         seed = int(rng.integers(2**63))
-        ceilings += [_ceiling(means.values[place], setting, n_splits, seed) for place in range(len(bins_ms))]
+        if n_splits:
+            ceilings += [_ceiling(one_bin_of, setting, n_splits, confidence, seed) for one_bin_of in means.values]
     n_neurons = np.array([means.values.shape[2] for means in patches.values()])
     n_units = 0 if setting.codes is None else int(setting.codes.max()) + 1
     shape = (len(setting.models), len(patches))
@@ -154,14 +153,12 @@ def infer_fits_by_time(
         n_identities=int(patterns["identity"].nunique()) if "identity" in patterns else None,
         n_neurons=n_neurons.astype(float),
         n_redrawn=setting.n_redrawn,
-        ceilings=pd.DataFrame(ceilings, columns=["ceiling_lower", "ceiling_upper", "ceiling_lower_se"])
-        if n_splits
-        else None,
+        ceilings=pd.DataFrame(ceilings) if ceilings else None,
         identity_null=_null(np.concatenate(vectors), setting, n_permutations, rng),
         confidence=confidence,
     )
     rows = pd.DataFrame(list(patches), columns=["region", "subject"])
-    return time_courses(result, rows, bins_ms, left_out, setting.operator)
+    return time_courses(result, rows, bins_ms, left_out, setting.operator, seed=setting.seed)
 
 
 def patches_of(
@@ -242,12 +239,41 @@ def index_by_time(recording: xr.DataArray, *, n_splits: int = 50, rng: np.random
     return by_bin(lambda one, own: corrected_indices(one, n_splits=n_splits, rng=own), recording, rng=rng)
 
 
-def ceilings_by_time(recording: xr.DataArray, *, n_splits: int = 50, rng: np.random.Generator) -> pd.DataFrame:
+def ceilings_by_time(
+    recording: xr.DataArray,
+    *,
+    dissimilarity: str = "correlation",
+    normalize: str | None = None,
+    method: str = "corr",
+    n_splits: int = 50,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
     """Reliability over neurons and noise ceiling of every patch in every bin, with intervals.
 
-    Columns are those of :func:`by_bin` and of ``ceilings.neuron_ceilings``.
+    Parameters
+    ----------
+    recording : xarray.DataArray
+        With time bins.
+    dissimilarity, normalize, method : str
+        As in ``ceilings.neuron_ceilings``; ceilings are valid for fits of RDMs that are made and compared alike.
+    n_splits : int
+        Random halves of the neurons.
+    rng : numpy.random.Generator
+        Source of the halves, the same in all bins.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns of :func:`by_bin` and of ``ceilings.neuron_ceilings``. Those of fits in the same bins are
+        ``TimeCourses.ceilings``.
     """
-    return by_bin(lambda one, own: neuron_ceilings(one, n_splits=n_splits, rng=own), recording, rng=rng)
+
+    def measure(one: xr.DataArray, own: np.random.Generator) -> pd.DataFrame:
+        return neuron_ceilings(
+            one, dissimilarity=dissimilarity, normalize=normalize, method=method, n_splits=n_splits, rng=own
+        )
+
+    return by_bin(measure, recording, rng=rng)
 
 
 def _setting(
@@ -256,7 +282,7 @@ def _setting(
     compared: tuple[str, str | None, str],
     resample: str | Sequence[str] | None,
     n_draws: int,
-    rng: np.random.Generator,
+    seed: int,
 ) -> _Setting:
     patterns = pattern_table(model_rdms)
     factors = check_factors(
@@ -274,14 +300,11 @@ def _setting(
                 "compute them from a StimulusSet, or resample stimuli"
             )
         codes = cluster_codes(patterns[factor.together]) if factor.together else np.arange(len(patterns))
-        n_units = int(codes.max()) + 1
-        if n_units < factor.fewest:
-            raise InputError(f"resampling {factor.plural} needs at least {factor.fewest} of them; there are {n_units}")
-        kept, shares = leave_out(n_units, factor.parts(n_units), rng=rng)
-        counts, operator = np.concatenate([kept[:, codes], counts]), jackknife_operator(shares)
-        drawn, redrawn[name] = draw_stimuli(factor, codes, n_draws, rng=rng)
+        sampled = sample(name, int(codes.max()) + 1, n_draws, rng=source_of(seed, STIMULI))
+        counts, operator, drawn = sampled.kept[:, codes], sampled.operator, sampled.drawn[:, codes]
+        redrawn[name] = sampled.n_redrawn
     models = np.asarray(model_rdms.get_vectors(), dtype=float)
-    return _Setting(models, patterns, factors, codes, counts, operator, drawn, n_draws, redrawn, *compared)
+    return _Setting(models, patterns, factors, codes, counts, operator, drawn, n_draws, seed, redrawn, *compared)
 
 
 def _scaled(responses: np.ndarray, normalize: str | None) -> tuple[np.ndarray, np.ndarray]:
@@ -300,10 +323,9 @@ def _left_out(means: BinnedMeans, setting: _Setting, rng: np.random.Generator) -
     along, sampled = (factors_along(axis, setting.factors) for axis in ("stimuli", "neurons"))
     of_neurons = None
     for name in sampled:
-        left, shares = leave_out(n_neurons, FACTORS[name].parts(n_neurons), rng=rng)
-        kept, operators = np.concatenate([left, kept]), [jackknife_operator(shares)]
-        of_neurons, again = draw_counts(n_neurons, setting.n_draws, rng=rng, fewest=FACTORS[name].fewest_distinct)
-        setting.n_redrawn[name] = setting.n_redrawn.get(name, 0) + again
+        units = sample(name, n_neurons, setting.n_draws, rng=rng)
+        kept, operators, of_neurons = units.kept, [units.operator], units.drawn
+        setting.n_redrawn[name] = setting.n_redrawn.get(name, 0) + units.n_redrawn
     n_models = len(setting.models)
     values = np.empty((len(setting.counts), n_models, n_bins, len(kept)))
     keys = [key for key in (along, sampled, (*along, *sampled)) if key] if setting.n_draws else []
@@ -345,10 +367,8 @@ def _null(vectors: np.ndarray, setting: _Setting, n_permutations: int, rng: np.r
     return null.swapaxes(1, 2)
 
 
-def _ceiling(responses: np.ndarray, setting: _Setting, n_splits: int, seed: int) -> tuple[float, float, float]:
-    """Reliability of one bin over neurons, its root and its standard error; NaN where it cannot be had."""
-    if not n_splits:
-        return np.nan, np.nan, np.nan
+def _ceiling(responses: np.ndarray, setting: _Setting, n_splits: int, confidence: float, seed: int) -> dict[str, float]:
+    """Reliability of one bin over neurons, and noise ceiling; NaN where it cannot be had."""
     found = neuron_reliability(
         Population("", "", responses),
         dissimilarity=setting.dissimilarity,
@@ -357,4 +377,4 @@ def _ceiling(responses: np.ndarray, setting: _Setting, n_splits: int, seed: int)
         n_splits=n_splits,
         rng=np.random.default_rng(seed),
     )
-    return found.value, root(found.value), found.value_se
+    return ceiling_of(found, confidence)

@@ -19,8 +19,10 @@ from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.onsets import Crossings, OnsetPair, crossing_interval, excess_weights, rise_times
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.comparison.time_codes import Code, _Labelled, generalise_over_time, infer_codes
+from neurocompare.comparison.time_courses import compare_onsets
 from neurocompare.comparison.time_encoding import infer_encoding_by_time
 from neurocompare.comparison.time_fits import ceilings_by_time, index_by_time, infer_fits_by_time
+from neurocompare.comparison.time_index import infer_index_by_time
 from neurocompare.comparison.time_tests import cluster_tests, maximum_tests
 from neurocompare.representations.kernels import feature_rdms
 from neurocompare.representations.neural_rdms import compute_neural_rdms
@@ -44,6 +46,12 @@ def recorded(responses: np.ndarray, bins=BINS, **neuroids):
     units = pd.DataFrame({"neuroid_id": [f"n{k}" for k in range(n_neurons)], "region": "AM", **neuroids})
     values = responses.reshape(n_bins, -1, n_neurons).transpose(1, 2, 0)
     return make_recording(values, presentations=table, neuroids=units, time_bins_ms=bins, units="normalized")
+
+
+def labels_of(recording) -> pd.DataFrame:
+    """Labels of the stimuli, one row each."""
+    names = ("stimulus_id", "identity", "azimuth_deg")
+    return pd.DataFrame({name: recording[name].values for name in names}).set_index("stimulus_id")
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +273,67 @@ def test_onsets_that_are_one_and_the_same_differ_by_nothing(switching):
     assert row["ci_high"] < min(sides) / 2
 
 
+def test_onsets_of_codes_fits_and_read_outs_of_one_seed_are_compared():
+    rng = np.random.default_rng(11)
+    n = 40
+    responses = 0.4 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, n))
+    responses[3:] += rng.standard_normal((N_IDENTITIES, 1, n)) + 0.3 * rng.standard_normal((1, N_VIEWS, n))
+    recording = recorded(responses)
+    late = feature_rdms({"late": responses[5].reshape(-1, n)}, labels_of(recording))
+    options = {"n_permutations": 99, "n_draws": 15}
+    codes = infer_codes(recording, "identity", **options, rng=np.random.default_rng(5))
+    fits = infer_fits_by_time(
+        late, recording, dissimilarity="euclidean", n_splits=0, **options, rng=np.random.default_rng(5)
+    )
+    encoding = infer_encoding_by_time(
+        late, recording, Encoding(across="view", n_folds=3), n_permutations=99, rng=np.random.default_rng(5)
+    )
+    index = infer_index_by_time(recording, n_splits=4, rng=np.random.default_rng(5))
+    for one in (fits, encoding, index):
+        assert one.seed == codes.seed
+        assert one.result.deviations.keys() == codes.result.deviations.keys()
+    table = compare_onsets({"code": codes, "fit": fits, "encoding": encoding})
+    assert set(table["readout_1"]) | set(table["readout_2"]) == {"code", "fit", "encoding"}
+    assert len(table) == 3
+    row = table[(table["readout_1"] == "code") & (table["readout_2"] == "fit")].iloc[0]
+    onsets = [codes.onsets().iloc[0]["onset_ms"], fits.onsets().iloc[0]["onset_ms"]]
+    assert row["difference_ms"] == pytest.approx(onsets[0] - onsets[1])
+    assert row["ci_low"] < row["difference_ms"] < row["ci_high"]
+    assert np.isfinite(row["se"])
+    assert table.loc[table["readout_2"] == "encoding", "se"].isna().all()
+    other = infer_codes(recording, "identity", **options, rng=np.random.default_rng(6))
+    with pytest.raises(InputError, match=r"onsets of code and fit cannot be compared: .* generators in equal states"):
+        compare_onsets({"code": other, "fit": fits})
+
+
+def test_a_neuron_is_in_the_same_part_for_codes_fits_and_read_outs():
+    rng = np.random.default_rng(12)
+    n = 70  # in 30 parts
+    responses = 0.1 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, n))
+    of_one = rng.standard_normal((N_IDENTITIES, 1))
+    responses[:, :, :, 33] = 20 * of_one
+    recording = recorded(responses)
+    distances = feature_rdms({"one": np.repeat(of_one, N_VIEWS)[:, None]}, labels_of(recording))
+    found = [
+        infer_codes(recording, "identity", normalize=None, n_draws=0, n_permutations=0, rng=np.random.default_rng(1)),
+        infer_fits_by_time(
+            distances,
+            recording,
+            dissimilarity="euclidean",
+            n_draws=0,
+            n_splits=0,
+            n_permutations=0,
+            rng=np.random.default_rng(1),
+        ),
+        infer_encoding_by_time(
+            distances, recording, Encoding(across="view", n_folds=3), n_permutations=0, rng=np.random.default_rng(1)
+        ),
+    ]
+    # The part with the one neuron that codes identities moves every curve most.
+    parts = [int(np.abs(one.result.deviations["neuron",][:, 0].mean(axis=1)).argmax()) for one in found]
+    assert len(set(parts)) == 1
+
+
 def test_a_curve_is_read_between_bins_at_its_onset():
     crossings = straight([52.0, np.nan, 100.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
     curves = np.broadcast_to(crossings.times_ms**2, (2, 3, 1, 11))
@@ -418,6 +487,18 @@ def test_index_and_ceilings_of_a_bin_are_those_of_the_bin_alone(switching):
     index = index_by_time(recording, n_splits=10, rng=np.random.default_rng(4))
     alone = corrected_indices(one_bin(switching[0], 4), n_splits=10, rng=np.random.default_rng(seed))
     assert index.loc[1, "corrected_index"] == alone.loc[0, "corrected_index"]
+    scaled = ceilings_by_time(
+        recording, normalize="zscore", dissimilarity="euclidean", n_splits=10, rng=np.random.default_rng(4)
+    )
+    alone = neuron_ceilings(
+        one_bin(switching[0], 4),
+        normalize="zscore",
+        dissimilarity="euclidean",
+        n_splits=10,
+        rng=np.random.default_rng(seed),
+    )
+    assert scaled.loc[1, "ceiling_lower_high"] == alone.loc[0, "ceiling_lower_high"]
+    assert scaled.loc[1, "ceiling_lower"] != table.loc[1, "ceiling_lower"]
     silent = switching[0].copy()
     silent[:, :, 0] = 0.0
     assert index_by_time(silent, n_splits=10, rng=np.random.default_rng(4))["index"].isna().tolist()[:2] == [
@@ -426,11 +507,70 @@ def test_index_and_ceilings_of_a_bin_are_those_of_the_bin_alone(switching):
     ]
 
 
+def test_the_ceilings_of_fits_are_those_of_their_bins(fitted):
+    table = fitted.ceilings()
+    assert table["time_start_ms"].tolist() == [0, 10, 20, 30, 40, 50]
+    frame = fitted.to_frame()
+    np.testing.assert_array_equal(table["ceiling_lower"], frame.loc[frame["layer"] == "late", "reliability"])
+    late = table.iloc[5]
+    assert late["ceiling_lower_low"] < late["ceiling_lower"] < late["ceiling_lower_high"]
+    assert late["ceiling_upper"] == pytest.approx(np.sqrt(late["ceiling_lower"]))
+
+
+@pytest.fixture(scope="module")
+def mirrored():
+    """Views that are all alike or all different first, mirror-symmetric from the fourth bin on."""
+    rng = np.random.default_rng(7)
+    n = 36
+    profile, front = rng.standard_normal((2, 1, 1, n))
+    responses = 0.3 * rng.standard_normal((6, N_IDENTITIES, N_VIEWS, n))
+    responses[3:] += np.concatenate([profile, front, profile], axis=1)
+    return recorded(responses)
+
+
+def test_the_index_of_a_bin_is_that_of_the_bin_alone(mirrored):
+    found = infer_index_by_time(mirrored, n_splits=6, rng=np.random.default_rng(9))
+    for place in (1, 4):
+        alone = corrected_indices(one_bin(mirrored, place), n_splits=6, rng=np.random.default_rng([found.seed, 1, 1]))
+        assert found.values[0, 0, place] == pytest.approx(alone.loc[0, "corrected_index"], abs=1e-12)
+    frame = found.to_frame()
+    assert frame["resample"].unique().tolist() == ["identity+neuron"]
+    assert found.level == -0.5  # three views that are equally far apart
+    np.testing.assert_allclose(frame["value"][:3], -0.5, atol=0.3)
+    assert (frame["value"][3:] > 0.5).all()
+    assert (frame["p_max"] < 0.05).tolist() == [False, False, False, True, True, True]
+    assert frame["p_permutation"].isna().all()
+
+
+def test_the_index_without_a_part_is_that_of_the_others_alone(mirrored):
+    found = infer_index_by_time(mirrored, n_splits=6, rng=np.random.default_rng(9))
+    without = [f"f{i}" for i in range(N_IDENTITIES) if i != 2]
+    five = one_bin(mirrored, 4)
+    five = five[np.isin(five["identity"].values, without)]
+    whole = found.left_out[0].values
+    # Neurons are z-scored over the stimuli that are there, so the index of five identities alone is close, not equal.
+    alone = corrected_indices(five, n_splits=6, rng=np.random.default_rng([found.seed, 1, 1]))
+    assert whole[2, 0, 4, -1] == pytest.approx(alone.loc[0, "corrected_index"], abs=0.02)
+    assert whole[2, 0, 4, -1] != whole[-1, 0, 4, -1]
+    by_neuron = infer_index_by_time(mirrored, resample="neuron", n_splits=6, rng=np.random.default_rng(9))
+    np.testing.assert_array_equal(by_neuron.left_out[0].values[0], whole[-1])
+    assert by_neuron.result.se[0, 4] < found.result.se[0, 4] * 1.5
+
+
+def test_the_index_rises_from_the_level_of_equal_distances(mirrored):
+    onset = infer_index_by_time(mirrored, n_splits=6, rng=np.random.default_rng(9)).onsets().iloc[0]
+    # From -0.5 to about 1: a quarter, halfway between, lies between the centres of the third and fourth bin.
+    assert 25 < onset["onset_ms"] < 35
+    assert onset["ci_low"] < onset["onset_ms"] < onset["ci_high"]
+    assert onset["p_max"] < 0.05
+    with pytest.raises(InputError, match="resampled over identities and neurons; got stimulus"):
+        infer_index_by_time(mirrored, resample="stimulus", rng=np.random.default_rng(0))
+
+
 def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):
     recording, responses = switching
-    table = pd.DataFrame({name: recording[name].values for name in ("stimulus_id", "identity", "azimuth_deg")})
     features = {"late": responses[4].reshape(-1, N_NEURONS), "early": responses[2].reshape(-1, N_NEURONS)}
-    distances = feature_rdms(features, table.set_index("stimulus_id"))
+    distances = feature_rdms(features, labels_of(recording))
     two = recording.isel(time_bin=[0, 5]).copy()
     two[:, 3, 0] = 1.0  # a neuron that is silent before the response
     settings = Encoding(across="view", n_folds=3)

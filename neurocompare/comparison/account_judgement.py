@@ -18,10 +18,9 @@ from neurocompare.comparison.account_recovery import (
     AS_USUAL,
     SCORED_ON,
     USES,
-    Animal,
+    Animals,
     Plan,
     Profiles,
-    animals_by_use,
     experiments,
     of_account,
 )
@@ -81,7 +80,7 @@ def recorded_halves(recording: xr.DataArray, stimuli: StimulusSet) -> dict[str, 
 
 def judge_halves(
     halves: Mapping[str, np.ndarray],
-    accounts: Mapping[str, Sequence[Animal]],
+    accounts: Mapping[str, Animals],
     views: Views,
     references: Mapping[str, np.ndarray],
     plan: Plan = AS_USUAL,
@@ -94,8 +93,8 @@ def judge_halves(
     ----------
     halves : mapping of str to array of shape (2, n_stimuli, n_neurons)
         From :func:`recorded_halves`.
-    accounts : mapping of str to sequence of mapping of stage to array of shape (n_stimuli, n_units)
-        Units of the animals of each account.
+    accounts : mapping of str to mapping of use to sequence of mapping of stage to array of shape (n_stimuli, n_units)
+        Units of the animals of each account, from :func:`~.account_recovery.animals_by_use`.
     views : Views
         Where the views of each identity stand among the stimuli.
     references : mapping of str to array of shape (n_stimuli, n_stimuli)
@@ -121,7 +120,7 @@ def judge_halves(
     generators = {
         name: {
             use: of_account([{stage: animal[stage] for stage in counts} for animal in own])
-            for use, own in animals_by_use(animals).items()
+            for use, own in animals.items()
         }
         for name, animals in accounts.items()
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,7 @@ __all__ = [
     "SCORED_ON",
     "USES",
     "Animal",
+    "Animals",
     "Generator",
     "Plan",
     "Presentation",
@@ -85,10 +87,13 @@ BLOCK_BYTES = 100e6
 """Experiments are made in blocks whose responses take about this much memory."""
 USES = ("learned", "held out", "tested")
 """What simulated experiments are for, see ``account_verdicts.make_court``; each in animals of its own."""
-Generator = Callable[[int, np.random.Generator], Mapping[str, np.ndarray]]
-"""From a number of neurons to their expected rates (n_stimuli, n_neurons) by patch."""
+Generator = Callable[[int, int, np.random.Generator], Mapping[str, np.ndarray]]
+"""From the number of an experiment (0 and up) and of neurons to expected rates (n_stimuli, n_neurons) by patch."""
 Animal = Mapping[str, np.ndarray]
 """Responses of units (n_stimuli, n_units) by patch."""
+Animals = Mapping[str, Sequence[Animal]]
+"""Animals of an account by use, see :data:`USES`."""
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True, order=True)
@@ -159,6 +164,11 @@ class Plan:
         """Experiments by use."""
         return dict(zip(USES, (self.n_learned, self.n_held_out, self.n_tested), strict=True))
 
+    @property
+    def pair_counts(self) -> dict[str, int]:
+        """Experiments by use where pairs of accounts are told apart: half as many, and none held out."""
+        return {"learned": max(FEWEST_EXPERIMENTS, self.n_learned // 2), "tested": max(1, self.n_tested // 2)}
+
 
 AS_USUAL = Plan()
 
@@ -200,10 +210,10 @@ class Recovered:
 
 
 def of_account(animals: Sequence[Animal]) -> Generator:
-    """Experiments that one account makes, each in a random one of its animals."""
+    """Experiments that one account makes, each in the next of its animals; after the last comes the first again."""
 
-    def rates(n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-        return neuron_rates(animals[int(rng.integers(len(animals)))], n_neurons, rng=rng)
+    def rates(number: int, n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+        return neuron_rates(animals[number % len(animals)], n_neurons, rng=rng)
 
     return rates
 
@@ -212,9 +222,9 @@ def mixed_accounts(accounts: Mapping[str, Sequence[Animal]]) -> Generator:
     """Experiments of no account: half of the neurons of every patch follow one account, half another."""
     names = list(accounts)
 
-    def rates(n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+    def rates(number: int, n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         two = rng.choice(len(names), 2, replace=False)
-        halves = [of_account(accounts[names[k]])((n_neurons + 1) // 2, rng) for k in two]
+        halves = [of_account(accounts[names[k]])(number, (n_neurons + 1) // 2, rng) for k in two]
         mixed = {patch: np.concatenate([half[patch] for half in halves], axis=1) for patch in halves[0]}
         return {patch: own[:, rng.permutation(own.shape[1])[:n_neurons]] for patch, own in mixed.items()}
 
@@ -225,13 +235,13 @@ def stages_of_several(accounts: Mapping[str, Sequence[Animal]]) -> Generator:
     """Experiments of no account: every patch follows another account."""
     names = list(accounts)
 
-    def rates(n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+    def rates(number: int, n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         patches = list(accounts[names[0]][0])
         chosen = rng.choice(len(names), len(patches), replace=len(patches) > len(names))
         made: dict[str, np.ndarray] = {}
         for patch, k in zip(patches, chosen, strict=True):
             animals = accounts[names[k]]
-            own = animals[int(rng.integers(len(animals)))][patch]
+            own = animals[number % len(animals)][patch]
             made |= neuron_rates({patch: own}, n_neurons, rng=rng)
         return made
 
@@ -241,7 +251,7 @@ def stages_of_several(accounts: Mapping[str, Sequence[Animal]]) -> Generator:
 def unrelated_responses(patches: Sequence[str], n_stimuli: int) -> Generator:
     """Experiments of no account: every neuron responds to every stimulus at random, whatever it shows."""
 
-    def rates(n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+    def rates(_number: int, n_neurons: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
         noise = {patch: rng.standard_normal((n_stimuli, n_neurons)) for patch in patches}
         return neuron_rates(noise, n_neurons, rng=rng)
 
@@ -278,7 +288,7 @@ def experiments(
     """
     block: dict[str, list[np.ndarray]] = {}
     for number in range(n_experiments):
-        for patch, rates in generator(n_neurons, rng).items():
+        for patch, rates in generator(number, n_neurons, rng).items():
             block.setdefault(patch, []).append(half_means(rates, trials_in_half, rng=rng))
         held = sum(own.nbytes for made in block.values() for own in made)
         if held > BLOCK_BYTES or number == n_experiments - 1:
@@ -286,27 +296,34 @@ def experiments(
             block = {}
 
 
-def animals_by_use(animals: Sequence[Animal]) -> dict[str, Sequence[Animal]]:
-    """Animals that an account is learned from (half), calibrated with and tested with (a quarter each).
+def animals_by_use(animals: Sequence[Kept], plan: Plan = AS_USUAL) -> dict[str, Sequence[Kept]]:
+    """Animals (or their seeds) that an account is learned from, calibrated with and tested with.
 
     Parameters
     ----------
     animals : sequence
-        With fewer than four, all serve for every use.
+        Divided in proportion to the experiments of each use, at least one to each: with as many animals as experiments
+        each experiment has an animal of its own, and so experiments are independent. Fewer than four serve for every
+        use.
+    plan : Plan
+        Numbers of experiments.
 
     Returns
     -------
     dict of str to sequence
         By the names of :data:`USES`.
     """
-    if len(animals) < 4:
+    n = len(animals)
+    if n < 4:
         return dict.fromkeys(USES, animals)
-    first, second = len(animals) // 2, len(animals) - len(animals) // 4
+    ends = np.cumsum(list(plan.counts.values())) * n / sum(plan.counts.values())
+    first = int(np.clip(round(ends[0]), 1, n - 2))
+    second = int(np.clip(round(ends[1]), first + 1, n - 1))
     return dict(zip(USES, (animals[:first], animals[first:second], animals[second:]), strict=True))
 
 
 def recover_accounts(
-    accounts: Mapping[str, Sequence[Animal]],
+    accounts: Mapping[str, Animals],
     views: Views,
     references: Mapping[str, np.ndarray],
     sizes: Sequence[Size],
@@ -319,8 +336,8 @@ def recover_accounts(
 
     Parameters
     ----------
-    accounts : mapping of str to sequence of mapping of stage to array of shape (n_stimuli, n_units)
-        Units of the animals of each account.
+    accounts : mapping of str to mapping of use to sequence of mapping of stage to array of shape (n_stimuli, n_units)
+        Units of the animals of each account, from :func:`animals_by_use`.
     views : Views
         Of all stimuli.
     references : mapping of str to array of shape (n_stimuli, n_stimuli)
@@ -350,9 +367,7 @@ def recover_accounts(
         If a size has more identities than the stimuli, an account too few experiments, or no unit of a patch varies.
     """
     generators = {
-        (use, name): of_account(own)
-        for name, animals in accounts.items()
-        for use, own in animals_by_use(animals).items()
+        (use, name): of_account(own) for name, animals in accounts.items() for use, own in animals.items()
     } | {("tested", name): generator for name, generator in others.items()}
     made: dict[str, dict[str, dict[Size, Profiles]]] = {use: {} for use in USES}
     jobs = [
@@ -387,7 +402,7 @@ def recover_accounts(
 
 
 def tell_pairs_apart(
-    accounts: Mapping[str, Sequence[Animal]],
+    accounts: Mapping[str, Animals],
     presentations: Mapping[str, Presentation],
     references: Mapping[str, np.ndarray],
     size: Size,
@@ -399,8 +414,8 @@ def tell_pairs_apart(
 
     Parameters
     ----------
-    accounts : mapping of str to sequence of mapping of stage to array of shape (n_rows, n_units)
-        Units of the animals of each account.
+    accounts : mapping of str to mapping of use to sequence of mapping of stage to array of shape (n_rows, n_units)
+        Units of the animals of each account, learned from and tested.
     presentations : mapping of str to Presentation
         Kinds of experiments, of ``size.n_identities`` identities each.
     references : mapping of str to array of shape (n_rows, n_units)
@@ -408,7 +423,7 @@ def tell_pairs_apart(
     size : Size
         Identities and neurons of an experiment.
     plan : Plan
-        Half as many experiments are learned from and tested.
+        Its ``pair_counts`` are learned from and tested.
     rng : numpy.random.Generator
         Source of all random numbers.
 
@@ -424,13 +439,13 @@ def tell_pairs_apart(
         If no unit of a patch varies, or fewer than two units of a reference do.
     """
     rows = []
-    counts = {"learned": max(FEWEST_EXPERIMENTS, plan.n_learned // 2), "tested": max(1, plan.n_tested // 2)}
+    counts = plan.pair_counts
     for kind, shown in presentations.items():
         rdms = reference_rdms({name: units[shown.rows] for name, units in references.items()})
         made: dict[str, dict[str, Profiles]] = {use: {} for use in counts}
         wanted = [(use, name) for use in counts for name in accounts]
         jobs = [
-            (animals_by_use(accounts[name])[use], shown, rdms, size.n_neurons, counts[use], plan, own_rng)
+            (accounts[name][use], shown, rdms, size.n_neurons, counts[use], plan, own_rng)
             for (use, name), own_rng in zip(wanted, rng.spawn(len(wanted)), strict=True)
         ]
         for (use, name), own in zip(wanted, in_threads(lambda job: _profiles_with_change(*job), jobs), strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from neurocompare.comparison.account_profiles import Views, reference_rdms
 from neurocompare.comparison.account_recovery import (
     SCORED_ON,
     Animal,
+    Animals,
     Generator,
     Plan,
     Presentation,
@@ -40,10 +42,10 @@ from neurocompare.measures.comparison import without_repeats
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.settings import MemberOf, Quick, Section
-from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES
+from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES, Account
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.account_units import units_of_animals
+from neurocompare.representations.account_units import some_units, units_of_animals
 from neurocompare.representations.rdms import view_order
 from neurocompare.stimuli.transforms import HalfCovered, LitFromSide, SameContrast, Shifted
 
@@ -51,6 +53,8 @@ __all__ = ["EXPERIMENTS", "RIVAL_MECHANISMS", "Experiment", "RivalMechanisms", "
 
 REFERENCE_SEED = 1_000
 """Seed of the animal whose RDMs are references; none of the simulated animals has it."""
+UNITS_OF_FEW = 5
+"""Times as many units are read in the networks of an account that has few, so that its experiments differ."""
 HARDEST = 10
 """Pairs of accounts in the figure."""
 PROFILE_COLUMNS = ("account", "statistic", "mean", "sd", "n")
@@ -110,8 +114,12 @@ class RivalMechanisms(Section):
         [50, 100, 200], min_length=1, description="neurons of a patch in these experiments"
     )
     n_repetitions: int = Field(10, ge=2, description="presentations of each stimulus")
-    n_animals: Annotated[int, Quick(4)] = Field(24, ge=4, description="animals of an account whose networks differ")
-    n_units: Annotated[int, Quick(200)] = Field(300, ge=10, description="random units of each stage that neurons read")
+    n_animals: Annotated[int, Quick(4)] = Field(
+        150,
+        ge=4,
+        description="animals of an account whose networks differ; each makes one experiment, or several in turn",
+    )
+    n_units: int = Field(200, ge=10, description="random units of each stage that neurons read")
     n_experiments: Annotated[int, Quick(20)] = Field(
         60, ge=20, description="simulated experiments of each account to learn from"
     )
@@ -151,28 +159,54 @@ def measure(
     sizes, notes = _sizes(settings, len(views.positions))
     few = Size(min(settings.pairs_identities, len(views.positions)), settings.pairs_neurons)
     shown, presentations, left_out = _presentations(settings, stimuli, base, views, few)
-    accounts: dict[str, Sequence[Animal]] = {}
+    accounts: dict[str, Animals] = {}
+    of_pairs: dict[str, Animals] = {}
     references: dict[str, np.ndarray] = {}
     for name in settings.accounts:
-        animals_of = partial(units_of_animals, ACCOUNTS[name], shown, n_units=settings.n_units, rng=rng)
-        accounts[name] = animals_of(n_animals=settings.n_animals)
-        (other,) = animals_of(n_animals=1, first_seed=REFERENCE_SEED)
+        accounts[name], of_pairs[name], other = _presented(ACCOUNTS[name], shown, settings, plan, rng)
         references |= {f"{name} {stage}": units for stage, units in other.items()}
-    of_base = {name: [{s: u[: len(base)] for s, u in one.items()} for one in own] for name, own in accounts.items()}
     rdms = reference_rdms({name: units[: len(base)] for name, units in references.items()})
-    recovered = recover_accounts(of_base, views, rdms, sizes, plan, others=_others(of_base, base), rng=rng)
+    recovered = recover_accounts(accounts, views, rdms, sizes, plan, others=_others(accounts, base), rng=rng)
     judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS))
     if recording is not None:
-        judged = judge_halves(recorded_halves(recording, base), of_base, views, rdms, plan, rng=rng)
+        judged = judge_halves(recorded_halves(recording, base), accounts, views, rdms, plan, rng=rng)
     return Measured(
         {
             "rival_recovery": recovered.recovery,
             "rival_confusion": recovered.confusion,
-            "rival_pairs": tell_pairs_apart(accounts, presentations, references, few, plan, rng=rng),
+            "rival_pairs": tell_pairs_apart(of_pairs, presentations, references, few, plan, rng=rng),
             "rival_profiles": _profile_table(recovered.learned),
             "rival_verdicts": judged.assign(simulated=simulated),
         },
         (*notes, *left_out),
+    )
+
+
+def _presented(
+    account: Account, shown: Sequence[StimulusSet], settings: RivalMechanisms, plan: Plan, rng: np.random.Generator
+) -> tuple[Animals, Animals, Animal]:
+    """Units of all animals to the first set of stimuli; of those for pairs, and of one for references, to all sets."""
+    present = partial(units_of_animals, account, rng=rng)
+    if account.n_animals is None:
+        seeds = animals_by_use(range(settings.n_animals), plan)
+        n_units = settings.n_units
+        (reference,) = present([REFERENCE_SEED], shown, n_units=n_units)
+    else:
+        seeds = animals_by_use(range(account.n_animals), plan)
+        n_units = settings.n_units * UNITS_OF_FEW
+    seeds_of_pairs = {use: seeds[use][:n] for use, n in plan.pair_counts.items()}
+    with_all = {seed for own in seeds_of_pairs.values() for seed in own}
+    made: dict[int, Animal] = {}
+    for seed in dict.fromkeys(itertools.chain(*seeds.values())):
+        (made[seed],) = present([seed], shown if seed in with_all else shown[:1], n_units=n_units)
+    if account.n_animals is not None:
+        reference = some_units(made[0], settings.n_units, rng=rng)
+    n_first = len(shown[0])
+    first = {seed: {stage: units[:n_first] for stage, units in animal.items()} for seed, animal in made.items()}
+    return (
+        {use: [first[seed] for seed in own] for use, own in seeds.items()},
+        {use: [made[seed] for seed in own] for use, own in seeds_of_pairs.items()},
+        reference,
     )
 
 
@@ -224,9 +258,9 @@ def _evenly(stimuli: StimulusSet, n_views: int) -> list[float] | None:
     return nearest.tolist() if np.abs(nearest - wanted).max() < 0.5 else None
 
 
-def _others(accounts: Mapping[str, Sequence[Animal]], base: StimulusSet) -> dict[str, Generator]:
+def _others(accounts: Mapping[str, Animals], base: StimulusSet) -> dict[str, Generator]:
     """Generators that are no account, made of animals that were not learned from."""
-    tested = {name: animals_by_use(own)["tested"] for name, own in accounts.items()}
+    tested = {name: own["tested"] for name, own in accounts.items()}
     return {
         "half of one account, half of another": mixed_accounts(tested),
         "every patch of another account": stages_of_several(tested),
@@ -235,7 +269,7 @@ def _others(accounts: Mapping[str, Sequence[Animal]], base: StimulusSet) -> dict
 
 
 def _simulated_patches(base: StimulusSet, kind: str) -> Generator:
-    def rates(n_neurons: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def rates(_number: int, n_neurons: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
         found = simulate_rates(base, STAGES, n_neurons, rng=rng, kind=kind)
         return {stage: found.values[:, found["region"].values == stage] for stage in STAGES}
 

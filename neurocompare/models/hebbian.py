@@ -36,8 +36,10 @@ N_COMPONENTS = 7
 """Components of each template, of nine views."""
 FIELD_SDS = (SIDE / 3, SIDE / 5, SIDE / 8)
 """Standard deviations of the receptive fields through which each face is seen, pixels; they lie on the midline."""
+TRAINING_FACES = 160
+"""Faces of which every animal has seen some; two animals share 1.6 of 16 on average."""
 TRAINING_SEED = 80_000
-"""Added to the seed, so that templates are learned from other faces than those of a study."""
+"""Seed of the first of them, so that templates are learned from other faces than those of a study."""
 _JITTER, _HEIGHT_JITTER = 0.15, 4.0
 _SMALLEST_LENGTH = 1e-6
 
@@ -156,7 +158,7 @@ def train_on_rendered_faces(seed: int, *, both_sides: bool = True) -> Hebbian:
     Parameters
     ----------
     seed : int
-        Draws the faces, and the sizes (15 %) and heights (4 pixels) of the receptive fields.
+        Draws the faces from 160, and the sizes (15 %) and heights (4 pixels) of the receptive fields.
     both_sides : bool
         Whether faces turn from profile to profile. If not, they turn from frontal to the right profile: five of the
         nine views, without the mirror images of the others, and four components.
@@ -166,7 +168,7 @@ def train_on_rendered_faces(seed: int, *, both_sides: bool = True) -> Hebbian:
     Hebbian
     """
     rng = np.random.default_rng([seed, 4])
-    frames = _turning_faces(TRAINING_IDENTITIES, seed)
+    frames = np.stack([_turning_face(int(k)) for k in rng.choice(TRAINING_FACES, TRAINING_IDENTITIES, replace=False)])
     if not both_sides:
         frames = frames[:, N_VIEWS // 2 :]
     module = Hebbian(len(frames) * len(FIELD_SDS), frames.shape[1])
@@ -183,13 +185,12 @@ def train_on_rendered_faces(seed: int, *, both_sides: bool = True) -> Hebbian:
     return module
 
 
-@functools.lru_cache(maxsize=4)
-def _turning_faces(n_identities: int, seed: int) -> np.ndarray:
-    """Frames (n_identities, N_VIEWS, N_PIXELS) from left to right profile."""
-    right = face_views(n_identities, TRAINING_VIEWS_DEG, size=SIDE, seed=TRAINING_SEED + seed)
-    gray = functional.avg_pool2d(GRAY_64(right.images(SIDE)).double(), SHRUNK)[:, 0]
-    frames = gray.reshape(n_identities, -1, *[SIDE // SHRUNK] * 2).numpy()
-    return np.concatenate([frames[:, :0:-1, :, ::-1], frames], axis=1).reshape(n_identities, N_VIEWS, -1)
+@functools.lru_cache(maxsize=TRAINING_FACES)
+def _turning_face(number: int) -> np.ndarray:
+    """Frames (N_VIEWS, N_PIXELS) of a face from left to right profile."""
+    right = face_views(1, TRAINING_VIEWS_DEG, size=SIDE, seed=TRAINING_SEED + number)
+    frames = functional.avg_pool2d(GRAY_64(right.images(SIDE)).double(), SHRUNK)[:, 0].numpy()
+    return np.concatenate([frames[:0:-1, :, ::-1], frames]).reshape(N_VIEWS, -1)
 
 
 def _with_sign(components: np.ndarray) -> np.ndarray:

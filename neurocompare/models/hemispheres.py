@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborCells, grid, jittered
+from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborGrid, grid, jittered, tiles
 
 __all__ = ["Hemispheres"]
 
@@ -62,11 +62,7 @@ class Hemispheres(nn.Module):
         orientations = 180 / N_ORIENTATIONS * (np.arange(N_ORIENTATIONS) + rng.random())
         kinds = np.array([(w, o) for w in jittered(np.array(WAVELENGTHS), _JITTER, rng) for o in orientations])
         places = grid(ACROSS, DOWN, left=0.0)
-        self.cells = GaborCells(
-            np.tile(places, (len(kinds), 1)),
-            np.repeat(kinds[:, 0], len(places)),
-            np.repeat(kinds[:, 1], len(places)),
-        )
+        self.cells = GaborGrid(tiles(ACROSS, left=0.0), tiles(DOWN), *kinds.T)
         weak = np.clip(WEAK * (1 + 0.5 * rng.standard_normal(len(kinds) * len(places))), 0, 1)
         self.register_buffer("weak", torch.tensor(weak, dtype=torch.float32))
         centres = grid(_POOLED_ACROSS, _POOLED_DOWN, left=0.0)
@@ -80,7 +76,7 @@ class Hemispheres(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Responses of the last stage to images (n, 1, 64, 64)."""
-        own, other = self.cells(images), self.cells(images, mirrored=True)
+        own, other = (self.cells(shown).flatten(1) for shown in (images, images.flip(-1)))
         both = [(one + self.weak * two) / (1 + self.weak) for one, two in ((own, other), (other, own))]
         self.hemifields(torch.cat(both, dim=1))
         joined = self.commissural((own + other) / 2)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborCells, Windows, grid, jittered
+from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborGrid, Windows, grid, jittered, tiles
 
 __all__ = ["LowLevel"]
 
@@ -53,12 +53,8 @@ class LowLevel(nn.Module):
         orientations = 180 / N_ORIENTATIONS * (np.arange(N_ORIENTATIONS) + rng.random())
         wavelengths = jittered(np.array(WAVELENGTHS), _WAVELENGTH_JITTER, rng)
         kinds = np.array([(w, o) for w in wavelengths for o in orientations])
-        places = grid(_CELLS_ACROSS, _CELLS_ACROSS)
-        self.cells = GaborCells(
-            np.tile(places, (len(kinds), 1)),
-            np.repeat(kinds[:, 0], len(places)),
-            np.repeat(kinds[:, 1], len(places)),
-        )
+        places = tiles(_CELLS_ACROSS)
+        self.cells = GaborGrid(places, places, *kinds.T)
         for name, n_across, sd in _WINDOWS:
             centres = grid(n_across, n_across)
             if np.isfinite(sd):
@@ -68,16 +64,14 @@ class LowLevel(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Statistics (n, 27) of whole images (n, 1, 64, 64)."""
-        amplitude = self.cells(images)
-        shape = len(WAVELENGTHS), N_ORIENTATIONS, _CELLS_ACROSS, _CELLS_ACROSS
-        maps = amplitude.reshape(len(images), -1, *shape[2:])
+        maps = self.cells(images)
         found = images
         for name, _, _ in _WINDOWS:
             windows = getattr(self, f"{name}_windows")
             energy = windows(maps)
             mean = windows(images)
             contrast = (windows(images**2) - mean**2).clamp(min=0).sqrt()
-            by_wavelength = energy.reshape(len(images), *shape[:2], -1).mean(dim=2)
+            by_wavelength = energy.reshape(len(images), len(WAVELENGTHS), N_ORIENTATIONS, -1).mean(dim=2)
             statistics = torch.cat([mean, contrast, energy, self._slope(by_wavelength)], dim=1)
             found = getattr(self, name)(statistics.flatten(1))
         return found

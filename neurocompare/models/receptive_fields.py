@@ -15,7 +15,7 @@ from torch import nn
 
 from neurocompare.models.preprocessing import Preprocessing
 
-__all__ = ["GRAY_64", "SIDE", "GaborCells", "Windows", "grid", "jittered"]
+__all__ = ["GRAY_64", "SIDE", "GaborCells", "GaborGrid", "Windows", "grid", "jittered", "tiles"]
 
 SIDE = 64
 """Height and width of the images, pixels."""
@@ -49,28 +49,66 @@ class GaborCells(nn.Module):
 
     def __init__(self, centres: np.ndarray, wavelengths: np.ndarray, orientations_deg: np.ndarray):
         super().__init__()
-        angles = np.deg2rad(orientations_deg)
-        frequencies = np.stack([np.cos(angles), np.sin(angles)], axis=1) / np.asarray(wavelengths)[:, None]
         self.register_buffer("centres", torch.tensor(centres, dtype=torch.float32))
-        self.register_buffer("frequencies", torch.tensor(frequencies, dtype=torch.float32))
+        self.register_buffer("frequencies", _frequencies(wavelengths, orientations_deg))
 
-    def forward(self, images: torch.Tensor, *, mirrored: bool = False) -> torch.Tensor:
-        """Responses (n_images, n_cells) of images (n_images, 1, 64, 64).
-
-        ``mirrored`` gives those of the cells at the mirrored places with mirrored orientations, which are the responses
-        of the cells themselves to the mirror images.
-        """
-        gray = (images.flip(-1) if mirrored else images)[:, 0]
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Responses (n_images, n_cells) of images (n_images, 1, 64, 64)."""
+        gray = images[:, 0]
         sd = WAVELENGTHS_PER_SD / self.frequencies.norm(dim=1)
-        offsets = _pixels(gray)[:, None] - self.centres.T[:, None]  # (axis, pixel, cell)
-        envelope = torch.exp(-0.5 * (offsets / sd) ** 2)
-        phase = 2 * math.pi * offsets * self.frequencies.T[:, None]
-        cos_x, cos_y = envelope * torch.cos(phase)
-        sin_x, sin_y = envelope * torch.sin(phase)
+        # (pixel, cell) each
+        (cos_x, sin_x), (cos_y, sin_y) = (
+            _waves(gray, self.centres[:, axis], self.frequencies[:, axis], sd) for axis in (0, 1)
+        )
         rows_cos, rows_sin = gray @ cos_x, gray @ sin_x  # (image, row, cell)
         even = (rows_cos * cos_y - rows_sin * sin_y).sum(dim=1)
         odd = (rows_cos * sin_y + rows_sin * cos_y).sum(dim=1)
-        return (even**2 + odd**2).sqrt() * (2 / (2 * math.pi * sd**2))
+        return (even**2 + odd**2).sqrt() * _scale(sd)
+
+
+class GaborGrid(nn.Module):
+    """Complex cells of several kinds, each kind at all places of a grid; responses are those of :class:`GaborCells`.
+
+    All cells of a kind in one column or row share their function of x or y, so that each is taken once.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (n_across,) and (n_down,)
+        Places along either axis, pixels from the image's centre.
+    wavelengths : array of shape (n_kinds,)
+        Pixels.
+    orientations_deg : array of shape (n_kinds,)
+        Direction in which luminance changes: 0 for vertical stripes, counted from x towards y.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    frequencies: torch.Tensor
+
+    def __init__(self, x: np.ndarray, y: np.ndarray, wavelengths: np.ndarray, orientations_deg: np.ndarray):
+        super().__init__()
+        self.register_buffer("x", torch.tensor(x, dtype=torch.float32))
+        self.register_buffer("y", torch.tensor(y, dtype=torch.float32))
+        self.register_buffer("frequencies", _frequencies(wavelengths, orientations_deg))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Responses (n_images, n_kinds, n_down, n_across) of images (n_images, 1, 64, 64)."""
+        gray = images[:, 0]
+        sd = WAVELENGTHS_PER_SD / self.frequencies.norm(dim=1)
+        # (pixel, kind, 2 * places): cosines, then sines.
+        along_x, along_y = (
+            torch.cat(
+                _waves(gray, places.repeat(len(sd), 1), self.frequencies[:, axis, None], sd[:, None]),
+                dim=2,
+            )
+            for axis, places in enumerate((self.x, self.y))
+        )
+        rows = (gray @ along_x.flatten(1)).unflatten(2, along_x.shape[1:]).permute(0, 2, 1, 3)
+        products = along_y.permute(1, 2, 0) @ rows  # (image, kind, 2 * n_down, 2 * n_across)
+        by_cos, by_sin = products.chunk(2, dim=2)
+        (cos_cos, cos_sin), (sin_cos, sin_sin) = by_cos.chunk(2, dim=3), by_sin.chunk(2, dim=3)
+        amplitude = ((cos_cos - sin_sin) ** 2 + (sin_cos + cos_sin) ** 2).sqrt()
+        return amplitude * _scale(sd)[:, None, None]
 
 
 class Windows(nn.Module):
@@ -100,12 +138,14 @@ class Windows(nn.Module):
         return ((maps @ across) * down).sum(dim=2)
 
 
+def tiles(n: int, *, left: float = -1.0) -> np.ndarray:
+    """Centres (n,) of equal parts of the image's width, or of its part right of ``left`` (-1..1)."""
+    return SIDE / 2 * (left + (1 - left) * (np.arange(n) + 0.5) / n)
+
+
 def grid(n_across: int, n_down: int, *, left: float = -1.0) -> np.ndarray:
     """Centres (n_across * n_down, 2) of equal tiles of the image, or of its part right of ``left`` (-1..1)."""
-    half = SIDE / 2
-    x = half * (left + (1 - left) * (np.arange(n_across) + 0.5) / n_across)
-    y = half * (-1 + 2 * (np.arange(n_down) + 0.5) / n_down)
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    return np.stack(np.meshgrid(tiles(n_across, left=left), tiles(n_down)), axis=-1).reshape(-1, 2)
 
 
 def jittered(values: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
@@ -118,3 +158,26 @@ def _pixels(maps: torch.Tensor) -> torch.Tensor:
     side = maps.shape[-1]
     steps = torch.arange(side, dtype=maps.dtype, device=maps.device)
     return (steps - (side - 1) / 2) * (SIDE / side)
+
+
+def _frequencies(wavelengths: np.ndarray, orientations_deg: np.ndarray) -> torch.Tensor:
+    """Cycles per pixel along x and y, (n, 2)."""
+    angles = np.deg2rad(orientations_deg)
+    frequencies = np.stack([np.cos(angles), np.sin(angles)], axis=1) / np.asarray(wavelengths)[:, None]
+    return torch.tensor(frequencies, dtype=torch.float32)
+
+
+def _waves(
+    maps: torch.Tensor, centres: torch.Tensor, frequencies: torch.Tensor, sd: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosine and sine under the Gaussian envelope along one axis of the maps, (pixel, *shape of ``centres``)."""
+    steps = _pixels(maps)
+    offsets = steps.reshape(-1, *[1] * centres.ndim) - centres
+    envelope = torch.exp(-0.5 * (offsets / sd) ** 2)
+    phase = 2 * math.pi * offsets * frequencies
+    return envelope * torch.cos(phase), envelope * torch.sin(phase)
+
+
+def _scale(sd: torch.Tensor) -> torch.Tensor:
+    """What gives a cell's best grating of contrast c the response c."""
+    return 2 / (2 * math.pi * sd**2)

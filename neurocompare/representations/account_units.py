@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,16 +10,15 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.accounts import Account
 from neurocompare.representations.sampled_units import choose_units, sampled_units
 
-__all__ = ["units_of_animals"]
+__all__ = ["some_units", "units_of_animals"]
 
 
 def units_of_animals(
     account: Account,
+    seeds: Iterable[int],
     shown: Sequence[StimulusSet],
     *,
-    n_animals: int,
     n_units: int,
-    first_seed: int = 0,
     rng: np.random.Generator,
 ) -> list[Mapping[str, np.ndarray]]:
     """Responses of random units of each stage to several sets of stimuli, in several animals.
@@ -28,14 +27,12 @@ def units_of_animals(
     ----------
     account : Account
         Whose stages are read.
+    seeds : iterable of int
+        Of the animals.
     shown : sequence of StimulusSet
         Presented to every animal; the same units are read in all.
-    n_animals : int
-        At most as many as the account has.
     n_units : int
         Units of each stage, at most.
-    first_seed : int
-        Seed of the first animal; the others follow.
     rng : numpy.random.Generator
         Chooses units.
 
@@ -50,8 +47,7 @@ def units_of_animals(
         If a network cannot be loaded, or a response is not finite.
     """
     animals: list[Mapping[str, np.ndarray]] = []
-    n_there = n_animals if account.n_animals is None else min(n_animals, account.n_animals)
-    for seed in range(first_seed, first_seed + n_there):
+    for seed in seeds:
         network = account.load(seed)
         chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
         parts = [sampled_units(network, stimuli, chosen) for stimuli in shown]
@@ -62,3 +58,25 @@ def units_of_animals(
             }
         )
     return animals
+
+
+def some_units(animal: Mapping[str, np.ndarray], n_units: int, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Random units of each stage of an animal.
+
+    Parameters
+    ----------
+    animal : mapping of str to array of shape (n_stimuli, n_units)
+        From :func:`units_of_animals`.
+    n_units : int
+        Of each stage, at most.
+    rng : numpy.random.Generator
+        Chooses units.
+
+    Returns
+    -------
+    dict of str to array of shape (n_stimuli, at most n_units)
+    """
+    return {
+        stage: units[:, rng.choice(units.shape[1], min(n_units, units.shape[1]), replace=False)]
+        for stage, units in animal.items()
+    }

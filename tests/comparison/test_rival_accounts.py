@@ -203,8 +203,11 @@ def test_too_little_to_judge_is_refused(learned, held_out, message):
         make_court(learned, held_out)
 
 
+SMALL = Plan(n_learned=24, n_held_out=20, n_tested=20)
+
+
 def two_accounts(rng, n_animals=4, n_units=40):
-    """Units of two accounts: one responds to views and their mirror images alike in AL, the other does not."""
+    """Units of two accounts, by use: one responds to views and their mirror images alike in AL, the other does not."""
     mirrored = {}
     for name, pooled in {"pooled": 1.0, "not pooled": 0.0}.items():
         animals = []
@@ -213,16 +216,13 @@ def two_accounts(rng, n_animals=4, n_units=40):
             animals.append(
                 {"ML": cells.reshape(-1, n_units), "AL": (cells + pooled * cells[:, ::-1]).reshape(-1, n_units)}
             )
-        mirrored[name] = animals
+        mirrored[name] = animals_by_use(animals, SMALL)
     return mirrored
-
-
-SMALL = Plan(n_learned=24, n_held_out=20, n_tested=20)
 
 
 def test_accounts_that_differ_are_recovered_and_what_no_account_made_is_refused(rng):
     accounts = two_accounts(rng, n_animals=1)
-    references = reference_rdms({"pooled AL": accounts["pooled"][0]["AL"]})
+    references = reference_rdms({"pooled AL": accounts["pooled"]["learned"][0]["AL"]})
     found = recover_accounts(
         accounts,
         VIEWS,
@@ -246,7 +246,7 @@ def test_accounts_that_differ_are_recovered_and_what_no_account_made_is_refused(
 
 def test_pairs_are_told_apart_by_what_differs(rng):
     accounts = two_accounts(rng)
-    references = {"pooled AL": accounts["pooled"][0]["AL"]}
+    references = {"pooled AL": accounts["pooled"]["learned"][0]["AL"]}
     few = VIEWS.rows(4)
     shown = {
         "as shown": Presentation(few, VIEWS.first(4)),
@@ -255,23 +255,51 @@ def test_pairs_are_told_apart_by_what_differs(rng):
     table = tell_pairs_apart(accounts, shown, references, Size(4, 20), SMALL, rng=rng)
     assert len(table) == 2 * 3
     assert (table["told_apart"][table["scored_on"] == "index"] > 0.9).all()
-    same = {"one": accounts["pooled"], "other": accounts["pooled"]}
+    same = dict.fromkeys(("one", "other"), accounts["pooled"])
     table = tell_pairs_apart(same, {"as shown": shown["as shown"]}, references, Size(4, 20), SMALL, rng=rng)
     assert table["told_apart"].between(0.15, 0.85).all()
 
 
-def test_animals_are_used_once():
-    animals = [{"AL": np.full((1, 1), k)} for k in range(8)]
-    used = [own["AL"][0, 0] for of_use in animals_by_use(animals).values() for own in of_use]
-    assert sorted(used) == list(range(8))
-    assert [len(own) for own in animals_by_use(animals).values()] == [4, 2, 2]
-    assert all(own == animals[:3] for own in animals_by_use(animals[:3]).values())
+def test_animals_are_used_once_and_divided_like_the_experiments():
+    animals = [{"AL": np.full((1, 1), k)} for k in range(64)]
+    divided = animals_by_use(animals, SMALL)
+    assert [len(own) for own in divided.values()] == [24, 20, 20]
+    used = [own["AL"][0, 0] for of_use in divided.values() for own in of_use]
+    assert used == list(range(64))
+    assert [len(own) for own in animals_by_use(range(4), Plan(n_learned=1000, n_held_out=19)).values()] == [2, 1, 1]
+    assert all(own == animals[:3] for own in animals_by_use(animals[:3], SMALL).values())
+
+
+def test_every_experiment_has_an_animal_of_its_own_as_long_as_there_are_some(rng):
+    """Animals whose units all have one direction over the stimuli, each another, so that neurons follow it."""
+    directions = rng.normal(size=(3, 40))
+    animals = [{"AL": np.repeat(direction[:, None], 5, axis=1)} for direction in directions]
+    generator = of_account(animals)
+    for number in range(5):
+        rates = generator(number, 8, rng)["AL"].mean(axis=1)
+        r = [np.corrcoef(rates, direction)[0, 1] for direction in directions]
+        assert int(np.argmax(r)) == number % 3
+
+
+def test_accounts_whose_animals_differ_are_excluded_no_more_often_than_alpha(rng):
+    """Animals differ more than experiments in one: the p of another animal is uniform if each has its own."""
+    n, n_units = 200, 12
+    views = rng.normal(size=(1, 5, n_units))
+    cells = rng.normal(size=(3 * n, N_IDENTITIES, 1, n_units)) * rng.lognormal(0, 1, size=(3 * n, 1, 1, 1)) + views
+    animals = [{"AL": np.broadcast_to(own, (N_IDENTITIES, 5, n_units)).reshape(-1, n_units)} for own in cells]
+    other = [{"AL": rng.normal(size=(N_IDENTITIES * 5, n_units))} for _ in range(3 * n)]
+    plan = Plan(n_learned=n, n_held_out=n, n_tested=n, trials_in_half=50)
+    accounts = {"varied": animals_by_use(animals, plan), "noise": animals_by_use(other, plan)}
+    found = recover_accounts(accounts, VIEWS, {}, [Size(N_IDENTITIES, 8)], plan, others={}, rng=rng).recovery
+    row = found[(found["truth"] == "varied") & (found["scored_on"] == "tuning")].iloc[0]
+    # Binomial: 0.05 of 200 gives up to 20 in 99.5 % of cases.
+    assert row["none"] <= 0.1
 
 
 def test_a_recording_is_judged_by_experiments_of_its_size(rng):
     accounts = two_accounts(rng, n_animals=1)
-    references = reference_rdms({"pooled AL": accounts["pooled"][0]["AL"]})
-    rates = of_account(accounts["pooled"])(30, rng)
+    references = reference_rdms({"pooled AL": accounts["pooled"]["learned"][0]["AL"]})
+    rates = of_account(accounts["pooled"]["tested"])(0, 30, rng)
     halves = {"ML": half_means(rates["ML"][:, :17], 4, rng=rng), "AL": half_means(rates["AL"], 4, rng=rng)}
     table = judge_halves(halves, accounts, VIEWS, references, SMALL, rng=rng)
     assert len(table) == 3 * 2

@@ -19,7 +19,7 @@ from neurocompare.models.equivariant import PairedConvolution
 from neurocompare.models.hebbian import learn_by_ojas_rule, learned_components, train_on_rendered_faces
 from neurocompare.models.hemispheres import Hemispheres
 from neurocompare.models.low_level import LowLevel
-from neurocompare.models.receptive_fields import SIDE, GaborCells, Windows
+from neurocompare.models.receptive_fields import SIDE, GaborCells, GaborGrid, Windows, tiles
 from neurocompare.models.registry import load_model
 from neurocompare.stimuli.faces import face
 from neurocompare.stimuli.luminance import match_luminance
@@ -65,6 +65,15 @@ def test_a_gabor_cell_has_the_amplitude_of_a_complex_gabor_function():
     expected = np.abs((images[:, 0].double().numpy() * gabor).sum(axis=(1, 2)))
     cells = GaborCells(centre[None], np.array([wavelength]), np.array([degrees]))
     np.testing.assert_allclose(cells(images)[:, 0].numpy(), expected, rtol=1e-4)
+
+
+def test_cells_on_a_grid_answer_like_cells_anywhere():
+    x, y, wavelengths, degrees = tiles(3, left=0.0), tiles(4), np.array([5.0, 11.0, 8.0]), np.array([10.0, 90.0, 140.0])
+    places = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    cells = GaborCells(np.tile(places, (3, 1)), np.repeat(wavelengths, 12), np.repeat(degrees, 12))
+    images = noise()
+    expected = cells(images).reshape(3, 3, 4, 3)
+    torch.testing.assert_close(GaborGrid(x, y, wavelengths, degrees)(images), expected, atol=1e-6, rtol=1e-4)
 
 
 def test_a_gabor_cell_answers_its_own_grating_with_its_contrast():
@@ -219,13 +228,14 @@ def test_components_of_faces_that_turn_to_one_side_are_neither_even_nor_odd():
 def test_a_stored_view_is_recognised_and_its_energy_is_that_of_its_subspace():
     """In its own receptive field a training image has the product 1 with itself, and energy at most 1."""
     module = templates(0)
-    faces = hebbian.face_views(1, [0.0, 45.0], size=SIDE, seed=hebbian.TRAINING_SEED)
+    first = int(np.random.default_rng([0, 4]).choice(hebbian.TRAINING_FACES, 1, replace=False)[0])
+    faces = hebbian.face_views(1, [0.0, 45.0], size=SIDE, seed=hebbian.TRAINING_SEED + first)
     found = responses(module, hebbian.GRAY_64(faces.images(SIDE)))
     seen = found["views"].reshape(2, len(module.fields), hebbian.N_VIEWS)
     np.testing.assert_allclose(seen[0, :, 4], 1.0, atol=1e-4)
     np.testing.assert_allclose(seen[1, :, 6], 1.0, atol=1e-4)
     assert seen.max() <= 1 + 1e-4
-    assert 0.9 < found["energies"].min() <= found["energies"].max() <= 1 + 1e-4
+    assert 0.8 < found["energies"].min() <= found["energies"].max() <= 1 + 1e-4
 
 
 @pytest.mark.parametrize("name", [name for name, account in ACCOUNTS.items() if account.n_animals != 1])

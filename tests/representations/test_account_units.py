@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from neurocompare.models.accounts import ACCOUNTS
-from neurocompare.representations.account_units import units_of_animals
+from neurocompare.representations.account_units import some_units, units_of_animals
 
 
-def test_animals_differ_and_an_account_has_no_more_than_its_weights(faces, rng):
+def test_animals_differ_and_the_same_units_see_all_sets(faces, rng):
     few = faces.take(slice(0, 3))
-    animals = units_of_animals(ACCOUNTS["equivariant"], [few, few], n_animals=3, n_units=7, rng=rng)
+    animals = units_of_animals(ACCOUNTS["equivariant"], range(3), [few, few], n_units=7, rng=rng)
     assert len(animals) == 3
     assert {own.shape for animal in animals for own in animal.values()} == {(6, 7)}
     assert np.array_equal(animals[0]["AL"][:3], animals[0]["AL"][3:])
     assert not np.array_equal(animals[0]["AL"], animals[1]["AL"])
-    shipped = units_of_animals(ACCOUNTS["discrimination"], [few], n_animals=3, n_units=7, first_seed=1000, rng=rng)
-    assert len(shipped) == 1
+    some = some_units(animals[0], 3, rng=rng)["AL"]
+    assert some.shape == (6, 3)
+    assert {tuple(unit) for unit in some.T} <= {tuple(unit) for unit in animals[0]["AL"].T}
+    assert some_units(animals[0], 100, rng=rng)["AL"].shape == (6, 7)

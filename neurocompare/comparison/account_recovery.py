@@ -185,11 +185,15 @@ class Presentation:
         Of these stimuli, by their position among ``rows``.
     changed : integer array of shape (n_stimuli,), or None
         Rows of the same stimuli in the same order, with changed images; None where none are shown.
+    raised : mapping of str to mapping of use to sequence of mapping of stage to array of shape (n_stimuli, n_units)
+        Units of animals of each account that were raised otherwise, which see the same stimuli besides; accounts that
+        are not named are left out. None where all are raised alike.
     """
 
     rows: np.ndarray
     views: Views
     changed: np.ndarray | None = None
+    raised: Mapping[str, Animals] | None = None
 
 
 @dataclass(frozen=True)
@@ -443,9 +447,13 @@ def tell_pairs_apart(
     for kind, shown in presentations.items():
         rdms = reference_rdms({name: units[shown.rows] for name, units in references.items()})
         made: dict[str, dict[str, Profiles]] = {use: {} for use in counts}
-        wanted = [(use, name) for use in counts for name in accounts]
+        names = [name for name in accounts if shown.raised is None or name in shown.raised]
+        wanted = [(use, name) for use in counts for name in names]
         jobs = [
-            (accounts[name][use], shown, rdms, size.n_neurons, counts[use], plan, own_rng)
+            (
+                *(accounts[name][use], None if shown.raised is None else shown.raised[name][use]),
+                *(shown, rdms, size.n_neurons, counts[use], plan, own_rng),
+            )
             for (use, name), own_rng in zip(wanted, rng.spawn(len(wanted)), strict=True)
         ]
         for (use, name), own in zip(wanted, in_threads(lambda job: _profiles_with_change(*job), jobs), strict=True):
@@ -455,7 +463,7 @@ def tell_pairs_apart(
                 use: {name: profiles.scored_on(scored_on) for name, profiles in of_use.items()}
                 for use, of_use in made.items()
             }
-            for pair in itertools.combinations(accounts, 2):
+            for pair in itertools.combinations(names, 2):
                 likelihood = synthetic_likelihood({name: values["learned"][name] for name in pair})
                 right = np.concatenate(
                     [
@@ -500,6 +508,7 @@ def _profiles(
 
 def _profiles_with_change(
     animals: Sequence[Animal],
+    raised: Sequence[Animal] | None,
     shown: Presentation,
     references: Mapping[str, np.ndarray],
     n_neurons: int,
@@ -507,18 +516,27 @@ def _profiles_with_change(
     plan: Plan,
     rng: np.random.Generator,
 ) -> Profiles:
-    """Profiles of experiments in which the same neurons may also be shown changed images."""
+    """Profiles of experiments in which the same neurons may also be shown changed images, or other animals the same."""
     n = len(shown.rows)
     rows = shown.rows if shown.changed is None else np.concatenate([shown.rows, shown.changed])
-    generator = of_account([{stage: units[rows] for stage, units in animal.items()} for animal in animals])
+    seen = [{stage: units[rows] for stage, units in animal.items()} for animal in animals]
+    made, made_by_others = (
+        experiments(of_account(own), n_neurons, n_experiments, plan.trials_in_half, rng=rng)
+        for own in (seen, raised or seen)
+    )
     found = []
-    for halves in experiments(generator, n_neurons, n_experiments, plan.trials_in_half, rng=rng):
+    for halves in made:
         profile = profile_of({patch: own[:, :, :n] for patch, own in halves.items()}, shown.views, references)
         if shown.changed is not None:
             for patch, own in halves.items():
                 statistics = population_profile(own[:, :, n:], shown.views)
                 profile |= {f"{patch} changed: {name}": value for name, value in statistics.items()}
                 profile[f"{patch} changed: tolerance"] = tolerance(own[:, :, :n], own[:, :, n:])
+        if raised is not None:
+            # Blocks have the same lengths, since both see the same stimuli.
+            for patch, own in next(made_by_others).items():
+                statistics = population_profile(own, shown.views)
+                profile |= {f"{patch} raised otherwise: {name}": value for name, value in statistics.items()}
         found.append(profile)
     return Profiles.of(found)
 

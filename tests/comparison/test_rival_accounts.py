@@ -260,6 +260,29 @@ def test_pairs_are_told_apart_by_what_differs(rng):
     assert table["told_apart"].between(0.15, 0.85).all()
 
 
+def test_accounts_that_predict_the_same_are_told_apart_by_animals_raised_otherwise(rng):
+    accounts = two_accounts(rng)
+    same = dict.fromkeys(("learned", "wired", "unknown"), accounts["pooled"])
+    raised = {"learned": accounts["not pooled"], "wired": accounts["pooled"]}
+    few = VIEWS.rows(4)
+    shown = {
+        "as shown": Presentation(few, VIEWS.first(4)),
+        "raised": Presentation(few, VIEWS.first(4), raised=_rows_of(raised, few)),
+    }
+    references = {"pooled AL": accounts["pooled"]["learned"][0]["AL"]}
+    table = tell_pairs_apart(same, shown, references, Size(4, 20), SMALL, rng=rng)
+    assert len(table) == 3 * 3 + 3
+    assert (table["told_apart"][table["experiment"] == "raised"] > 0.9).all()
+    assert table["told_apart"][table["experiment"] == "as shown"].between(0.15, 0.85).all()
+
+
+def _rows_of(accounts, rows):
+    return {
+        name: {use: [{stage: u[rows] for stage, u in one.items()} for one in own] for use, own in animals.items()}
+        for name, animals in accounts.items()
+    }
+
+
 def test_animals_are_used_once_and_divided_like_the_experiments():
     animals = [{"AL": np.full((1, 1), k)} for k in range(64)]
     divided = animals_by_use(animals, SMALL)

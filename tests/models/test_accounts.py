@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from neural_data import InputError
+from neural_data import InputError, StimulusSet
 from neurocompare.models import efficientnet, hebbian, inverse_graphics
 from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES
 from neurocompare.models.eccentricity import Eccentricity, log_polar_places
@@ -34,6 +34,12 @@ def few_training_faces(monkeypatch):
 @functools.cache
 def templates(seed: int, *, both_sides: bool = True):
     return train_on_rendered_faces(seed, both_sides=both_sides)
+
+
+def training_face(azimuths_deg: list[float]) -> StimulusSet:
+    """Views of the face that the templates of seed 0 were learned from."""
+    (number,) = np.random.default_rng([0, 4]).choice(hebbian.TRAINING_FACES, 1, replace=False)
+    return hebbian.face_views(1, azimuths_deg, size=SIDE, seed=hebbian.TRAINING_SEED + int(number))
 
 
 def noise(n: int = 3, seed: int = 0) -> torch.Tensor:
@@ -218,9 +224,7 @@ def test_components_of_faces_that_turn_to_one_side_are_neither_even_nor_odd():
     torch.testing.assert_close(module.stored, templates(0).stored[:, 4:])
     right, left = (
         responses(module, hebbian.GRAY_64(faces.images(SIDE)))["energies"]
-        for faces in (
-            hebbian.face_views(1, [sign * 45.0, sign * 90.0], size=SIDE, seed=hebbian.TRAINING_SEED) for sign in (1, -1)
-        )
+        for faces in (training_face([sign * 45.0, sign * 90.0]) for sign in (1, -1))
     )
     assert (right > left + 0.2).all()
 
@@ -228,8 +232,7 @@ def test_components_of_faces_that_turn_to_one_side_are_neither_even_nor_odd():
 def test_a_stored_view_is_recognised_and_its_energy_is_that_of_its_subspace():
     """In its own receptive field a training image has the product 1 with itself, and energy at most 1."""
     module = templates(0)
-    first = int(np.random.default_rng([0, 4]).choice(hebbian.TRAINING_FACES, 1, replace=False)[0])
-    faces = hebbian.face_views(1, [0.0, 45.0], size=SIDE, seed=hebbian.TRAINING_SEED + first)
+    faces = training_face([0.0, 45.0])
     found = responses(module, hebbian.GRAY_64(faces.images(SIDE)))
     seen = found["views"].reshape(2, len(module.fields), hebbian.N_VIEWS)
     np.testing.assert_allclose(seen[0, :, 4], 1.0, atol=1e-4)

@@ -310,6 +310,8 @@ def partial_fits(
     *,
     recording: RecordingOrResponses | None = None,
     resample: str | Sequence[str] | None = None,
+    control: str | Sequence[str] = (),
+    correction: str = "bh",
     confidence: float = 0.95,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
@@ -317,17 +319,20 @@ def partial_fits(
 
     Parameters
     ----------
-    model_rdms, neural_rdms, recording, resample, confidence, rng
-        As in ``infer_fits``.
+    model_rdms, neural_rdms, recording, resample, control, confidence, rng
+        As in ``infer_fits``. Controls are taken out of nuisances, too.
     nuisances : mapping of str to rsatoolbox.rdm.RDMs
         One RDM each by its name, such as ``{"pixels": ...}``, over the same stimuli. All are partialled out of model
         and recording together, with weights of any sign.
+    correction : {"bh", "holm", "none"}
+        How ``p_zero_adjusted`` is adjusted over the models and layers within a recording.
 
     Returns
     -------
     pandas.DataFrame
-        Columns :data:`PARTIAL_COLUMNS`: ``partial_fit`` with ``se, ci_low, ci_high`` and its one-sided ``p_zero``, and
-        the plain ``fit`` beside it. NaN where nothing of a model or a recording is left.
+        Columns :data:`PARTIAL_COLUMNS`: ``partial_fit`` with ``se, ci_low, ci_high`` and its one-sided ``p_zero,
+        p_zero_adjusted``, and the plain ``fit`` (under the same controls) beside it. NaN where nothing of a model or a
+        recording is left.
 
     Raises
     ------
@@ -336,7 +341,8 @@ def partial_fits(
 
     Notes
     -----
-    A nuisance is known without error here. If it is noisy, what it stands for is partialled out only in part.
+    A nuisance is known without error here. If it is noisy, what it stands for is partialled out only in part; so is
+    what the RDMs owe to it in another way than linearly.
     """
     if not nuisances:
         raise InputError("partial correlations need at least one nuisance RDM; without any, use infer_fits")
@@ -346,10 +352,16 @@ def partial_fits(
         if matched.n_rdm != 1 or np.isnan(matched.dissimilarities).any():
             raise InputError(f"nuisance {name!r} must be one complete RDM; got {matched.n_rdm}")
         vectors.append(matched.dissimilarities[0])
-    experiment = make_experiment(model_rdms, neural_rdms, Comparison(resample=resample), recording=recording)
+    comparison = Comparison(resample=resample, control=control)
+    experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)
     measure = flexible_method("corr")
     models = measure.settled(experiment.models)
     removed = np.array(vectors)
+    if experiment.cells is not None:
+        whole, removed = np.linalg.norm(removed, axis=1), experiment.cells.partialled(removed)
+        # Of a nuisance that is a function of views, the control leaves nothing but rounding.
+        nothing = np.sqrt(np.nansum(removed**2, axis=1)) <= RANK_TOLERANCE * whole
+        removed[nothing] *= 0.0
 
     def statistic(recordings: np.ndarray, counts: np.ndarray) -> np.ndarray:
         return np.concatenate([_partial(models, removed, measure.settled(recordings), row) for row in counts])
@@ -358,7 +370,7 @@ def partial_fits(
     found = jackknife_result(
         experiment, rdm_table(model_rdms), table, statistic=statistic, confidence=confidence, rng=rng
     )
-    frame = found.to_frame("none").rename(columns={"fit": "partial_fit"})
+    frame = found.to_frame(correction).rename(columns={"fit": "partial_fit"})
     plain = experiment.fits(experiment.recordings, experiment.stays())[0]
     grouped = np.stack([plain[:, group].mean(axis=1) for group in experiment.groups], axis=1)
     return frame.assign(nuisance="+".join(nuisances), fit=grouped.ravel())[list(PARTIAL_COLUMNS)]

@@ -31,7 +31,14 @@ from neurocompare.representations.viewpoint import (
 )
 from neurocompare.stimuli.luminance import describe_images
 
-__all__ = ["TREND_COLUMNS", "image_statistics", "index_beyond_trends", "split_image_trends", "trend_rdms"]
+__all__ = [
+    "TREND_COLUMNS",
+    "image_statistics",
+    "index_beyond_trends",
+    "split_image_trends",
+    "statistics_rdm",
+    "trend_rdms",
+]
 
 ALL = "all"
 """Name of all statistics together in the table."""
@@ -154,20 +161,38 @@ def trend_rdms(statistics: pd.DataFrame, stimuli: StimulusSet) -> RDMs:
     InputError
         If statistics are missing for a stimulus, none is known and varies, or an identity lacks a view.
     """
+    matrix, used = statistics_rdm(statistics, stimuli)
+    exemplars, positions = view_order(stimuli)
+    labels = {"model": ["image statistics"], "layer": [", ".join(used)]}
+    return view_rdms(matrix[None], stimuli, exemplars, positions, labels, "euclidean")
+
+
+def statistics_rdm(statistics: pd.DataFrame, stimuli: StimulusSet) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Dissimilarities of all stimuli in image statistics alone.
+
+    Parameters
+    ----------
+    statistics, stimuli
+        As for :func:`trend_rdms`.
+
+    Returns
+    -------
+    matrix : array of shape (n_stimuli, n_stimuli)
+        Squared Euclidean distances over the number of statistics, z-scored over the stimuli.
+    used : tuple of str
+        Statistics that are known for all images and vary.
+
+    Raises
+    ------
+    InputError
+        If statistics are missing for a stimulus, or none is known and varies.
+    """
     values = _aligned(statistics, stimuli).dropna(axis=1)
     values = values.loc[:, [_varies(name, values[name].to_numpy(float)) for name in values]]
     if values.empty:
         raise InputError(f"{stimuli.name}: no image statistic is known for all images and varies; give other stimuli")
     scores, _ = zscore_units(values.to_numpy(float))
-    exemplars, positions = view_order(stimuli)
-    return view_rdms(
-        find_dissimilarity("euclidean").of_responses(scores)[None],
-        stimuli,
-        exemplars,
-        positions,
-        {"model": ["image statistics"], "layer": [", ".join(values)]},
-        "euclidean",
-    )
+    return find_dissimilarity("euclidean").of_responses(scores), tuple(values)
 
 
 def index_beyond_trends(rdms: RDMs, trends: RDMs) -> pd.DataFrame:

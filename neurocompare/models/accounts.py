@@ -179,6 +179,7 @@ ACCOUNTS: dict[str, Account] = {
             "learning to report the view, the light, and the shape and albedo of faces",
             "Yildirim et al. (2020)",
             stages=_stages("conv4", "hidden", "latents"),
+            one_sided=_shipped("inverse-graphics", "one-sided-0"),
             **_shipped("inverse-graphics", *(f"scenes-{k}" for k in range(N_INVERSE_GRAPHICS))),
         ),
         Account(

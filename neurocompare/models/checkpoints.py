@@ -23,6 +23,7 @@ from neural_data.formats.bounds import checked_file, read_bytes, whole_file
 from neurocompare.models.fitting_weights import fit_entries
 
 __all__ = [
+    "in_fewer_bits",
     "load_checkpoint",
     "read_checkpoint",
     "read_entries",
@@ -345,6 +346,28 @@ def write_state(path: str | Path, tensors: Mapping[str, torch.Tensor], about: Ma
     with whole_file(path, durable=True) as partial:
         partial.write_bytes(save(dict(tensors), dict(about or {})))
     return path
+
+
+def in_fewer_bits(
+    state: Mapping[str, torch.Tensor], *, matrices: torch.dtype = torch.float16
+) -> dict[str, torch.Tensor]:
+    """Weights as they ship: floating-point numbers in half precision, counters as they are.
+
+    Parameters
+    ----------
+    state : mapping of str to torch.Tensor
+        State dictionary of a network.
+    matrices : torch.dtype
+        Type of filters and matrices, such as ``torch.float8_e4m3fn``; biases and normalisation stay in half precision.
+
+    Returns
+    -------
+    dict of str to torch.Tensor
+    """
+    return {
+        name: value.to(matrices if value.dim() > 1 else torch.float16) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
 
 
 def read_state(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

@@ -104,7 +104,7 @@ class Scenes:
         return Scenes(self.images[kept], self.latents[kept], self.identities[kept])
 
 
-def rendered_scenes(n_identities: int, n_views: int, *, seed: int, n_jobs: int = 1) -> Scenes:
+def rendered_scenes(n_identities: int, n_views: int, *, seed: int, both_sides: bool = True, n_jobs: int = 1) -> Scenes:
     """Faces in random views and lights, with the latents that a network is to report.
 
     Parameters
@@ -113,6 +113,8 @@ def rendered_scenes(n_identities: int, n_views: int, *, seed: int, n_jobs: int =
         Faces, and images of each.
     seed : int
         Faces, views and lights are the same with any number of workers.
+    both_sides : bool
+        Whether faces look to both sides. If not, azimuths are 0 to 90 degrees; all else stays as it is.
     n_jobs : int
         Worker processes.
 
@@ -122,16 +124,16 @@ def rendered_scenes(n_identities: int, n_views: int, *, seed: int, n_jobs: int =
         Azimuths and lights are uniform over -90 to 90 and -60 to 60 degrees, elevations normal with 8 degrees. All
         images of a face have one light; the luminance of every second face is matched as in the built-in sets.
     """
-    jobs = (delayed(_scenes_of_face)(k, n_views, seed) for k in range(n_identities))
+    jobs = (delayed(_scenes_of_face)(k, n_views, seed, both_sides) for k in range(n_identities))
     images, latents = zip(*joblib.Parallel(n_jobs=n_jobs)(jobs), strict=True)
     return Scenes(np.concatenate(images), np.concatenate(latents), np.repeat(np.arange(n_identities), n_views))
 
 
-def _scenes_of_face(face: int, n_views: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _scenes_of_face(face: int, n_views: int, seed: int, both_sides: bool) -> tuple[np.ndarray, np.ndarray]:
     """Images (n_views, 64, 64) of a face and their latents."""
     rng = np.random.default_rng([TRAINING_SEED, seed, face])
     scores = np.clip(rng.standard_normal(len(FACE_MEASURES)), -MOST_SCORE, MOST_SCORE)
-    azimuths = rng.uniform(-90, 90, n_views)
+    azimuths = rng.uniform(-90 if both_sides else 0, 90, n_views)
     elevations = np.clip(ELEVATION_SD_DEG * rng.standard_normal(n_views), -25, 25)
     light = rng.uniform(-60, 60)
     views = ExemplarViews("face", "face", scores, azimuths, elevations, np.zeros((n_views, 2)), np.ones(n_views))
@@ -142,17 +144,20 @@ def _scenes_of_face(face: int, n_views: int, seed: int) -> tuple[np.ndarray, np.
     return np.asarray(shown.pixels), latents.astype(np.float32)
 
 
-def learn_to_invert(scenes: Scenes, *, seed: int, n_epochs: int) -> InverseGraphics:
+def learn_to_invert(scenes: Scenes, *, seed: int, n_epochs: int, both_sides: bool = True) -> InverseGraphics:
     """Train a network to report latents, by squared errors.
 
     Parameters
     ----------
     scenes : Scenes
-        Each image is shown as it is or mirrored, at random; a mirror image has the azimuth and the light negated.
+        What is shown.
     seed : int
         Seed of the start and of the order of images.
     n_epochs : int
         How often every image is shown.
+    both_sides : bool
+        Whether each image is shown as it is or mirrored, at random; a mirror image has the azimuth and the light
+        negated. If not, images are shown as they are.
 
     Returns
     -------
@@ -184,7 +189,7 @@ def learn_to_invert(scenes: Scenes, *, seed: int, n_epochs: int) -> InverseGraph
     module.train()
     for _ in range(n_epochs):
         order = torch.from_numpy(rng.permutation(len(images)))
-        flips = torch.from_numpy(rng.random(len(images)) < 0.5)
+        flips = torch.from_numpy(both_sides & (rng.random(len(images)) < 0.5))
         for batch in order[: n_batches * BATCH].reshape(n_batches, BATCH):
             mirrored = flips[batch, None, None]
             shown = torch.where(mirrored, images[batch].flip(-1), images[batch])

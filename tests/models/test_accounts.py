@@ -305,8 +305,8 @@ def test_an_account_whose_extra_is_not_installed_is_refused_by_its_name(monkeypa
 
 
 @functools.cache
-def scenes():
-    return inverse_graphics.rendered_scenes(3, 5, seed=77)
+def scenes(*, both_sides: bool = True):
+    return inverse_graphics.rendered_scenes(3, 5, seed=77, both_sides=both_sides)
 
 
 def test_scenes_are_what_their_latents_say():
@@ -334,20 +334,54 @@ def test_a_shipped_network_reports_the_scene_of_faces_that_it_has_not_seen():
     assert table.set_index("latent").loc["azimuth", "r"] > 0.95
 
 
-def test_learning_to_invert_follows_the_latents(monkeypatch):
-    """A vertical bar whose place is the azimuth, which mirror images have with the other sign."""
-    monkeypatch.setattr(inverse_graphics, "CHANNELS", (2, 2, 4, 4))
-    monkeypatch.setattr(inverse_graphics, "LEARNING_RATE", 2e-2)
+def test_scenes_of_one_side_are_the_same_faces_and_lights_that_never_look_to_the_left():
+    both, one = scenes().latents, scenes(both_sides=False).latents
+    np.testing.assert_array_equal(both[:, 1:], one[:, 1:])
+    assert both[:, 0].min() < 0
+    np.testing.assert_allclose(one[:, 0], (both[:, 0] + 90 / inverse_graphics.VIEW_SD_DEG) / 2, atol=1e-5)
+
+
+def test_a_network_trained_on_one_side_takes_the_left_for_the_right():
+    one = ACCOUNTS["inverse-graphics"].trained_on_one_side().load(0).module
+    shown = scenes(both_sides=False)
+    mirrored = dataclasses.replace(shown, images=shown.images[:, :, ::-1].copy())
+    tables = [inverse_graphics.reported(one, seen).set_index("latent") for seen in (shown, mirrored)]
+    assert tables[0].loc["azimuth", "r"] > 0.9
+    assert tables[1].loc["azimuth", "r"] > 0.5
+
+
+def bars(azimuth_of):
+    """64 images of a vertical bar, whose azimuth is a function of its place."""
     places = np.linspace(8, 55, 64).round().astype(int)
     images = np.full((64, SIDE, SIDE), 128, dtype=np.uint8)
     for image, place in zip(images, places, strict=True):
         image[:, place - 4 : place + 5] = 255
     latents = np.zeros((64, len(inverse_graphics.LATENTS)), dtype=np.float32)
-    latents[:, 0] = (places - 31.5) / 20
-    bars = inverse_graphics.Scenes(images, latents, np.arange(64))
-    module = inverse_graphics.learn_to_invert(bars, seed=0, n_epochs=30)
+    latents[:, 0] = azimuth_of((places - 31.5) / 20)
+    return inverse_graphics.Scenes(images, latents, np.arange(64))
+
+
+def learned_azimuth(shown: inverse_graphics.Scenes, monkeypatch, *, both_sides: bool) -> np.ndarray:
+    """Azimuths that a small network reports of the images that it was trained on."""
+    monkeypatch.setattr(inverse_graphics, "CHANNELS", (2, 2, 4, 4))
+    monkeypatch.setattr(inverse_graphics, "LEARNING_RATE", 2e-2)
+    module = inverse_graphics.learn_to_invert(shown, seed=0, n_epochs=30, both_sides=both_sides)
     with torch.inference_mode():
-        found = module(torch.from_numpy(images)[:, None] / 255 - 0.5)[:, 0].numpy()
-    assert np.corrcoef(found, latents[:, 0])[0, 1] > 0.9
+        return module(torch.from_numpy(shown.images)[:, None] / 255 - 0.5)[:, 0].numpy()
+
+
+def test_without_mirrored_copies_a_network_can_report_the_same_azimuth_to_both_sides(monkeypatch):
+    """Azimuths of 0 to 1.2, mean 0.6; a mirrored copy has the other sign, so that both together have the mean 0."""
+    shown = bars(np.abs)
+    assert learned_azimuth(shown, monkeypatch, both_sides=False).mean() == pytest.approx(0.6, abs=0.15)
+    assert abs(learned_azimuth(shown, monkeypatch, both_sides=True).mean()) < 0.3
+
+
+def test_learning_to_invert_follows_the_latents(monkeypatch):
+    """A vertical bar whose place is the azimuth, which mirror images have with the other sign."""
+    shown = bars(lambda place: place)
+    found = learned_azimuth(shown, monkeypatch, both_sides=True)
+    assert np.corrcoef(found, shown.latents[:, 0])[0, 1] > 0.9
+    few = shown.take(np.arange(9))
     with pytest.raises(InputError, match="there are 9 images to train on; give at least 64"):
-        inverse_graphics.learn_to_invert(bars.take(np.arange(9)), seed=0, n_epochs=1)
+        inverse_graphics.learn_to_invert(few, seed=0, n_epochs=1)

@@ -12,7 +12,13 @@ import torch
 from safetensors.torch import save_file, save_model
 
 from neural_data import InputError
-from neurocompare.models.checkpoints import load_checkpoint, read_checkpoint, write_checkpoint
+from neurocompare.models.checkpoints import (
+    in_fewer_bits,
+    load_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+    write_state,
+)
 from neurocompare.models.registry import load_model
 
 
@@ -35,6 +41,17 @@ def test_what_is_written_is_read(tmp_path, state):
     path = write_checkpoint(network.module, tmp_path / "new" / "weights.safetensors")
     assert set(read_checkpoint(path)) == set(state)
     assert [p.name for p in path.parent.iterdir()] == ["weights.safetensors"]
+
+
+@pytest.mark.parametrize(("matrices", "bits"), [(torch.float16, 11), (torch.float8_e4m3fn, 4)])
+def test_weights_in_fewer_bits_are_read_as_the_nearest_that_there_are(tmp_path, matrices, bits):
+    """A rounded number is within half of its last bit; numbers under 2^-6 have fewer bits in 8-bit floats."""
+    state = load_model("equivariant", seed=0).module.state_dict()
+    small = in_fewer_bits(state, matrices=matrices)
+    assert {value.dtype for value in small.values()} == {torch.float16, matrices, torch.int64}
+    network = load_model("equivariant", weights=write_state(tmp_path / "small.safetensors", small))
+    for name, value in network.module.state_dict().items():
+        torch.testing.assert_close(value, state[name], rtol=2.0**-bits, atol=2.0**-10)
 
 
 def test_weights_that_two_modules_share_are_written(tmp_path):

@@ -42,7 +42,7 @@ from neurocompare.comparison.ridge import (
     predict_without,
     weighted_scores,
 )
-from neurocompare.comparison.time_sampling import STIMULI, seed_of, source_of
+from neurocompare.comparison.sampling import STIMULI, seed_of, source_of
 from neurocompare.representations.kernels import kernels_of_rdms, scaled_kernels
 from neurocompare.representations.rdms import LAYER, pattern_table, rdm_table
 
@@ -223,7 +223,7 @@ def encode_patches(
         Sample of neurons that each patch is of, numbered from 0: patches of one sample (time bins) leave out and draw
         the same neurons. None: each is a sample of its own.
     seed : int or None
-        Of what is left out and drawn, see ``time_sampling``, for patches with ``samples``; None takes it from ``rng``.
+        Of what is left out and drawn, see ``sampling``, for patches with ``samples``; None takes it from ``rng``.
     """
     patterns = pattern_table(model_rdms)
     n_draws, n_permutations = sizes

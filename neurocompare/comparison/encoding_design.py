@@ -24,13 +24,10 @@ from neurocompare.comparison.resampling import (
     FACTORS,
     check_factors,
     cluster_codes,
-    draw_counts,
-    draw_stimuli,
     factors_along,
-    jackknife_operator,
-    leave_out,
 )
 from neurocompare.comparison.ridge import PENALTIES, find_score
+from neurocompare.comparison.sampling import sample
 
 __all__ = [
     "ACROSS",
@@ -225,13 +222,9 @@ def design_of(
     for name in factors_along("stimuli", factors):
         factor = FACTORS[name]
         codes = np.arange(n_stimuli) if not factor.together else cluster_codes(_known(patterns, factor.together))
-        n_levels = int(codes.max()) + 1
-        if n_levels < factor.fewest:
-            raise InputError(f"resampling {factor.plural} needs at least {factor.fewest} of them; there are {n_levels}")
-        source = rng if units is None else units
-        kept, shares = leave_out(n_levels, factor.parts(n_levels), rng=source)
-        left_out, operator = kept[:, codes] == 0, jackknife_operator(shares)
-        counts, redrawn[name] = draw_stimuli(factor, codes, n_draws, rng=source)
+        sampled = sample(name, int(codes.max()) + 1, n_draws, rng=rng if units is None else units)
+        left_out, operator = sampled.kept[:-1, codes] == 0, sampled.operator
+        counts, redrawn[name] = sampled.drawn[:, codes], sampled.n_redrawn
     orders: np.ndarray | str = "identities were not permuted"
     try:
         if n_permutations:
@@ -268,11 +261,9 @@ def neurons_of(
     n_neurons = patch.responses.shape[1]
     kept, operators, counts = np.ones((1, n_neurons)), [], np.ones((n_draws, n_neurons))
     for name in factors_along("neurons", design.factors):
-        left, shares = leave_out(n_neurons, FACTORS[name].parts(n_neurons), rng=rng)
-        kept, operators = np.concatenate([left, kept]), [jackknife_operator(shares)]
-        drawn, redrawn = draw_counts(n_neurons, n_draws, rng=rng, fewest=FACTORS[name].fewest_distinct)
-        counts = drawn.astype(float)
-        design.n_redrawn[name] = design.n_redrawn.get(name, 0) + redrawn
+        sampled = sample(name, n_neurons, n_draws, rng=rng)
+        kept, operators, counts = sampled.kept, [sampled.operator], sampled.drawn.astype(float)
+        design.n_redrawn[name] = design.n_redrawn.get(name, 0) + sampled.n_redrawn
     best = neuron_reliabilities(patch, design.weights, design.folds, rng=rng)
     centred = patch.responses - patch.responses.mean(axis=0)
     # Neurons that respond alike to all stimuli (in one time bin) have no score, and are left out of means.

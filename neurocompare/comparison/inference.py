@@ -409,6 +409,7 @@ def jackknife_result(
     statistic: Statistic | None = None,
     confidence: float = 0.95,
     n_permutations: int = 0,
+    seed: int | None = None,
     rng: np.random.Generator,
 ) -> FitResult:
     """Jackknife result, without draws, for fits or for another statistic.
@@ -425,6 +426,8 @@ def jackknife_result(
         Nominal coverage of the intervals.
     n_permutations : int
         Permutations of identities, views kept, of the statistic; 0 for none.
+    seed : int or None
+        See ``refitting.jackknife_deviations``.
     rng : numpy.random.Generator
         Source of the random assignment of units to parts, and then of the permutations.
 
@@ -439,7 +442,7 @@ def jackknife_result(
         recordings=recordings,
         estimates=estimates,
         draws=np.empty((0, *estimates.shape)),
-        deviations=jackknife_deviations(experiment, statistic=statistic, rng=rng),
+        deviations=jackknife_deviations(experiment, statistic=statistic, seed=seed, rng=rng),
         variance="jackknife",
         sizes=experiment.sizes(),
         factors=experiment.factors,

@@ -15,7 +15,7 @@ import xarray as xr
 from neural_data.errors import InputError, closest
 from neural_data.recordings import make_recording
 from neural_data.rounding import first_largest, is_constant
-from neurocompare.comparison.links import LINKS, LinkInputs, compare_links
+from neurocompare.comparison.links import LINKS, LinkInputs, link_similarities
 from neurocompare.representations.kernels import feature_rdms
 
 __all__ = ["RECOVERY_COLUMNS", "SIMULATED_LINKS", "SimulatedLink", "Simulation", "recover_layers"]
@@ -154,7 +154,7 @@ def recover_layers(
             for _ in range(simulation.n_experiments):
                 signal = SIMULATED_LINKS[kind].signal(scores, simulation.n_neurons, rng)
                 recording = _recording(signal, patterns, simulation, rng)
-                table, _ = compare_links(inputs, recording, links, resample="neuron", rng=rng)
+                table = link_similarities(inputs, recording, links, rng=rng)
                 for link, found in table.groupby("link", sort=False):
                     similar = found["similarity"].to_numpy()
                     chosen.setdefault(str(link), []).append(int(first_largest(similar)))

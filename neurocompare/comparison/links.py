@@ -17,12 +17,12 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError, closest
 from neural_data.rounding import first_largest, is_constant
-from neurocompare.comparison.encoding import Encoding, infer_encoding
+from neurocompare.comparison.encoding import Encoding, encode_patches
 from neurocompare.comparison.encoding_design import factors_or_usual
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.inference import Comparison, jackknife_result, make_experiment
 from neurocompare.comparison.kernel_links import debiased_cka, linear_cka, procrustes_similarity, whitened_cosine
-from neurocompare.comparison.matching import infer_matching
+from neurocompare.comparison.matching import match_patches
 from neurocompare.comparison.patch_responses import PatchResponses, patch_responses
 from neurocompare.comparison.resampling import FACTORS
 from neurocompare.representations.dissimilarities import find_dissimilarity
@@ -46,11 +46,13 @@ __all__ = [
     "compare_links",
     "link_results",
     "link_rows",
+    "link_similarities",
     "links_best",
 ]
 
+SIMILARITY_COLUMNS = ("link", *LAYER, "region", "subject", "similarity")
 LINK_COLUMNS = (
-    *("link", *LAYER, "region", "subject", "similarity", "se", "ci_low", "ci_high", "in_best_set"),
+    *(*SIMILARITY_COLUMNS, "se", "ci_low", "ci_high", "in_best_set"),
     *("resample", "n_stimuli", "n_neurons"),
 )
 LINK_BEST_COLUMNS = (
@@ -80,13 +82,18 @@ class LinkInputs:
 
 @dataclass(frozen=True)
 class _Setting:
-    """One patch and how it is resampled."""
+    """One patch and how it is resampled.
+
+    Links of one seed leave out the same identities and neurons, see ``sampling``; without factors there are estimates
+    alone.
+    """
 
     patch: PatchResponses
     inputs: LinkInputs
-    resample: tuple[str, ...]
+    factors: tuple[str, ...]
     normalize: str | None
     confidence: float
+    seed: int
 
 
 Compare = Callable[[_Setting, np.random.Generator], FitResult]
@@ -147,7 +154,8 @@ def _whitened(setting: _Setting, rng: np.random.Generator) -> FitResult:
     variances = trials.var(axis=0, ddof=1)
     of_neurons = variances.mean(axis=0)
     noisy = _noisy(trials)
-    scaled = setting.patch.responses[:, noisy] / np.sqrt(of_neurons[noisy])
+    # Neurons without noise weigh nothing. They stay, so that all links leave out the same ones.
+    scaled = np.where(noisy, setting.patch.responses / np.sqrt(np.where(noisy, of_neurons, 1.0)), 0.0)
     noise = (variances[:, noisy] / of_neurons[noisy]).mean(axis=1) / setting.patch.n_repetitions
     # A stimulus with no noise at all in these trials has some in others.
     noise = np.maximum(noise, 1e-3 * noise.mean())
@@ -161,7 +169,8 @@ def _whitened(setting: _Setting, rng: np.random.Generator) -> FitResult:
             found.append(whitened_cosine(models[:, *rows], right[:, *rows], noise[kept]))
         return np.stack(found)
 
-    return _jackknife(setting, setting.inputs.distances, scaled, statistic, rng)
+    found = _jackknife(setting, setting.inputs.distances, scaled, statistic, rng)
+    return replace(found, n_neurons=np.array([float(noisy.sum())]))
 
 
 def _jackknife(
@@ -180,15 +189,16 @@ def _jackknife(
     experiment = make_experiment(
         models,
         neural,
-        Comparison(resample=setting.resample, method=method),
+        Comparison(resample=setting.factors or "neuron", method=method),
         recording={(setting.patch.region, setting.patch.subject): responses},
     )
     return jackknife_result(
-        experiment,
+        experiment if setting.factors else replace(experiment, factors=(), populations=[]),
         _labelled(rdm_table(models)),
         rdm_table(neural),
         statistic=statistic,
         confidence=setting.confidence,
+        seed=setting.seed,
         rng=rng,
     )
 
@@ -207,14 +217,14 @@ def _squares(vectors: np.ndarray, n: int) -> np.ndarray:
 
 
 def _encoded(setting: _Setting, rng: np.random.Generator) -> FitResult:
-    patch = setting.patch
-    found = infer_encoding(
+    found = encode_patches(
         setting.inputs.distances,
-        {(patch.region, patch.subject): patch.responses},
+        [replace(setting.patch, trials=None)],
         Encoding(),
-        resample=setting.resample,
-        n_draws=2,
-        n_permutations=0,
+        setting.factors,
+        (2, 0),
+        samples=[0],
+        seed=setting.seed,
         confidence=setting.confidence,
         rng=rng,
     )
@@ -222,14 +232,15 @@ def _encoded(setting: _Setting, rng: np.random.Generator) -> FitResult:
 
 
 def _matched(setting: _Setting, rng: np.random.Generator) -> FitResult:
-    patch, inputs = setting.patch, setting.inputs
+    inputs = setting.inputs
     if inputs.features is None:
         raise ValueError("one-to-one matching needs the units of the layers")
-    found = infer_matching(
+    found = match_patches(
         inputs.features,
-        {(patch.region, patch.subject): patch.responses},
+        [replace(setting.patch, trials=None)],
         inputs.distances,
-        resample=setting.resample,
+        setting.factors,
+        seed=setting.seed,
         confidence=setting.confidence,
         rng=rng,
     )
@@ -394,6 +405,57 @@ def link_results(
     InputError
         If a link is unknown, or RDMs and recording do not match.
     """
+    factors = factors_or_usual(resample, inputs.distances, recording)
+    return _compared(inputs, recording, links, factors, by_subject, normalize, confidence, rng)
+
+
+def link_similarities(
+    inputs: LinkInputs,
+    recording: xr.DataArray | Mapping,
+    links: Sequence[str] = tuple(LINKS),
+    *,
+    by_subject: bool = False,
+    normalize: str | None = None,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Similarity of every layer to every patch by several links, without uncertainty.
+
+    Parameters
+    ----------
+    inputs, recording, links, by_subject, normalize, rng
+        As in :func:`compare_links`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per link, patch and layer: what is known of the columns of :func:`compare_links` up to ``similarity``.
+
+    Raises
+    ------
+    InputError
+        If a link is unknown, or RDMs and recording do not match.
+    """
+    results, _ = _compared(inputs, recording, links, (), by_subject, normalize, 0.95, rng)
+    frames = []
+    for name, result in results:
+        labels = [name for name in LAYER if name in result.models]
+        about = {name: result.recordings[name].iloc[0] for name in ("region", "subject") if name in result.recordings}
+        frame = result.models[labels].assign(link=name, **about, similarity=result.estimates[:, 0])
+        frames.append(frame[[name for name in SIMILARITY_COLUMNS if name in frame]])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _compared(
+    inputs: LinkInputs,
+    recording: xr.DataArray | Mapping,
+    links: Sequence[str],
+    factors: tuple[str, ...],
+    by_subject: bool,
+    normalize: str | None,
+    confidence: float,
+    rng: np.random.Generator,
+) -> tuple[list[tuple[str, FitResult]], tuple[str, ...]]:
+    """Results of :func:`link_results`, by factors that are checked; without any, estimates alone."""
     for name in links:
         if name not in LINKS:
             raise InputError(f"there is no link {name!r}: {closest(name, LINKS)}")
@@ -402,9 +464,7 @@ def link_results(
     if not rdm_table(inputs.rdms)[_shared(inputs)].equals(rdm_table(inputs.distances)[_shared(inputs)]):
         raise InputError("distances and RDMs must be those of the same layers, in the same order")
     check_normalization(normalize)
-    factors = factors_or_usual(resample, inputs.distances, recording)
     ids = [str(one) for one in inputs.distances.pattern_descriptors["stimulus_id"]]
-    # One seed for all links: they leave out the same parts of the identities and of the neurons.
     seed = int(rng.integers(2**63))
     results, notes = [], []
     for patch in patch_responses(recording, ids, by_subject=by_subject):
@@ -414,7 +474,7 @@ def link_results(
             if missing:
                 notes.append(f"{patch.name}: no {link.label}: {missing}")
                 continue
-            setting = _Setting(patch, inputs, factors, normalize, confidence)
+            setting = _Setting(patch, inputs, factors, normalize, confidence, seed)
             results.append((name, link.compare(setting, np.random.default_rng(seed))))
     if not results:
         raise InputError(f"none of the links can be computed: {'; '.join(notes)}")

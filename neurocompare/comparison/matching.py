@@ -26,11 +26,12 @@ from neurocompare.comparison.encoding_design import (
     neurons_of,
     usual_question,
 )
-from neurocompare.comparison.patch_responses import patch_responses
+from neurocompare.comparison.patch_responses import PatchResponses, patch_responses
 from neurocompare.comparison.ridge import SCORES, weighted_scores
+from neurocompare.comparison.sampling import STIMULI, source_of
 from neurocompare.representations.rdms import pattern_table, rdm_table
 
-__all__ = ["infer_matching", "match_units"]
+__all__ = ["infer_matching", "match_patches", "match_units"]
 
 MOST_UNITS = 1000
 
@@ -78,18 +79,50 @@ def infer_matching(
     Li, Yosinski, Clune, Lipson & Hopcroft (2015), arXiv:1511.07543. Khosla & Williams (2024), arXiv:2311.09466, of
     which this is the hard assignment, cross-validated.
     """
-    patterns, ids = pattern_table(layers), [str(one) for one in layers.pattern_descriptors["stimulus_id"]]
-    models = rdm_table(layers)
-    _check_names(models)
+    ids = [str(one) for one in layers.pattern_descriptors["stimulus_id"]]
     factors = factors_or_usual(resample, layers, recording)
+    patches = patch_responses(recording, ids)
+    return match_patches(
+        features, patches, layers, factors, n_folds=n_folds, most_units=most_units, confidence=confidence, rng=rng
+    )
+
+
+def match_patches(
+    features: Mapping[str, np.ndarray],
+    patches: Sequence[PatchResponses],
+    layers: RDMs,
+    factors: tuple[str, ...],
+    *,
+    n_folds: int = 5,
+    most_units: int = MOST_UNITS,
+    seed: int | None = None,
+    confidence: float = 0.95,
+    rng: np.random.Generator,
+) -> EncodingResult:
+    """Matching of patches whose responses are given; the work behind :func:`infer_matching`.
+
+    Parameters
+    ----------
+    features, layers, n_folds, most_units, confidence, rng
+        As in :func:`infer_matching`.
+    patches : sequence of PatchResponses
+        Stimuli in the order of ``layers``.
+    factors : tuple of str
+        What is resampled: names in ``resampling.FACTORS``; empty for scores alone.
+    seed : int or None
+        Of what is left out, see ``sampling``; None takes it from ``rng``.
+    """
+    patterns, models = pattern_table(layers), rdm_table(layers)
+    _check_names(models)
     across = usual_question(layers)
     settings = Encoding(across=across, n_folds=n_folds, penalties=(1.0,))
-    patches = patch_responses(recording, ids)
-    design = design_of(settings, across, patterns.reset_index(), factors, (2, 0), rng)
-    populations = [neurons_of(patch, design, 2, True, rng) for patch in patches]
+    stimuli = rng if seed is None else source_of(seed, STIMULI)
+    design = design_of(settings, across, patterns.reset_index(), factors, (2, 0), rng, units=stimuli)
+    sources = [rng if seed is None else source_of(seed, place) for place in range(1, len(patches) + 1)]
+    populations = [neurons_of(patch, design, 2, True, source) for patch, source in zip(patches, sources, strict=True)]
     cells = []
     for layer in models["layer"]:
-        units = _units(features, str(layer), len(ids), most_units, rng)
+        units = _units(features, str(layer), len(patterns), most_units, rng)
         row = []
         for neurons in populations:
             if not units.shape[1]:

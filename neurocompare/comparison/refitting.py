@@ -23,8 +23,8 @@ from neurocompare.comparison.resampling import (
     draw_stimuli,
     factors_along,
     jackknife_operator,
-    leave_out,
 )
+from neurocompare.comparison.sampling import STIMULI, parts_of, source_of
 from neurocompare.representations.dissimilarities import Population
 
 __all__ = [
@@ -198,7 +198,12 @@ def bootstrap_deviations(draws: FitsOf) -> FitsOf:
 
 
 def jackknife_deviations(
-    experiment: Experiment, *, statistic: Statistic | None = None, n_splits: int = 0, rng: np.random.Generator
+    experiment: Experiment,
+    *,
+    statistic: Statistic | None = None,
+    n_splits: int = 0,
+    seed: int | None = None,
+    rng: np.random.Generator,
 ) -> FitsOf:
     """Jackknife deviations of fits for each factor, and for the interactions of crossed factors.
 
@@ -212,8 +217,11 @@ def jackknife_deviations(
     n_splits : int
         Random halves of the neurons for the reliability of each recording on Fisher's z scale, which is added as the
         last statistic; 0 leaves it out. Requires the factor ``neuron``.
+    seed : int or None
+        Of the assignment of units to parts, see ``sampling``: analyses of equal seeds leave out the same units. None
+        takes it from ``rng``.
     rng : numpy.random.Generator
-        Source of the assignment of units to parts; not used if units are left out one by one.
+        Source of the assignment of units to parts without a seed, and of halves.
 
     Returns
     -------
@@ -231,8 +239,8 @@ def jackknife_deviations(
     counts, operator = experiment.stays(), None
     for factor in pattern:
         n_units = experiment.n_units_of_stimuli
-        kept, shares = leave_out(n_units, FACTORS[factor].parts(n_units), rng=rng)
-        counts, operator = np.concatenate([kept[:, experiment.codes], counts]), jackknife_operator(shares)
+        kept, operator = parts_of(factor, n_units, rng=rng if seed is None else source_of(seed, STIMULI))
+        counts = kept[:, experiment.codes]
     sampled = factors_along("neurons", experiment.factors)
     neuron_operators: list[np.ndarray] = []
     if not sampled:
@@ -240,9 +248,10 @@ def jackknife_deviations(
         tables = [whole[:, :, row, None] for row in range(whole.shape[2])]
     else:
         tables = []
-        for responses, rdm in zip(experiment.populations, experiment.recordings, strict=True):
-            n_neurons = responses.shape[1]
-            kept, shares = leave_out(n_neurons, FACTORS[sampled[0]].parts(n_neurons), rng=rng)
+        for place, (responses, rdm) in enumerate(zip(experiment.populations, experiment.recordings, strict=True), 1):
+            units = rng if seed is None else source_of(seed, place)
+            kept, of_neurons = parts_of(sampled[0], responses.shape[1], rng=units)
+            kept = kept[:-1]
             rdms = NeuronRdms(responses, experiment.dissimilarity).rdms(kept)
             if experiment.cells is not None:
                 rdms = experiment.cells.partialled(rdms)
@@ -254,7 +263,7 @@ def jackknife_deviations(
                 z = reliability_z(parts, halves, method=experiment.method, counts=counts, cells=experiment.cells)
                 table = np.concatenate([table, z[:, None]], axis=1)
             tables.append(table)
-            neuron_operators.append(jackknife_operator(shares))
+            neuron_operators.append(of_neurons)
     return crossed_deviations(tables, neuron_operators, operator, groups, experiment.factors)
 
 

@@ -20,7 +20,7 @@ from scipy import stats
 
 from neurocompare.comparison.controls import PairCells
 from neurocompare.comparison.fits import fits_of_rows
-from neurocompare.comparison.resampling import FACTORS, jackknife_operator, leave_out
+from neurocompare.comparison.sampling import parts_of
 from neurocompare.representations.dissimilarities import PAIRS, Population, find_dissimilarity
 from neurocompare.representations.rdms import zscore_units
 
@@ -186,13 +186,13 @@ def neuron_reliability(
         Source of the parts and the splits.
     """
     n_neurons = population.responses.shape[1]
-    kept, shares = leave_out(n_neurons, int(FACTORS["neuron"].parts(n_neurons)), rng=rng)
+    kept, operator = parts_of("neuron", n_neurons, rng=rng)
     halves = draw_halves(np.argmin(kept, axis=0), n_splits, rng)
     parts = PartRdms(population, halves.part, dissimilarity, normalize)
     z = reliability_z(parts, halves, method=method, cells=cells, without_parts=with_se)[0]
     if not with_se:
         return Reliability(float(z[-1]), float("nan"), 0)
-    return Reliability(float(z[-1]), float(np.sqrt(((jackknife_operator(shares) @ z) ** 2).sum())), len(shares) - 1)
+    return Reliability(float(z[-1]), float(np.sqrt(((operator @ z) ** 2).sum())), len(operator) - 1)
 
 
 def reliability_z(

@@ -24,8 +24,8 @@ from neurocompare.comparison.drawn_pairs import Pairs
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
+from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.comparison.time_courses import ALPHA, NOT_PERMUTED, LeftOut, TimeCourses, time_courses
-from neurocompare.comparison.time_sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.comparison.time_tests import maximum_tests
 from neurocompare.representations.rdms import check_normalization
 

@@ -105,7 +105,7 @@ class TimeCourses:
     notes : tuple of str
         What a reader of the courses must know, in sentences.
     seed : int or None
-        Of what is left out and drawn, from ``time_sampling.seed_of``; None if it is not known.
+        Of what is left out and drawn, from ``sampling.seed_of``; None if it is not known.
     level : float
         Value of a curve where there is nothing; onsets are at a share of the way from here to the peak. Curves without
         permutations are tested against it if it is not 0.

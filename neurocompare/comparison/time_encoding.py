@@ -21,9 +21,9 @@ from neural_data.recordings import condition_means, regions_of, response_counts,
 from neurocompare.comparison.encoding import encode_patches
 from neurocompare.comparison.encoding_design import Encoding, factors_or_usual
 from neurocompare.comparison.patch_responses import PatchResponses
+from neurocompare.comparison.sampling import seed_of
 from neurocompare.comparison.time_courses import TimeCourses
 from neurocompare.comparison.time_fits import patches_of
-from neurocompare.comparison.time_sampling import seed_of
 from neurocompare.representations.neural_rdms import trials_of
 from neurocompare.representations.rdms import LAYER
 

@@ -34,9 +34,9 @@ from neurocompare.comparison.resampling import (
     cluster_codes,
     factors_along,
 )
+from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import NOT_PERMUTED, LeftOut, TimeCourses, time_courses
-from neurocompare.comparison.time_sampling import STIMULI, sample, seed_of, source_of
 from neurocompare.representations.dissimilarities import Population
 from neurocompare.representations.rdms import check_normalization, pattern_table, rdm_table
 

@@ -22,10 +22,10 @@ from neurocompare.comparison.ceilings import neuron_orders
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.recorded_index import corrected_without
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
+from neurocompare.comparison.sampling import STIMULI, Sampled, sample, seed_of, source_of
 from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import LeftOut, TimeCourses, time_courses
 from neurocompare.comparison.time_fits import patches_of
-from neurocompare.comparison.time_sampling import STIMULI, Sampled, sample, seed_of, source_of
 from neurocompare.representations.rdms import view_order
 
 __all__ = ["infer_index_by_time"]

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from rsatoolbox.rdm import compare
 from scipy.linalg import orthogonal_procrustes
 
 from neural_data.errors import InputError
+from neurocompare.comparison import sampling
 from neurocompare.comparison.kernel_links import debiased_cka, linear_cka, procrustes_similarity, whitened_cosine
-from neurocompare.comparison.links import LINK_BEST_COLUMNS, LINK_COLUMNS, LINKS, LinkInputs, compare_links, links_best
+from neurocompare.comparison.links import (
+    LINK_BEST_COLUMNS,
+    LINK_COLUMNS,
+    LINKS,
+    LinkInputs,
+    compare_links,
+    link_similarities,
+    links_best,
+)
 from neurocompare.comparison.matching import infer_matching, match_units
+from neurocompare.comparison.resampling import leave_out
 from neurocompare.representations.kernels import feature_rdms, kernels_of_rdms
 from neurocompare.representations.rdms import concat_rdms
 from tests.comparison.conftest import patterns_of, rdms_of
@@ -185,3 +196,52 @@ def test_units_of_two_networks_are_not_mistaken_for_each_other(compared):
 def test_no_link_has_a_best_layer_where_none_is_defined(compared):
     best = links_best(compared[2].assign(similarity=np.nan))
     assert (len(best), tuple(best.columns)) == (0, LINK_BEST_COLUMNS)
+
+
+@pytest.fixture(scope="module")
+def many():
+    """More identities and neurons than parts, so that they are dealt out to parts at random."""
+    rng = np.random.default_rng(5)
+    patterns = views_of(52).set_index("stimulus_id")
+    patterns = patterns[patterns["azimuth_deg"] >= 0]
+    layers = {name: rng.standard_normal((len(patterns), 12)) for name in ("first", "second")}
+    recording = trials_of(layers["first"] @ rng.standard_normal((12, 32)), 1.0, 2, patterns, rng)
+    distances = feature_rdms(layers, patterns, normalize=None)
+    return LinkInputs(distances=distances, rdms=distances, features=layers), recording
+
+
+def test_all_links_leave_out_the_same_identities_and_neurons(many, monkeypatch):
+    inputs, recording = many
+    found: dict[str, list[tuple[int, bytes]]] = {}
+
+    def spied(n_units, n_parts, *, rng):
+        kept, shares = leave_out(n_units, n_parts, rng=rng)
+        found[link].append((n_units, kept.tobytes()))
+        return kept, shares
+
+    monkeypatch.setattr(sampling, "leave_out", spied)
+    for link in LINKS:
+        found[link] = []
+        table, _ = compare_links(inputs, recording, [link], rng=np.random.default_rng(1))
+        assert set(table["link"]) == {link}
+    wanted = found["corr"]
+    assert [n for n, _ in wanted] == [52, 32]
+    assert all(parts == wanted for parts in found.values())
+    # Another seed deals them out otherwise.
+    link = "other"
+    found[link] = []
+    compare_links(inputs, recording, ["corr"], rng=np.random.default_rng(2))
+    assert found["other"] != wanted
+
+
+def test_similarities_without_uncertainty_are_those_with_it(compared, monkeypatch):
+    inputs, recording, table, _ = compared
+
+    def refused(*_arguments, **_options):
+        raise AssertionError("nothing is left out where only similarities are wanted")
+
+    monkeypatch.setattr(sampling, "leave_out", refused)
+    alone = link_similarities(inputs, recording, rng=np.random.default_rng(1))
+    columns = list(alone.columns)
+    assert columns[-1] == "similarity"
+    pd.testing.assert_frame_equal(alone, table[columns], check_dtype=False)

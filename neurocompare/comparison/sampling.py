@@ -1,7 +1,7 @@
-"""What analyses over time leave out and draw: the same identities and neurons in all bins, and in all curves of a seed.
+"""What is left out and drawn of an experiment: parts of its identities and neurons, by the seed of an analysis.
 
-Codes, fits, read-outs and the index of one recording can so be compared with each other: with equal seeds they leave
-out, and draw, the same identities and the same neurons of each patch.
+Fits, read-outs, links, codes and indices of one recording can so be compared with each other, over time as well: with
+equal seeds they leave out, and draw, the same identities and the same neurons of each patch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from neural_data.errors import InputError
 from neurocompare.comparison.resampling import FACTORS, draw_counts, jackknife_operator, leave_out
 
-__all__ = ["STIMULI", "Sampled", "sample", "seed_of", "source_of"]
+__all__ = ["STIMULI", "Sampled", "parts_of", "sample", "seed_of", "source_of"]
 
 STIMULI = 0
 """Place of the stimuli (identities) among what is sampled; patches follow in their order, from 1 on."""
@@ -25,10 +25,8 @@ class Sampled:
 
     Parameters
     ----------
-    kept : integer array of shape (n_parts + 1, n_units)
-        0 for the units that each part leaves out, 1 for the others; the last row leaves out none.
-    operator : array of shape (n_parts, n_parts + 1)
-        Jackknife operator over the parts, see ``resampling.jackknife_operator``.
+    kept, operator : arrays of shape (n_parts + 1, n_units) and (n_parts, n_parts + 1)
+        From :func:`parts_of`.
     drawn : integer array of shape (n_draws, n_units)
         How often each unit was drawn.
     n_redrawn : int
@@ -59,6 +57,29 @@ def source_of(seed: int, place: int) -> np.random.Generator:
     return np.random.default_rng([seed, place])
 
 
+def parts_of(name: str, n_units: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Parts that are left out in turn of the units of a factor.
+
+    Parameters
+    ----------
+    name : str
+        Name in ``resampling.FACTORS``.
+    n_units : int
+        Units that there are.
+    rng : numpy.random.Generator
+        Deals units out to parts, where there are more units than parts.
+
+    Returns
+    -------
+    kept : integer array of shape (n_parts + 1, n_units)
+        0 for the units that each part leaves out, 1 for the others; the last row leaves out none.
+    operator : array of shape (n_parts, n_parts + 1)
+        Jackknife operator over the parts, see ``resampling.jackknife_operator``.
+    """
+    left, shares = leave_out(n_units, FACTORS[name].parts(n_units), rng=rng)
+    return np.concatenate([left, np.ones((1, n_units), dtype=int)]), jackknife_operator(shares)
+
+
 def sample(name: str, n_units: int, n_draws: int, *, rng: np.random.Generator) -> Sampled:
     """Parts that are left out, and draws with replacement, of the units of a factor.
 
@@ -81,8 +102,6 @@ def sample(name: str, n_units: int, n_draws: int, *, rng: np.random.Generator) -
     factor = FACTORS[name]
     if n_units < factor.fewest:
         raise InputError(f"resampling {factor.plural} needs at least {factor.fewest} of them; there are {n_units}")
-    left, shares = leave_out(n_units, factor.parts(n_units), rng=rng)
+    kept, operator = parts_of(name, n_units, rng=rng)
     drawn, n_redrawn = draw_counts(n_units, n_draws, rng=rng, fewest=factor.fewest_distinct)
-    return Sampled(
-        np.concatenate([left, np.ones((1, n_units), dtype=int)]), jackknife_operator(shares), drawn, n_redrawn
-    )
+    return Sampled(kept, operator, drawn, n_redrawn)

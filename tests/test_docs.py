@@ -165,3 +165,12 @@ def test_make_docs_lets_no_warning_pass_and_ci_runs_it():
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     pinned = (REPOSITORY / "constraints.txt").read_text().lower()
     assert [one for one in extras["docs"] if f"\n{one.split('>')[0]}==" not in pinned] == []
+
+
+def test_every_test_that_the_page_on_links_names_exists():
+    named = set(re.findall(r"`(test_\w+)`", (DOCS / "links.md").read_text(encoding="utf-8")))
+    there = set()
+    for path in (REPOSITORY / "tests").rglob("test_*.py"):
+        there |= set(re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert len(named) > 20
+    assert named <= there

@@ -117,7 +117,9 @@ def one_sided(estimate: np.ndarray, se: np.ndarray, df: np.ndarray | float) -> n
     return stats.t.sf(t, df)
 
 
-def conclusions(p: np.ndarray, p_within: np.ndarray, margin: float, confidence: float = 0.95) -> np.ndarray:
+def conclusions(
+    p: np.ndarray, p_within: np.ndarray, margin: float, confidence: float = 0.95, *, unit: str = ""
+) -> np.ndarray:
     """What two tests of a difference say together.
 
     Parameters
@@ -128,6 +130,8 @@ def conclusions(p: np.ndarray, p_within: np.ndarray, margin: float, confidence: 
         Smallest difference that matters, above 0.
     confidence : float
         Coverage of intervals; tests are at 1 - ``confidence``.
+    unit : str
+        Of the margin, such as ``ms``; empty without.
 
     Returns
     -------
@@ -136,5 +140,6 @@ def conclusions(p: np.ndarray, p_within: np.ndarray, margin: float, confidence: 
         where neither does or they are undefined.
     """
     apart, within = rejects(p, confidence), rejects(p_within, confidence)
-    names = ["undecided", "different", f"equal within {margin:g}", f"different by less than {margin:g}"]
+    limit = f"{margin:g} {unit}".strip()
+    names = ["undecided", "different", f"equal within {limit}", f"different by less than {limit}"]
     return np.array(names, dtype=object)[apart.astype(int) + 2 * within.astype(int)]

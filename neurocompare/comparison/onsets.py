@@ -9,13 +9,14 @@ data set none. Differences of onsets get theirs from the two intervals (:class:`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage, stats
 
 from neural_data.errors import InputError
+from neurocompare.comparison.equivalence_tests import check_margin
 
 __all__ = [
     "FRACTION",
@@ -33,7 +34,7 @@ FRACTION = 0.5
 SMOOTHING_BINS = 1.0
 """Standard deviation of the Gaussian that curves are smoothed with first, in bins."""
 LARGEST_QUANTILE, HALVINGS = 50.0, 40
-"""Student's t up to which an interval of a difference is widened until it holds 0, and steps of the search."""
+"""Student's t up to which an interval of a difference is widened until it holds something, and steps of the search."""
 SAME = 1e-9
 """Share of a bin's step below which two onsets differ by rounding."""
 
@@ -274,14 +275,41 @@ class OnsetPair:
         """Two-sided p of no difference: 1 less the confidence of the interval that ends at 0."""
         if abs(self.difference) <= SAME * (self.crossings.times_ms[1] - self.crossings.times_ms[0]):
             return 1.0
-        side = 0 if self.difference > 0 else 1
+        if self.difference > 0:
+            return 2 * self._share(lambda low, _high: low > 0)
+        return 2 * self._share(lambda _low, high: high < 0)
+
+    def p_within(self, margin_ms: float) -> float:
+        """P of two one-sided tests: small where the difference lies within a margin on both sides.
+
+        Parameters
+        ----------
+        margin_ms : float
+            Smallest difference that matters, ms, above 0.
+
+        Returns
+        -------
+        float
+            The smallest level at which the interval of coverage 1 less twice this level lies within the margin; 0.5 if
+            no interval does, and above 0.5 beyond the margin.
+
+        References
+        ----------
+        Schuirmann (1987), J Pharmacokinet Biopharm 15:657.
+        """
+        margin = check_margin(margin_ms)
+        if abs(self.difference) < margin:
+            return self._share(lambda low, high: low > -margin and high < margin)
+        beyond = self._share(lambda low, high: low > margin if self.difference > 0 else high < -margin)
+        return 1 - beyond
+
+    def _share(self, holds: Callable[[float, float], bool]) -> float:
+        """One-sided share of Student's t beyond the widest interval, (low, high), of which something holds."""
         beyond, reaches = 0.0, LARGEST_QUANTILE
         for _ in range(HALVINGS):
             middle = (beyond + reaches) / 2
-            end = self._at(middle)[side]
-            excluded = end > 0 if side == 0 else end < 0
-            beyond, reaches = (middle, reaches) if excluded else (beyond, middle)
-        return float(2 * stats.t.sf(beyond, self.df))
+            beyond, reaches = (middle, reaches) if holds(*self._at(middle)) else (beyond, middle)
+        return float(stats.t.sf(beyond, self.df))
 
     def _at(self, quantile: float) -> tuple[float, float]:
         ends = []

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError
+from neurocompare.comparison.equivalence_tests import check_margin, conclusions
 from neurocompare.comparison.fit_result import FitResult, networks_of
 from neurocompare.comparison.onsets import FRACTION, Crossings, OnsetPair, excess_weights, joined_crossings, rise_times
 from neurocompare.comparison.refitting import bootstrap_deviations, crossed_deviations
@@ -52,7 +53,9 @@ ONSET_COLUMNS = (
         "reason",
     ),
 )
-ONSET_PAIR_COLUMNS = ("difference_ms", "se", "ci_low", "ci_high", "p", "fraction")
+ONSET_PAIR_COLUMNS = (
+    *("difference_ms", "se", "ci_low", "ci_high", "p", "margin_ms", "p_equal", "conclusion", "fraction"),
+)
 ALPHA = 0.05
 """A curve has an onset if the maximum statistic rejects at this level somewhere."""
 NOT_PERMUTED = "no permutations were asked for"
@@ -261,20 +264,22 @@ class TimeCourses:
             )
         return pd.DataFrame(rows)[[*self.naming, *ONSET_COLUMNS]]
 
-    def onset_differences(self, fraction: float = FRACTION) -> pd.DataFrame:
+    def onset_differences(self, fraction: float = FRACTION, *, margin_ms: float | None = None) -> pd.DataFrame:
         """Differences of onsets between rows within a patch, and between patches within a row.
 
         Parameters
         ----------
         fraction : float
             Share of a course's peak at which it counts as begun, between 0 and 1.
+        margin_ms : float or None
+            As in :func:`compare_onsets`.
 
         Returns
         -------
         pandas.DataFrame
             As from :func:`compare_onsets`, without ``readout_1`` and ``readout_2``.
         """
-        return compare_onsets({"": self}, fraction).drop(columns=["readout_1", "readout_2"])
+        return compare_onsets({"": self}, fraction, margin_ms=margin_ms).drop(columns=["readout_1", "readout_2"])
 
     def _crossings(self, fraction: float) -> Crossings:
         """Curves less a share of their peaks, with errors."""
@@ -323,7 +328,9 @@ class TimeCourses:
         )
 
 
-def compare_onsets(courses: Mapping[str, TimeCourses], fraction: float = FRACTION) -> pd.DataFrame:
+def compare_onsets(
+    courses: Mapping[str, TimeCourses], fraction: float = FRACTION, *, margin_ms: float | None = None
+) -> pd.DataFrame:
     """Differences of onsets between the curves of several analyses of one recording.
 
     Parameters
@@ -333,6 +340,8 @@ def compare_onsets(courses: Mapping[str, TimeCourses], fraction: float = FRACTIO
         states, so that the same identities and neurons are left out.
     fraction : float
         Share of a course's peak at which it counts as begun, between 0 and 1.
+    margin_ms : float or None
+        Smallest difference of onsets that matters, ms: tests whether onsets are equal within it, too.
 
     Returns
     -------
@@ -342,6 +351,8 @@ def compare_onsets(courses: Mapping[str, TimeCourses], fraction: float = FRACTIO
         and ``_2``; then :data:`ONSET_PAIR_COLUMNS` (first minus second, ms; ``p`` two-sided, of this pair alone).
         Identities are shared by all curves, neurons by those of one patch, and the errors with them. One end of an
         interval is empty where an onset lacks the limit that it needs. ``se`` needs draws, as many in both.
+        ``margin_ms``, ``p_equal`` (two one-sided tests by the same intervals) and ``conclusion`` (see
+        ``equivalence_tests.conclusions``) are empty without a margin.
 
     Raises
     ------
@@ -384,10 +395,19 @@ def compare_onsets(courses: Mapping[str, TimeCourses], fraction: float = FRACTIO
                 for name, value in (labels[row] | dict(first.patches.iloc[patch])).items()
             }
             | {"difference_ms": pair.difference, "se": se, "ci_low": low, "ci_high": high}
-            | {"p": pair.p(), "fraction": fraction}
+            | {
+                "p": pair.p(),
+                "p_equal": np.nan if margin_ms is None else pair.p_within(margin_ms),
+                "fraction": fraction,
+            }
         )
     sides = [f"{name}_{side}" for side in (1, 2) for name in ("readout", *naming, "region", "subject")]
-    return pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+    table = pd.DataFrame(rows, columns=[*sides, *ONSET_PAIR_COLUMNS])
+    if margin_ms is None:
+        return table.assign(margin_ms=np.nan, conclusion="")
+    p, within = (table[name].to_numpy(dtype=float) for name in ("p", "p_equal"))
+    concluded = conclusions(p, within, check_margin(margin_ms), first.result.confidence, unit="ms")
+    return table.assign(margin_ms=margin_ms, conclusion=concluded)
 
 
 def _check_comparable(courses: Mapping[str, TimeCourses]) -> None:

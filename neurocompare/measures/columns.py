@@ -114,6 +114,7 @@ COLUMNS: dict[str, Column] = {
         Column("other_subjects", "the other animals"),
         Column("fit_of_animals", "mean fit of the same patch of the other animals", header="other animals"),
         Column("margin", "smallest difference that matters"),
+        Column("margin_ms", "smallest difference of onsets that matters", "ms"),
         Column("p_equal", "p of two one-sided tests: small if the difference lies within the margin, not corrected"),
         Column("p_equal_adjusted", "p_equal corrected as p_adjusted is", header="adjusted p (equal)"),
         Column("p_equal_ceiling", "p of two one-sided tests: small if fit and noise ceiling are equal in the margin"),

@@ -19,9 +19,15 @@ from neurocompare.comparison.equivalence import (
 from neurocompare.comparison.equivalence_tests import conclusions, p_equal, with_equality
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles
+from neurocompare.comparison.onsets import OnsetPair
 from neurocompare.comparison.regime_contrasts import ContrastPlan, contrast_regimes
+from neurocompare.comparison.time_codes import Code, infer_codes
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
+from tests.comparison import test_time
 from tests.comparison.test_layer_tests import network, recorded, views_of
+from tests.comparison.test_time import straight
+
+switching = test_time.switching
 
 
 def test_p_of_equality_is_that_of_two_one_sided_tests(rng):
@@ -139,6 +145,44 @@ def test_slopes_parts_and_ceilings_have_the_same_tests(rng):
     bare = infer_fits(network(base, patterns), neural, ceilings=None, n_draws=50, n_permutations=10, rng=rng)
     assert (compare_with_ceilings(bare, 0.2)["ceiling_conclusion"] == "undecided").all()
     assert (compare_with_ceilings(bare, None)["ceiling_conclusion"] == "").all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6])
+@pytest.mark.parametrize("margin", [4.0, 9.0, 16.0, 20.0])
+def test_onsets_of_straight_rises_are_equal_as_means_are(correlation, margin):
+    errors = np.array([1.0 / 0.5, 6.0 / 2.0])
+    se = np.sqrt((errors**2).sum() - 2 * correlation * errors.prod())
+    for order in ((0, 1), (1, 0)):
+        first, second = ((row, 0) for row in order)
+        pair = OnsetPair(straight([52.0, 43.0], [0.5, 2.0], [1.0, 6.0]), first, second, correlation)
+        assert pair.p_within(margin) == pytest.approx(stats.t.sf((margin - 9) / se, 12), abs=1e-9)
+    with pytest.raises(InputError, match="above 0"):
+        pair.p_within(0.0)
+
+
+def test_onsets_without_limits_are_not_equal_and_equal_ones_are():
+    unlimited = OnsetPair(straight([70.0, 40.0], [1.0, 1.0], [1.0, 40.0]), (0, 0), (1, 0), 0.0)
+    assert unlimited.p_within(50.0) > 0.25
+    same = OnsetPair(straight([50.0, 50.0 + 1e-13], [1.0, 1.0], [0.1, 0.1]), (0, 0), (1, 0), 1.0)
+    assert same.p_within(1.0) < 1e-9
+
+
+def test_differences_of_onsets_name_the_margin_in_ms(switching):
+    codes = infer_codes(
+        switching[0],
+        ["identity", Code("again", "identity", "view")],
+        n_draws=20,
+        n_permutations=99,
+        rng=np.random.default_rng(1),
+    )
+    row = codes.onset_differences(margin_ms=10).iloc[0]
+    assert row[["difference_ms", "margin_ms"]].tolist() == pytest.approx([0, 10], abs=1e-6)
+    assert row["conclusion"] == "equal within 10 ms"
+    without = codes.onset_differences().iloc[0]
+    assert without["conclusion"] == ""
+    assert np.isnan(without["p_equal"])
+    with pytest.raises(InputError, match="above 0"):
+        codes.onset_differences(margin_ms=-1)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.comparison import Comparison, without_repeats
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
 from neurocompare.measures.fits import sampled_text
-from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, NETWORK_PAIR_COLUMNS, layer_pairs, network_pairs
 from neurocompare.measures.patch_names import by_patch, patch_names
 from neurocompare.measures.profiles import intervals_text, profiles_of
 from neurocompare.measures.randomness import step_rng
@@ -53,6 +53,7 @@ SCORES_DIFFERENCE = {
     "layer_1": Column("layer_1", "layer whose score is the minuend"),
     "layer_2": Column("layer_2", "layer whose score is subtracted"),
 }
+OF_NETWORKS = {"difference": Column("difference", "score of the first network minus that of the second")}
 
 
 class Encoding(Section):
@@ -90,7 +91,7 @@ def measure(
 ) -> Measured:
     """Predictions of every layer for every patch and neuron, for each question."""
     resample, notes = without_subjects(comparison)
-    tables, neurons, pairs = [], [], []
+    tables, neurons, pairs, networks = [], [], [], []
     for across in settings.across or _questions(distance_rdms):
         found = infer_encoding(
             distance_rdms,
@@ -107,8 +108,11 @@ def measure(
         tables.append(found.to_frame().join(compare_with_ceilings(found.pooled, comparison.equal_within)))
         neurons.append(found.neurons.assign(across=across))
         pairs.append(layer_pairs(found.pooled, comparison.equal_within).assign(across=across))
+        networks.append(network_pairs(found.pooled, comparison.equal_within).assign(across=across))
         notes = (*notes, *(f"Encoding across {across}: {one}" for one in found.notes))
     made = {"encoding": tables, "encoding_neurons": neurons, "encoding_pairs": pairs}
+    if any(map(len, networks)):
+        made["encoding_network_pairs"] = networks
     joined = {name: pd.concat(parts, ignore_index=True).assign(simulated=simulated) for name, parts in made.items()}
     return Measured(joined, notes)
 
@@ -195,6 +199,11 @@ ENCODING = Measure(
             "encoding_pairs",
             "Difference of the predictions of two layers of one network for one patch.",
             columns("across", *(SCORES_DIFFERENCE.get(name, name) for name in LAYER_PAIR_COLUMNS), "simulated"),
+        ),
+        Table(
+            "encoding_network_pairs",
+            "Difference of the predictions of one layer of two networks for one patch.",
+            columns("across", *(OF_NETWORKS.get(name, name) for name in NETWORK_PAIR_COLUMNS), "simulated"),
         ),
     ),
     figures=(

@@ -1,8 +1,9 @@
-"""Best layers, differences between layers, and between the layer profiles of patches.
+"""Best layers, differences between layers and between networks, and between the layer profiles of patches.
 
 From the fits of all layers: for each network and patch the best layer with a set of layers that contains it with the
-nominal confidence; the difference of every two layers; and for every two patches whether their profiles over layers
-differ (``comparison.layer_tests``). Differences have tests of equality where ``equal_within`` is given.
+nominal confidence; the difference of every two layers, and of every two networks at one layer; and for every two
+patches whether their profiles over layers differ (``comparison.layer_tests``). Differences have tests of equality where
+``equal_within`` is given.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from neurocompare.comparison.layer_tests import compare_layer_profiles, profile_
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
-from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, NETWORK_PAIR_COLUMNS, layer_pairs, network_pairs
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.reporting.tables import Table
 from neurocompare.representations.rdms import NETWORK
@@ -22,9 +23,12 @@ __all__ = ["LAYER_TESTS"]
 
 
 def measure(*, fit_result: FitResult, simulated: bool, comparison: Comparison | None = None) -> Measured:
-    """Best layers, all ordered pairs of layers of a network, and pairs of patches."""
+    """Best layers, all ordered pairs of layers of a network, pairs of networks at a layer, and pairs of patches."""
     margin = None if comparison is None else comparison.equal_within
     tables = {"best_layers": fit_result.best_layer(), "layer_pairs": layer_pairs(fit_result, margin)}
+    networks = network_pairs(fit_result, margin)
+    if len(networks):
+        tables["network_pairs"] = networks
     if len(fit_result.recordings) > 1:
         tables["patch_pairs"] = compare_layer_profiles(fit_result, margin=margin)
     marked = {name: table.assign(simulated=simulated) for name, table in tables.items()}
@@ -51,6 +55,11 @@ LAYER_TESTS = Measure(
             "layer_pairs",
             "Difference of the fits of two layers of one network to one patch.",
             columns(*LAYER_PAIR_COLUMNS, "simulated"),
+        ),
+        Table(
+            "network_pairs",
+            "Difference of the fits of one layer of two networks to one patch.",
+            columns(*NETWORK_PAIR_COLUMNS, "simulated"),
         ),
         Table(
             "patch_pairs",

@@ -22,7 +22,7 @@ from neurocompare.comparison.links import (
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import Comparison, without_repeats
 from neurocompare.measures.declaration import Measure, Measured, ReportTable
-from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, layer_pairs
+from neurocompare.measures.layer_pairs import LAYER_PAIR_COLUMNS, NETWORK_PAIR_COLUMNS, layer_pairs, network_pairs
 from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.resampling import without_subjects
@@ -39,6 +39,7 @@ SIMILARITY_DIFFERENCE = {
     "layer_1": Column("layer_1", "layer whose similarity is the minuend"),
     "layer_2": Column("layer_2", "layer whose similarity is subtracted"),
 }
+OF_NETWORKS = {"difference": Column("difference", "similarity of the first network minus that of the second")}
 
 
 class Links(Section):
@@ -76,6 +77,9 @@ def measure(
     table = link_rows(results)
     pairs = [layer_pairs(result, comparison.equal_within).assign(link=name) for name, result in results]
     tables = {"links": table, "links_best": links_best(table), "link_pairs": pd.concat(pairs, ignore_index=True)}
+    networks = [network_pairs(result, comparison.equal_within).assign(link=name) for name, result in results]
+    if any(map(len, networks)):
+        tables["link_network_pairs"] = pd.concat(networks, ignore_index=True)
     return Measured({name: found.assign(simulated=simulated) for name, found in tables.items()}, (*notes, *missing))
 
 
@@ -110,6 +114,11 @@ LINKS_MEASURE = Measure(
             "link_pairs",
             "Difference of the similarities of two layers of one network and one patch by one link.",
             columns("link", *(SIMILARITY_DIFFERENCE.get(name, name) for name in LAYER_PAIR_COLUMNS), "simulated"),
+        ),
+        Table(
+            "link_network_pairs",
+            "Difference of the similarities of one layer of two networks and one patch by one link.",
+            columns("link", *(OF_NETWORKS.get(name, name) for name in NETWORK_PAIR_COLUMNS), "simulated"),
         ),
     ),
     shown=(

@@ -28,6 +28,9 @@ CONTRASTS = {
     "layer_pairs": "difference",
     "encoding_pairs": "difference",
     "link_pairs": "difference",
+    "network_pairs": "difference",
+    "encoding_network_pairs": "difference",
+    "link_network_pairs": "difference",
     "components": "shapley",
     "patch_pairs": "slope_difference",
 }
@@ -38,7 +41,7 @@ CONTRASTS = {
 def tables(tmp_path_factory):
     folder = tmp_path_factory.mktemp("equal")
     study = write_small_study(noise_faces(6), folder)
-    study.write_text(study.read_text() + ASKED)
+    study.write_text(study.read_text().replace("layers = ", "seeds = [0, 1]\nlayers = ") + ASKED)
     return run_study(study, out=folder / "run", overrides={"comparison.equal_within": MARGIN}).tables
 
 
@@ -58,13 +61,31 @@ def test_every_table_of_differences_has_tests_of_equality_by_the_margin_of_the_s
     }
 
 
+OF_TABLES = [
+    ("layer_pairs", "fits", "fit"),
+    ("encoding_pairs", "encoding", "prediction"),
+    ("link_pairs", "links", "similarity"),
+]
+
+
 def test_pairs_of_layers_are_differences_of_the_tables_that_they_belong_to(tables):
-    for pairs, table, value in (("encoding_pairs", "encoding", "prediction"), ("link_pairs", "links", "similarity")):
-        by = [name for name in ("link", "across", "region") if name in tables[pairs]]
+    for pairs, table, value in OF_TABLES:
+        by = [name for name in ("link", "across", "region", "seed") if name in tables[pairs]]
         wide = tables[table].pivot(index=by, columns="layer", values=value)
         first = tables[pairs][tables[pairs]["layer_1"] == "fc1"].set_index(by)["difference"]
         np.testing.assert_allclose(first, (wide["fc1"] - wide["conv4"]).reindex(first.index), atol=1e-12)
         assert len(tables[pairs]) == 2 * len(wide)
+
+
+def test_pairs_of_networks_are_differences_at_one_layer(tables):
+    for pairs, table, value in OF_TABLES:
+        found = tables[pairs.replace("layer_", "").replace("pairs", "network_pairs")]
+        by = [name for name in ("link", "across", "region", "layer") if name in found]
+        wide = tables[table].pivot(index=by, columns="seed", values=value)
+        assert len(found) == len(wide)
+        assert (found["seed_1"] != found["seed_2"]).all()
+        first = found.set_index(by)["difference"] * np.where(found["seed_1"] == 0, 1, -1)
+        np.testing.assert_allclose(first, (wide[0] - wide[1]).reindex(first.index), atol=1e-12)
 
 
 def test_fits_and_predictions_are_held_against_their_ceilings_and_parts_against_nothing(tables):

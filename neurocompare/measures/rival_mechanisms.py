@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -51,6 +50,7 @@ from neurocompare.stimuli.transforms import HalfCovered, LitFromSide, SameContra
 
 __all__ = ["EXPERIMENTS", "RIVAL_MECHANISMS", "Experiment", "RivalMechanisms", "draw_confusion", "draw_pairs"]
 
+SeedsByUse = Mapping[str, Sequence[int]]
 REFERENCE_SEED = 1_000
 """Seed of the animal whose RDMs are references; none of the simulated animals has it."""
 UNITS_OF_FEW = 5
@@ -74,12 +74,16 @@ class Experiment:
         Number of views, evenly chosen among those of the stimuli; None: those of the settings.
     change : callable or None
         Images that are shown besides, made from the same images.
+    one_sided : bool
+        Whether the same images are shown besides to animals whose training never showed an image and its mirror image
+        (:meth:`~neurocompare.models.accounts.Account.trained_on_one_side`).
     """
 
     name: str
     label: str
     n_views: int | None = None
     change: Callable[[np.ndarray], np.ndarray] | None = None
+    one_sided: bool = False
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -92,6 +96,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("half covered", "also with the right half covered", change=HalfCovered()),
         Experiment("same contrast", "also with equal mean luminance and contrast in all views", change=SameContrast()),
         Experiment("lit from the side", "also under a ramp of luminance", change=LitFromSide()),
+        Experiment("one-sided training", "also to animals whose training showed no mirror images", one_sided=True),
     )
 }
 """Every kind of experiment by its name. To add one, add its record here."""
@@ -165,6 +170,9 @@ def measure(
     for name in settings.accounts:
         accounts[name], of_pairs[name], other = _presented(ACCOUNTS[name], shown, settings, plan, rng)
         references |= {f"{name} {stage}": units for stage, units in other.items()}
+    for name in presentations:
+        if EXPERIMENTS[name].one_sided:
+            presentations[name] = _trained_on_one_side(of_pairs, presentations[name], base, settings, plan, rng)
     rdms = reference_rdms({name: units[: len(base)] for name, units in references.items()})
     recovered = recover_accounts(accounts, views, rdms, sizes, plan, others=_others(accounts, base), rng=rng)
     judged = pd.DataFrame(columns=list(JUDGEMENT_COLUMNS))
@@ -186,28 +194,65 @@ def _presented(
     account: Account, shown: Sequence[StimulusSet], settings: RivalMechanisms, plan: Plan, rng: np.random.Generator
 ) -> tuple[Animals, Animals, Animal]:
     """Units of all animals to the first set of stimuli; of those for pairs, and of one for references, to all sets."""
-    present = partial(units_of_animals, account, rng=rng)
-    if account.n_animals is None:
-        seeds = animals_by_use(range(settings.n_animals), plan)
-        n_units = settings.n_units
-        (reference,) = present([REFERENCE_SEED], shown, n_units=n_units)
-    else:
-        seeds = animals_by_use(range(account.n_animals), plan)
-        n_units = settings.n_units * UNITS_OF_FEW
-    seeds_of_pairs = {use: seeds[use][:n] for use, n in plan.pair_counts.items()}
-    with_all = {seed for own in seeds_of_pairs.values() for seed in own}
+    seeds, of_pairs = _seeds(account, settings, plan)
+    with_all = set(itertools.chain(*of_pairs.values()))
     made: dict[int, Animal] = {}
     for seed in dict.fromkeys(itertools.chain(*seeds.values())):
-        (made[seed],) = present([seed], shown if seed in with_all else shown[:1], n_units=n_units)
-    if account.n_animals is not None:
+        made |= _read(account, [seed], shown if seed in with_all else shown[:1], settings, rng)
+    if account.n_animals is None:
+        reference = _read(account, [REFERENCE_SEED], shown, settings, rng)[REFERENCE_SEED]
+    else:
         reference = some_units(made[0], settings.n_units, rng=rng)
-    n_first = len(shown[0])
-    first = {seed: {stage: units[:n_first] for stage, units in animal.items()} for seed, animal in made.items()}
-    return (
-        {use: [first[seed] for seed in own] for use, own in seeds.items()},
-        {use: [made[seed] for seed in own] for use, own in seeds_of_pairs.items()},
-        reference,
-    )
+    first = {seed: _rows(animal, slice(len(shown[0]))) for seed, animal in made.items()}
+    return _by_use(seeds, first), _by_use(of_pairs, made), reference
+
+
+def _trained_on_one_side(
+    of_pairs: Mapping[str, Animals],
+    presentation: Presentation,
+    base: StimulusSet,
+    settings: RivalMechanisms,
+    plan: Plan,
+    rng: np.random.Generator,
+) -> Presentation:
+    """The same stimuli, shown besides to animals whose training never showed an image and its mirror image."""
+    raised = {}
+    for name, animals in of_pairs.items():
+        account = ACCOUNTS[name]
+        if not account.learns:
+            raised[name] = {use: [_rows(one, presentation.rows) for one in own] for use, own in animals.items()}
+        elif account.has_one_sided:
+            account = account.trained_on_one_side()
+            _, seeds = _seeds(account, settings, plan)
+            every = dict.fromkeys(itertools.chain(*seeds.values()))
+            raised[name] = _by_use(seeds, _read(account, every, [base.take(presentation.rows)], settings, rng))
+    return replace(presentation, raised=raised)
+
+
+def _seeds(account: Account, settings: RivalMechanisms, plan: Plan) -> tuple[SeedsByUse, SeedsByUse]:
+    """Seeds of the animals of an account, by use; and those that are used where pairs are told apart."""
+    seeds = animals_by_use(range(account.n_animals or settings.n_animals), plan)
+    return seeds, {use: seeds[use][:n] for use, n in plan.pair_counts.items()}
+
+
+def _read(
+    account: Account,
+    seeds: Iterable[int],
+    shown: Sequence[StimulusSet],
+    settings: RivalMechanisms,
+    rng: np.random.Generator,
+) -> dict[int, Animal]:
+    """Units of animals, by seed."""
+    n_units = settings.n_units if account.n_animals is None else settings.n_units * UNITS_OF_FEW
+    return dict(zip(seeds, units_of_animals(account, seeds, shown, n_units=n_units, rng=rng), strict=True))
+
+
+def _rows(animal: Animal, rows: slice | np.ndarray) -> Animal:
+    return {stage: units[rows] for stage, units in animal.items()}
+
+
+def _by_use(seeds: SeedsByUse, made: Mapping[int, Animal]) -> Animals:
+    return {use: [made[seed] for seed in own] for use, own in seeds.items()}
 
 
 def _sizes(settings: RivalMechanisms, n_identities: int) -> tuple[list[Size], list[str]]:

@@ -17,7 +17,7 @@ STUDY = {
     "outputs": {
         "rival_mechanisms": {
             "accounts": ACCOUNTS,
-            "experiments": ["as shown", "three views", "nine views", "shifted"],
+            "experiments": ["as shown", "three views", "nine views", "shifted", "one-sided training"],
             "n_identities": [3, 5],
             "n_neurons": [10],
             "n_animals": 4,
@@ -36,7 +36,7 @@ def test_a_study_of_rival_accounts_needs_no_models(tmp_path):
     assert set(recovery["n_identities"]) == {3}  # five are more than there are
     assert recovery[recovery["known"]]["truth"].drop_duplicates().tolist() == ACCOUNTS
     assert {"unrelated to the images", "simulated patches (image)"} <= set(recovery[~recovery["known"]]["truth"])
-    assert set(run.tables["rival_pairs"]["experiment"]) == {"as shown", "three views", "shifted"}
+    assert set(run.tables["rival_pairs"]["experiment"]) == {"as shown", "three views", "shifted", "one-sided training"}
     verdicts = run.tables["rival_verdicts"]
     assert verdicts["simulated"].all()
     assert set(verdicts["verdict"]) <= {*ACCOUNTS, NONE, UNDECIDED}

@@ -129,7 +129,7 @@ def profile_of(
     for patch, halves in patches.items():
         profile |= {f"{patch}: {name}": value for name, value in population_profile(halves, views).items()}
         scores, varying = _scored(halves)
-        vectors[patch] = _rdms(scores.mean(axis=1), varying)[:, *upper]
+        vectors[patch] = _rdms(scores.mean(axis=1), varying, upper)
         for where, named in units.items():
             fits = _z(_directions(vectors[patch][:, pairs[where]]) @ named.T)
             profile |= {f"{patch}: fit of {name}{where}": fits[:, k] for k, name in enumerate(references)}
@@ -160,22 +160,21 @@ def population_profile(
     scores, varying = _scored(halves)
     both = scores.mean(axis=1)
     cells = scores[:, :, views.positions]
-    parts = _parts(cells)
-    covariances = {name: (part[:, 0] * part[:, 1]).sum(axis=(1, 2)) for name, part in parts.items()}
+    covariances, mean_tuning = _covariances(cells)
     total = np.sum([found.sum(axis=1) for found in covariances.values()], axis=0)
     of_view = covariances["view even share"] + covariances["view odd share"]
     # Scores have variance 1: less than this is rounding.
     tuned = of_view > RESOLUTION * both.shape[1]
     even = _ratio(covariances["view even share"] * tuned, of_view).clip(0, 1)
     azimuths = views.azimuths_deg - views.azimuths_deg.mean()
-    tuning = (parts["view even share"] + parts["view odd share"])[:, :, 0].mean(axis=1).transpose(0, 2, 1)
+    tuning = mean_tuning.transpose(0, 2, 1)
     side, side_on = (_defined(correlate_rows(tuning, shape)) * tuned for shape in (np.abs(azimuths), azimuths))
     mean_views = both[:, views.positions].mean(axis=1)
     spread = mean_views.std(axis=1, keepdims=True)
     differing = varying & (spread[:, 0] > RESOLUTION)
     mean_views = (mean_views - mean_views.mean(axis=1, keepdims=True)) / np.where(spread > RESOLUTION, spread, 1.0)
     pairs = np.triu_indices(len(azimuths), 1)
-    view_rdms = _rdms(mean_views, differing)[:, *pairs]
+    view_rdms = _rdms(mean_views, differing, pairs)
     apart = np.abs(azimuths[:, None] - azimuths)
     mirrored = np.minimum(apart, np.abs(azimuths[:, None] + azimuths))
     n_experiments, n_identities = len(halves), len(views.positions)
@@ -187,7 +186,7 @@ def population_profile(
     over_views, to_mirror = _generalisation(cells)
     products = both @ both.transpose(0, 2, 1)
     total_products = np.trace(products, axis1=1, axis2=2) ** 2
-    cubes = (both / np.where(varying, both.std(axis=1), 1.0)[:, None]) ** 3
+    standard = both / np.where(varying, both.std(axis=1), 1.0)[:, None]
     reliability = _z(correlate_rows(scores[:, 0].transpose(0, 2, 1), scores[:, 1].transpose(0, 2, 1)))
     values = {
         "reliability": _mean(reliability, varying),
@@ -203,7 +202,7 @@ def population_profile(
         "generalisation over views": over_views,
         "generalisation to the mirror view": to_mirror,
         "dimensions": np.log(np.maximum(_ratio(total_products, (products**2).sum(axis=(1, 2))), 1.0)),
-        "skewness": _mean(cubes.mean(axis=1), varying),
+        "skewness": _mean((standard * standard * standard).mean(axis=1), varying),
     }
     return {name: values[name] for name in STATISTICS}
 
@@ -266,14 +265,18 @@ def _scored(halves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centred * varying[:, None, None], varying
 
 
-def _rdms(patterns: np.ndarray, varying: np.ndarray) -> np.ndarray:
-    """1 - Pearson's r across the neurons that vary, (n, n_patterns, n_patterns); NaN for constant patterns."""
+def _rdms(patterns: np.ndarray, varying: np.ndarray, pairs: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:
+    """1 - Pearson's r across the neurons that vary, (n, n_patterns, n_patterns), or (n, n_pairs) of some pairs.
+
+    NaN for constant patterns.
+    """
     n_neurons = np.maximum(varying.sum(axis=1), 1)[:, None, None]
     kept = varying[:, None]
     centred = (patterns - (patterns * kept).sum(axis=2, keepdims=True) / n_neurons) * kept
     sizes = np.sqrt((centred**2).sum(axis=2, keepdims=True))
     unit = np.divide(centred, sizes, out=np.full_like(centred, np.nan), where=sizes > RESOLUTION)
-    return difference(np.array(1.0), unit @ unit.transpose(0, 2, 1))
+    products = unit @ unit.transpose(0, 2, 1)
+    return difference(np.array(1.0), products if pairs is None else products[:, *pairs])
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:
@@ -281,23 +284,31 @@ def _directions(vectors: np.ndarray) -> np.ndarray:
     return of_unit_length(settle_values(vectors, centred=True))
 
 
-def _parts(cells: np.ndarray) -> dict[str, np.ndarray]:
-    """Even and odd parts over views of the analysis of variance of (n, 2, n_identities, n_views, n_neurons)."""
-    centred = cells - cells.mean(axis=(2, 3), keepdims=True)
-    view, identity = centred.mean(axis=2, keepdims=True), centred.mean(axis=3, keepdims=True)
-    rest = centred - view - identity
+def _covariances(cells: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Analysis of variance of (n, 2, n_identities, n_views, n_neurons), even and odd over views, between the halves.
+
+    Sums of products (n, n_neurons) by name, and mean tuning to views (n, n_views, n_neurons). For parts e and o of x,
+    even and odd, the sum of e e' is half that of x x' + x reversed(x'), and that of o o' half that of their difference.
+    """
     n_identities, n_views = cells.shape[2:4]
-    return {
-        "view even share": _even(view) * np.sqrt(n_identities),
-        "view odd share": (view - _even(view)) * np.sqrt(n_identities),
-        "identity share": identity * np.sqrt(n_views),
-        "interaction even share": _even(rest),
-        "interaction odd share": rest - _even(rest),
+    centred = cells - cells.mean(axis=(2, 3), keepdims=True)
+    view, identity = centred.mean(axis=2), centred.mean(axis=3)
+    in_view, in_mirrored_view = (
+        np.einsum("nivk,nivk->nk", centred[:, 0], other) for other in (centred[:, 1], centred[:, 1, :, ::-1])
+    )
+    of_view, of_mirrored_view = (
+        n_identities * (view[:, 0] * other).sum(axis=1) for other in (view[:, 1], view[:, 1, ::-1])
+    )
+    of_identity = n_views * (identity[:, 0] * identity[:, 1]).sum(axis=1)
+    rest, mirrored_rest = in_view - of_view - of_identity, in_mirrored_view - of_mirrored_view - of_identity
+    covariances = {
+        "view even share": (of_view + of_mirrored_view) / 2,
+        "view odd share": (of_view - of_mirrored_view) / 2,
+        "identity share": of_identity,
+        "interaction even share": (rest + mirrored_rest) / 2,
+        "interaction odd share": (rest - mirrored_rest) / 2,
     }
-
-
-def _even(part: np.ndarray) -> np.ndarray:
-    return (part + part[:, :, :, ::-1]) / 2
+    return covariances, view.mean(axis=1)
 
 
 def _generalisation(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -36,6 +36,7 @@ from neurocompare.comparison.account_recovery import (
     unrelated_responses,
 )
 from neurocompare.comparison.account_verdicts import NONE, UNDECIDED
+from neurocompare.comparison.threads import in_threads
 from neurocompare.measures.columns import columns
 from neurocompare.measures.comparison import without_repeats
 from neurocompare.measures.declaration import Drawing, Measure, Measured, ReportTable
@@ -44,7 +45,8 @@ from neurocompare.measures.settings import MemberOf, Quick, Section
 from neurocompare.models.accounts import ACCOUNTS, BUILT_IN_ACCOUNTS, STAGES, Account
 from neurocompare.reporting.drawing import note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.account_units import some_units, units_of_animals
+from neurocompare.representations.account_units import some_units, units_of_animal
+from neurocompare.representations.products import threads_left_to_blas
 from neurocompare.representations.rdms import view_order
 from neurocompare.stimuli.transforms import HalfCovered, LitFromSide, SameContrast, Shifted
 
@@ -195,10 +197,9 @@ def _presented(
 ) -> tuple[Animals, Animals, Animal]:
     """Units of all animals to the first set of stimuli; of those for pairs, and of one for references, to all sets."""
     seeds, of_pairs = _seeds(account, settings, plan)
-    with_all = set(itertools.chain(*of_pairs.values()))
-    made: dict[int, Animal] = {}
-    for seed in dict.fromkeys(itertools.chain(*seeds.values())):
-        made |= _read(account, [seed], shown if seed in with_all else shown[:1], settings, rng)
+    see_all = _each(of_pairs)
+    see_first = [seed for seed in _each(seeds) if seed not in see_all]
+    made = _read(account, see_all, shown, settings, rng) | _read(account, see_first, shown[:1], settings, rng)
     if account.n_animals is None:
         reference = _read(account, [REFERENCE_SEED], shown, settings, rng)[REFERENCE_SEED]
     else:
@@ -224,8 +225,7 @@ def _trained_on_one_side(
         elif account.has_one_sided:
             account = account.trained_on_one_side()
             _, seeds = _seeds(account, settings, plan)
-            every = dict.fromkeys(itertools.chain(*seeds.values()))
-            raised[name] = _by_use(seeds, _read(account, every, [base.take(presentation.rows)], settings, rng))
+            raised[name] = _by_use(seeds, _read(account, _each(seeds), [base.take(presentation.rows)], settings, rng))
     return replace(presentation, raised=raised)
 
 
@@ -237,14 +237,24 @@ def _seeds(account: Account, settings: RivalMechanisms, plan: Plan) -> tuple[See
 
 def _read(
     account: Account,
-    seeds: Iterable[int],
+    seeds: Sequence[int],
     shown: Sequence[StimulusSet],
     settings: RivalMechanisms,
     rng: np.random.Generator,
 ) -> dict[int, Animal]:
     """Units of animals, by seed."""
     n_units = settings.n_units if account.n_animals is None else settings.n_units * UNITS_OF_FEW
-    return dict(zip(seeds, units_of_animals(account, seeds, shown, n_units=n_units, rng=rng), strict=True))
+
+    def units(job: tuple[int, np.random.Generator]) -> Animal:
+        seed, own_rng = job
+        return units_of_animal(account, seed, shown, n_units=n_units, rng=own_rng)
+
+    with threads_left_to_blas():
+        return dict(zip(seeds, in_threads(units, zip(seeds, rng.spawn(len(seeds)), strict=True)), strict=True))
+
+
+def _each(seeds: SeedsByUse) -> list[int]:
+    return list(dict.fromkeys(itertools.chain(*seeds.values())))
 
 
 def _rows(animal: Animal, rows: slice | np.ndarray) -> Animal:

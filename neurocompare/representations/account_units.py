@@ -1,8 +1,9 @@
-"""Units of the stages of an account, in one or several animals."""
+"""Units of the stages of an account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,27 +11,30 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.models.accounts import Account
 from neurocompare.representations.sampled_units import choose_units, sampled_units
 
-__all__ = ["some_units", "units_of_animals"]
+__all__ = ["some_units", "units_of_animal"]
+
+_loading = threading.Lock()
+"""Weights are drawn by torch's one generator of random numbers."""
 
 
-def units_of_animals(
+def units_of_animal(
     account: Account,
-    seeds: Iterable[int],
+    seed: int,
     shown: Sequence[StimulusSet],
     *,
     n_units: int,
     rng: np.random.Generator,
-) -> list[Mapping[str, np.ndarray]]:
-    """Responses of random units of each stage to several sets of stimuli, in several animals.
+) -> dict[str, np.ndarray]:
+    """Responses of random units of each stage to several sets of stimuli, in one animal; safe in threads.
 
     Parameters
     ----------
     account : Account
         Whose stages are read.
-    seeds : iterable of int
-        Of the animals.
+    seed : int
+        Of the animal.
     shown : sequence of StimulusSet
-        Presented to every animal; the same units are read in all.
+        The same units are read with all.
     n_units : int
         Units of each stage, at most.
     rng : numpy.random.Generator
@@ -38,26 +42,22 @@ def units_of_animals(
 
     Returns
     -------
-    list of dict of str to array of shape (n_stimuli of all sets, n_units), float32
-        By stage (``models.accounts.STAGES``), one dictionary per animal.
+    dict of str to array of shape (n_stimuli of all sets, n_units), float32
+        By stage (``models.accounts.STAGES``).
 
     Raises
     ------
     InputError
         If a network cannot be loaded, or a response is not finite.
     """
-    animals: list[Mapping[str, np.ndarray]] = []
-    for seed in seeds:
+    with _loading:
         network = account.load(seed)
-        chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
-        parts = [sampled_units(network, stimuli, chosen) for stimuli in shown]
-        animals.append(
-            {
-                stage: np.concatenate([part[layer] for part in parts]).astype(np.float32)
-                for stage, layer in account.stages.items()
-            }
-        )
-    return animals
+    chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
+    parts = [sampled_units(network, stimuli, chosen) for stimuli in shown]
+    return {
+        stage: np.concatenate([part[layer] for part in parts]).astype(np.float32)
+        for stage, layer in account.stages.items()
+    }
 
 
 def some_units(animal: Mapping[str, np.ndarray], n_units: int, *, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -66,7 +66,7 @@ def some_units(animal: Mapping[str, np.ndarray], n_units: int, *, rng: np.random
     Parameters
     ----------
     animal : mapping of str to array of shape (n_stimuli, n_units)
-        From :func:`units_of_animals`.
+        From :func:`units_of_animal`.
     n_units : int
         Of each stage, at most.
     rng : numpy.random.Generator

@@ -283,14 +283,14 @@ class PatternSums:
 
 
 @contextlib.contextmanager
-def threads_left_to_blas(device: torch.device) -> Iterator[None]:
+def threads_left_to_blas(device: torch.device | None = None) -> Iterator[None]:
     """Context in which torch uses one CPU thread, which leaves the others to BLAS.
 
     The threads of BLAS stay awake for a while after a product, and torch's, which are others, wait for their cores:
-    with two cores longer than the products took.
+    with two cores longer than the products took. Nothing changes for another ``device`` than the processor.
     """
     before = torch.get_num_threads()
-    if device.type == "cpu":
+    if device is None or device.type == "cpu":
         torch.set_num_threads(1)
     try:
         yield

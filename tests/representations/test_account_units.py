@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from neurocompare.models.accounts import ACCOUNTS
-from neurocompare.representations.account_units import some_units, units_of_animals
+from neurocompare.representations.account_units import some_units, units_of_animal
 
 
 def test_animals_differ_and_the_same_units_see_all_sets(faces, rng):
     few = faces.take(slice(0, 3))
-    animals = units_of_animals(ACCOUNTS["equivariant"], range(3), [few, few], n_units=7, rng=rng)
-    assert len(animals) == 3
+    animals = [units_of_animal(ACCOUNTS["equivariant"], seed, [few, few], n_units=7, rng=rng) for seed in range(3)]
     assert {own.shape for animal in animals for own in animal.values()} == {(6, 7)}
     assert np.array_equal(animals[0]["AL"][:3], animals[0]["AL"][3:])
     assert not np.array_equal(animals[0]["AL"], animals[1]["AL"])

@@ -217,7 +217,7 @@ def _trained_on_one_side(
     rng: np.random.Generator,
 ) -> Presentation:
     """The same stimuli, shown besides to animals whose training never showed an image and its mirror image."""
-    raised = {}
+    raised: dict[str, Animals] = {}
     for name, animals in of_pairs.items():
         account = ACCOUNTS[name]
         if not account.learns:

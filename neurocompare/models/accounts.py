@@ -167,6 +167,13 @@ ACCOUNTS: dict[str, Account] = {
             learns=False,
         ),
         Account(
+            "equivariant-trained",
+            "filters in mirrored pairs, pooled, after learning to tell symmetric categories apart",
+            "Cohen & Welling (2016); Farzmahdi et al. (2024)",
+            stages=_stages("conv3", "pooled", "full2"),
+            **_shipped("equivariant", "symmetric"),
+        ),
+        Account(
             "equivariant-without-pooling",
             "the same filters in mirrored pairs without pooling, an ablation",
             "Farzmahdi et al. (2024)",

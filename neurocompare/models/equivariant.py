@@ -1,4 +1,4 @@
-"""Account of the face patches by equivariance that is built in, without learning.
+"""Account of the face patches by equivariance that is built in, and needs no learning.
 
 Filters come in mirrored pairs, so that the maps of a mirror image are the mirrored maps with the members of each pair
 exchanged: a group convolution over left-right reflection. Pooling over space and over the pair then gives exactly the

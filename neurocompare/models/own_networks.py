@@ -122,8 +122,10 @@ OWN_NETWORKS: dict[str, OwnNetwork] = {
         ),
         OwnNetwork(
             "equivariant",
-            "convolutions with filters in mirrored pairs, pooled over space and pairs: equivariant, then invariant",
+            "convolutions with filters in mirrored pairs, pooled over space and pairs: equivariant, then invariant; "
+            "pretrained on symmetric objects",
             Equivariant,
+            pretrained=functools.partial(shipped_checkpoint, "equivariant"),
         ),
         OwnNetwork(
             "equivariant-without-pooling",

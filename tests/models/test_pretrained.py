@@ -22,6 +22,15 @@ def test_a_shipped_network_tells_its_classes_apart(rendered, regime):
     assert (network.regime, network.dtype) == (regime, torch.float32)
 
 
+def test_the_shipped_equivariant_network_tells_its_classes_apart_and_not_an_image_from_its_mirror_image(rendered):
+    network = load_model("equivariant", weights="pretrained", regime="symmetric", device="cpu")
+    images = rendered("symmetric", network.preprocessing.side)
+    shown = images.images / np.float32(255)
+    scores, mirrored = network.forward(shown), network.forward(shown[..., ::-1].copy())
+    assert (scores.argmax(1).numpy() == images.labels).mean() > 0.9
+    torch.testing.assert_close(scores, mirrored, atol=1e-4 * float(scores.abs().max()), rtol=1e-4)
+
+
 def test_twins_look_different_to_the_networks(rendered):
     network = load_model("cnn-small", weights="pretrained", regime="symmetric")
     images = rendered("chiral")

@@ -350,7 +350,10 @@ def partial_fits(
     for name, rdm in nuisances.items():
         matched = match_stimuli(model_rdms, rdm)[1]
         if matched.n_rdm != 1 or np.isnan(matched.dissimilarities).any():
-            raise InputError(f"nuisance {name!r} must be one complete RDM; got {matched.n_rdm}")
+            missing = int(np.isnan(matched.dissimilarities).sum())
+            raise InputError(
+                f"nuisance {name!r} must be one complete RDM; got {matched.n_rdm} with {missing} dissimilarities missing"
+            )
         vectors.append(matched.dissimilarities[0])
     comparison = Comparison(resample=resample, control=control)
     experiment = make_experiment(model_rdms, neural_rdms, comparison, recording=recording)

@@ -352,7 +352,7 @@ def partial_fits(
         if matched.n_rdm != 1 or np.isnan(matched.dissimilarities).any():
             missing = int(np.isnan(matched.dissimilarities).sum())
             raise InputError(
-                f"nuisance {name!r} must be one complete RDM; got {matched.n_rdm} with {missing} dissimilarities missing"
+                f"nuisance {name!r} must be one complete RDM; got {matched.n_rdm}, with {missing} pairs missing"
             )
         vectors.append(matched.dissimilarities[0])
     comparison = Comparison(resample=resample, control=control)

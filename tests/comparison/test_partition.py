@@ -126,7 +126,7 @@ def test_sets_and_nuisances_that_make_no_sense_are_refused(sources, rng):
     with pytest.raises(InputError, match="score='r2'"):
         partition_responses(rdms, responses, {"A": [0], "B": [1]}, Encoding(), rng=rng)
     two = made([rng.standard_normal((24, 9)) for _ in range(2)], views_of(8))
-    with pytest.raises(InputError, match="must be one complete RDM; got 2 with 0 dissimilarities missing"):
+    with pytest.raises(InputError, match="must be one complete RDM; got 2, with 0 pairs missing"):
         partial_fits(two, two, {"two": two}, rng=rng)
     with pytest.raises(InputError, match="at least one nuisance"):
         partial_fits(rdms, rdms, {}, rng=rng)

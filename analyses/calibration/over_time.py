@@ -4,7 +4,9 @@ Run as ``python analyses/calibration/over_time.py --out analyses/calibration/tim
 draws new identities of two categories (20, in three views) and 40 neurons, whose mean responses are sums of a category
 pattern, an identity pattern and a view pattern, each times its own rise over time, and noise. The category (and view)
 rises at 90 ms, the identity 20 ms later. Null experiments have no identity pattern; layers then have identities of
-their own.
+their own. A third kind of experiment has views that are mirror-symmetric and identities with three coordinates, which a
+layer shares: the onsets of its fit, of its predictions and of the index, whose true values are those of the mean curves
+of ``N_TRUTH`` other experiments.
 """
 
 from __future__ import annotations
@@ -18,14 +20,20 @@ import xarray as xr
 from rsatoolbox.rdm import RDMs
 
 from neural_data.recordings import make_recording
+from neurocompare.comparison.encoding import Encoding
 from neurocompare.comparison.onsets import rise_times
 from neurocompare.comparison.time_codes import infer_codes
+from neurocompare.comparison.time_courses import TimeCourses, compare_onsets
+from neurocompare.comparison.time_encoding import infer_encoding_by_time
 from neurocompare.comparison.time_fits import infer_fits_by_time
+from neurocompare.comparison.time_index import infer_index_by_time
+from neurocompare.representations.kernels import feature_rdms
 
 N_IDENTITIES, N_VIEWS, N_NEURONS, N_LAYERS = 20, 3, 40, 4
 BINS_MS = np.stack([np.arange(20, 231, 10), np.arange(40, 251, 10)], axis=1)
 CATEGORY_MS, IDENTITY_MS, RISE_MS, DECAY_MS = 90.0, 110.0, 8.0, 250.0
 SIZE, VIEW_SIZE, NOISE = 0.6, 0.5, 1.5
+N_COORDINATES, STRONG_VIEWS, N_TRUTH, TRUTH = 3, 1.2, 200, 2**20
 
 
 def course(onset_ms: float) -> np.ndarray:
@@ -61,7 +69,11 @@ def stimuli() -> pd.DataFrame:
 
 def record(rng: np.random.Generator, identity: float) -> xr.DataArray:
     """One simulated recording of mean responses."""
-    made = patterns(rng, identity, N_NEURONS)
+    return recorded(patterns(rng, identity, N_NEURONS), rng)
+
+
+def recorded(made: dict[str, np.ndarray], rng: np.random.Generator) -> xr.DataArray:
+    """A recording of neurons with these patterns."""
     means = np.multiply.outer(course(CATEGORY_MS), made["early"]) + np.multiply.outer(course(IDENTITY_MS), made["late"])
     noisy = means + NOISE * rng.standard_normal(means.shape)
     return make_recording(
@@ -139,9 +151,84 @@ def true_experiment(rng: np.random.Generator, n_draws: int) -> dict[str, tuple[f
     return rows
 
 
+def read_outs(rng: np.random.Generator, n_permutations: int) -> dict[str, TimeCourses]:
+    """Curves of one experiment with a layer that shares its identities: code, fit, predictions and index."""
+    coordinates = rng.standard_normal((N_IDENTITIES, 1, N_COORDINATES)) / np.sqrt(N_COORDINATES)
+    profile, front = STRONG_VIEWS * rng.standard_normal((2, 1, 1, N_NEURONS))
+    shape = (N_IDENTITIES, N_VIEWS, N_NEURONS)
+    late = coordinates @ rng.standard_normal((N_COORDINATES, N_NEURONS))
+    made = {
+        "early": np.broadcast_to(np.concatenate([profile, front, profile], axis=1), shape),
+        "late": np.broadcast_to(late, shape),
+    }
+    recording = recorded(made, rng)
+    units = np.broadcast_to(coordinates @ rng.standard_normal((N_COORDINATES, 200)), (N_IDENTITIES, N_VIEWS, 200))
+    layer = feature_rdms(
+        {"layer": units.reshape(-1, 200)}, stimuli().set_index("stimulus_id")[["identity", "azimuth_deg"]]
+    )
+    shared = int(rng.integers(2**31))
+    resample = ("identity", "neuron")
+
+    def own() -> np.random.Generator:
+        return np.random.default_rng(shared)
+
+    return {
+        "code": infer_codes(recording, "identity", n_permutations=n_permutations, n_draws=0, rng=own()),
+        "fit": infer_fits_by_time(
+            layer,
+            recording,
+            dissimilarity="euclidean",
+            resample=resample,
+            n_permutations=n_permutations,
+            n_draws=0,
+            n_splits=0,
+            rng=own(),
+        ),
+        "prediction": infer_encoding_by_time(
+            layer, recording, Encoding(n_folds=5), resample=resample, n_permutations=n_permutations, rng=own()
+        ),
+        "index": infer_index_by_time(recording, n_splits=10, rng=own()),
+    }
+
+
+def true_onsets(seed: int) -> dict[str, float]:
+    """Onsets of the mean curves of many experiments."""
+    curves: dict[str, list[np.ndarray]] = {}
+    levels = {}
+    for repeat in range(N_TRUTH):
+        for name, one in read_outs(np.random.default_rng([seed, TRUTH + repeat]), 0).items():
+            curves.setdefault(name, []).append(one.values[0, 0])
+            levels[name] = one.level
+    times = BINS_MS.mean(axis=1)
+    return {name: float(rise_times(np.mean(found, axis=0) - levels[name], times)) for name, found in curves.items()}
+
+
+def read_out_experiment(rng: np.random.Generator, truth: dict[str, float]) -> dict[str, tuple]:
+    """As :func:`true_experiment`, of read-outs."""
+    found = read_outs(rng, 99)
+    rows = {}
+    for name, one in found.items():
+        if name != "code":
+            onset = one.onsets().iloc[0]
+            rows[f"onset of {name}"] = checked(
+                onset["onset_ms"], np.nan, onset["ci_low"], onset["ci_high"], truth[name]
+            )
+    pairs = compare_onsets(found).set_index(["readout_1", "readout_2"])
+    for one, other in (("code", "fit"), ("code", "prediction"), ("fit", "index")):
+        there = (one, other) in pairs.index
+        row = pairs.loc[(one, other)] if there else pd.Series(np.nan, index=pairs.columns)
+        gap = truth[one] - truth[other]
+        rows[f"{one} minus {other}"] = checked(row["difference_ms"], np.nan, row["ci_low"], row["ci_high"], gap)
+    return rows
+
+
 def checked(estimate: float, se: float, low: float, high: float, true: float) -> tuple[float, float, float, float]:
-    """Error of an estimate, its standard error, whether its interval covers, and whether there is one."""
-    return estimate - true, se, float(low <= true <= high), float(np.isfinite(estimate) and np.isfinite(se))
+    """Error of an estimate, its standard error, whether its interval covers, and whether there is an estimate.
+
+    A side of an interval on which the bins set no limit has none.
+    """
+    covers = not (true < low or true > high)
+    return estimate - true, se, float(covers), float(np.isfinite(estimate))
 
 
 def summarise(nulls: list[dict], trues: list[dict]) -> pd.DataFrame:
@@ -176,11 +263,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=300)
     parser.add_argument("--seed", type=int, default=20231206)
     chosen = parser.parse_args()
-    nulls, trues = [], []
+    nulls, trues, truth = [], [], true_onsets(chosen.seed)
+    print({name: round(onset, 2) for name, onset in truth.items()}, flush=True)
     for repeat in range(chosen.repeats):
         rng = np.random.default_rng([chosen.seed, repeat])
         nulls.append(null_experiment(rng, 199))
-        trues.append(true_experiment(rng, 100))
+        trues.append(true_experiment(rng, 100) | read_out_experiment(rng, truth))
         if repeat % 20 == 19 or repeat == chosen.repeats - 1:
             summarise(nulls, trues).to_csv(chosen.out, index=False, float_format="%.4g")
 

@@ -25,6 +25,7 @@ from neurocompare.comparison.ceilings import (
     neuron_orders,
     orders_without_groups,
 )
+from neurocompare.comparison.neuron_rdms import NeuronRdms
 from neurocompare.comparison.reliability import spearman_brown
 from neurocompare.representations.correlation import correlate_rows
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
@@ -159,25 +160,40 @@ def corrected_indices(
     return pd.DataFrame(rows)
 
 
-def corrected_without(views: np.ndarray, orders: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Corrected index of one population on some of the exemplars.
+def corrected_without(views: np.ndarray, halves: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Corrected index of some of the exemplars, from some of the neurons.
 
     Parameters
     ----------
     views : array of shape (n_exemplars, n_views, n_neurons)
         Responses, z-scored over all stimuli; views in order of azimuth.
-    orders : integer array of shape (n_splits, n_used)
-        Positions of neurons; the first and the second part of an order are the halves.
-    kept : integer array of shape (n_sets, n_exemplars)
-        0 for the exemplars that are left out of a set.
+    halves : array of shape (n_sets, n_splits, 2, n_neurons)
+        1 for the neurons of each half of a set, 0 for others.
+    kept : integer array of shape (n_choices, n_exemplars)
+        0 for the exemplars that are left out of a choice.
 
     Returns
     -------
-    array of shape (n_sets,)
+    array of shape (n_choices, n_sets)
         NaN where the halves share nothing.
     """
-    whole = _estimate(views, orders)
-    return np.array([whole.corrected(chosen) for chosen in np.asarray(kept) > 0])
+    n_sets, n_splits, _, n_neurons = halves.shape
+    n_exemplars, n_views, _ = views.shape
+    counts = halves.reshape(-1, n_neurons)
+    columns = np.arange(n_views) != (n_views // 2 if n_views % 2 else -1)
+    upper = np.triu_indices(n_views, 1)
+    square = np.zeros((len(counts), n_views, n_views))
+    covariance, mirrored = np.empty((2, n_exemplars, n_sets, n_splits))
+    for exemplar, responses in enumerate(views):
+        square[:, upper[0], upper[1]] = square[:, upper[1], upper[0]] = NeuronRdms(responses, "correlation").rdms(
+            counts
+        )
+        own, turned = (entries.reshape(n_sets, n_splits, 2, -1) for entries in _entries(square, columns))
+        covariance[exemplar] = (own[:, :, 0] * own[:, :, 1]).sum(axis=-1)
+        mirrored[exemplar] = (own[:, :, 0] * turned[:, :, 1] + turned[:, :, 0] * own[:, :, 1]).sum(axis=-1) / 2
+    chosen = (np.asarray(kept) > 0).astype(float)
+    shared, reflected = (chosen @ np.nansum(found, axis=2) for found in (covariance, mirrored))
+    return np.divide(reflected, shared, out=np.full(shared.shape, np.nan), where=shared > 0)
 
 
 def _estimate(views: np.ndarray, orders: np.ndarray) -> _Estimate:

@@ -145,16 +145,26 @@ def _of_bins(
     kept = np.ones((1, n_neurons), dtype=int) if neurons is None else neurons.kept
     shown = np.ones((1, len(positions)), dtype=int) if of_exemplars is None else of_exemplars
     found = np.empty((len(shown), 1, n_bins, len(kept)))
+    of_all = _halves(orders, kept)
 
     def fill(place: int) -> None:
         responses = means.values[place]
         counted = ~is_constant(responses, axis=0)
         scale = np.where(counted, responses.std(axis=0), 1.0)
         views = ((responses - responses.mean(axis=0)) / scale)[positions]
-        for part, row in enumerate(kept):
-            stays = (row > 0) & counted
-            of_part = np.stack([order[stays[order]] for order in orders])
-            found[:, 0, place, part] = corrected_without(views, of_part, shown)
+        halves = of_all if counted.all() else _halves(orders, kept * counted)
+        found[:, 0, place] = corrected_without(views, halves, shown)
 
     in_threads(fill, range(n_bins))
+    return found
+
+
+def _halves(orders: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Neurons of the first and second half of each order, (n_sets, n_splits, 2, n_neurons), of those that are kept."""
+    stays = np.take(kept > 0, orders, axis=1)
+    rank = np.cumsum(stays, axis=2)
+    half = (kept > 0).sum(axis=1)[:, None, None] // 2
+    sides = np.stack([stays & (rank <= half), stays & (rank > half) & (rank <= 2 * half)], axis=2)
+    found = np.zeros(sides.shape)
+    np.put_along_axis(found, np.broadcast_to(orders[None, :, None], sides.shape), sides, axis=3)
     return found

@@ -373,6 +373,8 @@ class Measure:
     depends : callable or None
         ``depends(settings, seed)``: further contents of the cache key, as JSON values, such as checksums of files that
         the settings name. It is called before any work starts, so it can refuse such files.
+    spared : callable
+        ``spared(settings)``: inputs with a default that these settings do not need, so that they are not computed.
     check : callable or None
         ``check(settings, facts)`` raises ``ValueError`` if the settings do not fit the study.
     intro : str
@@ -397,6 +399,7 @@ class Measure:
     work: Callable[[Any, int], float] = lambda _settings, n_stimuli: n_stimuli
     seconds: float = 0.01
     depends: Callable[[Any, int], Any] | None = None
+    spared: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
     check: Callable[[Any, Facts], None] | None = None
     intro: str = ""
     summary: Callable[[Mapping[str, pd.DataFrame], Mapping[str, Any]], list[str]] = _no_sentences
@@ -422,6 +425,11 @@ class Measure:
         if self.compute is None:
             raise ValueError(f"measure {self.key!r} computes nothing; it draws the tables of others")
         return self.compute(**arguments)
+
+    def needed(self, settings: Section | None) -> dict[str, bool]:
+        """Inputs that it needs with these settings, and whether each is required."""
+        spared = self.spared(settings)
+        return {name: must for name, must in self.needs.items() if must or name not in spared}
 
     @property
     def per_network(self) -> bool:

@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 from pydantic import Field, field_validator
 from rsatoolbox.rdm import RDMs
 
+from neural_data.errors import InputError
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.resampling import factors_along
 from neurocompare.comparison.time_codes import CODE_NAMING, CODES, infer_codes
-from neurocompare.comparison.time_courses import ONSET_COLUMNS, ONSET_PAIR_COLUMNS, TIME_COLUMNS
-from neurocompare.comparison.time_fits import infer_fits_by_time
+from neurocompare.comparison.time_courses import (
+    ONSET_COLUMNS,
+    ONSET_PAIR_COLUMNS,
+    TIME_COLUMNS,
+    TimeCourses,
+    compare_onsets,
+)
+from neurocompare.comparison.time_encoding import infer_encoding_by_time
+from neurocompare.comparison.time_fits import ceilings_by_time, infer_fits_by_time
+from neurocompare.comparison.time_index import infer_index_by_time
 from neurocompare.measures.columns import LAYER, columns
 from neurocompare.measures.comparison import Comparison, without_repeats
 from neurocompare.measures.declaration import Drawing, Facts, Measure, Measured, ReportTable
-from neurocompare.measures.patch_names import by_patch, patch_names
+from neurocompare.measures.over_time_figures import (
+    draw_time_ceilings,
+    draw_time_codes,
+    draw_time_encoding,
+    draw_time_fits,
+    draw_time_index,
+)
+from neurocompare.measures.over_time_summary import READOUTS, leading, leading_pairs, onset_sentences
+from neurocompare.measures.patch_names import by_patch
 from neurocompare.measures.randomness import step_rng
 from neurocompare.measures.resampling import without_subjects
 from neurocompare.measures.settings import MemberOf, Quick, Section
-from neurocompare.reporting.drawing import SMALL, is_leftmost, note, panel_grid, panel_title, style
 from neurocompare.reporting.tables import Column, Table
-from neurocompare.representations.rdms import NETWORK
 
-__all__ = ["TIME", "Time", "draw_time_codes", "draw_time_fits"]
+__all__ = ["TIME", "Time"]
 
-COLOURS = ("#b3402a", "#2a6db3", "#3c8c4a", "#8a5aa8")
 VALUE = Column("value", "strength of the code: variance between levels without noise, per neuron at unit variance")
+PREDICTION = Column("prediction", "score of held-out predictions of a bin, mean over the patch's neurons")
+INDEX = Column("corrected_index", "mirror-symmetry index of the bin, corrected for the sampling of neurons")
 MEANINGS = (
+    Column("readout", f"what the curve is: {', '.join(READOUTS)}", header="of"),
+    Column("level", "index of views that are equally far apart, from which its onset is measured"),
     Column("code", "what is told apart"),
     Column("levels", "label whose values are told apart"),
     Column("across", "label over whose values the code must hold"),
@@ -43,21 +61,21 @@ MEANINGS = (
     Column("p_cluster", "p of the bin's cluster, over all bins (and layers); says nothing of when it begins"),
     Column("corrected_value", "fit over the root of the bin's reliability; 1 is expected of a true model"),
     Column("onset_ms", "time at which the curve rises through the share of its peak", "ms", header="onset"),
-    Column("onset_se", "its standard error over identities and neurons", "ms", header="SE"),
+    Column("onset_se", "its standard error over draws of identities and neurons; empty without", "ms", header="SE"),
     Column("peak_ms", "centre of the bin with the largest value", "ms", header="peak at"),
     Column("peak", "largest value"),
     Column("reason", "why there is no onset, or no limit of its interval"),
     Column("fraction", "share of the peak"),
     Column("difference_ms", "first onset minus second", "ms", header="difference"),
     *(
-        Column(f"{name}_{side}", f"{what} of the {order} curve")
+        Column(f"{name}_{side}", f"{what} of the {order} curve", header=f"{name} {side}")
         for side, order in ((1, "first"), (2, "second"))
-        for name, what in (("code", "code"), ("levels", "label"), ("across", "label"), ("within", "label"))
-    ),
-    *(
-        Column(f"{name}_{side}", f"{name} of the {order} curve")
-        for side, order in ((1, "first"), (2, "second"))
-        for name in ("region", "subject")
+        for name, what in (
+            ("readout", "what it is"),
+            ("code", "code"),
+            *((name, "label") for name in ("levels", "across", "within")),
+            *((name, name.replace("_", " ")) for name in (*LAYER, "region", "subject")),
+        )
     ),
 )
 OWN = {column.name: column for column in MEANINGS}
@@ -68,15 +86,23 @@ def _columns(*names: str, **own: Column) -> tuple[Column, ...]:
 
 
 class Time(Section):
-    """``[outputs.time]``: codes and fits in every time bin of the recording."""
+    """``[outputs.time]``: codes, fits, read-outs, index and ceilings in every time bin of the recording."""
 
     codes: list[Annotated[str, MemberOf(CODES)]] = Field(
         ["identity", "view"], description="what patches may tell apart over time; none for fits alone"
     )
     fits: bool = Field(True, description="also fits of all layers in every bin")
+    encoding: bool = Field(
+        False, description="also predictions of single neurons by all layers in every bin (ridge regression)"
+    )
+    index: bool = Field(True, description="also the mirror-symmetry index of every bin")
+    ceilings: bool = Field(True, description="also the noise ceiling of every bin")
     fraction: float = Field(0.5, gt=0, lt=1, description="share of its peak at which a curve has its onset")
     n_permutations: Annotated[int, Quick(50)] = Field(1000, ge=20, description="permutations of labels and identities")
     n_draws: Annotated[int, Quick(20)] = Field(200, ge=10, description="draws of identities and neurons, for onsets")
+    n_encoding_permutations: Annotated[int, Quick(20)] = Field(
+        200, ge=20, description="permutations of identities for the predictions of single neurons"
+    )
     n_splits: Annotated[int, Quick(5)] = Field(20, ge=1, description="random halves of the neurons, for reliabilities")
 
     @field_validator("codes")
@@ -97,193 +123,190 @@ def measure(
     simulated: bool,
     seed: int,
     layer_rdms: RDMs | None = None,
+    distance_rdms: RDMs | None = None,
 ) -> Measured:
-    """Codes and fits in every bin, onsets and their differences."""
+    """Codes, fits, read-outs, index and ceilings in every bin, onsets and their differences."""
     resample, notes = without_subjects(comparison)
-    tables: dict[str, pd.DataFrame] = {}
+    # Codes and the index compare identities, so that single stimuli are not drawn; neurons are unless left out.
+    sampled = ("neuron",) if resample is None else factors_along("neurons", resample)
+    alike = ("identity", *sampled)
+    permutations, draws, splits = settings.n_permutations, settings.n_draws, settings.n_splits
+    made: dict[str, Callable[[np.random.Generator], TimeCourses]] = {}
     if settings.codes:
-        # Codes compare identities, so that single stimuli are not drawn; neurons are unless the study leaves them out.
-        sampled = ("neuron",) if resample is None else factors_along("neurons", resample)
-        codes = infer_codes(
+        made["code"] = lambda rng: infer_codes(
             recording,
             settings.codes,
             stimuli=stimuli,
-            resample=("identity", *sampled),
-            n_permutations=settings.n_permutations,
-            n_draws=settings.n_draws,
-            rng=step_rng(seed, "codes over time"),
+            resample=alike,
+            n_permutations=permutations,
+            n_draws=draws,
+            rng=rng,
         )
-        notes = (*notes, *codes.notes)
-        tables |= {
-            "time_codes": codes.to_frame()[[*CODE_NAMING, *CODE_COLUMNS]],
-            "time_onsets": codes.onsets(settings.fraction),
-            "time_onset_differences": codes.onset_differences(settings.fraction),
-        }
     if settings.fits and layer_rdms is not None:
-        fits = infer_fits_by_time(
+        made["fit"] = lambda rng: infer_fits_by_time(
             layer_rdms,
             recording,
             dissimilarity=dissimilarity,
             normalize=normalize,
             method=method,
             resample=resample,
-            n_draws=0,
-            n_permutations=settings.n_permutations,
-            n_splits=settings.n_splits,
-            rng=step_rng(seed, "fits over time"),
+            n_draws=draws,
+            n_permutations=permutations,
+            n_splits=splits,
+            rng=rng,
         )
-        notes = (*notes, *fits.notes)
-        found = fits.to_frame().rename(columns={"value": "fit"})
-        tables["time_fits"] = found.reindex(columns=[*LAYER, *FITS_COLUMNS])
-    empty = {table.name: pd.DataFrame(columns=list(table.names)) for table in TABLES}
-    return Measured({name: tables.get(name, empty[name]).assign(simulated=simulated) for name in empty}, notes)
+    if settings.encoding and distance_rdms is not None:
+        made["encoding"] = lambda rng: infer_encoding_by_time(
+            distance_rdms, recording, resample=resample, n_permutations=settings.n_encoding_permutations, rng=rng
+        )
+    if settings.index:
+        made["index"] = lambda rng: infer_index_by_time(
+            recording, stimuli=stimuli, resample=alike, n_splits=splits, rng=rng
+        )
+    # One stream for all: they leave out and draw the same identities and neurons, so that their onsets can be compared.
+    courses = {name: make(step_rng(seed, "codes over time")) for name, make in made.items()}
+    tables = {f"time_{SHOWN[name][0]}": _frame(name, one) for name, one in courses.items()}
+    if settings.ceilings:
+        tables["time_ceilings"] = (
+            courses["fit"].ceilings()
+            if "fit" in courses
+            else ceilings_by_time(
+                recording,
+                dissimilarity=dissimilarity,
+                normalize=normalize,
+                method=method,
+                n_splits=splits,
+                rng=step_rng(seed, "ceilings over time"),
+            )
+        )
+    if courses:
+        tables["time_onsets"] = pd.concat(
+            [one.onsets(settings.fraction).assign(readout=name) for name, one in courses.items()], ignore_index=True
+        )
+        tables["time_onset_differences"], apart = _differences(courses, settings.fraction)
+        notes = (*notes, *(note for one in courses.values() for note in one.notes), *apart)
+    names = {table.name: list(table.names) for table in TABLES}
+    given = {name: table.reindex(columns=names[name]).assign(simulated=simulated) for name, table in tables.items()}
+    return Measured({name: _with_whole_numbers(table) for name, table in given.items()}, notes)
 
 
+def _with_whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Seeds and places of layers as whole numbers, empty for curves that are of no layer."""
+    whole = [name for name in table if name.removesuffix("_1").removesuffix("_2") in ("seed", "layer_index")]
+    return table.astype(dict.fromkeys(whole, "Int64"))
+
+
+def _frame(name: str, courses: TimeCourses) -> pd.DataFrame:
+    table = courses.to_frame().rename(columns={"value": SHOWN[name][1]})
+    return table.assign(level=courses.level) if courses.level else table
+
+
+def _differences(courses: Mapping[str, TimeCourses], fraction: float) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Differences of onsets of all curves, or within each kind where kinds cannot be compared, and then a note."""
+    try:
+        return compare_onsets(courses, fraction), ()
+    except InputError as problem:
+        own = [compare_onsets({name: one}, fraction) for name, one in courses.items()]
+        there = [table for table in own if len(table)]
+        return pd.concat(there or own[:1], ignore_index=True), (
+            f"Onsets are compared within each kind of curve: {problem}",
+        )
+
+
+SHOWN = {
+    "code": ("codes", "value"),
+    "fit": ("fits", "fit"),
+    "encoding": ("encoding", "prediction"),
+    "index": ("index", "corrected_index"),
+}
+"""Name of the table of each kind of curve, after ``time_``, and of its column of values."""
 CORRECTED = ("reliability", "corrected_value", "corrected_low", "corrected_high")
-CODE_COLUMNS = tuple(name for name in TIME_COLUMNS if name not in CORRECTED)
-FITS_COLUMNS = tuple("fit" if name == "value" else name for name in TIME_COLUMNS)
-PAIR_SIDES = tuple(f"{name}_{side}" for side in (1, 2) for name in (*CODE_NAMING, "region", "subject"))
+UNCORRECTED = tuple(name for name in TIME_COLUMNS if name not in CORRECTED)
+CEILINGS = (
+    *("ceiling_lower", "ceiling_lower_se", "ceiling_lower_low", "ceiling_lower_high"),
+    *("ceiling_upper", "ceiling_upper_low", "ceiling_upper_high"),
+)
+NAMING = ("readout", *CODE_NAMING, *LAYER)
+PAIR_SIDES = tuple(f"{name}_{side}" for side in (1, 2) for name in (*NAMING, "region", "subject"))
+
+
+def _with_value(names: tuple[str, ...], value: str) -> tuple[str, ...]:
+    return tuple(value if name == "value" else name for name in names)
+
+
 TABLES = (
     Table(
         "time_codes",
         "Strength of one code in one time bin of one patch.",
-        _columns(*CODE_NAMING, *CODE_COLUMNS, "simulated", value=VALUE),
-    ),
-    Table("time_onsets", "Onset of one code in one patch.", _columns(*CODE_NAMING, *ONSET_COLUMNS, "simulated")),
-    Table(
-        "time_onset_differences",
-        "Difference of the onsets of two codes in one patch, or of one code in two patches.",
-        _columns(*PAIR_SIDES, *ONSET_PAIR_COLUMNS, "simulated"),
+        _columns(*CODE_NAMING, *UNCORRECTED, "simulated", value=VALUE),
     ),
     Table(
         "time_fits",
         "Fit of one layer to one patch in one time bin.",
         _columns(
-            *(*LAYER, *FITS_COLUMNS, "simulated"),
+            *(*LAYER, *_with_value(TIME_COLUMNS, "fit"), "simulated"),
             reliability=Column("reliability", "of the patch's RDM in this bin, over neurons", "correlation"),
         ),
+    ),
+    Table(
+        "time_encoding",
+        "How well one layer predicts the neurons of one patch in one time bin, on new identities.",
+        _columns(
+            *(*LAYER, *_with_value(TIME_COLUMNS, "prediction"), "simulated"),
+            prediction=PREDICTION,
+            reliability=Column("reliability", "of the neurons in this bin, over trials: squared mean of their roots"),
+            corrected_value=Column("corrected_value", "prediction over what is expected of a true model"),
+        ),
+    ),
+    Table(
+        "time_index",
+        "Mirror-symmetry index of one patch in one time bin, and its level without tuning.",
+        _columns(
+            *(
+                name
+                for name in _with_value(UNCORRECTED, "corrected_index")
+                if name not in ("p_permutation", "p_cluster")
+            ),
+            *("level", "simulated"),
+            corrected_index=INDEX,
+            p_max=Column("p_max", "one-sided p of an index above the level in this bin, Bonferroni over bins"),
+        ),
+    ),
+    Table(
+        "time_ceilings",
+        "Reliability and noise ceiling of one patch in one time bin.",
+        _columns("region", "subject", "time_start_ms", "time_end_ms", *CEILINGS, "simulated"),
+    ),
+    Table("time_onsets", "Onset of one curve in one patch.", _columns(*NAMING, *ONSET_COLUMNS, "simulated")),
+    Table(
+        "time_onset_differences",
+        "Difference of the onsets of two curves in one patch, or of one curve in two patches.",
+        _columns(*PAIR_SIDES, *ONSET_PAIR_COLUMNS, "simulated"),
     ),
 )
 
 
-def _check(_settings: Time, facts: Facts) -> None:
+def _check(settings: Time, facts: Facts) -> None:
     if not facts.can_have_bins:
         raise ValueError("outputs.time needs time bins: give bin_ms (and step_ms) in [recording]")
+    if settings.encoding and not facts.kinds:
+        raise ValueError(
+            "outputs.time.encoding needs a network in [[models]]; RDMs hold no units to predict neurons from"
+        )
 
 
-def draw_time_codes(time_codes: pd.DataFrame, time_onsets: pd.DataFrame) -> Figure:
-    """Strength of every code over time, one panel per patch, with onsets and the bins in which it is found.
-
-    Parameters
-    ----------
-    time_codes, time_onsets : pandas.DataFrame
-        The tables of these names.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    patches = patch_names(time_codes)
-    names = list(dict.fromkeys(time_codes["code"]))
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
-    of_onsets = patch_names(time_onsets)
-    with style():
-        panels = list(dict.fromkeys(patches))
-        figure, all_axes = panel_grid(max(len(panels), 1), columns=3, height=1.6)
-        for axes, patch in zip(all_axes, panels, strict=False):
-            rows = time_codes[patches == patch]
-            for place, name in enumerate(names):
-                curve = rows[rows["code"] == name]
-                times = curve[["time_start_ms", "time_end_ms"]].mean(axis=1)
-                peak = np.nanmax(np.abs(curve["value"]))
-                scale = peak if peak > 0 else 1.0
-                axes.plot(times, curve["value"] / scale, color=colours[name], label=name)
-                axes.fill_between(
-                    times,
-                    curve["ci_low"] / scale,
-                    curve["ci_high"] / scale,
-                    color=colours[name],
-                    alpha=0.2,
-                    linewidth=0,
-                )
-                found = curve["p_max"] < 0.05
-                axes.plot(times[found], np.full(int(found.sum()), -0.3 - 0.1 * place), "s", ms=2, color=colours[name])
-                for _, onset in time_onsets[(of_onsets == patch) & (time_onsets["code"] == name)].iterrows():
-                    if not np.isfinite(onset["onset_ms"]):
-                        continue
-                    height = onset["fraction"] + 0.07 * place
-                    # A side on which the bins set no limit ends with them.
-                    ends = [
-                        end if np.isfinite(end) else edge
-                        for end, edge in ((onset["ci_low"], times.min()), (onset["ci_high"], times.max()))
-                    ]
-                    axes.plot(ends, [height, height], color=colours[name], linewidth=2)
-                    axes.plot(onset["onset_ms"], height, "o", color=colours[name], ms=4)
-            axes.axhline(0, color="black", linewidth=0.6)
-            axes.set_ylim(-0.4 - 0.1 * len(names), 1.6)
-            axes.set_xlabel("ms after stimulus onset")
-            panel_title(axes, str(patch))
-            if is_leftmost(axes):
-                axes.set_ylabel("strength, of its peak")
-        if panels:
-            all_axes[0].legend(frameon=False)
-        note(figure, "shaded: 95 % interval over identities and neurons; bars: onsets; squares: p < 0.05 over all bins")
-    return figure
-
-
-def draw_time_fits(time_fits: pd.DataFrame) -> Figure:
-    """Fits of layers over time, one panel per network and patch; dots where the maximum statistic finds them.
-
-    Parameters
-    ----------
-    time_fits : pandas.DataFrame
-        The table of this name.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    table = time_fits.assign(patch=patch_names(time_fits))
-    keys = [*(name for name in NETWORK if table[name].nunique(dropna=False) > 1), "patch"]
-    groups = list(table.groupby(keys, sort=False, dropna=False)) if len(table) else []
-    largest = np.nanmax(np.abs(table["fit"].to_numpy(dtype=float))) if len(table) else 1.0
-    with style():
-        figure, all_axes = panel_grid(max(len(groups), 1), columns=3, height=1.8, sharey=False)
-        for axes, (labels, rows) in zip(all_axes, groups, strict=False):
-            rows = rows.assign(time=rows[["time_start_ms", "time_end_ms"]].mean(axis=1))
-            layers = list(dict.fromkeys(rows["layer"]))
-            grid = rows.pivot(index="layer", columns="time", values="fit").reindex(layers)
-            found = (
-                rows.pivot(index="layer", columns="time", values="p_max").reindex(layers).to_numpy(dtype=float) < 0.05
-            )
-            half = np.diff(grid.columns).mean() / 2 if grid.shape[1] > 1 else 0.5
-            image = axes.imshow(
-                grid.to_numpy(dtype=float),
-                aspect="auto",
-                origin="lower",
-                cmap="RdBu_r",
-                vmin=-largest,
-                vmax=largest,
-                extent=(grid.columns.min() - half, grid.columns.max() + half, -0.5, len(layers) - 0.5),
-            )
-            where = np.argwhere(found)
-            axes.plot(grid.columns.to_numpy()[where[:, 1]], where[:, 0], ".", color="black", ms=2)
-            ends = sorted({0, len(layers) - 1})
-            axes.set_yticks(ends, [str(layers[end]) for end in ends], fontsize=SMALL)
-            axes.set_xlabel("ms after stimulus onset")
-            panel_title(axes, ", ".join(map(str, labels)))
-            figure.colorbar(image, ax=axes, shrink=0.8)
-        note(figure, "fits of layers, first to last; dots: p < 0.05 over all layers and bins of the patch")
-    return figure
+def _spared(settings: Time) -> tuple[str, ...]:
+    return () if settings.encoding else ("distance_rdms",)
 
 
 TIME = Measure(
     key="time",
     title="Over time",
-    about="what patches code in every time bin, which layers they are like then, and when it begins",
+    about="what patches code in every time bin, which layers they are like and can be predicted from, and from when on",
     settings=Time,
     compute=measure,
     check=_check,
+    spared=_spared,
     of_views=True,
     work=lambda settings, n_stimuli: n_stimuli * settings.n_permutations,
     seconds=1e-3,
@@ -295,29 +318,44 @@ TIME = Measure(
             "Strength of what each patch codes over time: variance between levels without noise, of its peak.",
         ),
         Drawing("time_fits", draw_time_fits, "Fit of every layer to every patch in every time bin."),
+        Drawing(
+            "time_encoding",
+            draw_time_encoding,
+            "How well every layer predicts the neurons of every patch in every time bin, on new identities.",
+        ),
+        Drawing("time_index", draw_time_index, "Corrected mirror-symmetry index of every patch over time."),
+        Drawing("time_ceilings", draw_time_ceilings, "Reliability of the RDM of every patch over time."),
     ),
     shown=(
         ReportTable(
             "time_onsets",
-            "Onset of every code in every patch: the time at which it rises through a share of its peak.",
-            columns=_columns("code", "region", "onset_ms", "ci_low", "ci_high", "peak_ms", "p_max", "reason"),
-            rows=lambda tables: by_patch(tables["time_onsets"]),
+            "Onsets: the time at which a curve rises through a share of its peak. Of layers, those with the largest "
+            "peak are shown.",
+            columns=_columns(
+                *("readout", "code", "model", "regime", "layer", "region"),
+                *("onset_ms", "ci_low", "ci_high", "peak_ms", "p_max", "reason"),
+            ),
+            rows=lambda tables: by_patch(leading(tables["time_onsets"]), tables["time_onsets"]),
         ),
         ReportTable(
             "time_onset_differences",
-            "Differences of onsets, first minus second.",
+            "Differences of these onsets, first minus second; p values are of one difference each.",
             columns=_columns(
-                *("code_1", "region_1", "code_2", "region_2", "difference_ms", "ci_low", "ci_high", "p"),
+                *("readout_1", "code_1", "layer_1", "region_1", "readout_2", "code_2", "layer_2", "region_2"),
+                *("difference_ms", "ci_low", "ci_high", "p"),
             ),
+            rows=lambda tables: leading_pairs(tables["time_onset_differences"], tables["time_onsets"]),
         ),
     ),
+    summary=lambda tables, _study: onset_sentences(tables),
     methods=lambda _tables, _study: [
         "Over time: the strength of a code is the mean product of the responses to two stimuli of one level minus that "
         "of different levels, which noise leaves at 0. Labels (identities, for fits) are permuted alike in all bins; p "
         "values are corrected by the maximum statistic (Nichols & Holmes 2002, Hum Brain Mapp 15:1) and by clusters "
         "(Maris & Oostenveld 2007, J Neurosci Methods 164:177). Clusters say nothing of when an effect begins "
-        "(Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335): onsets are times at a share of the peak; their "
-        "intervals hold the times at which the curve may cross it (Fieller 1954, J R Stat Soc B 16:175), those of "
-        "differences combine the intervals of both onsets with their correlation (Zou & Donner 2008, Stat Med 27:1693)."
+        "(Sassenhagen & Draschkow 2019, Psychophysiology 56:e13335): onsets are times at a share of the peak (of the "
+        "index, of its rise from the level of views that are equally far apart); their intervals hold the times at "
+        "which the curve may cross it (Fieller 1954, J R Stat Soc B 16:175), those of differences combine the "
+        "intervals of both onsets with their correlation (Zou & Donner 2008, Stat Med 27:1693)."
     ],
 )

@@ -290,7 +290,7 @@ def make_plan(settings: Study, *, device: str = "auto", imports: bool = True, ca
     settings = _with_factors(settings, stimuli, recorded.patch_rdms)
     values = values_of(settings)
     wanted, drawings = _wanted(settings, of_views=of_views)
-    needed = {name for measure, _ in wanted for name in measure.needs}
+    needed = {name for measure, chosen in wanted for name in measure.needed(chosen)}
     needed |= {name for drawing in drawings for name in needs_of(drawing.draw)} - {"layer_rdms"}
     if recorded.key is not None or n_stimuli <= WRITTEN_STIMULI or not needed & set(LAYER_RDMS):
         needed.add("layer_rdms")
@@ -522,7 +522,7 @@ def _plan_measure(
     seed: int,
 ) -> PlannedMeasure:
     """The steps of a measure; their keys hash exactly the inputs of ``compute``."""
-    depends = {name: known[name] for name in measure.needs if name in known}
+    depends = {name: known[name] for name in measure.needed(chosen) if name in known}
     given = tuple(depends)
     if chosen is not None:
         depends["settings"] = chosen.model_dump(mode="json")

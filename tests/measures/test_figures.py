@@ -89,6 +89,7 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
         "shift_right_px": (0, 15),
         "shift_down_px": (0, 15),
         "code": ("identity", "view"),
+        "readout": ("code", "index"),
         "scored_on": tuple(SCORED_ON),
         "truth": (*BUILT_IN_ACCOUNTS, "half of one account, half of another"),
         "found": (*BUILT_IN_ACCOUNTS, UNDECIDED, NONE),
@@ -97,6 +98,8 @@ def table_of(name: str, size: tuple, rng: np.random.Generator) -> pd.DataFrame:
     }
     if name in ("local_features_summary", "importance", "rival_confusion", "rival_pairs"):
         n_layers = 1
+    if name == "time_onsets":  # of codes and of the index, which are of no layer
+        n_layers, kinds, n_seeds = 1, kinds[:1], (1,)
     rows = []
     pairs = list(itertools.combinations([regime for _, regime in kinds], 2)) or [("a", "b")]
     levels["pair"] = pairs if "first" in columns else pairs[:1]

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from neural_data import InputError
 from neurocompare import run_study
 from neurocompare.comparison.time_codes import infer_codes
+from neurocompare.comparison.time_index import infer_index_by_time
+from neurocompare.measures.declaration import Facts
+from neurocompare.measures.over_time import TIME, Time
+from neurocompare.measures.over_time_summary import leading, leading_pairs, onset_sentences
 from neurocompare.measures.randomness import step_rng
 from neurocompare.study.grammar import load_study
 from neurocompare.study.steps import read_own_stimuli, simulate_recording
@@ -39,8 +44,90 @@ def test_a_study_over_time_gives_what_the_functions_give(small_study, tmp_path):
     )
     np.testing.assert_allclose(codes["value"], expected.to_frame()["value"])
     np.testing.assert_allclose(codes["p_max"], expected.to_frame()["p_max"])
-    assert {"time_codes.png", "time_fits.png"} <= {path.name for path in (run.out / "figures").iterdir()}
+    drawn = {path.stem for path in (run.out / "figures").glob("time_*.png")}
+    assert drawn == {"time_codes", "time_fits", "time_index", "time_ceilings"}
     assert "Over time" in (run.out / "report.html").read_text()
+    index = infer_index_by_time(
+        recording, stimuli=stimuli, n_splits=2, rng=step_rng(settings.seed, "codes over time")
+    ).to_frame()
+    np.testing.assert_allclose(run.tables["time_index"]["corrected_index"], index["value"])
+    assert (run.tables["time_index"]["level"] == -1 / 4).all()
+    ceilings = run.tables["time_ceilings"]
+    np.testing.assert_array_equal(
+        ceilings["ceiling_lower"], fits.loc[fits["layer"] == fits["layer"].iloc[0], "reliability"]
+    )
+    onsets = run.tables["time_onsets"]
+    assert onsets["readout"].value_counts().to_dict() == {"code": 6, "fit": 6, "index": 3}
+    assert onsets.loc[onsets["readout"] == "code", "layer"].isna().all()
+    assert "time_encoding" not in run.tables
+
+
+def test_read_outs_over_time_are_made_where_they_are_asked_for(small_study, tmp_path):
+    binned = "[recording]\nwindow_ms = [60, 180]\nbin_ms = 40\nstep_ms = 20\n"
+    small_study.write_text(
+        small_study.read_text().replace("[recording]\n", binned)
+        + OUTPUTS
+        + "n_encoding_permutations = 20\nencoding = true\ncodes = []\nfits = false\nindex = false\n"
+    )
+    run = run_study(small_study, out=tmp_path / "run")
+    encoding = run.tables["time_encoding"]
+    assert len(encoding) == 2 * 5 * 3
+    assert encoding["prediction"].between(-1, 1).all()
+    assert {"time_codes", "time_fits", "time_index"}.isdisjoint(run.tables)
+    assert set(run.tables["time_onsets"]["readout"]) == {"encoding"}
+    # Without fits, ceilings are those of the bins by themselves.
+    assert run.tables["time_ceilings"]["ceiling_lower"].notna().all()
+    assert {path.stem for path in (run.out / "figures").glob("time_*.png")} == {"time_encoding", "time_ceilings"}
+
+
+def test_read_outs_over_time_need_a_network():
+    check = TIME.check
+    assert check is not None
+    check(Time(), Facts(()))
+    with pytest.raises(ValueError, match=r"outputs\.time\.encoding needs a network"):
+        check(Time(encoding=True), Facts(()))
+    check(Time(encoding=True), Facts((("net", "objects"),)))
+
+
+ONSETS = pd.DataFrame(
+    [
+        {"readout": "code", "code": "view", "onset_ms": 92.4, "ci_low": 90.1, "ci_high": 95.2, "peak": 0.3},
+        {"readout": "code", "code": "identity", "onset_ms": 112.0, "ci_low": np.nan, "ci_high": 119.6, "peak": 0.2},
+        {"readout": "fit", "layer": "conv1", "onset_ms": np.nan, "peak": 0.9},
+        {"readout": "fit", "layer": "fc1", "onset_ms": 130.0, "ci_low": 120.0, "ci_high": 140.0, "peak": 0.4},
+        {"readout": "fit", "layer": "fc2", "onset_ms": 131.0, "ci_low": 120.0, "ci_high": 140.0, "peak": 0.5},
+        {"readout": "index", "onset_ms": np.nan, "peak": -0.1},
+    ]
+).assign(region="AL", subject="", model="net", regime="", seed=0)
+ONSETS.loc[~ONSETS["readout"].isin(["fit"]), ["model", "regime", "seed"]] = np.nan
+
+
+def differences_of(pairs):
+    """Rows of time_onset_differences for pairs of rows of ONSETS."""
+    names = ("readout", "code", "model", "regime", "seed", "layer", "region", "subject")
+    rows = []
+    for one, other in pairs:
+        sides = {f"{name}_{side}": ONSETS[name].iloc[row] for side, row in ((1, one), (2, other)) for name in names}
+        gap = ONSETS["onset_ms"].iloc[one] - ONSETS["onset_ms"].iloc[other]
+        rows.append(sides | {"difference_ms": gap, "ci_low": gap - 4, "ci_high": gap + 5, "p": 0.0004})
+    return pd.DataFrame(rows)
+
+
+def test_of_layers_the_one_with_the_largest_peak_among_those_with_an_onset_is_shown():
+    shown = leading(ONSETS)
+    assert shown["layer"].dropna().tolist() == ["fc2"]
+    assert len(shown) == 4
+    pairs = differences_of([(0, 1), (0, 3), (0, 4), (3, 4)])
+    assert leading_pairs(pairs, ONSETS).index.tolist() == [0, 2]
+
+
+def test_sentences_say_when_each_curve_begins_and_which_code_is_later():
+    (said,) = onset_sentences({"time_onsets": ONSETS, "time_onset_differences": differences_of([(0, 1), (0, 4)])})
+    assert said == (
+        "Onsets in AL: view code at 92 ms (95 % interval 90 to 95), identity code at 112 ms (95 % interval up to 120), "
+        "fit of fc2 (net) at 131 ms (95 % interval 120 to 140); none of the mirror-symmetry index; identity after "
+        "view by 19.6 ms (95 % interval 14.6 to 23.6; p < 0.001)."
+    )
 
 
 def test_a_study_over_time_needs_time_bins(small_study):

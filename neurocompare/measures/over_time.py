@@ -98,6 +98,12 @@ class Time(Section):
     index: bool = Field(True, description="also the mirror-symmetry index of every bin")
     ceilings: bool = Field(True, description="also the noise ceiling of every bin")
     fraction: float = Field(0.5, gt=0, lt=1, description="share of its peak at which a curve has its onset")
+    equal_within_ms: float | None = Field(
+        None,
+        gt=0,
+        description="smallest difference of onsets that matters, ms: two curves can then begin together within it, not "
+        "only not at different times",
+    )
     n_permutations: Annotated[int, Quick(50)] = Field(1000, ge=20, description="permutations of labels and identities")
     n_draws: Annotated[int, Quick(20)] = Field(200, ge=10, description="draws of identities and neurons, for onsets")
     n_encoding_permutations: Annotated[int, Quick(20)] = Field(
@@ -183,7 +189,7 @@ def measure(
         tables["time_onsets"] = pd.concat(
             [one.onsets(settings.fraction).assign(readout=name) for name, one in courses.items()], ignore_index=True
         )
-        tables["time_onset_differences"], apart = _differences(courses, settings.fraction)
+        tables["time_onset_differences"], apart = _differences(courses, settings.fraction, settings.equal_within_ms)
         notes = (*notes, *(note for one in courses.values() for note in one.notes), *apart)
     names = {table.name: list(table.names) for table in TABLES}
     given = {name: table.reindex(columns=names[name]).assign(simulated=simulated) for name, table in tables.items()}
@@ -201,12 +207,14 @@ def _frame(name: str, courses: TimeCourses) -> pd.DataFrame:
     return table.assign(level=courses.level) if courses.level else table
 
 
-def _differences(courses: Mapping[str, TimeCourses], fraction: float) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _differences(
+    courses: Mapping[str, TimeCourses], fraction: float, margin_ms: float | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Differences of onsets of all curves, or within each kind where kinds cannot be compared, and then a note."""
     try:
-        return compare_onsets(courses, fraction), ()
+        return compare_onsets(courses, fraction, margin_ms=margin_ms), ()
     except InputError as problem:
-        own = [compare_onsets({name: one}, fraction) for name, one in courses.items()]
+        own = [compare_onsets({name: one}, fraction, margin_ms=margin_ms) for name, one in courses.items()]
         there = [table for table in own if len(table)]
         return pd.concat(there or own[:1], ignore_index=True), (
             f"Onsets are compared within each kind of curve: {problem}",
@@ -342,7 +350,7 @@ TIME = Measure(
             "Differences of these onsets, first minus second; p values are of one difference each.",
             columns=_columns(
                 *("readout_1", "code_1", "layer_1", "region_1", "readout_2", "code_2", "layer_2", "region_2"),
-                *("difference_ms", "ci_low", "ci_high", "p"),
+                *("difference_ms", "ci_low", "ci_high", "p", "conclusion"),
             ),
             rows=lambda tables: leading_pairs(tables["time_onset_differences"], tables["time_onsets"]),
         ),

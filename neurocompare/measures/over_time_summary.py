@@ -134,5 +134,11 @@ def _order(row: pd.Series) -> str:
     p = p_text(row["p"])
     return (
         f"; {row[f'code_{later}']} after {row[f'code_{earlier}']} by {number_text(sign * row['difference_ms'], 1)} ms "
-        f"({_interval(turned, 1)}; p {p if p.startswith('<') else f'= {p}'})"
+        f"({_interval(turned, 1)}; p {p if p.startswith('<') else f'= {p}'}{_within_margin(row)})"
     )
+
+
+def _within_margin(row: pd.Series) -> str:
+    """What the tests of equality conclude, where they find the difference to be within the margin."""
+    concluded = str(row["conclusion"])
+    return f"; {concluded}" if "within" in concluded or "less than" in concluded else ""

@@ -22,6 +22,7 @@ OUTPUTS = """
 n_permutations = 20
 n_draws = 10
 n_splits = 2
+equal_within_ms = 500
 """
 
 
@@ -60,6 +61,16 @@ def test_a_study_over_time_gives_what_the_functions_give(small_study, tmp_path):
     assert onsets["readout"].value_counts().to_dict() == {"code": 6, "fit": 6, "index": 3}
     assert onsets.loc[onsets["readout"] == "code", "layer"].isna().all()
     assert "time_encoding" not in run.tables
+    apart = run.tables["time_onset_differences"]
+    assert (apart["margin_ms"] == 500).all()
+    # No two onsets in windows of 120 ms differ by as much, so that p lies below a half, and beyond it nowhere.
+    assert (apart["p_equal"] <= 0.5).all()
+    assert set(apart["conclusion"]) <= {
+        "undecided",
+        "different",
+        "equal within 500 ms",
+        "different by less than 500 ms",
+    }
 
 
 def test_read_outs_over_time_are_made_where_they_are_asked_for(small_study, tmp_path):
@@ -110,7 +121,7 @@ def differences_of(pairs):
         sides = {f"{name}_{side}": ONSETS[name].iloc[row] for side, row in ((1, one), (2, other)) for name in names}
         gap = ONSETS["onset_ms"].iloc[one] - ONSETS["onset_ms"].iloc[other]
         rows.append(sides | {"difference_ms": gap, "ci_low": gap - 4, "ci_high": gap + 5, "p": 0.0004})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(conclusion="")
 
 
 def test_of_layers_the_one_with_the_largest_peak_among_those_with_an_onset_is_shown():
@@ -128,6 +139,11 @@ def test_sentences_say_when_each_curve_begins_and_which_code_is_later():
         "fit of fc2 (net) at 131 ms (95 % interval 120 to 140); none of the mirror-symmetry index; identity after "
         "view by 19.6 ms (95 % interval 14.6 to 23.6; p < 0.001)."
     )
+    within = differences_of([(0, 1)]).assign(conclusion="different by less than 50 ms")
+    (said,) = onset_sentences({"time_onsets": ONSETS, "time_onset_differences": within})
+    assert said.endswith("(95 % interval 14.6 to 23.6; p < 0.001; different by less than 50 ms).")
+    far = within.assign(conclusion="different")
+    assert onset_sentences({"time_onsets": ONSETS, "time_onset_differences": far})[0].endswith("p < 0.001).")
 
 
 def test_a_study_over_time_needs_time_bins(small_study):

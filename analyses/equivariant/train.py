@@ -25,7 +25,7 @@ from neurocompare.models.checkpoints import in_fewer_bits, write_state
 from neurocompare.models.datasets import read_dataset, split_dataset
 from neurocompare.models.registry import load_model
 from neurocompare.models.training import Recipe, train_network
-from neurocompare.representations.account_units import units_of_animals
+from neurocompare.representations.account_units import units_of_animal
 from neurocompare.representations.dissimilarities import correlation_dissimilarity
 from neurocompare.representations.rdms import zscore_units
 from neurocompare.representations.viewpoint import mirror_symmetry_index
@@ -49,14 +49,14 @@ def stages_of(account: Account, faces: StimulusSet, *, n_animals: int) -> pd.Dat
     views = Views(np.arange(len(faces)).reshape(-1, len(AZIMUTHS_DEG)), np.array(AZIMUTHS_DEG))
     rng = np.random.default_rng(SEED)
     rows = []
-    for animal, units in enumerate(units_of_animals(account, [faces], n_animals=n_animals, n_units=N_UNITS, rng=rng)):
-        for stage, responses in units.items():
+    for seed in range(n_animals):
+        for stage, responses in units_of_animal(account, seed, [faces], n_units=N_UNITS, rng=rng).items():
             scored, _ = zscore_units(responses)
             index = [float(mirror_symmetry_index(correlation_dissimilarity(scored[own]))) for own in views.positions]
             profile = population_profile(np.stack([responses, responses])[None].astype(float), views)
             share = float(profile["even neurons"][0])
-            rows.append((animal, stage, account.stages[stage], float(np.mean(index)), share))
-    return pd.DataFrame(rows, columns=["animal", "stage", "layer", "index", "even_share"])
+            rows.append((seed, stage, account.stages[stage], float(np.mean(index)), share))
+    return pd.DataFrame(rows, columns=["seed", "stage", "layer", "index", "even_share"])
 
 
 def main() -> None:

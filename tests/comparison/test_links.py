@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -245,3 +248,9 @@ def test_similarities_without_uncertainty_are_those_with_it(compared, monkeypatc
     columns = list(alone.columns)
     assert columns[-1] == "similarity"
     pd.testing.assert_frame_equal(alone, table[columns], check_dtype=False)
+
+
+def test_parts_that_are_left_out_are_made_in_one_place():
+    room = Path(sampling.__file__).parent
+    makers = {path.name for path in room.glob("*.py") if re.search(r"\bleave_out\(", path.read_text(encoding="utf-8"))}
+    assert makers == {"resampling.py", "sampling.py"}

@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 
 from neural_data import InputError
+from neural_data.simulation import simulate_rates
+from neural_data.time_simulation import simulate_over_time
 from neurocompare import run_study
 from neurocompare.comparison.time_codes import infer_codes
 from neurocompare.comparison.time_index import infer_index_by_time
 from neurocompare.measures.declaration import Facts
-from neurocompare.measures.over_time import TIME, Time
+from neurocompare.measures.over_time import TIME, Time, _differences
 from neurocompare.measures.over_time_summary import leading, leading_pairs, onset_sentences
 from neurocompare.measures.randomness import step_rng
 from neurocompare.study.grammar import load_study
@@ -154,3 +156,19 @@ def test_a_study_over_time_needs_time_bins(small_study):
     small_study.write_text(steps)
     with pytest.raises(InputError, match="give bin_ms too"):
         load_study(small_study)
+
+
+def test_curves_that_cannot_be_compared_are_compared_within_their_kind_and_a_note_says_why(faces, rng):
+    rates = simulate_rates(faces, ("AM",), 20, rng=rng)
+    recording = simulate_over_time(rates, 20, window_ms=(60, 180), rng=rng)
+    one, other = (
+        infer_codes(recording, ["view", "identity"], n_permutations=20, n_draws=0, rng=np.random.default_rng(seed))
+        for seed in (0, 1)
+    )
+    together, none = _differences({"code": one, "fit": one}, 0.5, None)
+    apart, (note,) = _differences({"code": one, "fit": other}, 0.5, None)
+    assert none == ()
+    assert note.startswith("Onsets are compared within each kind of curve: onsets of code and fit cannot be compared")
+    same = together[together["readout_1"] == together["readout_2"]]
+    assert len(apart) == len(same) < len(together)
+    assert (apart["readout_1"] == apart["readout_2"]).all()

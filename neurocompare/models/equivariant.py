@@ -54,14 +54,20 @@ class PairedConvolution(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         """Maps (n, 2 * n_out, height / 2, width / 2): the first of every pair, and then the second."""
-        swapped = maps if self.lifts else torch.cat(maps.chunk(2, dim=1)[::-1], dim=1)
-        pair = [
-            functional.conv2d(given, weight, padding=weight.shape[-1] // 2)
-            for given, weight in ((maps, self.weight), (swapped, self.weight.flip(-1)))
-        ]
-        # Stacked in height, a pair is one map to the normalisation.
-        first, second = self.norm(torch.cat(pair, dim=2)).relu().chunk(2, dim=2)
-        return functional.max_pool2d(torch.cat([first, second], dim=1), 2)
+        mirrored = self.weight.flip(-1)
+        if not self.lifts:
+            mirrored = torch.cat(mirrored.chunk(2, dim=1)[::-1], dim=1)
+        filters, padding = torch.cat([self.weight, mirrored]), self.weight.shape[-1] // 2
+        if self.training:
+            # Stacked in height, a pair is one map to the normalisation.
+            stacked = torch.cat(functional.conv2d(maps, filters, padding=padding).chunk(2, dim=1), dim=2)
+            pairs = torch.cat(self.norm(stacked).chunk(2, dim=2), dim=1)
+        else:
+            scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
+            shift = self.norm.bias - scale * self.norm.running_mean
+            filters = filters * scale.repeat(2)[:, None, None, None]
+            pairs = functional.conv2d(maps, filters, shift.repeat(2), padding=padding)
+        return functional.max_pool2d(pairs, 2).relu()
 
 
 class Equivariant(nn.Module):

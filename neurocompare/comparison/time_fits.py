@@ -234,7 +234,8 @@ def by_bin(
 def index_by_time(recording: xr.DataArray, *, n_splits: int = 50, rng: np.random.Generator) -> pd.DataFrame:
     """Mirror-symmetry index of every patch in every bin, corrected for the sampling of neurons, with intervals.
 
-    Columns are those of :func:`by_bin` and of ``recorded_index.corrected_indices``.
+    Columns are those of :func:`by_bin` and of ``recorded_index.corrected_indices``. Errors and onsets of whole
+    courses come from ``time_index.infer_index_by_time``.
     """
     return by_bin(lambda one, own: corrected_indices(one, n_splits=n_splits, rng=own), recording, rng=rng)
 

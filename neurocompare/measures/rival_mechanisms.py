@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
@@ -57,6 +58,8 @@ REFERENCE_SEED = 1_000
 """Seed of the animal whose RDMs are references; none of the simulated animals has it."""
 UNITS_OF_FEW = 5
 """Times as many units are read in the networks of an account that has few, so that its experiments differ."""
+LABEL_WIDTH = 27
+"""Characters in a line of the names of rows."""
 HARDEST = 10
 """Pairs of accounts in the figure."""
 PROFILE_COLUMNS = ("account", "statistic", "mean", "sd", "n")
@@ -442,7 +445,7 @@ def draw_confusion(rival_confusion: pd.DataFrame) -> Figure:
     ]
     truths, found = list(dict.fromkeys(here["truth"])), list(dict.fromkeys(here["found"]))
     with style():
-        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.24 * len(truths) + 1.2, sharey=True)
+        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.28 * len(truths) + 1.2, sharey=True)
         for axes, scored_on in zip(panels, SCORED_ON, strict=True):
             grid = here[here["scored_on"] == scored_on].pivot(index="truth", columns="found", values="share")
             grid = grid.loc[truths, found]
@@ -461,7 +464,7 @@ def draw_confusion(rival_confusion: pd.DataFrame) -> Figure:
 
 
 def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
-    """The pairs that the index tells apart least, by kind of experiment.
+    """The pairs that the index tells apart least in the first kind of experiment, by kind of experiment.
 
     Parameters
     ----------
@@ -474,34 +477,38 @@ def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
     """
     named = rival_pairs.assign(pair=rival_pairs["first"] + " / " + rival_pairs["second"])
     kinds = list(dict.fromkeys(named["experiment"]))
-    by_index = named[named["scored_on"] == "index"].groupby("pair", sort=False)["told_apart"].min()
-    hardest = by_index.nsmallest(HARDEST).index.tolist()
+    plain = named[(named["scored_on"] == "index") & (named["experiment"] == kinds[0])]
+    hardest = plain.set_index("pair")["told_apart"].nsmallest(HARDEST).index.tolist()
     with style():
-        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.24 * len(hardest) + 1.2, sharey=True)
+        figure, panels = panel_grid(len(SCORED_ON), columns=3, height=0.3 * len(hardest) + 1.2, sharey=True)
         for axes, scored_on in zip(panels, SCORED_ON, strict=True):
             own = named[named["scored_on"] == scored_on]
             _share_cells(axes, own.pivot(index="pair", columns="experiment", values="told_apart").loc[hardest, kinds])
             panel_title(axes, f"scored on {scored_on}")
         panels[0].set_ylabel("told apart")
         first = rival_pairs.iloc[0]
-        note(
-            figure,
+        said = (
             f"share of experiments in which the more likely of two accounts is the true one (chance: 50 %); "
-            f"{first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each",
+            f"{first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each"
         )
+        complete = len(named) == named["pair"].nunique() * len(kinds) * len(SCORED_ON)
+        note(figure, said if complete else f"{said}; white: no network of the account was trained so")
     return figure
 
 
 def _share_cells(axes: Axes, grid: pd.DataFrame) -> None:
     """Shares as shades with their per cent, rows and columns named."""
     shares = grid.to_numpy(dtype=float)
+    size = np.clip(50 / grid.shape[1], 5, 7)  # three digits fit in a cell
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
         if share > 0:
             colour = "white" if share > 0.5 else "black"
-            axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=7, color=colour)
+            axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=size, color=colour)
     axes.set_xticks(range(grid.shape[1]), grid.columns, rotation=60, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(grid.shape[0]), grid.index)
+    axes.set_yticks(
+        range(grid.shape[0]), [textwrap.fill(name, LABEL_WIDTH, break_on_hyphens=False) for name in grid.index]
+    )
     axes.grid(visible=False)
 
 

@@ -120,12 +120,12 @@ class _ShortTicks(Formatter):
         self.formatter = formatter
 
     def __call__(self, x: float, pos: int | None = None) -> str:
-        return _short(_printable(self.formatter(x, pos)), LONGEST_TICK)
+        return _tick(self.formatter(x, pos))
 
     def format_ticks(self, values: ArrayLike) -> list[str]:
         """Labels of all ticks at once."""
         places = np.asarray(values, dtype=float).tolist()
-        return [_short(_printable(text), LONGEST_TICK) for text in self.formatter.format_ticks(places)]
+        return [_tick(text) for text in self.formatter.format_ticks(places)]
 
     def get_offset(self) -> str:
         """Offset or factor of all tick labels."""
@@ -134,6 +134,11 @@ class _ShortTicks(Formatter):
     def set_locs(self, locs: ArrayLike) -> None:
         """Set the positions of the ticks."""
         self.formatter.set_locs(np.asarray(locs, dtype=float).tolist())
+
+
+def _tick(text: str) -> str:
+    """A label of one line or two, each shortened."""
+    return "\n".join(_short(_printable(line), LONGEST_TICK) for line in text.split("\n", 1))
 
 
 def _printable(text: str) -> str:

@@ -131,7 +131,8 @@ def crossing_interval(
     times_ms : array of shape (n_bins,)
         Centres of the bins.
     low, high : arrays of shape (n_bins,)
-        Confidence limits of the curve less the share of its peak, in each bin.
+        Confidence limits of the curve less the share of its peak, in each bin. NaN where they are not known, which is
+        neither surely below nor surely above.
     peak : int
         Bin of the peak.
 
@@ -148,15 +149,15 @@ def crossing_interval(
     before = np.flatnonzero((times_ms < onset) & (high < 0))
     earliest = min(_zero(times_ms, high, before[-1]), onset) if len(before) else np.nan
     places = np.arange(len(times_ms))
-    unsure = np.flatnonzero((times_ms <= onset) | ((places <= peak) & (low <= 0)))
+    unsure = np.flatnonzero((times_ms <= onset) | ((places <= peak) & ~(low > 0)))
     latest = max(_zero(times_ms, low, unsure[-1]), onset) if unsure[-1] < peak else np.nan
     return earliest, latest
 
 
 def _zero(times: np.ndarray, values: np.ndarray, place: int) -> float:
-    """Where a line from one bin to the next is 0; the first bin if it is not."""
+    """Where a line from one bin to the next is 0; the first bin if it is not, the next if the first is not known."""
     first, second = values[place], values[place + 1]
-    share = -first / (second - first) if first < 0 < second else 0.0
+    share = -first / (second - first) if first < 0 < second else float(np.isnan(first))
     return float(times[place] + share * (times[place + 1] - times[place]))
 
 
@@ -204,10 +205,12 @@ class Crossings:
         times = np.where(known, self.onsets, self.times_ms[0])
         before = np.clip(np.searchsorted(self.times_ms, times, side="right") - 1, 0, len(self.times_ms) - 2)
         share = (times - self.times_ms[before]) / np.diff(self.times_ms)[before]
-        weights = np.zeros((*self.onsets.shape, len(self.times_ms)))
-        np.put_along_axis(weights, before[..., None], (1 - share)[..., None], axis=-1)
-        np.put_along_axis(weights, before[..., None] + 1, share[..., None], axis=-1)
-        return np.where(known, (curves * weights).sum(axis=-1), 0.0)
+        values = np.zeros(curves.shape[:-1])
+        for place, weight in ((before, 1 - share), (before + 1, share)):
+            at = np.broadcast_to(place, values.shape)[..., None]
+            found = np.take_along_axis(curves, at, axis=-1)[..., 0]
+            values += np.where(known & (weight > 0), found, 0.0) * weight
+        return values
 
 
 def joined_crossings(several: Sequence[Crossings]) -> Crossings:

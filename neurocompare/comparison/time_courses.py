@@ -286,8 +286,13 @@ class TimeCourses:
         weights, peaks = excess_weights(self.values, fraction=fraction)
 
         def summed(curves: np.ndarray) -> np.ndarray:
-            found = np.einsum("rpsb,...rpb->...rps", weights, curves.reshape(-1, *self.values.shape))
-            return np.asarray(found.reshape(curves.shape))
+            """Weighted sums over bins: NaN if a bin with non-zero weight is, whatever the others are."""
+            of_bins = curves.reshape(-1, *self.values.shape)
+            found, unknown = (
+                np.einsum("rpsb,...rpb->...rps", by, one)
+                for by, one in ((weights, np.nan_to_num(of_bins)), (weights != 0, np.isnan(of_bins).astype(float)))
+            )
+            return np.where(unknown > 0, np.nan, found).reshape(curves.shape)
 
         excess = self.result.of_statistic(
             summed(self.result.estimates - self.level),
@@ -466,8 +471,13 @@ def _latencies(several: Sequence[TimeCourses], fraction: float) -> FitResult | N
 
 
 def _correlation(result: FitResult, weights: np.ndarray) -> float:
-    """Correlation of two statistics, at places with weights 1 and -1; 0 where one does not vary."""
+    """Correlation of two statistics, at places with weights 1 and -1; 0 where one does not vary.
+
+    -1, with which intervals of differences are widest, where it is not known.
+    """
     sd = result.se
+    if np.isnan(sd[weights[0] != 0]).any():
+        return -1.0
     _, se, _ = result.contrasts(np.divide(weights, sd, out=np.zeros_like(weights), where=sd > 0))
     return float(np.clip(1 - se[0] ** 2 / 2, -1.0, 1.0)) if (sd[weights[0] != 0] > 0).all() else 0.0
 

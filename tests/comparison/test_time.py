@@ -214,6 +214,45 @@ def test_an_onset_lies_where_its_curve_may_cross_the_share_of_the_peak():
     assert crossed == pytest.approx(float(rise_times(smooth, np.arange(0, 100, 10))))
 
 
+def test_a_bin_whose_limits_are_not_known_is_neither_below_nor_above_the_share():
+    times = np.arange(0.0, 70, 10)
+    excess = np.array([-2.0, -2, -1, 1, 2, 2, 1])
+    half = np.full(7, 0.5)
+    assert crossing_interval(25, times, excess - half, excess + half, 5) == pytest.approx((22.5, 27.5))
+    for unknown, expected in ((2, (10, 30)), (3, (20, 40)), (4, (22.5, 50)), (5, (22.5, np.nan))):
+        limits = half.copy()
+        limits[unknown] = np.nan
+        found = crossing_interval(25, times, excess - limits, excess + limits, 5)
+        assert found == pytest.approx(expected, nan_ok=True)
+    pair = OnsetPair(straight([70.0, 40.0], [1.0, 1.0], [np.nan, np.nan]), (0, 0), (1, 0), 0.0)
+    assert np.isnan(pair.interval()).all()
+    assert pair.p() == 1.0
+    assert pair.p_within(50.0) == 0.5
+
+
+def test_a_bin_without_errors_leaves_the_intervals_that_do_not_need_it():
+    # Before the response, one neuron alone is active: without it the bin has no RDM, and its fit no error.
+    rng = np.random.default_rng(3)
+    of_identity = rng.standard_normal((N_IDENTITIES, 1, N_NEURONS))
+    course = 1 / (1 + np.exp(-(np.arange(16) - 11) / 0.5))
+    noise = 0.3 * rng.standard_normal((16, N_IDENTITIES, N_VIEWS, N_NEURONS))
+    responses = course[:, None, None, None] * of_identity + noise
+    responses[0, :, :, 1:] = 0
+    recording = recorded(responses, bins=np.stack([np.arange(0, 160, 10), np.arange(10, 170, 10)], axis=1))
+    features = np.broadcast_to(of_identity, (N_IDENTITIES, N_VIEWS, N_NEURONS)).reshape(-1, N_NEURONS)
+    options = {"dissimilarity": "euclidean", "n_draws": 0, "n_splits": 0, "n_permutations": 0}
+    layer = feature_rdms({"layer": features}, labels_of(recording))
+    found = infer_fits_by_time(layer, recording, **options, rng=np.random.default_rng(0))
+    unknown = np.isnan(found.result.se[0])
+    assert unknown.tolist() == [True] + [False] * 15
+    later = infer_fits_by_time(
+        layer, recording.isel(time_bin=slice(1, None)), **options, rng=np.random.default_rng(0)
+    ).onsets()
+    onset = found.onsets().iloc[0]
+    assert onset["ci_low"] < onset["onset_ms"] < onset["ci_high"]
+    assert [onset["ci_low"], onset["ci_high"]] == pytest.approx(later.loc[0, ["ci_low", "ci_high"]].tolist(), abs=0.1)
+
+
 def straight(onsets, slopes, errors):
     """Curves that rise in a line through their share at the onset, with one error in all bins."""
     times = np.arange(0.0, 110, 10)

@@ -522,7 +522,7 @@ def _profiles_with_change(
     seen = [{stage: units[rows] for stage, units in animal.items()} for animal in animals]
     made, made_by_others = (
         experiments(of_account(own), n_neurons, n_experiments, plan.trials_in_half, rng=rng)
-        for own in (seen, raised or seen)
+        for own in (seen, seen if raised is None else raised)
     )
     found = []
     for halves in made:

@@ -113,9 +113,9 @@ class RivalMechanisms(Section):
     accounts: list[Annotated[str, MemberOf(ACCOUNTS)]] = Field(
         list(BUILT_IN_ACCOUNTS), min_length=2, description="accounts that are told apart"
     )
-    experiments: list[Annotated[str, MemberOf(EXPERIMENTS)]] = Field(
-        list(EXPERIMENTS), description="kinds of experiments by which pairs of accounts are told apart"
-    )
+    experiments: Annotated[
+        list[Annotated[str, MemberOf(EXPERIMENTS)]], Quick(("as shown", "shifted", "one-sided training"))
+    ] = Field(list(EXPERIMENTS), description="kinds of experiments by which pairs of accounts are told apart")
     azimuths_deg: list[float] = Field([-90, -45, 0, 45, 90], min_length=3, description="views that are shown")
     n_identities: list[Annotated[int, Field(ge=3)]] = Field(
         [10, 25, 50], min_length=1, description="sizes of experiments; those beyond the stimuli are left out"
@@ -124,9 +124,10 @@ class RivalMechanisms(Section):
         [50, 100, 200], min_length=1, description="neurons of a patch in these experiments"
     )
     n_repetitions: int = Field(10, ge=2, description="presentations of each stimulus")
-    n_animals: Annotated[int, Quick(4)] = Field(
+    n_animals: Annotated[int, Quick(16)] = Field(
         150,
         ge=4,
+        le=REFERENCE_SEED,
         description="animals of an account whose networks differ; each makes one experiment, or several in turn",
     )
     n_units: int = Field(200, ge=10, description="random units of each stage that neurons read")

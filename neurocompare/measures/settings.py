@@ -1,4 +1,4 @@
-"""Types of settings in study files: texts, paths, names from families, numbers that ``--quick`` reduces."""
+"""Types of settings in study files: texts, paths, names from families, what ``--quick`` reduces."""
 
 from __future__ import annotations
 
@@ -26,15 +26,21 @@ class PathMark:
 
 @dataclass(frozen=True)
 class Quick:
-    """Marks a number that ``--quick`` reduces to at most this value.
+    """Marks a number that ``--quick`` reduces to at most this value, or a list of which it keeps these entries.
 
     Parameters
     ----------
-    most : int
-        The largest value of a quick run.
+    most : int or tuple
+        The largest value of a quick run, or the entries that it may have.
     """
 
-    most: int
+    most: int | tuple[str, ...]
+
+    def reduced(self, value: Any) -> Any:
+        """The value of a quick run; of a list without any of these entries, the first."""
+        if isinstance(self.most, tuple):
+            return [entry for entry in value if entry in self.most] or value[:1]
+        return min(value, self.most)
 
 
 FilePath = Annotated[str, Field(min_length=1), PathMark()]

@@ -63,8 +63,9 @@ class PairedConvolution(nn.Module):
             stacked = torch.cat(functional.conv2d(maps, filters, padding=padding).chunk(2, dim=1), dim=2)
             pairs = torch.cat(self.norm(stacked).chunk(2, dim=2), dim=1)
         else:
-            scale = self.norm.weight / (self.norm.running_var + self.norm.eps).sqrt()
-            shift = self.norm.bias - scale * self.norm.running_mean
+            mean, variance = (self.norm.get_buffer(f"running_{name}") for name in ("mean", "var"))
+            scale = self.norm.weight / (variance + self.norm.eps).sqrt()
+            shift = self.norm.bias - scale * mean
             filters = filters * scale.repeat(2)[:, None, None, None]
             pairs = functional.conv2d(maps, filters, shift.repeat(2), padding=padding)
         return functional.max_pool2d(pairs, 2).relu()

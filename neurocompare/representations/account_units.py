@@ -14,7 +14,7 @@ from neurocompare.representations.sampled_units import choose_units, sampled_uni
 __all__ = ["some_units", "units_of_animal"]
 
 _loading = threading.Lock()
-"""Weights are drawn by torch's one generator of random numbers."""
+"""Networks are made and inspected one at a time: both may seed torch's one generator of random numbers."""
 
 
 def units_of_animal(
@@ -52,7 +52,7 @@ def units_of_animal(
     """
     with _loading:
         network = account.load(seed)
-    chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
+        chosen = choose_units(network, list(account.stages.values()), n_units, rng=rng)
     parts = [sampled_units(network, stimuli, chosen) for stimuli in shown]
     return {
         stage: np.concatenate([part[layer] for part in parts]).astype(np.float32)

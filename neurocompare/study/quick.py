@@ -47,5 +47,5 @@ def _quick_section(section: BaseModel) -> BaseModel:
             less[name] = _quick_section(value)
         else:
             for mark in marks_of(about, Quick):
-                less[name] = min(value, mark.most)
+                less[name] = mark.reduced(value)
     return section.model_copy(update=less)

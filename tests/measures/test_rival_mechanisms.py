@@ -8,6 +8,7 @@ from neural_data import InputError
 from neurocompare import run_study
 from neurocompare.comparison.account_verdicts import NONE, UNDECIDED
 from neurocompare.study.grammar import load_study
+from neurocompare.study.quick import quick_study
 
 ACCOUNTS = ["equivariant", "equivariant-without-pooling"]
 STUDY = {
@@ -53,3 +54,13 @@ def test_what_no_experiment_allows_is_refused(tmp_path):
     assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match=r"a measure of stimuli alone \(.*outputs\.rival_mechanisms"):
         load_study({"stimuli": STUDY["stimuli"], "recording": {"source": "none"}})
+
+
+def test_a_quick_study_keeps_kinds_of_experiments_that_were_asked_for():
+    def kinds(asked: list[str]) -> list[str]:
+        rivals = {**STUDY["outputs"]["rival_mechanisms"], "experiments": asked}
+        study = load_study({**STUDY, "outputs": {"rival_mechanisms": rivals}})
+        return quick_study(study).outputs.rival_mechanisms.experiments
+
+    assert kinds(["nine views", "shifted", "as shown"]) == ["shifted", "as shown"]
+    assert kinds(["three views", "nine views"]) == ["three views"]

@@ -27,7 +27,7 @@ from neurocompare.comparison.resampling import (
     factors_along,
 )
 from neurocompare.comparison.ridge import PENALTIES, find_score
-from neurocompare.comparison.sampling import sample
+from neurocompare.comparison.sampling import sample, unit_codes
 
 __all__ = [
     "ACROSS",
@@ -221,7 +221,9 @@ def design_of(
     left_out, operator, counts, redrawn = np.zeros((0, n_stimuli), dtype=bool), None, np.ones((n_draws, n_stimuli)), {}
     for name in factors_along("stimuli", factors):
         factor = FACTORS[name]
-        codes = np.arange(n_stimuli) if not factor.together else cluster_codes(_known(patterns, factor.together))
+        together = factor.together
+        labels = _known(patterns, together) if together else patterns.get("stimulus_id", patterns.index)
+        codes = cluster_codes(labels) if units is None else unit_codes(labels)
         sampled = sample(name, int(codes.max()) + 1, n_draws, rng=rng if units is None else units)
         left_out, operator = sampled.kept[:-1, codes] == 0, sampled.operator
         counts, redrawn[name] = sampled.drawn[:, codes], sampled.n_redrawn

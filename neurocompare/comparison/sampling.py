@@ -6,6 +6,7 @@ equal seeds they leave out, and draw, the same identities and the same neurons o
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from neural_data.errors import InputError
 from neurocompare.comparison.resampling import FACTORS, draw_counts, jackknife_operator, leave_out
 
-__all__ = ["STIMULI", "Sampled", "parts_of", "sample", "seed_of", "source_of"]
+__all__ = ["STIMULI", "Sampled", "parts_of", "sample", "seed_of", "source_of", "unit_codes"]
 
 STIMULI = 0
 """Place of the stimuli (identities) among what is sampled; patches follow in their order, from 1 on."""
@@ -55,6 +56,24 @@ def source_of(seed: int, place: int) -> np.random.Generator:
         :data:`STIMULI`, or 1 for the neurons of the first patch, 2 for those of the second.
     """
     return np.random.default_rng([seed, place])
+
+
+def unit_codes(labels: Iterable[Hashable]) -> np.ndarray:
+    """Number of the unit of each stimulus, by its label and not by its place.
+
+    Recordings and RDMs that hold the same stimuli in different orders so leave out, and draw, the same ones.
+
+    Parameters
+    ----------
+    labels : iterable of hashable
+        Identities, or ids of stimuli.
+
+    Returns
+    -------
+    integer array of shape (n_labels,)
+        Places among the different labels, sorted as text.
+    """
+    return np.unique([str(label) for label in labels], return_inverse=True)[1]
 
 
 def parts_of(name: str, n_units: int, *, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

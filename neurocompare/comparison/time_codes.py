@@ -24,7 +24,7 @@ from neurocompare.comparison.drawn_pairs import Pairs
 from neurocompare.comparison.fit_kernels import BLOCK_BYTES
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
-from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of
+from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of, unit_codes
 from neurocompare.comparison.time_courses import ALPHA, NOT_PERMUTED, LeftOut, TimeCourses, time_courses
 from neurocompare.comparison.time_tests import maximum_tests
 from neurocompare.representations.rdms import check_normalization
@@ -419,6 +419,7 @@ def _experiment(
     counts = np.ones((1, n_stimuli), dtype=int)
     if factors_along("stimuli", factors):
         units = _column(table, identity, "resampling identities")
+        units = unit_codes(table[identity]) if identity in table else units
         n_units = int(units.max()) + 1
         sampled = sample("identity", n_units, n_draws, rng=source_of(seed, STIMULI))
         counts, operator, drawn = sampled.kept[:, units], sampled.operator, sampled.drawn[:, units]

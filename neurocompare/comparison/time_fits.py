@@ -31,10 +31,9 @@ from neurocompare.comparison.reliability import neuron_reliability
 from neurocompare.comparison.resampling import (
     FACTORS,
     check_factors,
-    cluster_codes,
     factors_along,
 )
-from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of
+from neurocompare.comparison.sampling import STIMULI, sample, seed_of, source_of, unit_codes
 from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import NOT_PERMUTED, LeftOut, TimeCourses, time_courses
 from neurocompare.representations.dissimilarities import Population
@@ -300,7 +299,7 @@ def _setting(
                 f"resampling {factor.plural} needs the pattern descriptor {factor.together!r} in the model RDMs; "
                 "compute them from a StimulusSet, or resample stimuli"
             )
-        codes = cluster_codes(patterns[factor.together]) if factor.together else np.arange(len(patterns))
+        codes = unit_codes(patterns[factor.together] if factor.together else patterns.index)
         sampled = sample(name, int(codes.max()) + 1, n_draws, rng=source_of(seed, STIMULI))
         counts, operator, drawn = sampled.kept[:, codes], sampled.operator, sampled.drawn[:, codes]
         redrawn[name] = sampled.n_redrawn

@@ -21,8 +21,8 @@ from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.ceilings import neuron_orders
 from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.recorded_index import corrected_without
-from neurocompare.comparison.resampling import FACTORS, check_factors, cluster_codes, factors_along
-from neurocompare.comparison.sampling import STIMULI, Sampled, sample, seed_of, source_of
+from neurocompare.comparison.resampling import FACTORS, check_factors, factors_along
+from neurocompare.comparison.sampling import STIMULI, Sampled, sample, seed_of, source_of, unit_codes
 from neurocompare.comparison.threads import in_threads
 from neurocompare.comparison.time_courses import LeftOut, TimeCourses, time_courses
 from neurocompare.comparison.time_fits import patches_of
@@ -84,7 +84,7 @@ def infer_index_by_time(
     bins_ms, seed = time_bins_of(recording), seed_of(rng)
     shown = stimuli_of(recording) if stimuli is None else stimuli
     _, positions = view_order(shown)
-    codes = cluster_codes(shown.table["identity"].astype(str))
+    codes = unit_codes(shown.table["identity"])
     units = None
     if factors_along("stimuli", factors):
         units = sample("identity", int(codes.max()) + 1, 0, rng=source_of(seed, STIMULI))

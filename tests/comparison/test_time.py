@@ -373,6 +373,60 @@ def test_a_neuron_is_in_the_same_part_for_codes_fits_and_read_outs():
     assert len(set(parts)) == 1
 
 
+@pytest.fixture(scope="module")
+def shuffled():
+    """Views first and identities later, of faces that a recording shows in another order than layers hold them."""
+    rng = np.random.default_rng(21)
+    n_identities, n = 34, 10  # in 30 parts
+    profile, front = rng.standard_normal((2, 1, 1, n))
+    of_identity = rng.standard_normal((n_identities, 1, n))
+    of_identity[7] *= 8
+    responses = 0.3 * rng.standard_normal((6, n_identities, N_VIEWS, n))
+    responses[2:] += np.concatenate([profile, front, profile], axis=1)
+    responses[3:] += of_identity
+    recording = recorded(responses)
+    units = np.broadcast_to(of_identity, (n_identities, N_VIEWS, n)).reshape(-1, n)
+    order = np.random.default_rng(5).permutation(len(units))
+    labels = labels_of(recording)
+    return recording, recording.isel(presentation=order), units, labels, order
+
+
+def test_the_order_of_stimuli_in_a_recording_and_in_layers_does_not_matter(shuffled):
+    recording, turned, units, labels, order = shuffled
+    layers = [feature_rdms({"layer": units[at]}, labels.iloc[at]) for at in (np.arange(len(units)), order)]
+    options = {"n_draws": 10, "n_permutations": 0}
+    alike = []
+    for shown, layer in ((recording, layers[0]), (recording, layers[1]), (turned, layers[0])):
+        found = {
+            "code": infer_codes(shown, ["view", "identity"], **options, rng=np.random.default_rng(1)),
+            "fit": infer_fits_by_time(
+                layer, shown, dissimilarity="euclidean", n_splits=0, **options, rng=np.random.default_rng(1)
+            ),
+            "index": infer_index_by_time(shown, n_splits=4, rng=np.random.default_rng(1)),
+        }
+        alike.append(compare_onsets(found).select_dtypes("number").to_numpy())
+    assert len(alike[0]) >= 3
+    for other in alike[1:]:
+        np.testing.assert_allclose(other, alike[0], rtol=1e-6, atol=1e-6)
+
+
+def test_an_identity_is_in_the_same_part_for_codes_fits_and_read_outs(shuffled):
+    recording, _, units, labels, order = shuffled
+    layer = feature_rdms({"layer": units[order]}, labels.iloc[order])
+    options = {"resample": ("identity", "neuron"), "n_permutations": 0}
+    none = {"n_draws": 0, "n_splits": 0, "dissimilarity": "euclidean"}
+    found = [
+        infer_codes(recording, "identity", n_draws=0, **options, rng=np.random.default_rng(1)),
+        infer_fits_by_time(layer, recording, **none, **options, rng=np.random.default_rng(1)),
+        infer_encoding_by_time(
+            layer, recording, Encoding(across="identity", n_folds=3), **options, rng=np.random.default_rng(1)
+        ),
+    ]
+    # The part with the one identity that stands out moves every curve most.
+    parts = [int(np.abs(one.result.deviations["identity",][:, 0, 3:].mean(axis=1)).argmax()) for one in found]
+    assert len(set(parts)) == 1
+
+
 def test_a_curve_is_read_between_bins_at_its_onset():
     crossings = straight([52.0, np.nan, 100.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
     curves = np.broadcast_to(crossings.times_ms**2, (2, 3, 1, 11))

@@ -139,6 +139,11 @@ class TimeCourses:
         null = self.result.identity_null
         return None if isinstance(null, str) else null.reshape(len(null), *self.values.shape)
 
+    @property
+    def _is_tested(self) -> bool:
+        """Whether tests were asked for, whether they can be made or not."""
+        return bool(self.level) or self._null() is not None or self.result.identity_null != NOT_PERMUTED
+
     def tests(self) -> dict[str, np.ndarray]:
         """P values, each (n_rows, n_patches, n_bins): ``p_permutation, p_max, p_cluster``; NaN without permutations.
 
@@ -224,7 +229,8 @@ class TimeCourses:
         -------
         pandas.DataFrame
             One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. Empty, with a
-            ``reason``, where the maximum statistic finds nothing at 5 %, or the curve does not rise within the bins.
+            ``reason``, where the maximum statistic finds nothing at 5 % or a test that was asked for cannot be made, or
+            the curve does not rise within the bins.
             One end of an interval is empty, with a ``reason``, where the bins set none. ``onset_se`` needs draws.
 
         Notes
@@ -243,7 +249,10 @@ class TimeCourses:
             peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
             smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
             onset, reason, shown = crossings.onsets[row, patch], "", (np.nan,) * 4
-            if smallest >= ALPHA:
+            if np.isnan(smallest) and self._is_tested:
+                why = self.result.identity_null if not self.level and self._null() is None else "no bin has an error"
+                reason = f"no test can be made: {why}"
+            elif smallest >= ALPHA:
                 reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
             elif not np.isfinite(onset):
                 reason = (

@@ -22,7 +22,7 @@ from neurocompare.comparison.encoding import encode_patches
 from neurocompare.comparison.encoding_design import Encoding, factors_or_usual
 from neurocompare.comparison.patch_responses import PatchResponses
 from neurocompare.comparison.sampling import seed_of
-from neurocompare.comparison.time_courses import TimeCourses
+from neurocompare.comparison.time_courses import NOT_PERMUTED, TimeCourses
 from neurocompare.comparison.time_fits import patches_of
 from neurocompare.representations.neural_rdms import trials_of
 from neurocompare.representations.rdms import LAYER
@@ -98,6 +98,8 @@ def infer_encoding_by_time(
         time_start_ms=np.tile(bins_ms[:, 0], len(rows)), time_end_ms=np.tile(bins_ms[:, 1], len(rows))
     )
     result = replace(found.pooled, recordings=recordings)
+    if not n_permutations:
+        result = replace(result, identity_null=NOT_PERMUTED)
     naming = tuple(name for name in LAYER if name in result.models)
     return TimeCourses(result, rows, bins_ms, [], None, naming, found.notes, seed)
 

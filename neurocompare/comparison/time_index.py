@@ -90,11 +90,17 @@ def infer_index_by_time(
         units = sample("identity", int(codes.max()) + 1, 0, rng=source_of(seed, STIMULI))
     patches = patches_of(recording, list(shown.ids), by_subject=by_subject)
     left_out = []
-    for place, means in enumerate(patches.values(), 1):
+    for place, ((region, subject), means) in enumerate(patches.items(), 1):
         n_neurons = means.values.shape[2]
         neurons = None
         if factors_along("neurons", factors):
             neurons = sample("neuron", n_neurons, 0, rng=source_of(seed, place))
+            fewest = int(neurons.kept.sum(axis=1).min())
+            if fewest // 2 < 2:
+                raise InputError(
+                    f"{region} {subject}".strip() + f" has {n_neurons} neurons, and halves of {fewest} hold fewer than "
+                    "two; the index over time needs five neurons, or four that are not resampled"
+                )
         orders = neuron_orders(n_neurons, n_splits, np.random.default_rng([seed, place, HALVES]))
         of_exemplars = None if units is None else units.kept[:, codes[positions[:, 0]]]
         values = _of_bins(means, positions, orders, of_exemplars, neurons)

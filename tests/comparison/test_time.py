@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -658,6 +659,38 @@ def test_the_index_rises_from_the_level_of_equal_distances(mirrored):
     assert onset["p_max"] < 0.05
     with pytest.raises(InputError, match="resampled over identities and neurons; got stimulus"):
         infer_index_by_time(mirrored, resample="stimulus", rng=np.random.default_rng(0))
+
+
+def test_a_test_that_cannot_be_made_gives_no_onset(switching):
+    untested = infer_codes(switching[0], "identity", n_draws=0, n_permutations=0, rng=np.random.default_rng(0))
+    assert np.isfinite(untested.onsets().loc[0, "onset_ms"])
+    undefined = replace(untested, result=replace(untested.result, identity_null="identities lack views"))
+    onset = undefined.onsets().iloc[0]
+    assert np.isnan(onset["onset_ms"])
+    assert onset["reason"] == "no test can be made: identities lack views"
+    no_errors = replace(untested, level=-0.5)
+    no_errors.result.deviations["identity",][:] = np.nan
+    onset = no_errors.onsets().iloc[0]
+    assert np.isnan(onset["onset_ms"])
+    assert onset["reason"] == "no test can be made: no bin has an error"
+
+
+def test_read_outs_that_are_not_permuted_are_not_tested(switching):
+    recording, responses = switching
+    layer = feature_rdms({"late": responses[4].reshape(-1, N_NEURONS)}, labels_of(recording))
+    settings = Encoding(across="view", n_folds=3)
+    found = infer_encoding_by_time(layer, recording, settings, n_permutations=0, rng=np.random.default_rng(0))
+    assert np.isfinite(found.onsets().loc[0, "onset_ms"])
+
+
+def test_the_index_is_refused_where_halves_hold_one_neuron(mirrored):
+    four = mirrored.isel(neuroid=slice(4))
+    with pytest.raises(InputError, match=r"AM has 4 neurons, .* needs five neurons, or four that are not resampled"):
+        infer_index_by_time(four, n_splits=6, rng=np.random.default_rng(9))
+    found = infer_index_by_time(four, resample="identity", n_splits=6, rng=np.random.default_rng(9))
+    five = infer_index_by_time(mirrored.isel(neuroid=slice(5)), n_splits=6, rng=np.random.default_rng(9))
+    for one in (found, five):
+        assert np.isfinite(one.result.se).all()
 
 
 def test_read_outs_of_a_bin_are_those_of_the_bin_alone(switching):

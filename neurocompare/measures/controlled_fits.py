@@ -3,7 +3,8 @@
 RDMs of all populations that are tuned to view share the mean of each pair of views, and the small distances within
 identities. A fit under these controls (``comparison.controls``) says what a layer and a patch share beyond that. A
 partial correlation (``comparison.partition.partial_fits``) says what they share beyond other RDMs: those of pixels, of
-image statistics, or of a file. Errors and tests are those of the study's ``[comparison]``.
+image statistics, or of a file. Fits under controls have the errors and tests of the study's ``[comparison]``; partial
+correlations are Pearson's and have jackknife errors.
 """
 
 from __future__ import annotations
@@ -108,8 +109,9 @@ def measure(
         partial = partial.drop(columns="fit").rename(columns={"partial_fit": "fit"})
         tables.append(partial.assign(control="+".join(comparison.control) or "none"))
     table = pd.concat(tables, ignore_index=True).reindex(columns=[*CONTROLLED_FIT_COLUMNS, "nuisance"])
-    notes = (PEARSON,) if chosen and comparison.method != "corr" else ()
-    return Measured({"controlled_fits": table.assign(simulated=simulated)}, notes)
+    notes = {PEARSON: comparison.method != "corr", JACKKNIFE: comparison.variance != "jackknife"}
+    shown = tuple(note for note, due in notes.items() if due and chosen)
+    return Measured({"controlled_fits": table.assign(simulated=simulated)}, shown)
 
 
 def _from_file(settings: ControlledFits, stimuli: StimulusSet) -> dict[str, RDMs]:
@@ -121,6 +123,13 @@ def _from_file(settings: ControlledFits, stimuli: StimulusSet) -> dict[str, RDMs
     names = labels["name"].astype(str).tolist() if "name" in labels else []
     if len(set(names)) < found.n_rdm:
         names = [stem] if found.n_rdm == 1 else [f"{stem} {place + 1}" for place in range(found.n_rdm)]
+    for name in names:
+        # Rows join the names of their RDMs by +, and rows without nuisance have an empty name.
+        if not name.strip() or "+" in name:
+            raise InputError(
+                f"outputs.controlled_fits.nuisance_rdms: {settings.nuisance_rdms} has an RDM {name!r}; names of "
+                "nuisance RDMs must not be empty nor have a +: rename it"
+            )
     twice = sorted(set(names) & set(settings.nuisances))
     if twice:
         raise InputError(
@@ -170,6 +179,7 @@ def _partial_methods(table: pd.DataFrame) -> list[str]:
 
 
 PEARSON = "Partial correlations with nuisance RDMs are Pearson's, whatever comparison.method says."
+JACKKNIFE = "Errors of partial correlations with nuisance RDMs are jackknife errors, whatever comparison.variance says."
 CONTROLLED_FITS = Measure(
     key="controlled_fits",
     title="Controlled fits",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +14,7 @@ from neural_data import InputError, read_stimuli
 from neurocompare import read_rdms, run_study
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.partition import partial_fits
+from neurocompare.measures.controlled_fits import JACKKNIFE, PEARSON, ControlledFits, _from_file
 from neurocompare.representations.nuisance_rdms import NUISANCES, nuisance_rdms, view_distances_deg
 from neurocompare.representations.rdms import rdm_table
 from tests.comparison.conftest import rdms_of
@@ -84,6 +88,27 @@ def test_the_report_says_what_is_left_beyond_all_nuisances(run):
     page = (found.out / "report.html").read_text()
     assert "Beyond pixels, view-distance, mirror-view-distance, identity, ratings, cnn-small" in page
     assert "Partial correlations are Pearson" in page
+    assert JACKKNIFE not in page
+
+
+def test_a_study_with_other_errors_and_methods_is_told_which_partial_correlations_have(tmp_path):
+    study = write_small_study(noise_faces(6), tmp_path)
+    study.write_text(study.read_text() + '[outputs]\ncontrolled_fits = {nuisances = ["identity"]}\n')
+    asked = {"comparison.variance": "bootstrap", "comparison.method": "spearman", "comparison.n_draws": 50}
+    page = html.unescape((run_study(study, out=tmp_path / "run", overrides=asked).out / "report.html").read_text())
+    assert JACKKNIFE in page
+    assert PEARSON in page
+
+
+@pytest.mark.parametrize("name", ["", " ", "hue+size"])
+def test_names_of_nuisance_rdms_that_a_table_cannot_hold_are_refused(faces, tmp_path, name):
+    file = tmp_path / "ratings.hdf5"
+    patterns = pd.DataFrame({"stimulus_id": faces.ids})
+    rdms = rdms_of(np.random.default_rng(0).random((2, len(faces) * (len(faces) - 1) // 2)), patterns)
+    rdms.rdm_descriptors["name"] = ["size", name]
+    rdms.save(str(file))
+    with pytest.raises(InputError, match=rf"ratings\.hdf5 has an RDM '{re.escape(name)}'.*rename it"):
+        _from_file(ControlledFits(nuisance_rdms=str(file)), faces)
 
 
 def test_controls_are_taken_out_of_nuisances_too(rng):

@@ -70,5 +70,7 @@ def _pairs(result: FitResult, margin: float | None) -> tuple[pd.DataFrame, np.nd
     """Differences of all pairs of layers, and which of them are of one network."""
     pairs = with_equality(result.pairwise("none"), margin, confidence=result.confidence)
     names = [name for name in NETWORK if f"{name}_1" in pairs]
-    same = np.logical_and.reduce([(pairs[f"{name}_1"] == pairs[f"{name}_2"]).to_numpy() for name in names])
+    # Codes are the same where a seed or regime is NaN on both sides, too.
+    codes = [pd.factorize(pd.concat([pairs[f"{name}_1"], pairs[f"{name}_2"]]))[0].reshape(2, -1) for name in names]
+    same = np.logical_and.reduce([first == second for first, second in codes])
     return pairs, np.broadcast_to(same, len(pairs))

@@ -14,6 +14,7 @@ from neurocompare.comparison.fit_result import FitResult
 from neurocompare.comparison.recorded_index import corrected_indices
 from neurocompare.measures import MEASURES
 from neurocompare.measures.comparison import Comparison
+from neurocompare.measures.layer_pairs import layer_pairs, network_pairs
 from neurocompare.measures.randomness import step_rng
 from neurocompare.representations.equivariance import measure_equivariance
 from neurocompare.representations.neural_rdms import PopulationRequest
@@ -109,6 +110,33 @@ def test_tables_are_those_of_the_public_functions(asking, tmp_path):
     figures = {figure.name for measure in MEASURES.values() for figure in measure.figures}
     assert all(f'id="{name}"' in page for name in figures & run.tables.keys())
     assert (run.out / "figures" / "components.png").is_file()
+
+
+@pytest.mark.parametrize("column", ["seed", "regime"])
+def test_layers_of_a_network_whose_seed_or_regime_is_unknown_are_paired(column):
+    unknown = {"seed": [np.nan] * 2 + [3.0] * 2, "regime": [None] * 2 + ["natural"] * 2}[column]
+    estimates = np.array([[0.1], [0.3], [0.2], [0.7]])
+    result = FitResult(
+        models=pd.DataFrame({"model": "net", column: unknown, "layer": ["a", "b"] * 2, "layer_index": [0, 1] * 2}),
+        recordings=pd.DataFrame({"region": ["AL"], "subject": ["m1"]}),
+        estimates=estimates,
+        draws=np.random.default_rng(1).random((20, 4, 1)),
+        deviations={("neuron",): np.random.default_rng(2).random((5, 4, 1))},
+        variance="bootstrap",
+        sizes={"neuron": np.array([9])},
+        factors=("neuron",),
+        method="corr",
+        dissimilarity="correlation",
+        n_stimuli=5,
+        n_identities=5,
+        n_neurons=np.array([9]),
+        n_redrawn={},
+    )
+    pairs = layer_pairs(result, None)
+    assert pairs["difference"].tolist() == pytest.approx([-0.2, -0.5, 0.2, 0.5])
+    assert pairs[column].isna().tolist() == [True, False] * 2
+    # Layers of two networks: a and a, b and b.
+    assert network_pairs(result, None)["difference"].tolist() == pytest.approx([-0.1, -0.4])
 
 
 def test_degrees_of_freedom_of_layer_pairs_are_those_of_the_subjects_own_recording():

@@ -7,6 +7,8 @@ differences.
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -82,8 +84,8 @@ def check_margin(margin: float) -> float:
     InputError
         If it is not.
     """
-    if not (np.isfinite(margin) and margin > 0):
-        raise InputError(f"the smallest difference that matters must be a number above 0; got {margin}")
+    if isinstance(margin, bool) or not isinstance(margin, Real) or not (np.isfinite(margin) and margin > 0):
+        raise InputError(f"the smallest difference that matters must be a number above 0; got {margin!r}")
     return float(margin)
 
 

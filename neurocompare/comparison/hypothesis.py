@@ -119,7 +119,7 @@ class Hypothesis(BaseModel):
     baseline: dict[str, Any] | None = None
     direction: str = "greater"
     null: float = 0.0
-    margin: float | None = Field(None, gt=0)
+    margin: float | None = Field(None, gt=0, allow_inf_nan=False)
     weights: list[float] = []
     over: str | None = None
     each: list[str] = []

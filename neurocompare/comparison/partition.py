@@ -348,7 +348,10 @@ def partial_fits(
         raise InputError("partial correlations need at least one nuisance RDM; without any, use infer_fits")
     vectors = []
     for name, rdm in nuisances.items():
-        matched = match_stimuli(model_rdms, rdm)[1]
+        try:
+            matched = match_stimuli(model_rdms, rdm)[1]
+        except InputError as problem:
+            raise InputError(f"nuisance {name!r}: {problem}") from problem
         if matched.n_rdm != 1 or np.isnan(matched.dissimilarities).any():
             missing = int(np.isnan(matched.dissimilarities).sum())
             raise InputError(

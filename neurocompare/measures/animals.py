@@ -25,7 +25,10 @@ class Animals(Section):
     """``[outputs.animals]``: layers beside the same patch of other animals."""
 
     margin: float | None = Field(
-        None, gt=0, description="smallest difference of fit that matters; comparison.equal_within by default, else 0.05"
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="smallest difference of fit that matters; comparison.equal_within by default, else 0.05",
     )
 
 

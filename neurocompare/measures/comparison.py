@@ -89,6 +89,7 @@ class Comparison(Section):
     equal_within: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="smallest difference that matters, of two fits, indices, predictions or similarities, or of a part "
         "of a fit or of variance from 0: two layers or regimes can then be equal within it, not only not different",
     )

@@ -101,6 +101,7 @@ class Time(Section):
     equal_within_ms: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="smallest difference of onsets that matters, ms: two curves can then begin together within it, not "
         "only not at different times",
     )
@@ -198,8 +199,19 @@ def measure(
 
 def _with_whole_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Seeds and places of layers as whole numbers, empty for curves that are of no layer."""
-    whole = [name for name in table if name.removesuffix("_1").removesuffix("_2") in ("seed", "layer_index")]
-    return table.astype(dict.fromkeys(whole, "Int64"))
+    whole = {}
+    for column in table:
+        name = column.removesuffix("_1").removesuffix("_2")
+        if name in ("seed", "layer_index"):
+            numbers = pd.to_numeric(table[column], errors="coerce")
+            wrong = table.loc[table[column].notna() & ~(numbers % 1 == 0), column]
+            if len(wrong):
+                raise InputError(
+                    f"outputs.time needs a whole number as {name} of every layer; got '{wrong.iloc[0]}': mend the "
+                    "labels of the RDMs of layers"
+                )
+            whole[column] = numbers.astype("Int64")
+    return table.assign(**whole)
 
 
 def _frame(name: str, courses: TimeCourses) -> pd.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ from neurocompare.comparison.equivalence import (
     compare_with_animals,
     compare_with_ceilings,
 )
-from neurocompare.comparison.equivalence_tests import conclusions, p_equal, with_equality
+from neurocompare.comparison.equivalence_tests import check_margin, conclusions, p_equal, with_equality
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.layer_tests import compare_layer_profiles
 from neurocompare.comparison.onsets import OnsetPair
@@ -49,6 +51,16 @@ def test_conclusions_name_the_margin():
     with pytest.raises(InputError, match="above 0"):
         p_equal(np.zeros(2), np.ones(2), 5, 0.0)
     assert np.isnan(p_equal(np.zeros(1), np.zeros(1), 5, 0.1)).all()
+
+
+@pytest.mark.parametrize("margin", ["0.05", None, True, np.True_, [0.05], np.nan, np.inf, -1, 0])
+def test_a_margin_that_is_no_number_above_0_is_refused(margin):
+    with pytest.raises(InputError, match=f"must be a number above 0; got {re.escape(repr(margin))}"):
+        check_margin(margin)
+
+
+def test_margins_are_whole_numbers_or_fractions_of_any_precision():
+    assert [check_margin(margin) for margin in (2, 0.5, np.float32(0.5), np.int64(2))] == [2, 0.5, 0.5, 2]
 
 
 def differences(**changed):

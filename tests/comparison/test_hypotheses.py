@@ -296,6 +296,7 @@ def test_hypotheses_are_read_from_the_tables_of_a_study_file():
         ({"tset": "paired"}, "tset"),
         ({"unit": "identity"}, "unit\n.*valid list"),
         ({"margin": "small"}, "margin\n.*valid number"),
+        ({"margin": np.inf}, "margin\n.*finite number"),
         ({"selections": [{"layer": "fc1"}]}, r"takes 2 selection\(s\), and 1 are given"),
         ({"test": "pared"}, "did you mean 'paired'"),
         (

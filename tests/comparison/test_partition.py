@@ -128,5 +128,8 @@ def test_sets_and_nuisances_that_make_no_sense_are_refused(sources, rng):
     two = made([rng.standard_normal((24, 9)) for _ in range(2)], views_of(8))
     with pytest.raises(InputError, match="must be one complete RDM; got 2, with 0 pairs missing"):
         partial_fits(two, two, {"two": two}, rng=rng)
+    other = made([rng.standard_normal((18, 9))], views_of(6))
+    with pytest.raises(InputError, match=r"nuisance 'hue': .*stimul"):
+        partial_fits(two, two, {"pixels": two.subset("index", 0), "hue": other}, rng=rng)
     with pytest.raises(InputError, match="at least one nuisance"):
         partial_fits(rdms, rdms, {}, rng=rng)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 from scipy import stats
 
 from neurocompare import run_study
@@ -12,6 +13,7 @@ from neurocompare.comparison.equivalence_tests import p_equal
 from neurocompare.measures import MEASURES
 from neurocompare.measures.animals import USUAL_MARGIN, Animals
 from neurocompare.measures.comparison import Comparison, equality_methods
+from neurocompare.measures.over_time import Time
 from neurocompare.measures.regime_contrasts import RegimeContrasts
 from tests.conftest import noise_faces, write_small_study
 
@@ -123,6 +125,15 @@ def test_regimes_are_equal_within_the_margin_of_the_study(rng):
     without = measure.compute(comparison=Comparison(), **arguments).tables["regime_contrasts"]
     assert (without["conclusion"] == "").all()
     pd.testing.assert_series_equal(found["p_adjusted"], without["p_adjusted"])
+
+
+@pytest.mark.parametrize(
+    ("section", "name"), [(Comparison, "equal_within"), (Time, "equal_within_ms"), (Animals, "margin")]
+)
+def test_a_margin_without_end_is_refused_when_the_study_is_read(section, name):
+    assert getattr(section(**{name: 0.5}), name) == 0.5
+    with pytest.raises(ValidationError, match="finite number"):
+        section(**{name: np.inf})
 
 
 def test_methods_name_the_margin_where_there_is_one():

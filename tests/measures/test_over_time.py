@@ -13,7 +13,7 @@ from neurocompare import run_study
 from neurocompare.comparison.time_codes import infer_codes
 from neurocompare.comparison.time_index import infer_index_by_time
 from neurocompare.measures.declaration import Facts
-from neurocompare.measures.over_time import TIME, Time, _differences
+from neurocompare.measures.over_time import TIME, Time, _differences, _with_whole_numbers
 from neurocompare.measures.over_time_summary import leading, leading_pairs, onset_sentences
 from neurocompare.measures.randomness import step_rng
 from neurocompare.study.grammar import load_study
@@ -172,3 +172,13 @@ def test_curves_that_cannot_be_compared_are_compared_within_their_kind_and_a_not
     same = together[together["readout_1"] == together["readout_2"]]
     assert len(apart) == len(same) < len(together)
     assert (apart["readout_1"] == apart["readout_2"]).all()
+
+
+def test_seeds_that_are_no_whole_numbers_are_refused():
+    table = pd.DataFrame({"seed": [0, np.nan], "layer_index_1": [1.0, 2.0], "value": [0.5, 0.25]})
+    whole = _with_whole_numbers(table)
+    assert whole.dtypes.astype(str).tolist() == ["Int64", "Int64", "float64"]
+    assert whole["seed"].isna().tolist() == [False, True]
+    for wrong in ("first", 0.5, np.inf):
+        with pytest.raises(InputError, match=f"whole number as seed of every layer; got '{wrong}'"):
+            _with_whole_numbers(pd.DataFrame({"seed_2": [0, wrong]}))

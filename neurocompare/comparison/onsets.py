@@ -199,6 +199,11 @@ class Crossings:
         onset = float(self.onsets[row, patch])
         return crossing_interval(onset, self.times_ms, excess - half, excess + half, int(self.peaks[row, patch]))
 
+    def hump(self, row: int, patch: int) -> np.ndarray:
+        """Bins around the peak, without a gap, in which a curve is above the share, boolean (n_bins,)."""
+        labels, _ = ndimage.label(self.excess[row, patch] > 0)
+        return np.asarray(labels == labels[self.peaks[row, patch]])
+
     def at_onsets(self, curves: np.ndarray) -> np.ndarray:
         """Values of curves (..., n_rows, n_patches, n_bins) at the onsets, between bins by lines; 0 without one."""
         known = np.isfinite(self.onsets)

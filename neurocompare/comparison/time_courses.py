@@ -57,7 +57,7 @@ ONSET_PAIR_COLUMNS = (
     *("difference_ms", "se", "ci_low", "ci_high", "p", "margin_ms", "p_equal", "conclusion", "fraction"),
 )
 ALPHA = 0.05
-"""A curve has an onset if the maximum statistic rejects at this level somewhere."""
+"""A curve has an onset if the maximum statistic rejects at this level in a bin around its peak."""
 NOT_PERMUTED = "no permutations were asked for"
 
 
@@ -228,9 +228,10 @@ class TimeCourses:
         Returns
         -------
         pandas.DataFrame
-            One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. Empty, with a
-            ``reason``, where the maximum statistic finds nothing at 5 % or a test that was asked for cannot be made, or
-            the curve does not rise within the bins.
+            One row per layer (or code) and patch: the columns that name it, then :data:`ONSET_COLUMNS`. ``peak_ms`` and
+            ``peak`` are of the smoothed curve, which onsets are read from. Empty, with a ``reason``, where the maximum
+            statistic finds nothing at 5 % in the bins around this peak in which the curve is above the share, or a test
+            that was asked for cannot be made, or the curve is undefined in a bin or does not rise within the bins.
             One end of an interval is empty, with a ``reason``, where the bins set none. ``onset_se`` needs draws.
 
         Notes
@@ -245,33 +246,47 @@ class TimeCourses:
         p_max = self.tests()["p_max"]
         rows = []
         for row, patch in itertools.product(range(len(self.result.models)), range(len(self.patches))):
-            curve = self.values[row, patch]
-            peak = int(np.nanargmax(curve)) if np.isfinite(curve).any() else 0
             smallest = np.nanmin(p_max[row, patch]) if np.isfinite(p_max[row, patch]).any() else np.nan
-            onset, reason, shown = crossings.onsets[row, patch], "", (np.nan,) * 4
-            if np.isnan(smallest) and self._is_tested:
-                why = self.result.identity_null if not self.level and self._null() is None else "no bin has an error"
-                reason = f"no test can be made: {why}"
-            elif smallest >= ALPHA:
-                reason = f"nothing is found in any bin (smallest p_max {smallest:.2g})"
-            elif not np.isfinite(onset):
-                reason = (
-                    "the curve is above the share of its peak from the first bin on, or its peak is not above "
-                    f"{self.level:.3g}"
-                )
-            else:
+            reason, shown = self._no_onset(crossings, row, patch, p_max[row, patch]), (np.nan,) * 4
+            if not reason:
                 ends = crossings.interval(row, patch, quantile[row, patch])
-                shown = (onset, se[row, patch], *ends)
+                shown = (crossings.onsets[row, patch], se[row, patch], *ends)
                 sides = [side for side, end in zip(("earlier", "later"), ends, strict=True) if np.isnan(end)]
                 reason = f"the bins set no {' and no '.join(sides)} limit" if sides else ""
+            peak = crossings.peaks[row, patch]
+            defined = np.isfinite(self.values[row, patch]).all()
+            height = crossings.excess[row, patch, peak] / (1 - fraction) + self.level if defined else np.nan
             rows.append(
                 {name: self.result.models[name].iloc[row] for name in self.naming}
                 | {name: self.patches[name].iloc[patch] for name in ("region", "subject")}
                 | dict(zip(("onset_ms", "onset_se", "ci_low", "ci_high"), shown, strict=True))
-                | {"peak_ms": self.times_ms[peak], "peak": curve[peak], "p_max": smallest}
+                | {"peak_ms": self.times_ms[peak] if defined else np.nan, "peak": height, "p_max": smallest}
                 | {"fraction": fraction, "reason": reason}
             )
         return pd.DataFrame(rows)[[*self.naming, *ONSET_COLUMNS]]
+
+    def _no_onset(self, crossings: Crossings, row: int, patch: int, p_max: np.ndarray) -> str:
+        """Why a curve has no onset; empty if it has one."""
+        found, tested = p_max < ALPHA, np.isfinite(p_max).any()
+        if self._is_tested and not tested:
+            why = self.result.identity_null if not self.level and self._null() is None else "no bin has an error"
+            return f"no test can be made: {why}"
+        if tested and not found.any():
+            return f"nothing is found in any bin (smallest p_max {np.nanmin(p_max):.2g})"
+        undefined = self.times_ms[~np.isfinite(self.values[row, patch])]
+        if len(undefined):
+            some = ", ".join(f"{time:g}" for time in undefined[:3]) + (", ..." if len(undefined) > 3 else "")
+            return f"the curve is undefined in {len(undefined)} bin(s), at {some} ms"
+        if not np.isfinite(crossings.onsets[row, patch]):
+            return (
+                "the curve is above the share of its peak from the first bin on, or its peak is not above "
+                f"{self.level:.3g}"
+            )
+        hump = crossings.hump(row, patch)
+        if tested and not (found & hump).any():
+            first, last = self.times_ms[hump][[0, -1]]
+            return f"nothing is found around the peak, where the curve is above the share ({first:g} to {last:g} ms)"
+        return ""
 
     def onset_differences(self, fraction: float = FRACTION, *, margin_ms: float | None = None) -> pd.DataFrame:
         """Differences of onsets between rows within a patch, and between patches within a row.

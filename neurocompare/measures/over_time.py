@@ -62,8 +62,8 @@ MEANINGS = (
     Column("corrected_value", "fit over the root of the bin's reliability; 1 is expected of a true model"),
     Column("onset_ms", "time at which the curve rises through the share of its peak", "ms", header="onset"),
     Column("onset_se", "its standard error over draws of identities and neurons; empty without", "ms", header="SE"),
-    Column("peak_ms", "centre of the bin with the largest value", "ms", header="peak at"),
-    Column("peak", "largest value"),
+    Column("peak_ms", "centre of the bin in which the smoothed curve is largest", "ms", header="peak at"),
+    Column("peak", "largest value of the smoothed curve"),
     Column("reason", "why there is no onset, or no limit of its interval"),
     Column("fraction", "share of the peak"),
     Column("difference_ms", "first onset minus second", "ms", header="difference"),
@@ -297,7 +297,19 @@ TABLES = (
         "Reliability and noise ceiling of one patch in one time bin.",
         _columns("region", "subject", "time_start_ms", "time_end_ms", *CEILINGS, "simulated"),
     ),
-    Table("time_onsets", "Onset of one curve in one patch.", _columns(*NAMING, *ONSET_COLUMNS, "simulated")),
+    Table(
+        "time_onsets",
+        "Onset of one curve in one patch.",
+        _columns(
+            *(*NAMING, *ONSET_COLUMNS, "simulated"),
+            p_max=Column(
+                "p_max",
+                "smallest of all bins, corrected over them (and layers) by the maximum statistic; of the index, by t "
+                "tests with Bonferroni's correction",
+                header="adjusted p",
+            ),
+        ),
+    ),
     Table(
         "time_onset_differences",
         "Difference of the onsets of two curves in one patch, or of one curve in two patches.",

@@ -675,6 +675,49 @@ def test_a_test_that_cannot_be_made_gives_no_onset(switching):
     assert onset["reason"] == "no test can be made: no bin has an error"
 
 
+def with_course(courses, values):
+    """Time courses whose one curve is another."""
+    return replace(courses, result=replace(courses.result, estimates=np.array([values])))
+
+
+def test_peaks_are_those_of_the_smoothed_curve_that_onsets_are_read_from():
+    noise = np.random.default_rng(0).standard_normal((10, N_IDENTITIES, N_VIEWS, N_NEURONS))
+    recording = recorded(noise, bins=np.stack([np.arange(0, 100, 10), np.arange(10, 110, 10)], axis=1))
+    found = infer_codes(recording, "identity", n_draws=0, n_permutations=0, rng=np.random.default_rng(0))
+    # One bin is highest by itself; smoothed, it has 1.2 times the middle weight of a Gaussian, 0.4, of its height.
+    values = np.array([0, 0, 1.2, 0, 0, 0, 1, 1, 1, 1])
+    onset = with_course(found, values).onsets().iloc[0]
+    assert onset["peak_ms"] == 95
+    assert onset["peak"] == pytest.approx(1, abs=0.01)
+    assert onset["onset_ms"] == pytest.approx(60, abs=1)
+    onset = with_course(found, [0, 0, 1, 2, 5, 2, 1, 0, 0, 0]).onsets(0.25).iloc[0]
+    gaussian = np.exp(-(np.arange(-4, 5) ** 2) / 2)
+    weights = gaussian / gaussian.sum()
+    assert onset["peak"] == pytest.approx(5 * weights[4] + 4 * weights[5] + 2 * weights[6])
+    onset = with_course(found, np.where(np.arange(10) == 1, np.nan, values)).onsets().iloc[0]
+    assert onset[["onset_ms", "peak_ms", "peak"]].isna().all()
+    assert onset["reason"] == "the curve is undefined in 1 bin(s), at 15 ms"
+
+
+def test_an_onset_needs_a_finding_in_the_bins_around_its_peak():
+    noise = np.random.default_rng(0).standard_normal((10, N_IDENTITIES, N_VIEWS, N_NEURONS))
+    recording = recorded(noise, bins=np.stack([np.arange(0, 100, 10), np.arange(10, 110, 10)], axis=1))
+    found = infer_codes(recording, "identity", n_draws=0, n_permutations=99, rng=np.random.default_rng(0))
+    found = with_course(found, [0, 0.3, 0, 0, 0, 0, 1, 1, 0, 0])
+
+    def with_noise(sizes):
+        null = np.random.default_rng(1).standard_normal((99, 1, 10)) * sizes
+        return replace(found, result=replace(found.result, identity_null=null)).onsets().iloc[0]
+
+    # The second bin has next to no noise, and the hump as much as it is high: only the former is found.
+    early = with_noise(np.where(np.arange(10) == 1, 0.01, 1.0))
+    assert early["p_max"] < 0.05
+    assert early[["onset_ms", "ci_low", "ci_high"]].isna().all()
+    assert early["reason"] == "nothing is found around the peak, where the curve is above the share (65 to 75 ms)"
+    late = with_noise(np.where(np.arange(10) == 7, 0.01, 1.0))
+    assert 55 < late["onset_ms"] < 65
+
+
 def test_read_outs_that_are_not_permuted_are_not_tested(switching):
     recording, responses = switching
     layer = feature_rdms({"late": responses[4].reshape(-1, N_NEURONS)}, labels_of(recording))

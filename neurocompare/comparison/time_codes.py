@@ -17,6 +17,7 @@ import xarray as xr
 from neural_data.binned import binned_means, time_bins_of
 from neural_data.errors import InputError, closest, whole_number
 from neural_data.recordings import regions_of, select_region, stimulus_table
+from neural_data.rounding import is_constant
 from neural_data.stimuli import StimulusSet
 from neural_data.stimulus_tables import ANGLES
 from neurocompare.comparison.controls import view_codes
@@ -133,7 +134,11 @@ class _Labelled:
 
 @dataclass(frozen=True)
 class _Patch:
-    """Scaled responses (n_bins, n_stimuli, n_neurons) of one patch, and what is left out and drawn of its neurons."""
+    """Scaled responses (n_bins, n_stimuli, n_neurons) of one patch, and what is left out and drawn of its neurons.
+
+    Neurons that never vary (``varies`` is False) have responses and weights of 0: they are dealt out to parts as in
+    fits, and do not count in means.
+    """
 
     region: str
     subject: str
@@ -141,7 +146,7 @@ class _Patch:
     kept: np.ndarray
     operators: list[np.ndarray]
     drawn: np.ndarray
-    n_constant: int
+    varies: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -335,7 +340,7 @@ def _over_time(patch: _Patch, weights: np.ndarray, ends: tuple[np.ndarray, np.nd
     square[ends] = weights / 2
     turned = np.ascontiguousarray(patch.responses.transpose(2, 1, 0))
     of_neurons = turned.transpose(0, 2, 1) @ ((square + square.T) @ turned)
-    sums = of_neurons.reshape(n_neurons, -1).T @ kept.T / kept.sum(axis=1)
+    sums = _mean(of_neurons.reshape(n_neurons, -1).T @ kept.T, kept)
     return sums.reshape(n_bins, n_bins, len(kept))
 
 
@@ -463,43 +468,48 @@ def _patch(
     place: int,
 ) -> _Patch:
     means = binned_means(neurons, ids).values
-    spread = means.reshape(-1, means.shape[2]).std(axis=0)
-    varies = spread > 0
+    together = means.reshape(-1, means.shape[2])
+    varies = ~is_constant(together, axis=0)
     fewest = FACTORS["neuron"].fewest
     if varies.sum() < fewest:
         raise InputError(
             " ".join(name).strip() + f" has {int(varies.sum())} neuron(s) whose responses vary; codes over time "
             f"need at least {fewest}"
         )
-    means = means[:, :, varies]
-    means = means - means.mean(axis=1, keepdims=True)
+    means = np.where(varies, means - means.mean(axis=1, keepdims=True), 0.0)
     if normalize == "zscore":
-        means = means / spread[varies]
+        means = means / np.where(varies, together.std(axis=0), 1.0)
     n_neurons = means.shape[2]
     kept, operators, drawn = np.ones((1, n_neurons)), [], np.ones((experiment.n_draws, n_neurons))
     for factor in factors_along("neurons", experiment.factors):
         sampled = sample(factor, n_neurons, experiment.n_draws, rng=source_of(experiment.seed, place))
         kept, operators, drawn = sampled.kept, [sampled.operator], sampled.drawn
-    return _Patch(*name, means, kept, operators, drawn, int((~varies).sum()))
+    return _Patch(*name, means, kept * varies, operators, drawn * varies, varies)
 
 
 def _left_out(patch: _Patch, experiment: _Experiment) -> LeftOut:
     """Strengths of all codes with parts left out, and on draws."""
     of_neurons = _of_neurons(patch, experiment, experiment.weights)
-    values = of_neurons @ patch.kept.T / patch.kept.sum(axis=1)
+    values = _mean(of_neurons @ patch.kept.T, patch.kept)
     drawn: dict[tuple[str, ...], np.ndarray] = {}
     if not experiment.n_draws:
         return LeftOut(values, patch.operators)
     along, sampled = (factors_along(axis, experiment.factors) for axis in ("stimuli", "neurons"))
-    n_neurons = patch.drawn.shape[1]
     if sampled:
-        drawn[sampled] = np.einsum("rtk,dk->drt", of_neurons[-1], patch.drawn) / n_neurons
+        drawn[sampled] = np.moveaxis(_mean(of_neurons[-1] @ patch.drawn.T, patch.drawn), -1, 0)
     if experiment.drawn is not None:
         on_draws = _of_neurons(patch, experiment, experiment.pairs.weights(experiment.drawn))
-        drawn[along] = on_draws.mean(axis=3)
+        drawn[along] = on_draws[..., patch.varies].mean(axis=3)
         if sampled:
-            drawn[*along, *sampled] = np.einsum("drtk,dk->drt", on_draws, patch.drawn) / n_neurons
+            of_draws = np.einsum("drtk,dk->rtd", on_draws, patch.drawn)
+            drawn[*along, *sampled] = np.moveaxis(_mean(of_draws, patch.drawn), -1, 0)
     return LeftOut(values, patch.operators, drawn)
+
+
+def _mean(sums: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums (..., n_sets) over the weight of each set of neurons (n_sets, n_neurons); NaN for sets that never vary."""
+    total = np.broadcast_to(weights.sum(axis=1), sums.shape)
+    return np.divide(sums, total, out=np.full(sums.shape, np.nan), where=total > 0)
 
 
 def _of_neurons(patch: _Patch, experiment: _Experiment, weights: np.ndarray) -> np.ndarray:
@@ -522,7 +532,10 @@ def _null(
     """Strengths of one code with permuted levels, (n_permutations, n_patches x n_bins)."""
     first, second = experiment.pairs.ends
     products = np.concatenate(
-        [np.stack([((x @ x.T) / x.shape[1])[first, second] for x in patch.responses], axis=1) for patch in patches],
+        [
+            np.stack([((x @ x.T) / patch.varies.sum())[first, second] for x in patch.responses], axis=1)
+            for patch in patches
+        ],
         axis=1,
     )
     orders = one.permuted(n_permutations, rng)
@@ -570,7 +583,7 @@ def _result(
 
 def _notes(patches: list[_Patch]) -> tuple[str, ...]:
     return tuple(
-        f"{patch.region} {patch.subject}".strip() + f": {patch.n_constant} neuron(s) never vary and are left out"
+        f"{patch.region} {patch.subject}".strip() + f": {(~patch.varies).sum()} neuron(s) never vary and do not count"
         for patch in patches
-        if patch.n_constant
+        if not patch.varies.all()
     )

@@ -386,7 +386,7 @@ def compare_onsets(
     Raises
     ------
     InputError
-        If patches, bins, or what is left out differ.
+        If there are no curves, or patches, bins, or what is left out differ.
 
     Notes
     -----
@@ -394,8 +394,8 @@ def compare_onsets(
     Donner 2008, Stat Med 27:1693): that of the curves' distances from the shares of their peaks, at the onsets, when
     identities and neurons are left out. ``p`` is one minus the confidence of the interval that ends at 0.
     """
-    several = list(courses.values())
     _check_comparable(courses)
+    several = list(courses.values())
     first = several[0]
     naming = list(dict.fromkeys(name for one in several for name in one.naming))
     labels = [
@@ -440,6 +440,8 @@ def compare_onsets(
 
 
 def _check_comparable(courses: Mapping[str, TimeCourses]) -> None:
+    if not courses:
+        raise InputError("there are no onsets to compare: give time courses by the name of what they are of")
     (name, first), *others = courses.items()
     for other, one in others:
         same = (

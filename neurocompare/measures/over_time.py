@@ -171,7 +171,14 @@ def measure(
             recording, stimuli=stimuli, resample=alike, n_splits=splits, rng=rng
         )
     # One stream for all: they leave out and draw the same identities and neurons, so that their onsets can be compared.
-    courses = {name: make(step_rng(seed, "codes over time")) for name, make in made.items()}
+    courses = {}
+    for name, make in made.items():
+        try:
+            courses[name] = make(step_rng(seed, "codes over time"))
+        except InputError as problem:
+            if name != "index" or len(made) == 1:
+                raise
+            notes = (*notes, f"The mirror-symmetry index over time is left out: {problem}")
     tables = {f"time_{SHOWN[name][0]}": _frame(name, one) for name, one in courses.items()}
     if settings.ceilings:
         tables["time_ceilings"] = (

@@ -718,6 +718,32 @@ def test_an_onset_needs_a_finding_in_the_bins_around_its_peak():
     assert 55 < late["onset_ms"] < 65
 
 
+def test_a_neuron_that_never_varies_does_not_count_in_codes_and_parts_agree_with_those_of_fits(switching):
+    _, responses = switching
+    silent = recorded(np.insert(responses, 3, 0.1, axis=3))
+    options = {"n_draws": 15, "n_permutations": 50}
+    found = infer_codes(silent, ["view", "identity"], **options, rng=np.random.default_rng(0))
+    without = infer_codes(switching[0], ["view", "identity"], **options, rng=np.random.default_rng(0))
+    np.testing.assert_allclose(found.values, without.values, atol=1e-12)
+    np.testing.assert_allclose(found.tests()["p_max"], without.tests()["p_max"])
+    drawn, of_fewer = (one.left_out[0].drawn["identity",] for one in (found, without))
+    np.testing.assert_allclose(drawn, of_fewer, atol=1e-12)
+    # Without the silent neuron, or with it: the same.
+    left_out = found.left_out[0].values
+    np.testing.assert_allclose(left_out[..., 3], left_out[..., -1], atol=1e-12)
+    np.testing.assert_allclose(left_out[..., 4], without.left_out[0].values[..., 3], atol=1e-12)
+    assert found.notes == ("AM: 1 neuron(s) never vary and do not count",)
+    layer = feature_rdms({"late": responses[5].reshape(-1, N_NEURONS)}, labels_of(silent))
+    fits = infer_fits_by_time(layer, silent, n_splits=0, **options, rng=np.random.default_rng(0))
+    index = infer_index_by_time(silent, n_splits=4, rng=np.random.default_rng(0))
+    assert len(compare_onsets({"code": found, "fit": fits, "index": index}))
+
+
+def test_no_curves_cannot_be_compared():
+    with pytest.raises(InputError, match="there are no onsets to compare"):
+        compare_onsets({})
+
+
 def test_read_outs_that_are_not_permuted_are_not_tested(switching):
     recording, responses = switching
     layer = feature_rdms({"late": responses[4].reshape(-1, N_NEURONS)}, labels_of(recording))

@@ -7,13 +7,15 @@ import pandas as pd
 import pytest
 
 from neural_data import InputError
+from neural_data.recordings import stimuli_of
 from neural_data.simulation import simulate_rates
 from neural_data.time_simulation import simulate_over_time
 from neurocompare import run_study
 from neurocompare.comparison.time_codes import infer_codes
 from neurocompare.comparison.time_index import infer_index_by_time
+from neurocompare.measures.comparison import Comparison
 from neurocompare.measures.declaration import Facts
-from neurocompare.measures.over_time import TIME, Time, _differences, _with_whole_numbers
+from neurocompare.measures.over_time import TIME, Time, _differences, _with_whole_numbers, measure
 from neurocompare.measures.over_time_summary import leading, leading_pairs, onset_sentences
 from neurocompare.measures.randomness import step_rng
 from neurocompare.study.grammar import load_study
@@ -156,6 +158,22 @@ def test_a_study_over_time_needs_time_bins(small_study):
     small_study.write_text(steps)
     with pytest.raises(InputError, match="give bin_ms too"):
         load_study(small_study)
+
+
+def test_an_identity_that_lacks_a_view_leaves_out_the_index_alone(faces, rng):
+    recording = simulate_over_time(simulate_rates(faces, ("AM",), 20, rng=rng), 20, window_ms=(60, 180), rng=rng)
+    lacking = recording.isel(presentation=recording["stimulus_id"].values != faces.ids[3])
+    shown = stimuli_of(lacking)
+    parts = {"stimuli": shown, "recording": lacking, "comparison": Comparison(), "simulated": True, "seed": 1}
+    compared = {"dissimilarity": "correlation", "normalize": None, "method": "corr"}
+    settings = Time(n_permutations=20, n_draws=10, n_splits=2, ceilings=False)
+    measured = measure(settings=settings, **parts, **compared)
+    assert set(measured.tables) == {"time_codes", "time_onsets", "time_onset_differences"}
+    assert measured.tables["time_codes"]["value"].notna().all()
+    (said,) = [note for note in measured.notes if "index" in note]
+    assert said.startswith("The mirror-symmetry index over time is left out: ")
+    with pytest.raises(InputError, match="view"):
+        measure(settings=settings.model_copy(update={"codes": []}), **parts, **compared)
 
 
 def test_curves_that_cannot_be_compared_are_compared_within_their_kind_and_a_note_says_why(faces, rng):

@@ -14,6 +14,7 @@ import pandas as pd
 from scipy import stats
 
 from neural_data.errors import InputError
+from neural_data.rounding import RESOLUTION, is_constant
 from neurocompare.comparison.multiplicity import adjust, rejects
 
 __all__ = ["EQUALITY_COLUMNS", "check_margin", "conclusions", "one_sided", "p_equal", "with_equality"]
@@ -104,13 +105,19 @@ def p_equal(difference: np.ndarray, se: np.ndarray, df: np.ndarray | float, marg
     Returns
     -------
     array
-        The larger of the two p values; NaN where the standard error is 0 or NaN.
+        The larger of the two p values. NaN where the standard error is NaN, or is 0 beside a difference that is not:
+        no spread over units, so no test. 0 where difference and standard error both are 0 but for rounding, below
+        ``RESOLUTION`` of the margin: two identical layers are equal in every part of the sample, and t grows without
+        bound as both vanish.
 
     References
     ----------
     Schuirmann (1987), J Pharmacokinet Biopharm 15:657.
     """
-    return one_sided(check_margin(margin) - np.abs(difference), se, df)
+    size, se = np.abs(difference), np.asarray(se, dtype=float)
+    p = one_sided(check_margin(margin) - size, se, df)
+    identical = is_constant(margin + np.stack([np.zeros_like(se), size, se]), axis=0, resolution=RESOLUTION)
+    return np.where(identical, 0.0, p)
 
 
 def one_sided(estimate: np.ndarray, se: np.ndarray, df: np.ndarray | float) -> np.ndarray:

@@ -50,7 +50,29 @@ def test_conclusions_name_the_margin():
     ]
     with pytest.raises(InputError, match="above 0"):
         p_equal(np.zeros(2), np.ones(2), 5, 0.0)
-    assert np.isnan(p_equal(np.zeros(1), np.zeros(1), 5, 0.1)).all()
+
+
+@pytest.mark.parametrize("margin", [0.1, 10.0])
+def test_what_is_equal_in_every_part_is_equal_and_what_has_no_error_is_not_tested(margin):
+    rounding = margin * 1e-8
+    difference = np.array([0.0, rounding, -rounding, 0.0, margin / 2, 2 * margin, 0.0, np.nan])
+    se = np.array([0.0, 0.0, rounding, rounding, 0.0, 0.0, np.nan, 0.0])
+    np.testing.assert_array_equal(p_equal(difference, se, 5, margin), [0.0] * 4 + [np.nan] * 4)
+    # As the standard error vanishes, t does not jump.
+    assert p_equal(np.array(0.0), np.array(margin * 1e-5), 5, margin) < 1e-20
+    np.testing.assert_array_equal(p_equal(np.zeros(2), np.zeros(2), np.array([np.nan, 5]), margin), [0.0, 0.0])
+
+
+def test_two_identical_layers_are_equal(rng):
+    patterns = views_of(10)
+    base = rng.standard_normal((30, 60))
+    # The scale of a layer changes the rounding of its RDM, and nothing else.
+    layers = [base, base, base * np.pi, rng.standard_normal((30, 60))]
+    responses, neural = recorded(layers, patterns, {"AL": 0}, rng)
+    result = infer_fits(network(layers, patterns), neural, recording=responses, ceilings=None, n_draws=50, rng=rng)
+    table = result.pairwise("holm", margin=0.05).set_index(["layer_1", "layer_2"])
+    for pair in (("layer0", "layer1"), ("layer0", "layer2")):
+        assert table.loc[pair, ["p_equal", "p_equal_adjusted", "conclusion"]].tolist() == [0, 0, "equal within 0.05"]
 
 
 @pytest.mark.parametrize("margin", ["0.05", None, True, np.True_, [0.05], np.nan, np.inf, -1, 0])

@@ -116,7 +116,11 @@ COLUMNS: dict[str, Column] = {
         Column("margin", "smallest difference that matters"),
         Column("margin_ms", "smallest difference of onsets that matters", "ms"),
         Column("p_equal", "p of two one-sided tests: small if the difference lies within the margin, not corrected"),
-        Column("p_equal_adjusted", "p_equal corrected as p_adjusted is, but by Holm where that is by max", header="adjusted p (equal)"),
+        Column(
+            "p_equal_adjusted",
+            "p_equal corrected as p_adjusted is, but by Holm where that is by max",
+            header="adjusted p (equal)",
+        ),
         Column("p_equal_ceiling", "p of two one-sided tests: small if fit and noise ceiling are equal in the margin"),
         Column("ceiling_conclusion", "what that and p_ceiling say together", header="beside the ceiling"),
         Column("p_not_further", "one-sided p against minus the margin: small if no further than another animal"),

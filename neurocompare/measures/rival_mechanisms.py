@@ -115,7 +115,9 @@ class RivalMechanisms(Section):
     )
     experiments: Annotated[
         list[Annotated[str, MemberOf(EXPERIMENTS)]], Quick(("as shown", "shifted", "one-sided training"))
-    ] = Field(list(EXPERIMENTS), description="kinds of experiments by which pairs of accounts are told apart")
+    ] = Field(
+        list(EXPERIMENTS), min_length=1, description="kinds of experiments by which pairs of accounts are told apart"
+    )
     azimuths_deg: list[float] = Field([-90, -45, 0, 45, 90], min_length=3, description="views that are shown")
     n_identities: list[Annotated[int, Field(ge=3)]] = Field(
         [10, 25, 50], min_length=1, description="sizes of experiments; those beyond the stimuli are left out"
@@ -459,7 +461,7 @@ def draw_confusion(rival_confusion: pd.DataFrame) -> Figure:
         note(
             figure,
             f"experiments of {n_identities} identities and {n_neurons} neurons a patch; below the line: generators "
-            f"that are no account; per cent of {here['n'].min()} experiments a row or more",
+            f"that are no account; per cent of {here['n'].min()} experiments a row or more (black: 100)",
         )
     return figure
 
@@ -489,8 +491,8 @@ def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
         panels[0].set_ylabel("told apart")
         first = rival_pairs.iloc[0]
         said = (
-            f"share of experiments in which the more likely of two accounts is the true one (chance: 50 %); "
-            f"{first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each"
+            f"share of experiments in which the more likely of two accounts is the true one (chance: 50 %, black: "
+            f"100 %); {first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each"
         )
         complete = len(named) == named["pair"].nunique() * len(kinds) * len(SCORED_ON)
         note(figure, said if complete else f"{said}; white: no network of the account was trained so")
@@ -498,14 +500,13 @@ def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
 
 
 def _share_cells(axes: Axes, grid: pd.DataFrame) -> None:
-    """Shares as shades with their per cent, rows and columns named."""
+    """Shares as shades with their per cent, but for 0 and 100; rows and columns named."""
     shares = grid.to_numpy(dtype=float)
-    size = np.clip(50 / grid.shape[1], 5, 7)  # three digits fit in a cell
     axes.imshow(shares, cmap="Greys", vmin=0, vmax=1, aspect="auto")
     for (row, column), share in np.ndenumerate(shares):
-        if share > 0:
+        if 0.005 <= share < 0.995:
             colour = "white" if share > 0.5 else "black"
-            axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=size, color=colour)
+            axes.text(column, row, f"{share:.0%}"[:-1], ha="center", va="center", fontsize=7, color=colour)
     axes.set_xticks(range(grid.shape[1]), grid.columns, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(
         range(grid.shape[0]), [textwrap.fill(name, LABEL_WIDTH, break_on_hyphens=False) for name in grid.index]

@@ -52,6 +52,9 @@ def test_what_no_experiment_allows_is_refused(tmp_path):
     with pytest.raises(InputError, match="more identities than the stimuli"):
         run_study(STUDY, out=tmp_path / "run", overrides=few)
     assert not (tmp_path / "run").exists()
+    for key, refused in (("experiments", []), ("n_animals", 2000), ("accounts", ["equivariant"])):
+        with pytest.raises(InputError, match=rf"outputs\.rival_mechanisms\.{key} = "):
+            run_study(STUDY, out=tmp_path / "run", overrides={f"outputs.rival_mechanisms.{key}": refused})
     with pytest.raises(InputError, match=r"a measure of stimuli alone \(.*outputs\.rival_mechanisms"):
         load_study({"stimuli": STUDY["stimuli"], "recording": {"source": "none"}})
 

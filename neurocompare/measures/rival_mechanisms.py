@@ -491,7 +491,7 @@ def draw_pairs(rival_pairs: pd.DataFrame) -> Figure:
         panels[0].set_ylabel("told apart")
         first = rival_pairs.iloc[0]
         said = (
-            "share of experiments in which the more likely of two accounts is the true one (chance: 50 %, black: 100 %); "
+            "share of experiments in which the more likely of two accounts is the true one (chance: 50, black: 100 %); "
             f"{first['n_identities']} identities, {first['n_neurons']} neurons a patch, {first['n']} experiments each"
         )
         complete = len(named) == named["pair"].nunique() * len(kinds) * len(SCORED_ON)

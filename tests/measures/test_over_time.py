@@ -66,6 +66,7 @@ def test_a_study_over_time_gives_what_the_functions_give(small_study, tmp_path):
     assert onsets.loc[onsets["readout"] == "code", "layer"].isna().all()
     assert "time_encoding" not in run.tables
     apart = run.tables["time_onset_differences"]
+    assert len(apart)
     assert (apart["margin_ms"] == 500).all()
     # No two onsets in windows of 120 ms differ by as much, so that p lies below a half, and beyond it nowhere.
     assert (apart["p_equal"] <= 0.5).all()

@@ -126,7 +126,7 @@ class RivalMechanisms(Section):
         [50, 100, 200], min_length=1, description="neurons of a patch in these experiments"
     )
     n_repetitions: int = Field(10, ge=2, description="presentations of each stimulus")
-    n_animals: Annotated[int, Quick(16)] = Field(
+    n_animals: Annotated[int, Quick(12)] = Field(
         150,
         ge=4,
         le=REFERENCE_SEED,

@@ -106,9 +106,8 @@ def p_equal(difference: np.ndarray, se: np.ndarray, df: np.ndarray | float, marg
     -------
     array
         The larger of the two p values. NaN where the standard error is NaN, or is 0 beside a difference that is not:
-        no spread over units, so no test. 0 where difference and standard error both are 0 but for rounding, below
-        ``RESOLUTION`` of the margin: two identical layers are equal in every part of the sample, and t grows without
-        bound as both vanish.
+        no spread over units, so no test. 0 where both are 0: two identical layers are equal in every part of the
+        sample, and t grows without bound as both vanish. What is below ``RESOLUTION`` of the margin is rounding.
 
     References
     ----------
@@ -116,8 +115,10 @@ def p_equal(difference: np.ndarray, se: np.ndarray, df: np.ndarray | float, marg
     """
     size, se = np.abs(difference), np.asarray(se, dtype=float)
     p = one_sided(check_margin(margin) - size, se, df)
-    identical = is_constant(margin + np.stack([np.zeros_like(se), size, se]), axis=0, resolution=RESOLUTION)
-    return np.where(identical, 0.0, p)
+    no_size, no_spread = (
+        is_constant(margin + np.stack([np.zeros_like(one), one]), axis=0, resolution=RESOLUTION) for one in (size, se)
+    )
+    return np.where(no_spread, np.where(no_size, 0.0, np.nan), p)
 
 
 def one_sided(estimate: np.ndarray, se: np.ndarray, df: np.ndarray | float) -> np.ndarray:

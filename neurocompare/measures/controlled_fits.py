@@ -130,10 +130,11 @@ def _from_file(settings: ControlledFits, stimuli: StimulusSet) -> dict[str, RDMs
                 f"outputs.controlled_fits.nuisance_rdms: {settings.nuisance_rdms} has an RDM {name!r}; names of "
                 "nuisance RDMs must not be empty nor have a +: rename it"
             )
-    twice = sorted(set(names) & set(settings.nuisances))
+    twice = sorted(set(names) & set(NUISANCES))
     if twice:
         raise InputError(
-            f"outputs.controlled_fits.nuisance_rdms: the RDM {twice[0]!r} has the name of one in nuisances; rename it"
+            f"outputs.controlled_fits.nuisance_rdms: the RDM {twice[0]!r} has the name of a built-in nuisance; "
+            "rename it"
         )
     return {name: found.subset("index", place) for place, name in enumerate(names)}
 

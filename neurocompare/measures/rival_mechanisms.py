@@ -140,7 +140,12 @@ class RivalMechanisms(Section):
     n_tested: Annotated[int, Quick(20)] = Field(50, ge=10, description="further ones that are judged")
     pairs_identities: Annotated[int, Field(ge=3)] = Field(10, description="identities where pairs are told apart")
     pairs_neurons: Annotated[int, Field(ge=4)] = Field(50, description="neurons a patch where pairs are told apart")
-    alpha: float = Field(0.05, gt=0, lt=1, description="an account is excluded below this share of its experiments")
+    alpha: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="an account is excluded where at most this share of its experiments are as far from it",
+    )
     certainty: float = Field(0.95, gt=0.5, lt=1, description="probability at which an account is named")
 
     @field_validator("accounts", "experiments")
@@ -585,6 +590,7 @@ RIVAL_MECHANISMS = Measure(
         "Rival accounts are networks with a stage for each patch. Neurons of simulated experiments read random units "
         "of one. Profiles (variance shares, even and odd, index, generalisation, fits to RDMs of another animal of "
         "each account) are judged by a synthetic likelihood (Wood 2010, Nature 466:1102) with calibrated odds, and by "
-        "a conformal p that excludes an account. Experiments that are judged come from animals not learned from."
+        "a conformal p that excludes an account. Experiments that are judged come from animals not learned from, "
+        "but for accounts with fewer than four networks."
     ],
 )

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborCells, jittered
+from neurocompare.models.receptive_fields import GRAY_64, SIDE, GaborCells, gaussian, jittered
 
 __all__ = ["Eccentricity", "log_polar_places"]
 
@@ -75,8 +75,8 @@ class Eccentricity(nn.Module):
         eccentricity = np.hypot(*centres.T) + e2
         for name, diameter in DIAMETERS.items():
             sd = jittered(diameter * eccentricity, _JITTER, rng) / 4
-            squared = ((centres[:, None] - places) ** 2).sum(axis=2)
-            weights = np.exp(-0.5 * squared / sd[:, None] ** 2)
+            distances = np.linalg.norm(centres[:, None] - places, axis=2) / sd[:, None]
+            weights = gaussian(torch.from_numpy(distances)).numpy()
             # Every place on the cortex counts alike, so the fovea weighs more in a field that includes it.
             if name != "crossing":
                 weights *= np.sign(centres[:, None, 0]) == np.sign(places[:, 0])

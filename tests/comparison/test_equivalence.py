@@ -288,3 +288,12 @@ def test_layers_and_animals_are_compared_by_one_dissimilarity(animals):
         compare_with_animals(models, recording, margin=0.05, dissimilarity="euclidean", rng=np.random.default_rng(1))
     with pytest.raises(InputError, match="normalize must be one of"):
         compare_with_animals(models, recording, margin=0.05, normalize="z", rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("rounding", [0.0, 3e-17, 2e-12])
+def test_a_standard_error_of_rounding_is_none(rounding):
+    """A difference that is the same in every part has no test, and none at all is equal, on every processor."""
+    p = p_equal(np.array([0.02, rounding, 0.02]), np.array([rounding, rounding, 0.01]), 20.0, 0.05)
+    assert np.isnan(p[0])
+    assert p[1] == 0
+    assert p[2] == pytest.approx(stats.t.sf(3.0, 20))

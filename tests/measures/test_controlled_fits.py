@@ -109,6 +109,10 @@ def test_names_of_nuisance_rdms_that_a_table_cannot_hold_are_refused(faces, tmp_
     rdms.save(str(file))
     with pytest.raises(InputError, match=rf"ratings\.hdf5 has an RDM '{re.escape(name)}'.*rename it"):
         _from_file(ControlledFits(nuisance_rdms=str(file)), faces)
+    rdms.rdm_descriptors["name"] = ["size", "pixels"]
+    rdms.save(str(file), overwrite=True)
+    with pytest.raises(InputError, match="'pixels' has the name of a built-in nuisance; rename it"):
+        _from_file(ControlledFits(nuisance_rdms=str(file)), faces)
 
 
 def test_controls_are_taken_out_of_nuisances_too(rng):

@@ -21,6 +21,7 @@ __all__ = [
     "NOT_FOUND",
     "html_text",
     "listed_text",
+    "network_name",
     "number_text",
     "p_text",
     "sentences",
@@ -89,12 +90,21 @@ def sentences(result: FitResult) -> list[str]:
         if factors_along("subjects", result.factors):  # the mean fit over subjects, for which the interval speaks
             named.pop("subject", None)
         where = " ".join(str(named[name]) for name in RECORDING_COLUMNS if name in named) or "The recording"
-        network = _network_name(named, several_seeds=frame["seed"].nunique() > 1) if has_layers else ""
+        network = network_name(named, several_seeds=frame["seed"].nunique() > 1) if has_layers else ""
         found.append(_sentence(where, network, rows, test, result, what="layer" if has_layers else "model"))
     return found
 
 
-def _network_name(labels: Mapping[str, object], *, several_seeds: bool) -> str:
+def network_name(labels: Mapping[str, object], *, several_seeds: bool) -> str:
+    """Model and training regime in words, those that are given.
+
+    Parameters
+    ----------
+    labels : mapping of str to object
+        Labels of a network by the names of ``representations.rdms.NETWORK``.
+    several_seeds : bool
+        Whether the seed tells networks apart, so that it is said.
+    """
     about = [str(labels[name]) for name in ("model", "regime") if name in labels and _is_given(labels[name])]
     if several_seeds and "seed" in labels:
         about.append(f"seed {labels['seed']}")
@@ -115,7 +125,7 @@ def _sentence(where: str, network: str, rows: pd.DataFrame, test: str, result: F
     interval = f"{number_text(best['ci_low'])} to {number_text(best['ci_high'])}"
     p = f"p against {AGAINST[test]} {_with_sign(p_text(best[test]))}"
     several_seeds = defined["seed"].nunique() > 1
-    name = f"{best['layer']}{of}" if what == "layer" else _network_name(best, several_seeds=several_seeds)
+    name = f"{best['layer']}{of}" if what == "layer" else network_name(best, several_seeds=several_seeds)
     if len(rows) == 1:
         said = f"the fit of {name or 'the model'} is"
     else:

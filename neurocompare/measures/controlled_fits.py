@@ -21,9 +21,10 @@ from rsatoolbox.rdm import RDMs
 
 from neural_data.errors import InputError
 from neural_data.formats.bounds import read_bytes
+from neural_data.rounding import first_largest
 from neural_data.stimuli import StimulusSet
 from neurocompare.comparison.controls import CONTROLS
-from neurocompare.comparison.fit_text import number_text
+from neurocompare.comparison.fit_text import network_name, number_text
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.partition import partial_fits
 from neurocompare.measures.columns import columns
@@ -156,13 +157,15 @@ def _sentences(tables: Mapping[str, pd.DataFrame], _study: Mapping[str, Any]) ->
     everything = max(rows["nuisance"].unique(), key=lambda names: (names.count("+"), len(names)))
     rows = rows[(rows["nuisance"] == everything) & rows["fit"].notna()]
     keys = [name for name in NETWORK if rows[name].astype(str).str.len().gt(0).any()]
+    several_seeds = rows["seed"].nunique() > 1
     found = []
     for _, of_patch in rows.assign(patch=patch_names(rows)).groupby([*keys, "patch"], sort=False, dropna=False):
-        best = of_patch.loc[of_patch["fit"].idxmax()]
-        named = " ".join(str(best[name]) for name in keys)
+        best = of_patch.iloc[int(first_largest(of_patch["fit"].to_numpy()))]
+        named = network_name(best, several_seeds=several_seeds)
         found.append(
-            f"Beyond {everything.replace('+', ', ')}, {named} shares most with {best['patch']} at {best['layer']}: "
-            f"{number_text(best['fit'])} (95 % {number_text(best['ci_low'])} to {number_text(best['ci_high'])}; "
+            f"Beyond {everything.replace('+', ', ')}, the layer that shares most with {best['patch']} is "
+            f"{best['layer']} ({named}): {number_text(best['fit'])} (95 % {number_text(best['ci_low'])} to "
+            f"{number_text(best['ci_high'])}; "
             f"adjusted p {number_text(best['p_zero_adjusted'])} against 0)."
         )
     return found

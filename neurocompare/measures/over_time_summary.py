@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from neural_data.rounding import first_largest
-from neurocompare.comparison.fit_text import listed_text, number_text, p_text
+from neurocompare.comparison.fit_text import listed_text, network_name, number_text, p_text
 from neurocompare.measures.patch_names import patch_names
 from neurocompare.representations.rdms import NETWORK
 
@@ -79,16 +79,20 @@ def onset_sentences(tables: Mapping[str, pd.DataFrame]) -> list[str]:
     if "time_onsets" not in tables or "time_onset_differences" not in tables:
         return []
     onsets = leading(tables["time_onsets"])
+    several_seeds = onsets["seed"].nunique() > 1
     patches = patch_names(tables["time_onsets"])[onsets.index]
     differences = tables["time_onset_differences"]
     said = []
     for patch in dict.fromkeys(patches):
         rows = onsets[patches == patch]
         there, lacking = rows[rows["onset_ms"].notna()], rows[rows["onset_ms"].isna()]
-        parts = [f"{_curve(row)} at {row['onset_ms']:.0f} ms ({_interval(row, 0)})" for _, row in there.iterrows()]
+        parts = [
+            f"{_curve(row, several_seeds)} at {row['onset_ms']:.0f} ms ({_interval(row, 0)})"
+            for _, row in there.iterrows()
+        ]
         text = f"Onsets in {patch}: {', '.join(parts)}" if parts else f"No onset is found in {patch}"
         if len(lacking):
-            text += f"; none of the {listed_text([_curve(row) for _, row in lacking.iterrows()])}"
+            text += f"; none of the {listed_text([_curve(row, several_seeds) for _, row in lacking.iterrows()])}"
         own = differences[_within(differences, rows)]
         own = own[(own["readout_1"] == "code") & (own["readout_2"] == "code")]
         text += "".join(_order(row) for _, row in own.iterrows())
@@ -106,12 +110,12 @@ def _within(differences: pd.DataFrame, rows: pd.DataFrame) -> pd.Series:
     return found
 
 
-def _curve(row: pd.Series) -> str:
+def _curve(row: pd.Series, several_seeds: bool) -> str:
     if row["readout"] == "code":
         return f"{row['code']} code"
     if row["readout"] == "index":
         return READOUTS["index"]
-    network = ", ".join(str(row[name]) for name in ("model", "regime") if pd.notna(row[name]) and str(row[name]))
+    network = network_name(row, several_seeds=several_seeds)
     return f"{READOUTS[row['readout']].replace('a layer', str(row['layer']))} ({network})"
 
 

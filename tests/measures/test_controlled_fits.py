@@ -14,7 +14,7 @@ from neural_data import InputError, read_stimuli
 from neurocompare import read_rdms, run_study
 from neurocompare.comparison.inference import infer_fits
 from neurocompare.comparison.partition import partial_fits
-from neurocompare.measures.controlled_fits import JACKKNIFE, PEARSON, ControlledFits, _from_file
+from neurocompare.measures.controlled_fits import JACKKNIFE, PEARSON, ControlledFits, _from_file, _sentences
 from neurocompare.representations.nuisance_rdms import NUISANCES, nuisance_rdms, view_distances_deg
 from neurocompare.representations.rdms import rdm_table
 from tests.comparison.conftest import rdms_of
@@ -86,7 +86,7 @@ def test_a_study_partials_every_nuisance_out_alone_and_all_of_them_together(run)
 def test_the_report_says_what_is_left_beyond_all_nuisances(run):
     found, _, _ = run
     page = (found.out / "report.html").read_text()
-    assert "Beyond pixels, view-distance, mirror-view-distance, identity, ratings, cnn-small" in page
+    assert "Beyond pixels, view-distance, mirror-view-distance, identity, ratings, the layer that shares most" in page
     assert "Partial correlations are Pearson" in page
     assert JACKKNIFE not in page
 
@@ -156,3 +156,13 @@ def read_run_rdms(out, name):
     rdms = read_rdms(out / "rdms" / f"{name}.hdf5")
     labels = rdm_table(rdms)
     return dict(zip(labels["layer" if name == "layers" else "region"], rdms.dissimilarities, strict=True))
+
+
+def test_sentences_name_networks_as_other_sentences_do():
+    row = {"model": "cnn", "regime": "digits", "region": "AL", "subject": "", "layer": "fc1", "nuisance": "pixels"}
+    numbers = {"fit": 0.4, "ci_low": 0.3, "ci_high": 0.5, "p_zero_adjusted": 0.01}
+    one = pd.DataFrame([{**row, **numbers, "seed": 0}])
+    (said,) = _sentences({"controlled_fits": one}, {})
+    assert said.startswith("Beyond pixels, the layer that shares most with AL is fc1 (cnn, digits): 0.40")
+    two = pd.concat([one, one.assign(seed=1)], ignore_index=True)
+    assert ["seed 0" in said for said in _sentences({"controlled_fits": two}, {})] == [True, False]
